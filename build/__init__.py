@@ -1,0 +1,1 @@
+"""The library behind tasks.py: five layers, imports only downward (errors, console → … → quickstart, release)."""

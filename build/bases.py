@@ -1,0 +1,210 @@
+"""Base images: where each one comes from (upstream by digest, a mirror, an archive, a stand-in), recorded and reused.
+
+Dockerfiles keep the upstream name in FROM; what is resolved here reaches them as a named context of that name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from build import console, engine, standin, state
+from build.errors import BaseUnavailable, BuildError, ToolFailed
+from build.manifest import BASE_SOURCES, BaseImage, Manifest
+
+_LOOKUP_SECONDS = 25
+_ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.xz", ".tar.zst")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolved:
+    """Where a base comes from: `context` is bake's value for it, `digest` the image's, `recipe` the hash of its settings."""
+
+    key: str
+    reference: str
+    source: str
+    context: str
+    digest: str
+    recipe: str
+
+
+def local_name(reference: str) -> str:
+    """The name of a base in the local image store: uc-base/dotnet/sdk:9.0 for mcr.microsoft.com/dotnet/sdk:9.0."""
+    first, _, rest = reference.partition("/")
+    return f"uc-base/{rest if rest and ('.' in first or ':' in first) else reference}"
+
+
+def archive_name(reference: str) -> str:
+    """The file name, without ending, under which an archive folder holds a base: python_3.12-slim."""
+    return re.sub(r"[/:]", "_", local_name(reference).removeprefix("uc-base/"))
+
+
+def recipe(manifest: Manifest, base: BaseImage) -> str:
+    """A hash of every setting that decides where a base comes from and what a stand-in holds."""
+    bases = manifest.bases
+    parts = (bases.source, bases.mirror, *bases.archives, standin.recipe(bases.suite, base), base.reference, base.digest)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def recorded(manifest: Manifest, keys: Iterable[str]) -> dict[str, Resolved]:
+    """What earlier runs resolved with the settings of now; no engine is asked."""
+    stored = state.read(manifest.state / "bases.json")
+    found = {}
+    for key in keys:
+        record = stored.get(key)
+        if record and record["recipe"] == recipe(manifest, manifest.bases.images[key]):
+            found[key] = Resolved(**record)
+    return found
+
+
+def resolve(manifest: Manifest, keys: Iterable[str], *, refresh: bool = False) -> tuple[dict[str, Resolved], dict[str, str]]:
+    """Resolve the bases `keys`: (what was found, by key; the reason for each that was not, by key).
+
+    Recorded results are reused while their settings stand and their image is still there; `refresh` looks again.
+    """
+    wanted = list(dict.fromkeys(keys))
+    found = {} if refresh else recorded(manifest, wanted)
+    found = {key: base for key, base in found.items() if base.source == "upstream" or _digest(local_name(base.reference))}
+    missing = [key for key in wanted if key not in found]
+    reasons: dict[str, str] = {}
+    stand_ins: list[str] = []
+    for key in missing:
+        outcome = _from_elsewhere(manifest, key)
+        if isinstance(outcome, Resolved):
+            found[key] = outcome
+        elif manifest.bases.source in {"auto", "stand-in"}:
+            stand_ins.append(key)
+            reasons[key] = outcome
+        else:
+            reasons[key] = outcome
+    found |= _make_stand_ins(manifest, stand_ins, reasons)
+    if missing:
+        stored = state.read(manifest.state / "bases.json")
+        state.write(manifest.state / "bases.json", stored | {key: asdict(base) for key, base in found.items()})
+    return found, {key: reason for key, reason in reasons.items() if key not in found}
+
+
+def _make_stand_ins(manifest: Manifest, keys: list[str], reasons: dict[str, str]) -> dict[str, Resolved]:
+    buildable: dict[str, Path | None] = {}
+    for key in keys:
+        base = manifest.bases.images[key]
+        try:
+            buildable[key] = find_archive(manifest, base)
+        except BaseUnavailable as error:
+            reasons[key] = "; ".join(part for part in (reasons[key], str(error)) if part)
+    if not buildable:
+        return {}
+    targets = {
+        key: standin.StandIn(name=local_name(manifest.bases.images[key].reference), base=manifest.bases.images[key], archive=archive)
+        for key, archive in buildable.items()
+    }
+    try:
+        standin.build(manifest, targets)
+    except BuildError as error:
+        for key in targets:
+            reasons[key] = "; ".join(part for part in (reasons[key], f"stand-in: {error}") if part)
+        if error.output:
+            console.error(str(error), hint=error.hint, output="\n".join(error.output.splitlines()[-15:]))
+        return {}
+    return {key: _local(manifest, key, "stand-in") for key in targets}
+
+
+def find_archive(manifest: Manifest, base: BaseImage) -> Path | None:
+    """The checked file that a stand-in of `base` is made from; None when it needs none.
+
+    Raises BaseUnavailable when it is in no archive folder, or is not the file that the manifest names by hash.
+    """
+    if not base.archive:
+        return None
+    if not base.packages:
+        raise BaseUnavailable("no stand-in recipe (packages) in versions.toml")
+    for folder in manifest.bases.archives:
+        path = manifest.root / folder / base.archive
+        if not path.is_file():
+            continue
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if base.archive_sha256 and found != base.archive_sha256:
+            raise BaseUnavailable(f"{path} has sha256 {found}, versions.toml wants {base.archive_sha256}")
+        return path
+    searched = ", ".join(manifest.bases.archives) or "no folder is set"
+    raise BaseUnavailable(f"stand-in: {base.archive} is in no archive folder (searched: {searched}; [bases] archives)")
+
+
+def _from_elsewhere(manifest: Manifest, key: str) -> Resolved | str:
+    """The base from upstream, mirror or archive, by the order of the setting, or why none has it."""
+    base, setting = manifest.bases.images[key], manifest.bases.source
+    sources = BASE_SOURCES if setting == "auto" else (setting,)
+    tried: list[str] = []
+    for source in sources:
+        if source == "upstream":
+            found = _remote(manifest, key, base.reference, "upstream")
+        elif source == "mirror" and manifest.bases.mirror:
+            found = _remote(manifest, key, f"{manifest.bases.mirror.rstrip('/')}/{local_name(base.reference)[8:]}", "mirror")
+        elif source == "archive":
+            found = _archive(manifest, key)
+        else:
+            continue
+        if isinstance(found, Resolved):
+            return found
+        tried.append(found)
+    return "; ".join(part for part in tried if part) or f"[bases] source = '{setting}' has nothing to try"
+
+
+def _remote(manifest: Manifest, key: str, reference: str, source: str) -> Resolved | str:
+    base = manifest.bases.images[key]
+    pinned = f"{reference}@{base.digest}" if base.digest else reference
+    with console.waiting(f"looking for {pinned}"):
+        try:
+            inspected = engine.cli(
+                "buildx", "imagetools", "inspect", pinned, "--format", "{{.Manifest.Digest}}", timeout=_LOOKUP_SECONDS
+            )
+        except ToolFailed as error:
+            lines = error.output.strip().splitlines()
+            return f"{source}: {lines[-1].removeprefix('ERROR: ') if lines else error}"
+    digest = inspected.stdout.strip()
+    name = reference if "/" in reference and "." in reference.partition("/")[0] else f"docker.io/library/{reference}"
+    return Resolved(
+        key=key,
+        reference=base.reference,
+        source=source,
+        context=f"docker-image://{name}@{digest}",
+        digest=digest,
+        recipe=recipe(manifest, base),
+    )
+
+
+def _archive(manifest: Manifest, key: str) -> Resolved | str:
+    base = manifest.bases.images[key]
+    for folder in manifest.bases.archives:
+        for suffix in _ARCHIVE_SUFFIXES:
+            path = manifest.root / folder / (archive_name(base.reference) + suffix)
+            if not path.is_file():
+                continue
+            loaded = engine.cli("load", "--input", str(path)).stdout.strip().splitlines()
+            name = loaded[-1].rpartition(": ")[2] if loaded else base.reference
+            engine.cli("tag", name, local_name(base.reference))
+            return _local(manifest, key, "archive")
+    return ""
+
+
+def _local(manifest: Manifest, key: str, source: str) -> Resolved:
+    base = manifest.bases.images[key]
+    name = local_name(base.reference)
+    return Resolved(
+        key=key,
+        reference=base.reference,
+        source=source,
+        context=f"docker-image://{name}",
+        digest=_digest(name),
+        recipe=recipe(manifest, base),
+    )
+
+
+def _digest(name: str) -> str:
+    try:
+        return engine.cli("image", "inspect", "--format", "{{.Id}}", name).stdout.strip()
+    except ToolFailed:
+        return ""

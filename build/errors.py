@@ -1,0 +1,109 @@
+"""Everything that can go wrong for a person's reason, and the exit code of each kind.
+
+BuildError 1
+├── ManifestError 2      versions.toml, versions.local.toml or a UC_ variable is wrong
+├── RepositoryError 3    not a git repository, no commit, dirty tree
+├── ToolFailed 4         a tool ran and failed: docker, git, apt, trivy
+├── ScanRejected 5       a gate refused: findings at or above the threshold
+├── SmokeFailed 6        a service answered wrongly or never got healthy
+├── MissingTool 7        a tool is not there, too old, or its daemon does not answer
+├── ScanBroken 8         a gate could not run: no scanner, stale DB
+├── BaseUnavailable 9    a base image can't be had from any source
+├── RegistryError 10     the registry refused or is unreachable
+├── SecretError 11       a secret file is missing, empty or readable by others
+├── PortTaken 12         another process listens on a port of ours
+└── Incomplete 13        the rest went through, named services did not
+
+130 is an interrupt (Ctrl-C). Any other exception is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+INTERRUPTED = 130
+
+
+class BuildError(Exception):
+    """What failed and why (`str(error)`), how to mend it (`hint`), and the tool's output where it was hidden."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "", output: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.output = output
+
+
+class ManifestError(BuildError):
+    """The manifest or one of its overrides does not say what it must."""
+
+    exit_code = 2
+
+
+class RepositoryError(BuildError):
+    """Git can't answer what the build needs to know."""
+
+    exit_code = 3
+
+
+class ToolFailed(BuildError):
+    """A tool was started and ended with a failure; `returncode` is its own exit code."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, hint: str = "", output: str = "", returncode: int = 1) -> None:
+        super().__init__(message, hint=hint, output=output)
+        self.returncode = returncode
+
+
+class ScanRejected(BuildError):
+    """The scan ran and its findings reach the severity gate."""
+
+    exit_code = 5
+
+
+class SmokeFailed(BuildError):
+    """A service is not healthy or answers wrongly."""
+
+    exit_code = 6
+
+
+class MissingTool(BuildError):
+    """A tool is not installed, is too old, or its daemon is not running."""
+
+    exit_code = 7
+
+
+class ScanBroken(BuildError):
+    """The scan could not be made: a failure of the gate, not a verdict."""
+
+    exit_code = 8
+
+
+class BaseUnavailable(BuildError):
+    """No source has the base image."""
+
+    exit_code = 9
+
+
+class RegistryError(BuildError):
+    """The registry is unreachable or refuses."""
+
+    exit_code = 10
+
+
+class SecretError(BuildError):
+    """A secret file is missing, empty or open to others."""
+
+    exit_code = 11
+
+
+class PortTaken(BuildError):
+    """A port that a service publishes already has a listener."""
+
+    exit_code = 12
+
+
+class Incomplete(BuildError):
+    """Part of the work was done: the message names the services that were not."""
+
+    exit_code = 13

@@ -1,0 +1,149 @@
+"""Reads versions.toml, lays versions.local.toml and UC_ variables over it, and checks what types can't say."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from build.errors import ManifestError
+from build.manifest import Manifest
+from build.typed import from_table, suggest
+
+FILE, LOCAL = "versions.toml", "versions.local.toml"
+_SCALAR_SECTIONS = ("project", "tools", "registry", "bases", "gates", "build_secrets", "sources")
+_ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
+_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def load(root: Path, environment: Mapping[str, str]) -> Manifest:
+    """The checked manifest of the project at `root`.
+
+    Raises ManifestError when a file is missing or malformed, or when a key, a type, a path or a port is wrong.
+    """
+    table = _read(root / FILE)
+    local = root / LOCAL
+    if local.exists():
+        override = _read(local)
+        _overlay(table, override)
+    source = f"{FILE} + {LOCAL}" if local.exists() else FILE
+    for name, value in environment.items():
+        _apply_variable(table, _ALIASES.get(name, name), value)
+    manifest = replace(from_table(Manifest, table, "", source=source), root=root)
+    problems = list(_problems(manifest))
+    if problems:
+        raise ManifestError(f"{source}: " + f"\n{source}: ".join(problems), hint=f"edit {source}")
+    return manifest
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        hint = "run in the project's folder (the one with tasks.py)"
+        raise ManifestError(f"{path}: no such file", hint=hint) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path.name}: not valid TOML: {error}", hint=f"mend that line of {path}") from None
+
+
+def _overlay(table: dict[str, Any], override: Mapping[str, Any]) -> None:
+    for key, value in override.items():
+        if isinstance(value, Mapping) and isinstance(table.get(key), dict):
+            _overlay(table[key], value)
+        else:
+            table[key] = value
+
+
+def _apply_variable(table: dict[str, Any], name: str, value: str) -> None:
+    for section in _SCALAR_SECTIONS:
+        prefix = f"UC_{section.upper()}_"
+        if not name.startswith(prefix):
+            continue
+        key = name.removeprefix(prefix).lower()
+        known = table.setdefault(section, {})
+        present = known.get(key)
+        if isinstance(present, Mapping) or key not in known:
+            raise ManifestError(
+                f"environment: {name}: no key '{key}' in [{section}]{suggest(key, known)}", hint=f"unset {name}"
+            )
+        known[key] = _parse(name, value, present)
+        return
+
+
+def _parse(name: str, value: str, present: Any) -> Any:
+    if isinstance(present, bool):
+        if value.lower() not in {"true", "false", "1", "0"}:
+            raise ManifestError(f"environment: {name}: expected true or false, found {value!r}")
+        return value.lower() in {"true", "1"}
+    if isinstance(present, int):
+        if not value.lstrip("-").isdigit():
+            raise ManifestError(f"environment: {name}: expected an integer, found {value!r}")
+        return int(value)
+    if isinstance(present, list):
+        return [part.strip() for part in re.split(f"[,{os.pathsep}]" if "ARCHIVES" in name else ",", value) if part]
+    return value
+
+
+def _problems(manifest: Manifest) -> Iterator[str]:
+    for name in (manifest.project.name, *manifest.services, *manifest.containers()):
+        if not _NAME.fullmatch(name):
+            yield f"services.{name}: a name is lower-case letters, digits and single . _ - between them"
+    yield from _port_problems(manifest)
+    for key, base in manifest.bases.images.items():
+        if base.digest and not _DIGEST.fullmatch(base.digest):
+            yield f"bases.images.{key}.digest: expected sha256: and 64 hex digits, found {base.digest!r}"
+    for key, stage in manifest.stages.items():
+        yield from _build_problems(manifest, f"stages.{key}", stage.folder, stage.bases, stage.build_secrets)
+    for name, service in manifest.services.items():
+        path = f"services.{name}"
+        yield from _build_problems(manifest, path, service.folder, service.bases, service.build_secrets)
+        for context, target in service.contexts.items():
+            kind, _, key = target.partition(":")
+            known: Mapping[str, Any] = {"stage": manifest.stages, "source": manifest.sources}.get(kind, {})
+            if key not in known:
+                yield (
+                    f"{path}.contexts.{context}: {target!r} is no stage:NAME or source:NAME of this file"
+                    f"{suggest(key, [*manifest.stages, *manifest.sources])}"
+                )
+    for container, (name, settings) in manifest.containers().items():
+        path = f"services.{name}" if container == name else f"services.{name}.containers.{container}"
+        yield from _unknown(f"{path}.secrets", settings.secrets, manifest.secrets)
+        yield from _unknown(f"{path}.depends_on", settings.depends_on, manifest.containers())
+        yield from _unknown(f"{path}.mounts", settings.mounts, manifest.sources)
+    for name, service in manifest.services.items():
+        secrets = [check.secret for check in service.smoke if check.secret]
+        yield from _unknown(f"services.{name}.smoke.secret", secrets, manifest.secrets)
+    for key, value in manifest.sources.items():
+        if value and not (manifest.root / value).is_dir():
+            yield f"sources.{key}: no such folder: {value}"
+
+
+def _build_problems(
+    manifest: Manifest, path: str, folder: str, bases: tuple[str, ...], build_secrets: tuple[str, ...]
+) -> Iterator[str]:
+    if not (manifest.root / folder / "Dockerfile").is_file():
+        yield f"{path}.folder: {folder}/Dockerfile is missing"
+    yield from _unknown(f"{path}.bases", bases, manifest.bases.images)
+    yield from _unknown(f"{path}.build_secrets", build_secrets, manifest.build_secrets)
+
+
+def _unknown(path: str, names: Any, known: Mapping[str, Any]) -> Iterator[str]:
+    for name in names:
+        if name not in known:
+            yield f"{path}: nothing here is called '{name}'{suggest(name, known)}"
+
+
+def _port_problems(manifest: Manifest) -> Iterator[str]:
+    owners: dict[int, str] = {}
+    for container, (_, settings) in manifest.containers().items():
+        if not 1 <= settings.port <= 65535:
+            yield f"services.{container}.port: {settings.port} is not between 1 and 65535"
+        elif settings.port in owners:
+            yield f"services.{container}.port: {settings.port} is already the port of {owners[settings.port]}"
+        else:
+            owners[settings.port] = container

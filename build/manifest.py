@@ -1,0 +1,181 @@
+"""versions.toml as frozen dataclasses: the shape of the one manifest. `build.loading` reads, overrides and checks it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+BASE_SOURCES = ("upstream", "mirror", "archive", "stand-in")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    name: str
+    title: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools:
+    """The oldest version of each tool that works, as dotted numbers."""
+
+    engine: str
+    buildx: str
+    compose: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegistrySettings:
+    address: str
+    namespace: str
+    embedded: bool = True
+    username: str = ""
+    password_file: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseImage:
+    """An upstream image that Dockerfiles name in FROM, and what a stand-in for it is made of."""
+
+    reference: str
+    digest: str = ""
+    packages: tuple[str, ...] = ()
+    archive: str = ""
+    archive_sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bases:
+    images: dict[str, BaseImage]
+    source: Literal["auto", "upstream", "mirror", "archive", "stand-in"] = "auto"
+    mirror: str = ""
+    archives: tuple[str, ...] = ()
+    suite: str = "trixie"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gates:
+    severity: tuple[Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"], ...] = ("HIGH", "CRITICAL")
+    scanners: tuple[Literal["vuln", "secret", "misconfig", "license"], ...] = ("vuln", "secret")
+    db_repository: str = ""
+    db_max_age_hours: int = 48
+    ignore_file: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """A build stage that several services share; it is never pushed."""
+
+    folder: str
+    target: str
+    bases: tuple[str, ...] = ()
+    build_secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SmokeCheck:
+    """One request to a container and what its answer must be; `json` is a subset, `contains` a substring."""
+
+    name: str
+    kind: Literal["http", "mcp"] = "http"
+    method: str = "GET"
+    path: str = "/"
+    status: int = 200
+    secret: str = ""
+    body: dict[str, Any] | None = None
+    json: dict[str, Any] = field(default_factory=dict)
+    contains: str = ""
+    deadline_seconds: int = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Container:
+    """One container of a service; what it lists is added to the service's own."""
+
+    port: int
+    environment: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    volumes: dict[str, str] = field(default_factory=dict)
+    mounts: dict[str, str] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """One image and the containers that run it.
+
+    `port` is where it listens inside its containers, and what a service with no `containers` table publishes.
+    `contexts` maps a named build context to `source:KEY` or `stage:KEY`; `volumes` a volume to its path;
+    `mounts` a source to the path where it is mounted read-only.
+    """
+
+    folder: str
+    description: str
+    port: int
+    bases: tuple[str, ...] = ()
+    contexts: dict[str, str] = field(default_factory=dict)
+    build_secrets: tuple[str, ...] = ()
+    args: dict[str, str] = field(default_factory=dict)
+    target: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    networks: tuple[Literal["edge", "internal"], ...] = ("edge",)
+    volumes: dict[str, str] = field(default_factory=dict)
+    mounts: dict[str, str] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()
+    memory: str = "512m"
+    cpus: str = "1.0"
+    pids: int = 256
+    containers: dict[str, Container] = field(default_factory=dict)
+    smoke: tuple[SmokeCheck, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """The whole manifest; `root` is the folder that its relative paths start from."""
+
+    project: Project
+    tools: Tools
+    registry: RegistrySettings
+    bases: Bases
+    services: dict[str, Service]
+    root: Path = Path()
+    gates: Gates = field(default_factory=Gates)
+    build_secrets: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, Literal["random", "external"]] = field(default_factory=dict)
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        """The folder of everything the toolkit writes: digests, reports, secrets, caches."""
+        return self.root / ".uc"
+
+    def image(self, service: str) -> str:
+        """The image name of a service, without tag or digest."""
+        return f"{self.registry.address}/{self.registry.namespace}/{service}"
+
+    def source(self, key: str) -> Path | None:
+        """The folder of a `[sources]` entry, or None when it is not configured."""
+        value = self.sources.get(key, "")
+        return self.root / value if value else None
+
+    def containers(self) -> dict[str, tuple[str, Container]]:
+        """Every container of the stack: its name → (its service, its settings with the service's own merged in)."""
+        merged: dict[str, tuple[str, Container]] = {}
+        for name, service in self.services.items():
+            for container, own in (service.containers or {name: Container(port=service.port)}).items():
+                merged[container] = (name, _merge(service, own))
+        return merged
+
+
+def _merge(service: Service, own: Container) -> Container:
+    return Container(
+        port=own.port,
+        environment={**service.environment, **own.environment},
+        secrets=tuple(dict.fromkeys((*service.secrets, *own.secrets))),
+        volumes={**service.volumes, **own.volumes},
+        mounts={**service.mounts, **own.mounts},
+        depends_on=tuple(dict.fromkeys((*service.depends_on, *own.depends_on))),
+    )

@@ -1,0 +1,34 @@
+"""Generic ordered steps; knows nothing of Docker, git or services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from build import console
+
+S = TypeVar("S")
+
+
+class Skip(Exception):
+    """Raised by a step that has nothing to do; the message is the reason. Not a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[S]):
+    """One step: a title for people, and a function from state to state."""
+
+    title: str
+    run: Callable[[S], S]
+
+
+def execute(steps: Sequence[Step[S]], state: S) -> S:
+    """Run the steps in order and return the last state; a failing step's exception ends the run."""
+    for step in steps:
+        with console.step(step.title):
+            try:
+                state = step.run(state)
+            except Skip as reason:
+                console.note(f"skipped: {reason}")
+    return state

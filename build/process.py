@@ -1,0 +1,101 @@
+"""The one subprocess call of the toolkit (the Docker client has its own in python-on-whales)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from build import console
+from build.errors import MissingTool, ToolFailed
+
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
+_GRACE_SECONDS = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """A finished process: its exit code and what it printed (empty where the output was not captured)."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def redact(text: str) -> str:
+    """The text with the user-and-password part of every URL replaced by ***."""
+    return _CREDENTIALS.sub(r"\g<scheme>***@", text)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    capture: bool = True,
+    ok_codes: Sequence[int] = (0,),
+    timeout: float | None = None,
+    hint: str = "",
+) -> Outcome:
+    """Run argv and return its Outcome.
+
+    `env` is added to this process's environment. With `capture` the output is kept and shown only on failure;
+    without it the tool writes to the terminal itself. An interrupt stops the whole process group before it goes on.
+
+    Raises MissingTool when argv[0] is not on PATH, ToolFailed on any code outside `ok_codes` or after `timeout` seconds.
+    """
+    shown = redact(shlex.join(argv))
+    console.command([shown])
+    if shutil.which(argv[0]) is None:
+        raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint=hint or "./inv doctor")
+    pipe = subprocess.PIPE if capture else None
+    process = subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        env={**os.environ, **env} if env else None,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        stop_group(process)
+        raise ToolFailed(f"gave up after {timeout:g} s: {shown}", hint=hint) from None
+    except BaseException:
+        stop_group(process)
+        raise
+    if process.returncode not in ok_codes:
+        output = redact("\n".join(part for part in (stdout, stderr) if part)) if capture else ""
+        raise ToolFailed(
+            f"exit code {process.returncode}: {shown}", hint=hint, output=output, returncode=process.returncode
+        )
+    return Outcome(returncode=process.returncode, stdout=stdout or "", stderr=stderr or "")
+
+
+def stop_group(process: subprocess.Popen[str]) -> None:
+    """End a process started in its own session, with its children: SIGINT, then SIGKILL after ten seconds."""
+    if sys.platform == "win32":
+        process.terminate()
+        return
+    for sign in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(_GRACE_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return
