@@ -1,0 +1,30 @@
+// Makes a site stand alone where that can be done without changing what it shows.
+import { readFileSync } from "node:fs";
+import { isHtml } from "./files.mjs";
+
+const MERMAID_ADDRESS = /https:\/\/unpkg\.com\/mermaid@[^"'`]*/g;
+const MERMAID_PATH = "assets/javascripts/mermaid.min.js";
+const MERMAID_BLOCK = /class="[^"]*\bmermaid\b/;
+// Material asks the host of repo_url for its number of stars; without this attribute the link stays, the request doesn't.
+const REPOSITORY_FACTS = / data-md-component="source"/g;
+
+function replaceText(files, path, pattern, replacement) {
+  const text = files.get(path).toString("utf8");
+  const mended = text.replace(pattern, replacement);
+  if (mended !== text) files.set(path, Buffer.from(mended, "utf8"));
+  return mended !== text;
+}
+
+/** Changes `files` in place, says what it did, and returns the changed paths: a hash in their names no longer fits. */
+export function mend(files, mermaid, say) {
+  const scripts = [...files.keys()].filter((path) => path.endsWith(".js"));
+  const pages = [...files.keys()].filter(isHtml);
+  const changed = scripts.filter((path) => replaceText(files, path, MERMAID_ADDRESS, `/${MERMAID_PATH}`));
+  if (changed.length && pages.some((path) => MERMAID_BLOCK.test(files.get(path).toString("utf8")))) {
+    files.set(MERMAID_PATH, readFileSync(mermaid));
+    say(`diagrams: Mermaid comes from ${MERMAID_PATH}`);
+  }
+  const linked = pages.filter((path) => replaceText(files, path, REPOSITORY_FACTS, ""));
+  if (linked.length) say("the repository link no longer asks its host for stars and releases");
+  return new Set([...changed, ...linked]);
+}
