@@ -1,0 +1,208 @@
+"""The HTTP interface: routes, what they accept, and which refusal gets which status."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, HTTPException, Query, Request, Response, WebSocket
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from sse_starlette import EventSourceResponse
+
+from groupchat_service import streams
+from groupchat_service.desk import Desk
+from groupchat_service.providers import ProviderUnavailable
+from groupchat_service.roles import DEFAULT_TEAM, LEADER, MEMBERS, WORKERS, catalogue
+from groupchat_service.store import Session, Status
+from groupchat_service.team import HUMAN, SUPERVISOR, TeamError, TeamSpec
+
+MAX_TEXT = 200_000
+_ID = r"[A-Za-z0-9._-]{1,128}"
+_SHORT_TASK = 200
+router = APIRouter()
+
+
+def _team(names: list[str]) -> list[str]:
+    """The members in the order given, once each; the supervisor leads every team, named or not."""
+    unknown = sorted({name for name in names if name not in MEMBERS and name != SUPERVISOR})
+    if unknown:
+        raise ValueError(f"unknown agents: {', '.join(unknown)[:200]}; known are {', '.join(MEMBERS)}")
+    chosen = list(dict.fromkeys(name for name in names if name != SUPERVISOR))
+    if not any(name in WORKERS for name in chosen):
+        raise ValueError(f"a team needs at least one worker: {', '.join(WORKERS)}")
+    return chosen
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
+
+
+class ChatRequest(BaseModel):
+    """POST /groupchat."""
+
+    task: Text
+    agents: Annotated[list[str], Field(max_length=16), AfterValidator(_team)] = list(DEFAULT_TEAM)
+    max_rounds: Annotated[int, Field(ge=1, le=64)] = 16
+    session_id: Annotated[str, StringConstraints(pattern=f"^{_ID}$")] | None = None
+    wait: bool = False
+    stream: bool = False
+
+
+class FollowUp(BaseModel):
+    """POST /groupchat/{id}/messages."""
+
+    content: Text
+    wait: bool = False
+
+
+class AgentMessage(BaseModel):
+    """POST /agent/message."""
+
+    agent: str
+    content: Text
+
+
+def _desk(request: Request | WebSocket) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+@router.post("/groupchat")
+async def open_chat(body: ChatRequest, request: Request) -> Response:
+    """Start a chat; with `wait` answer when it has stopped."""
+    desk = _desk(request)
+    try:
+        request.app.state.providers.choose()
+    except ProviderUnavailable as error:
+        raise HTTPException(503, str(error)) from error
+    spec = TeamSpec(agents=tuple(body.agents), max_rounds=body.max_rounds, stream=body.stream)
+    session = await desk.open(body.task, spec, body.session_id)
+    return await _answer(desk, session, wait=body.wait)
+
+
+@router.get("/groupchat/{session_id}")
+async def show_chat(session_id: str, request: Request) -> Response:
+    """The session with all its messages."""
+    desk = _desk(request)
+    return JSONResponse(await _view(desk, await desk.session(session_id)))
+
+
+@router.delete("/groupchat/{session_id}")
+async def delete_chat(session_id: str, request: Request) -> dict[str, str]:
+    """Stop the chat if it runs, and forget it."""
+    await _desk(request).delete(session_id)
+    return {"session_id": session_id, "status": "deleted"}
+
+
+@router.post("/groupchat/{session_id}/messages")
+async def say(session_id: str, body: FollowUp, request: Request) -> Response:
+    """A follow-up, or the answer to the supervisor's question; 409 while the chat runs."""
+    desk = _desk(request)
+    session = await desk.say(session_id, body.content)
+    return await _answer(desk, session, wait=body.wait)
+
+
+@router.post("/groupchat/{session_id}/cancel")
+async def cancel(session_id: str, request: Request) -> Response:
+    """Stop the chat now; 409 when it is not running."""
+    desk = _desk(request)
+    return JSONResponse(await _view(desk, await desk.cancel(session_id)))
+
+
+@router.get("/groupchat/{session_id}/events")
+async def events(
+    session_id: str,
+    request: Request,
+    after: Annotated[int, Query(ge=0)] = 0,
+    follow: bool = False,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The event log as SSE, from Last-Event-ID or `after`; it ends when the run has stopped, unless `follow` is set."""
+    desk = _desk(request)
+    session = await desk.session(session_id)
+    if last_event_id is not None:
+        if not re.fullmatch(r"\d{1,15}", last_event_id):
+            raise HTTPException(422, "Last-Event-ID: expected the id of an event, a number")
+        after = int(last_event_id)
+    if session.status != "running" and not follow and not (await desk.store.events(session_id, after=after))[1]:
+        return Response(status_code=204)  # tells an EventSource to stop reconnecting: nothing will come
+    items = streams.follow(desk, session_id, after=after, forever=follow)
+    return EventSourceResponse(streams.sse(items), sep="\r\n", ping=15)
+
+
+@router.websocket("/groupchat/{session_id}/ws")
+async def socket(socket: WebSocket, session_id: str, after: int = 0, follow: bool = False) -> None:
+    """The event log as JSON messages, from `after`."""
+    await streams.websocket(_desk(socket), socket, session_id, after=after, forever=follow)
+
+
+@router.get("/sessions")
+async def sessions(
+    request: Request, status: Status | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> dict[str, Any]:
+    """The newest sessions, without their messages."""
+    found, total = await _desk(request).store.sessions(status=status, limit=limit)
+    return {"sessions": [_summary(session) for session in found], "total": total}
+
+
+@router.get("/agents")
+async def agents() -> dict[str, Any]:
+    """Who can be in a team."""
+    return {"agents": catalogue(), "default": list(DEFAULT_TEAM)}
+
+
+@router.post("/agent/message")
+async def agent_message(body: AgentMessage, request: Request) -> dict[str, Any]:
+    """Let one agent answer one message; nothing is stored."""
+    if body.agent == HUMAN or body.agent not in (LEADER.name, *WORKERS):
+        raise HTTPException(404, f"unknown agent {body.agent[:80]!r}; known are {', '.join((LEADER.name, *WORKERS))}")
+    try:
+        turn = await _desk(request).ask(body.agent, body.content)
+    except ProviderUnavailable as error:
+        raise HTTPException(503, str(error)) from error
+    except TeamError as error:
+        raise HTTPException(502, str(error)) from error
+    except TimeoutError as error:
+        raise HTTPException(504, "the agent took too long") from error
+    messages = [message.as_dict() for message in turn.messages]
+    return {"status": "answered", "agent": body.agent, "content": messages[-1]["content"], "messages": messages}
+
+
+async def _answer(desk: Desk, session: Session, *, wait: bool) -> Response:
+    if wait:
+        session = await desk.wait(session.id)
+    headers = {"Location": f"/groupchat/{session.id}"}
+    if session.status == "running":
+        return JSONResponse({"session_id": session.id, "status": "running"}, 202, headers)
+    return JSONResponse(await _view(desk, session), 200 if wait else 202, headers)
+
+
+async def _view(desk: Desk, session: Session) -> dict[str, Any]:
+    messages, last = await desk.store.history(session.id)
+    return {
+        **_summary(session),
+        "task": session.task,
+        "max_rounds": session.spec.max_rounds,
+        "model": session.model,
+        "messages": [message.as_dict() for message in messages],
+        "result": session.result,
+        "stop_reason": session.stop_reason,
+        "error": session.error,
+        "last_seq": last,
+    }
+
+
+def _summary(session: Session) -> dict[str, Any]:
+    return {
+        "session_id": session.id,
+        "status": session.status,
+        "task": session.task[:_SHORT_TASK],
+        "agents": list(session.spec.agents),
+        "created_at": _time(session.created_at),
+        "updated_at": _time(session.updated_at),
+    }
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

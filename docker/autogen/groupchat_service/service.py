@@ -1,0 +1,166 @@
+"""The ASGI application: what it opens at start, how it tells its health, and how it goes down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from ucservice import logs
+from ucservice.secretfile import Secret
+from ucservice.web import RequestLog, TokenAuth
+
+from groupchat_service import api, metrics
+from groupchat_service.autogen_team import AutoGenTeam, AutoGenTeams
+from groupchat_service.bodylimit import BodyLimit
+from groupchat_service.desk import Busy, Closing, Desk, Unknown
+from groupchat_service.providers import Choice, Providers, ProviderUnavailable
+from groupchat_service.roles import DEFAULT_TEAM
+from groupchat_service.settings import Settings
+from groupchat_service.store import Store
+from groupchat_service.team import Chunk, Message, TeamSpec, Turn
+
+MAX_BODY = 1_000_000
+_PROBE_SECONDS, _FORGET_SECONDS, _DAY = 2.0, 3600.0, 86_400.0
+_STATUS: dict[type[Exception], int] = {Busy: 409, Unknown: 404, Closing: 503}
+_log = logs.get("service")
+
+
+class Health:
+    """Whether the database takes writes and a team can be built; looked up every two seconds at most."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._checked, self._database = 0.0, "not checked"
+        self.team = "not checked"
+
+    async def report(self) -> dict[str, str]:
+        """One word or reason for each local dependency; `ok` is good."""
+        if time.monotonic() - self._checked > _PROBE_SECONDS:
+            try:
+                await asyncio.wait_for(self._store.ping(), 2)
+                self._database = "ok"
+            except Exception as error:  # whatever the reason: it is the answer
+                self._database = f"{type(error).__name__}: {error}"[:200]
+            self._checked = time.monotonic()
+        return {"database": self._database, "team": self.team}
+
+    async def try_a_team(self, settings: Settings) -> None:
+        """Run one whole rule-based chat in memory: proves that the framework works as it was installed."""
+        spec = TeamSpec(agents=DEFAULT_TEAM, max_rounds=16)
+        team = AutoGenTeam(spec, Choice(provider="rules", model="rules"), model_timeout=settings.model_timeout)
+
+        async def ignore(_item: Turn | Chunk) -> None: ...
+
+        try:
+            async with asyncio.timeout(10):
+                reason = await team.run([Message(source="user", content="self-test")], ignore)
+            self.team = "ok" if reason == "decided" else f"the self-test ended with {reason}"
+        except Exception as error:
+            self.team = f"{type(error).__name__}: {error}"[:200]
+
+
+def create_app(settings: Settings) -> RequestLog:
+    """The whole application, with authentication and the request log around it."""
+    providers = Providers(settings)
+    store = Store(settings.data)
+    teams = AutoGenTeams(providers, model_timeout=settings.model_timeout)
+    desk = Desk(store, teams, max_running=settings.max_running, chat_timeout=settings.chat_timeout)
+    health = Health(store)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await store.open()
+        await health.try_a_team(settings)
+        drain = _drain_on_signal(desk)
+        resumed = await desk.resume()
+        forgetting = asyncio.create_task(_forget_old(store, settings.keep_days))
+        _log.info("started", team=health.team, resumed=resumed)
+        yield
+        forgetting.cancel()
+        await drain()
+        await store.close()
+
+    app = FastAPI(title="autogen-groupchat", version="1", lifespan=lifespan)
+    app.state.desk, app.state.providers = desk, providers
+    app.include_router(api.router)
+    for error, status in _STATUS.items():
+        app.add_exception_handler(error, _refusal(status))
+    _add_probes(app, desk, health, providers)
+    guarded = TokenAuth(BodyLimit(app, limit=MAX_BODY), secret=Secret("autogen_token"))
+    return RequestLog(guarded)
+
+
+def from_env() -> RequestLog:
+    """The application with the settings of this process's environment."""
+    return create_app(Settings.from_env(os.environ))
+
+
+def _add_probes(app: FastAPI, desk: Desk, health: Health, providers: Providers) -> None:
+    @app.get("/health")
+    async def show_health() -> Response:
+        checks = await health.report()
+        healthy = all(state == "ok" for state in checks.values())
+        body = {"status": "healthy" if healthy else "unhealthy", "checks": checks}
+        return JSONResponse(body, 200 if healthy else 503)
+
+    @app.get("/ready")
+    async def show_ready() -> Response:
+        checks: dict[str, Any] = await health.report()
+        try:
+            checks["model"] = str(providers.choose())
+        except ProviderUnavailable as error:
+            return JSONResponse({"status": "not ready", "checks": checks, "detail": str(error)}, 503)
+        ready = checks["database"] == checks["team"] == "ok" and not desk.closing.is_set()
+        return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+
+    @app.get("/metrics")
+    async def show_metrics(request: Request) -> Response:
+        body, content_type = metrics.exposition(request.headers.get("accept", ""))
+        return Response(body, media_type=content_type)
+
+
+def _refusal(status: int) -> Callable[[Request, Exception], Response]:
+    def refuse(_request: Request, error: Exception) -> Response:
+        return JSONResponse({"detail": str(error)}, status)
+
+    return refuse
+
+
+def _drain_on_signal(desk: Desk) -> Callable[[], asyncio.Task[None]]:
+    """Begin to drain at SIGTERM itself: the server runs the shutdown hook only after the open requests have ended."""
+    loop = asyncio.get_running_loop()
+    started: list[asyncio.Task[None]] = []
+
+    def begin() -> asyncio.Task[None]:
+        if not started:
+            started.append(loop.create_task(desk.drain()))
+        return started[0]
+
+    def wrap(server_handler: object) -> Callable[[int, FrameType | None], None]:
+        def handle(number: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(begin)
+            if callable(server_handler):
+                server_handler(number, frame)
+
+        return handle
+
+    with suppress(ValueError):  # signals belong to the main thread; elsewhere the shutdown hook alone drains
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, wrap(signal.getsignal(number)))
+    return begin
+
+
+async def _forget_old(store: Store, keep_days: float) -> None:
+    while True:
+        forgotten = await store.forget(time.time() - keep_days * _DAY)
+        if forgotten:
+            _log.info("sessions_forgotten", count=forgotten)
+        await asyncio.sleep(_FORGET_SECONDS)
