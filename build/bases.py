@@ -45,7 +45,14 @@ def archive_name(reference: str) -> str:
 def recipe(manifest: Manifest, base: BaseImage) -> str:
     """A hash of every setting that decides where a base comes from and what a stand-in holds."""
     bases = manifest.bases
-    parts = (bases.source, bases.mirror, *bases.archives, standin.recipe(bases.suite, base), base.reference, base.digest)
+    parts = (
+        bases.source,
+        bases.mirror,
+        *bases.archives,
+        standin.recipe(bases.suite, base),
+        base.reference,
+        base.digest,
+    )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -60,14 +67,18 @@ def recorded(manifest: Manifest, keys: Iterable[str]) -> dict[str, Resolved]:
     return found
 
 
-def resolve(manifest: Manifest, keys: Iterable[str], *, refresh: bool = False) -> tuple[dict[str, Resolved], dict[str, str]]:
+def resolve(
+    manifest: Manifest, keys: Iterable[str], *, refresh: bool = False
+) -> tuple[dict[str, Resolved], dict[str, str]]:
     """Resolve the bases `keys`: (what was found, by key; the reason for each that was not, by key).
 
     Recorded results are reused while their settings stand and their image is still there; `refresh` looks again.
     """
     wanted = list(dict.fromkeys(keys))
     found = {} if refresh else recorded(manifest, wanted)
-    found = {key: base for key, base in found.items() if base.source == "upstream" or _digest(local_name(base.reference))}
+    found = {
+        key: base for key, base in found.items() if base.source == "upstream" or _digest(local_name(base.reference))
+    }
     missing = [key for key in wanted if key not in found]
     reasons: dict[str, str] = {}
     stand_ins: list[str] = []
@@ -98,7 +109,9 @@ def _make_stand_ins(manifest: Manifest, keys: list[str], reasons: dict[str, str]
     if not buildable:
         return {}
     targets = {
-        key: standin.StandIn(name=local_name(manifest.bases.images[key].reference), base=manifest.bases.images[key], archive=archive)
+        key: standin.StandIn(
+            name=local_name(manifest.bases.images[key].reference), base=manifest.bases.images[key], archive=archive
+        )
         for key, archive in buildable.items()
     }
     try:
@@ -142,7 +155,9 @@ def _from_elsewhere(manifest: Manifest, key: str) -> Resolved | str:
         if source == "upstream":
             found = _remote(manifest, key, base.reference, "upstream")
         elif source == "mirror" and manifest.bases.mirror:
-            found = _remote(manifest, key, f"{manifest.bases.mirror.rstrip('/')}/{local_name(base.reference)[8:]}", "mirror")
+            found = _remote(
+                manifest, key, f"{manifest.bases.mirror.rstrip('/')}/{local_name(base.reference)[8:]}", "mirror"
+            )
         elif source == "archive":
             found = _archive(manifest, key)
         else:

@@ -27,7 +27,9 @@ def docker() -> str:
     A client without plugins may come first on PATH. Raises MissingTool when there is no docker at all.
     """
     folders = os.environ.get("PATH", "").split(os.pathsep)
-    found = list({os.path.realpath(path): path for folder in folders if (path := shutil.which("docker", path=folder))}.values())
+    found = list(
+        {os.path.realpath(path): path for folder in folders if (path := shutil.which("docker", path=folder))}.values()
+    )
     if not found:
         raise MissingTool("docker is not installed or not on PATH", hint=PROVISION_HINT)
     if len(found) == 1:
@@ -57,7 +59,9 @@ def cli(*arguments: str, **options: object) -> Outcome:
 def _classified(error: ToolFailed) -> MissingTool | ToolFailed:
     text = error.output.lower()
     if "permission denied" in text and "docker.sock" in text:
-        return MissingTool("the Docker socket refuses this user", hint="sudo usermod -aG docker $USER, then log in again")
+        return MissingTool(
+            "the Docker socket refuses this user", hint="sudo usermod -aG docker $USER, then log in again"
+        )
     if "cannot connect to the docker daemon" in text or "is the docker daemon running" in text:
         return MissingTool("the Docker daemon is not running", hint=PROVISION_HINT)
     return error
@@ -117,5 +121,3 @@ def require(tools: Tools) -> dict[str, str]:
             message = f"{name} {found[name]} is too old: {wanted} or newer is needed"
             raise MissingTool(message, hint=PROVISION_HINT)
     return found
-
-

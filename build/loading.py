@@ -21,17 +21,16 @@ _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def load(root: Path, environment: Mapping[str, str]) -> Manifest:
-    """The checked manifest of the project at `root`.
+def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> Manifest:
+    """The checked manifest of the project at `root`; without `local`, versions.local.toml is not looked at.
 
     Raises ManifestError when a file is missing or malformed, or when a key, a type, a path or a port is wrong.
     """
     table = _read(root / FILE)
-    local = root / LOCAL
-    if local.exists():
-        override = _read(local)
-        _overlay(table, override)
-    source = f"{FILE} + {LOCAL}" if local.exists() else FILE
+    source = FILE
+    if local and (root / LOCAL).exists():
+        _overlay(table, _read(root / LOCAL))
+        source = f"{FILE} + {LOCAL}"
     for name, value in environment.items():
         _apply_variable(table, _ALIASES.get(name, name), value)
     manifest = replace(from_table(Manifest, table, "", source=source), root=root)
@@ -104,7 +103,8 @@ def _problems(manifest: Manifest) -> Iterator[str]:
         yield from _build_problems(manifest, path, service.folder, service.bases, service.build_secrets)
         for context, target in service.contexts.items():
             kind, _, key = target.partition(":")
-            known: Mapping[str, Any] = {"stage": manifest.stages, "source": manifest.sources}.get(kind, {})
+            tables: dict[str, Mapping[str, Any]] = {"stage": manifest.stages, "source": manifest.sources}
+            known = tables.get(kind, {})
             if key not in known:
                 yield (
                     f"{path}.contexts.{context}: {target!r} is no stage:NAME or source:NAME of this file"

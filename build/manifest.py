@@ -1,4 +1,4 @@
-"""versions.toml as frozen dataclasses: the shape of the one manifest. `build.loading` reads, overrides and checks it."""
+"""versions.toml as frozen dataclasses: the shape of the one manifest; `build.loading` reads and checks it."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def run(
     `env` is added to this process's environment. With `capture` the output is kept and shown only on failure;
     without it the tool writes to the terminal itself. An interrupt stops the whole process group before it goes on.
 
-    Raises MissingTool when argv[0] is not on PATH, ToolFailed on any code outside `ok_codes` or after `timeout` seconds.
+    Raises MissingTool when argv[0] is not on PATH, ToolFailed on a code outside `ok_codes` or after `timeout` seconds.
     """
     shown = redact(shlex.join(argv))
     console.command([shown])

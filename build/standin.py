@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from build import console, engine
+from build import build_secrets, console, engine
 from build.errors import BaseUnavailable, MissingTool, ToolFailed
 from build.manifest import BaseImage, Manifest
 from build.process import run
@@ -67,11 +67,12 @@ def build(manifest: Manifest, targets: Mapping[str, StandIn]) -> None:
         bake = {"target": {key: _target(Path(folder), root, key, one) for key, one in targets.items()}}
         definition = Path(folder) / "bake.json"
         definition.write_text(json.dumps(bake))
-        secret = manifest.state / "build-secrets" / "ca_bundle"
+        secret = build_secrets.path(manifest, "ca_bundle")
         with console.waiting(f"building stand-ins: {', '.join(targets)}"):
             engine.cli(
                 "buildx", "bake", "--file", str(definition), "--progress", "plain",
-                *(["--set", f"*.secrets=id=ca_bundle,src={secret}"] if secret.exists() else []),
+                "--set",
+                f"*.secrets=id=ca_bundle,src={secret}",
                 *targets,
             )  # fmt: skip
 
@@ -102,7 +103,10 @@ def _target(folder: Path, root: str, key: str, one: StandIn) -> dict[str, object
 
 def _make_root(manifest: Manifest, name: str) -> None:
     suite, mirror = manifest.bases.suite, debian_mirror()
-    with tempfile.TemporaryDirectory(prefix="uc-debian-") as folder, console.waiting(f"making {name} from Debian packages"):
+    with (
+        tempfile.TemporaryDirectory(prefix="uc-debian-") as folder,
+        console.waiting(f"making {name} from Debian packages"),
+    ):
         archive = Path(folder) / "root.tar"
         run(
             [

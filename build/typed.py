@@ -1,6 +1,6 @@
 """Tables of a TOML file into frozen dataclasses: every complaint starts with its path and names what was expected.
 
-Why not a validation library: importing one costs more than a cached build may, and the messages are part of the product.
+Why not a validation library: importing one costs more than a cached build may, and the messages are the product.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def suggest(name: str, known: typing.Iterable[str]) -> str:
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: typing.Hashable) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
@@ -37,7 +37,7 @@ def from_table(cls: type[T], table: Any, path: str, *, source: str) -> T:
     """
     if not isinstance(table, Mapping):
         raise _wrong(source, path, "a table", table)
-    hints = _hints(cls)
+    hints = _hints(typing.cast("typing.Hashable", cls))
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in table:
         if key not in fields:

@@ -9,7 +9,7 @@ from build.errors import RepositoryError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GitState:
-    """The commit at HEAD: full hash, commit time (seconds since 1970), nearest version tag, commits since it, dirty or not.
+    """The commit at HEAD: full hash, commit time (seconds since 1970), nearest version tag, commits since it, dirt.
 
     `tag` is None when no v* tag is reachable; `distance` then counts all commits.
     """

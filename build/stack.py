@@ -1,0 +1,198 @@
+"""The running stack: Compose up with the built digests, health, logs, down."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from build import compose, console, engine, secrets
+from build.errors import BuildError, PortTaken, SmokeFailed, ToolFailed
+from build.manifest import Manifest
+from build.ports import listener
+
+_POLL_SECONDS = 0.1
+_LOG_LINES = "25"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    """One container as the engine sees it; `health` is healthy, starting, unhealthy or "" (no healthcheck)."""
+
+    name: str
+    service: str
+    state: str
+    health: str
+    image: str
+    url: str
+    exit_code: int
+    restarts: int
+
+
+def file(manifest: Manifest) -> Path:
+    """The Compose file that the last `up` used."""
+    return manifest.state / "compose.yaml"
+
+
+def _overlay(manifest: Manifest) -> Path:
+    return manifest.state / "compose.fluentd.yaml"
+
+
+def write(manifest: Manifest, images: Mapping[str, str], *, fluentd: bool = False) -> list[str]:
+    """Write the Compose files for `images` (service → name@digest); the `--file` arguments that name them."""
+    file(manifest).parent.mkdir(parents=True, exist_ok=True)
+    model = compose.stack(manifest, images, secrets=secrets.folder(manifest))
+    file(manifest).write_text(compose.render(model, "The stack as it runs."), encoding="utf-8")
+    if not fluentd:
+        _overlay(manifest).unlink(missing_ok=True)
+    else:
+        overlay = compose.fluentd(manifest)
+        overlay["services"] = {name: part for name, part in overlay["services"].items() if name in model["services"]}
+        _overlay(manifest).write_text(compose.render(overlay, "Overlay: logs to Fluentd."), encoding="utf-8")
+    return _files(manifest)
+
+
+def _files(manifest: Manifest) -> list[str]:
+    paths = [file(manifest), _overlay(manifest)]
+    return [part for path in paths if path.exists() for part in ("--file", str(path))]
+
+
+def _compose(manifest: Manifest, *arguments: str, **options: Any) -> str:
+    return engine.cli("compose", *_files(manifest), "--progress", "plain", *arguments, **options).stdout
+
+
+def up(manifest: Manifest, images: Mapping[str, str], *, fluentd: bool = False, timeout: float = 180) -> list[Running]:
+    """Start every container with the image of its service and wait until all are healthy.
+
+    An interrupt or a failure while nothing of ours ran before takes the half-started stack down again, except that a
+    failed container's evidence is kept in .uc/reports.
+    Raises SecretError, PortTaken, SmokeFailed (a container never gets healthy; its last words are in `output`).
+    """
+    names = [name for name, (service, _) in manifest.containers().items() if service in images]
+    wanted = {secret for name in names for secret in manifest.containers()[name][1].secrets}
+    secrets.check(manifest, sorted(wanted))
+    before = _running_names(manifest)
+    _check_ports(manifest, [name for name in names if name not in before])
+    write(manifest, images, fluentd=fluentd)
+    try:
+        with console.waiting(f"starting {len(names)} containers"):
+            try:
+                _compose(manifest, "up", "--detach", "--remove-orphans", "--no-build", "--quiet-pull", timeout=timeout)
+            except ToolFailed as error:
+                raise _diagnosis(manifest, error) from None
+            _wait_healthy(manifest, names, timeout)
+    except KeyboardInterrupt:
+        if not before:
+            console.note("interrupted: taking the half-started stack down")
+            down(manifest)
+        raise
+    return status(manifest)
+
+
+def _check_ports(manifest: Manifest, names: Sequence[str]) -> None:
+    for name in names:
+        port = manifest.containers()[name][1].port
+        if owner := listener(port):
+            message = f"port {port} of {name} is taken by {owner}"
+            raise PortTaken(message, hint=f"stop it, or give services.{name}.port another value in versions.local.toml")
+
+
+def _wait_healthy(manifest: Manifest, names: Sequence[str], timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        found = {one.name: one for one in status(manifest)}
+        waiting = [name for name in names if name not in found or found[name].health not in {"healthy", ""}]
+        broken = [name for name in names if name in found and found[name].health == "unhealthy"]
+        crashed = [name for name in names if name in found and found[name].state in {"exited", "dead", "restarting"}]
+        if not waiting and not crashed:
+            return
+        if broken or crashed or time.monotonic() > deadline:
+            raise _diagnosis(manifest, None)
+        time.sleep(_POLL_SECONDS)
+
+
+def _diagnosis(manifest: Manifest, error: ToolFailed | None) -> BuildError:
+    """The failure of the containers that are not healthy; `error` itself when every container is."""
+    sick = [one for one in status(manifest) if one.health not in {"healthy", ""} or one.state != "running"]
+    waiting_only = [one for one in sick if one.state == "created"]
+    guilty = [one for one in sick if one not in waiting_only] or sick
+    if not guilty:
+        return error or SmokeFailed("the stack did not come up", hint="./inv ps")
+    parts = []
+    for one in guilty:
+        kept = keep_evidence(manifest, one.name, manifest.state / "reports")
+        parts.append(
+            f"{one.name}: state {one.state}, health {one.health or 'none'}, exit code {one.exit_code}, restarts {one.restarts}"
+        )
+        parts.append(kept)
+    names = ", ".join(one.name for one in guilty)
+    return SmokeFailed(f"not healthy: {names}", output="\n".join(parts), hint=f"./inv logs {guilty[0].name}")
+
+
+def keep_evidence(manifest: Manifest, container: str, folder: Path) -> str:
+    """Keep a container's inspect output and whole log in `folder`; its last health output and log lines as text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{manifest.project.name}-{container}-1"
+    inspected = json.loads(engine.cli("inspect", name).stdout)[0]
+    (folder / f"{container}.inspect.json").write_text(json.dumps(inspected, indent=2), encoding="utf-8")
+    logs = engine.cli("logs", name)
+    (folder / f"{container}.log").write_text(logs.stdout + logs.stderr, encoding="utf-8")
+    health = inspected["State"].get("Health", {}).get("Log") or []
+    last = (
+        f"last health check (exit {health[-1]['ExitCode']}): {health[-1]['Output'].strip()}"
+        if health
+        else "no health check ran"
+    )
+    tail = (logs.stdout + logs.stderr).strip().splitlines()[-int(_LOG_LINES) :]
+    return "\n".join([last, "last log lines:", *(f"  {line}" for line in tail)])
+
+
+def status(manifest: Manifest) -> list[Running]:
+    """Every container of the project, stopped ones included, in manifest order; one engine call lists, one inspects."""
+    label = f"label=com.docker.compose.project={manifest.project.name}"
+    identifiers = engine.cli("ps", "--all", "--quiet", "--filter", label).stdout.split()
+    if not identifiers:
+        return []
+    found = []
+    containers = manifest.containers()
+    for entry in json.loads(engine.cli("inspect", *identifiers).stdout):
+        name = entry["Config"]["Labels"]["com.docker.compose.service"]
+        port = containers[name][1].port if name in containers else 0
+        found.append(
+            Running(
+                name=name,
+                service=containers[name][0] if name in containers else "",
+                state=entry["State"]["Status"],
+                health=entry["State"].get("Health", {}).get("Status", ""),
+                image=entry["Config"]["Image"],
+                url=f"http://127.0.0.1:{port}" if port else "",
+                exit_code=entry["State"]["ExitCode"],
+                restarts=entry["RestartCount"],
+            )
+        )
+    order = {name: position for position, name in enumerate(containers)}
+    return sorted(found, key=lambda one: order.get(one.name, len(order)))
+
+
+def _running_names(manifest: Manifest) -> set[str]:
+    return {one.name for one in status(manifest) if one.state == "running"}
+
+
+def down(manifest: Manifest, *, volumes: bool = False) -> bool:
+    """Stop and remove the containers and networks, with `volumes` the data too; False when nothing was there."""
+    there = bool(status(manifest))
+    if not there and not volumes:
+        return False
+    if not file(manifest).exists():
+        write(manifest, dict.fromkeys(manifest.services, "scratch"))
+    _compose(manifest, "down", "--remove-orphans", *(["--volumes"] if volumes else []))
+    return there
+
+
+def logs(manifest: Manifest, names: Sequence[str], *, follow: bool, tail: str) -> None:
+    """Print the containers' logs, straight from Compose, until they end or the user stops following."""
+    arguments = ["logs", "--tail", tail, *(["--follow"] if follow else []), *names]
+    engine.cli("compose", *_files(manifest), *arguments, capture=False)

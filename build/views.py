@@ -1,0 +1,142 @@
+"""Results as people and pipelines read them: a table, or with as_json one JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from build import compose, console, secrets, stack
+from build.bases import Resolved
+from build.images import BuiltImage
+from build.manifest import Manifest
+from build.smoke import Result
+from build.workflow import Built, as_json, chosen, human_size, present_images
+
+
+def built(outcome: Built, *, json: bool) -> None:
+    """A build: one row a service, also for those that have no image."""
+    if json:
+        console.result(as_json(outcome))
+        return
+    rows = [
+        (
+            console.mark("ok"),
+            name,
+            f"{image.name}:{image.tag}",
+            human_size(image.size),
+            image.digest[:19],
+            _sources(image),
+        )
+        for name, image in outcome.images.items()
+    ]
+    rows += [(console.mark("fail"), name, "not built", "", "", reason) for name, reason in outcome.missing.items()]
+    console.table(("", "service", "image", "size", "digest", "base"), rows)
+
+
+def _sources(image: BuiltImage) -> str:
+    return ", ".join(f"{key}: {source}" for key, source in image.bases.items())
+
+
+def bases(found: Mapping[str, Resolved], reasons: Mapping[str, str], *, json: bool) -> None:
+    """Base images: where each one comes from, or why it can't be had."""
+    if json:
+        console.result({"bases": as_json(dict(found)), "unavailable": dict(reasons)})
+        return
+    rows = [
+        (
+            console.mark("ok"),
+            base.reference,
+            base.source,
+            base.context.removeprefix("docker-image://"),
+            base.digest[:19],
+        )
+        for base in found.values()
+    ]
+    rows += [(console.mark("fail"), key, "unavailable", reason, "") for key, reason in reasons.items()]
+    console.table(("", "base", "source", "image", "digest"), rows)
+
+
+def running(containers: Sequence[stack.Running], *, json: bool) -> None:
+    """Containers: state, health, digest, URL."""
+    if json:
+        console.result(as_json(list(containers)))
+        return
+    rows = [
+        (
+            console.mark("ok" if one.state == "running" and one.health in {"healthy", ""} else "fail"),
+            one.name,
+            one.state,
+            one.health,
+            one.image.rpartition("@")[2][:19],
+            one.url,
+        )
+        for one in containers
+    ]
+    console.table(("", "container", "state", "health", "digest", "url"), rows)
+
+
+def smoke(results: Sequence[Result], *, json: bool) -> None:
+    """Smoke checks: what was asked of which container, and why it failed."""
+    if json:
+        console.result(as_json(list(results)))
+        return
+    rows = [
+        (
+            console.mark("ok" if one.passed else "fail"),
+            one.container,
+            one.check,
+            f"{one.seconds * 1000:.0f} ms",
+            one.reason,
+        )
+        for one in results
+    ]
+    console.table(("", "container", "check", "time", "reason"), rows)
+
+
+def planned_start(manifest: Manifest, services: Sequence[str]) -> None:
+    """The Compose file that `up` would use."""
+    images = {name: image.reference for name, image in present_images(manifest, services).items()}
+    model = compose.stack(manifest, images, secrets=secrets.folder(manifest))
+    console.text(compose.render(model, "What `./inv up` would start."))
+
+
+def planned_checks(manifest: Manifest, services: Sequence[str]) -> None:
+    """The checks that `smoke` would make."""
+    names = chosen(manifest, services)
+    rows = [
+        (container, check.name, check.kind, f"{check.method} http://127.0.0.1:{settings.port}{check.path}")
+        for container, (service, settings) in manifest.containers().items()
+        if service in names
+        for check in manifest.services[service].smoke
+    ]
+    console.table(("container", "check", "kind", "request"), rows)
+
+
+def quickstart(
+    manifest: Manifest, outcome: Built, scans: Mapping[str, str], smokes: Mapping[str, str], *, json: bool
+) -> None:
+    """The closing table: service, image, size, digest, URL, scan, smoke."""
+    urls = {service: f"http://127.0.0.1:{manifest.services[service].port}" for service in manifest.services}
+    if json:
+        images = {name: as_json(image) for name, image in outcome.images.items()}
+        console.result({"images": images, "urls": urls, "scan": scans, "smoke": smokes, "missing": outcome.missing})
+        return
+    rows = []
+    for name in manifest.services:
+        image = outcome.images.get(name)
+        if image is None:
+            rows.append((console.mark("fail"), name, "not built", "", "", "", "", outcome.missing.get(name, "")))
+            continue
+        good = smokes.get(name) == "passed" and not scans.get(name, "").startswith("refused")
+        rows.append(
+            (
+                console.mark("ok" if good else "fail"),
+                name,
+                f"{image.name}:{image.tag}",
+                human_size(image.size),
+                image.digest[:19],
+                urls[name],
+                scans.get(name, "not scanned"),
+                smokes.get(name, "not run"),
+            )  # fmt: skip
+        )
+    console.table(("", "service", "image", "size", "digest", "url", "scan", "smoke"), rows)

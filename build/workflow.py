@@ -1,0 +1,172 @@
+"""Joins the single-purpose modules into what a task does; L4, so it may import everything below.
+
+The order that matters for a build stands in `build_images`: engine, commit, bases, ONE bake, the record.
+A decision to skip the build of an unchanged service belongs between `_select` and `images.build`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from build import bases, console, images, loading, registry, repo, scan, smoke, stack, story
+from build.errors import Incomplete, ManifestError, SmokeFailed
+from build.images import BuildResult, BuiltImage
+from build.manifest import Manifest
+from build.typed import suggest
+from build.version import snapshot
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """The outcome of a build: its version, the images, and each service that has none with the reason."""
+
+    version: str
+    images: dict[str, BuiltImage]
+    missing: dict[str, str]
+
+
+def load(root: Path) -> Manifest:
+    """The manifest of the project at `root`, overridden by this process's environment."""
+    return loading.load(root, os.environ)
+
+
+def chosen(manifest: Manifest, services: Sequence[str]) -> list[str]:
+    """The services named, or all. Raises ManifestError for a name that is not in the manifest."""
+    for name in services:
+        if name not in manifest.services:
+            hint = f"services: {', '.join(manifest.services)}"
+            raise ManifestError(f"no service is called '{name}'{suggest(name, manifest.services)}", hint=hint)
+    return list(dict.fromkeys(services)) or list(manifest.services)
+
+
+def _select(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, bases.Resolved], list[str], dict[str, str]]:
+    """Resolved bases, the services that can be built on them, and the reason for each that can't."""
+    needed = [key for name in services for key in manifest.services[name].bases]
+    resolved, reasons = bases.resolve(manifest, needed)
+    missing: dict[str, str] = {}
+    for name in services:
+        for key in manifest.services[name].bases:
+            if key in reasons:
+                missing[name] = f"base {manifest.bases.images[key].reference}: {reasons[key]}"
+    return resolved, [name for name in services if name not in missing], missing
+
+
+def plan_build(manifest: Manifest, services: Sequence[str]) -> dict[str, Any]:
+    """The bake definition of a build, without building."""
+    names = chosen(manifest, services)
+    git = repo.inspect(manifest.root)
+    resolved, buildable, _ = _select(manifest, names)
+    return images.definition(manifest, git, snapshot(git, manifest.project.version), resolved, buildable)
+
+
+def build_images(
+    manifest: Manifest,
+    services: Sequence[str] = (),
+    *,
+    push: bool = False,
+    no_cache: bool = False,
+    progress: str = "auto",
+) -> Built:
+    """Build the services in one bake invocation and record their digests.
+
+    Raises MissingTool, RepositoryError, ManifestError, RegistryError; a service that can't be built is in `missing`.
+    """
+    names = chosen(manifest, services)
+    git = repo.inspect(manifest.root)
+    version = snapshot(git, manifest.project.version)
+    if push:
+        registry.ping(manifest)
+        registry.login(manifest)
+    resolved, buildable, missing = _select(manifest, names)
+    result = BuildResult(images={}, failed={})
+    if buildable:
+        result = images.build(
+            manifest, git, version, resolved, buildable, push=push, no_cache=no_cache, progress=progress
+        )
+        _write_images_env(manifest)
+    return Built(version=version, images=result.images, missing=missing | result.failed)
+
+
+def _write_images_env(manifest: Manifest) -> None:
+    """The variables of docker/compose.yaml: `docker compose --env-file .uc/images.env -f docker/compose.yaml up`."""
+    lines = [
+        f"{name.upper().replace('-', '_')}_IMAGE={image.reference}" for name, image in images.recorded(manifest).items()
+    ]
+    (manifest.state / "images.env").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def human_size(size: int) -> str:
+    """Bytes as whole megabytes (10^6)."""
+    return f"{size / 1e6:.0f} MB"
+
+
+def require_complete(missing: dict[str, str], done: str) -> None:
+    """Raise Incomplete naming every service in `missing`."""
+    if missing:
+        raise Incomplete(f"not {done}: " + "; ".join(f"{name} ({reason})" for name, reason in missing.items()))
+
+
+def present_images(manifest: Manifest, services: Sequence[str] = ()) -> dict[str, BuiltImage]:
+    """The recorded images of the services. Raises Incomplete when none of them was built yet."""
+    names = chosen(manifest, services)
+    found = {name: image for name, image in images.recorded(manifest).items() if name in names}
+    if not found:
+        raise Incomplete(f"no image yet of {', '.join(names)}", hint="./inv build")
+    for name in names:
+        if name not in found:
+            console.warn(f"{name} has no image and is left out")
+    return found
+
+
+def run_scan(manifest: Manifest, services: Sequence[str] = ()) -> tuple[scan.Verdict, ...]:
+    """Scan the recorded digests; verdicts in manifest order. Raises ScanBroken when the scan could not be made."""
+    return scan.scan(manifest, present_images(manifest, services), reports=manifest.state / "reports")
+
+
+def start(manifest: Manifest, services: Sequence[str] = (), *, fluentd: bool = False) -> list[stack.Running]:
+    """Bring the recorded images up and wait for health."""
+    found = present_images(manifest, services)
+    return stack.up(manifest, {name: image.reference for name, image in found.items()}, fluentd=fluentd)
+
+
+def run_smoke(manifest: Manifest, services: Sequence[str] = ()) -> list[smoke.Result]:
+    """Smoke-check the running stack; on failure the evidence of every container is kept in .uc/reports.
+
+    Raises SmokeFailed when nothing runs.
+    """
+    running = {one.service for one in stack.status(manifest) if one.state == "running"}
+    if not running:
+        raise SmokeFailed("the stack is not running", hint="./inv up")
+    names = chosen(manifest, services)
+    told = [story.tell] if not services and running.issuperset(story.NEEDS) else []
+    results = smoke.run(manifest, names, stories=told)
+    reports = manifest.state / "reports"
+    smoke.junit(results, reports / "smoke.xml")
+    if any(not one.passed for one in results):
+        for container in {one.name for one in stack.status(manifest)}:
+            stack.keep_evidence(manifest, container, reports)
+    return results
+
+
+def require_smoke(manifest: Manifest, results: Sequence[smoke.Result]) -> None:
+    """Raise SmokeFailed naming every failed check."""
+    failed = [f"{one.container}: {one.check}" for one in results if not one.passed]
+    if failed:
+        hint = f"logs and inspect output are in {manifest.state / 'reports'}"
+        raise SmokeFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}", hint=hint)
+
+
+def as_json(value: Any) -> Any:
+    """Dataclasses, also inside lists and tables, as plain data."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    return value

@@ -1,0 +1,130 @@
+"""The list of checks. In the project's .venv (`./inv test`, `.venv/bin/nox`) they run there; elsewhere nox makes one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+IN_VENV = Path(sys.prefix) == ROOT / ".venv"
+# Each has its own locks, package and tests; the PowerShell and docs services bring their own runtimes.
+SERVICES = ("powershell", "langgraph", "autogen", "docs", "mcp", "monitoring")
+PACKAGES = {
+    "langgraph": "langgraph_service",
+    "autogen": "groupchat_service",
+    "docs": "docsite",
+    "mcp": "mcp_service",
+    "monitoring": "monitor_service",
+}
+
+nox.options.default_venv_backend = "none" if IN_VENV else "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "unit"]
+
+
+def locked(session: nox.Session) -> None:
+    """Install the toolkit's own lock, unless this session runs in the .venv that has it."""
+    if not IN_VENV:
+        session.install("--require-hashes", "--requirement", "requirements.txt")
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest with a JUnit report beside the others."""
+    report = ROOT / ".uc" / "reports" / f"{session.name}.xml"
+    session.run("python", "-m", "pytest", f"--junitxml={report}", *arguments, *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, committed Compose files, lock files."""
+    locked(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("invoke", "compose", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    locked(session)
+    session.run("mypy")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Everything that needs no daemon, in under five seconds."""
+    locked(session)
+    pytest(session, "tests/unit")
+
+
+@nox.session(venv_backend="uv" if IN_VENV else "venv")
+@nox.parametrize("service", SERVICES)
+def services(session: nox.Session, service: str) -> None:
+    """A service's own tests, on the machine, in a venv of its own locks."""
+    folder = ROOT / "docker" / service
+    locks = [str(path) for name in ("requirements.txt", "requirements-test.txt") if (path := folder / name).exists()]
+    session.install("--require-hashes", *(part for lock in locks for part in ("--requirement", lock)))
+    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT / "docker" / "python"), str(folder)])}
+    if service in PACKAGES:
+        session.run("mypy", "--strict", "--package", PACKAGES[service], env=environment)
+    report = ROOT / ".uc" / "reports" / f"services-{service}.xml"
+    session.run(
+        "python", "-m", "pytest", f"--junitxml={report}", str(folder / "tests"), *session.posargs, env=environment
+    )
+
+
+@nox.session
+def docker(session: nox.Session) -> None:
+    """The toolkit against the real engine, a real registry and real git."""
+    locked(session)
+    pytest(session, "tests/docker")
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """Build if needed, up, smoke, down; always down."""
+    locked(session)
+    session.run("invoke", "registry.up")
+    try:
+        # 13: a service that can't be built here; the others are still started and asked, and the session fails at its end.
+        session.run("invoke", "build", "--push", success_codes=[0, 13])
+        session.run("invoke", "secrets.init")
+        session.run("invoke", "up")
+        session.run("invoke", "smoke", *session.posargs)
+    finally:
+        session.run("invoke", "down")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Ratios to floors and peers, measured in one run; never an assertion."""
+    locked(session)
+    session.run("python", "tests/bench/run.py", *session.posargs)
+
+
+@nox.session
+def pins(session: nox.Session) -> None:
+    """Write every hash lock again from its .in file; look at the diff."""
+    locked(session)
+    options = ["--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate", "--quiet"]
+    session.run(
+        "uv", "pip", "compile", *options, "--python-version", "3.11", "requirements.in", "-o", "requirements.txt"
+    )
+    for path in sorted((ROOT / "docker").glob("*/*.in")):
+        constraint = path.with_name("requirements.txt")
+        bound = ["-c", str(constraint)] if path.name == "requirements-test.in" and constraint.exists() else []
+        session.run(
+            "uv",
+            "pip",
+            "compile",
+            *options,
+            *bound,
+            "--python-version",
+            "3.12",
+            str(path),
+            "-o",
+            str(path.with_suffix(".txt")),
+        )

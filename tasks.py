@@ -1,0 +1,368 @@
+"""The table of contents: every task a person or a pipeline calls. Bodies are thin; the work is in build/.
+
+Imports stand inside the tasks, so that `./inv --list` costs little more than importing Invoke.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+ROOT = Path(__file__).resolve().parent
+F = TypeVar("F", bound=Callable[..., None])
+
+_SERVICE = {"service": "a service's name; give it again for another (default: all)"}
+_JSON = {"json": "print the result as JSON"}
+_DRY = {"dry_run": "say what would be done, and do nothing"}
+
+
+def reports(body: F) -> F:
+    """Turn a BuildError into its message and exit code, and Ctrl-C into 130; other exceptions are bugs and show."""
+
+    @functools.wraps(body)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        from build import console
+        from build.errors import INTERRUPTED, BuildError
+
+        try:
+            body(*args, **kwargs)
+        except BuildError as error:
+            console.error(str(error), hint=error.hint, output=error.output)
+            raise Exit(code=error.exit_code) from None
+        except KeyboardInterrupt:
+            console.error("interrupted", hint="run it again; finished work is reused")
+            raise Exit(code=INTERRUPTED) from None
+
+    return cast("F", wrapped)
+
+
+@task(help=_JSON)
+@reports
+def doctor(_c: Context, *, json: bool = False) -> None:
+    """Examine this machine: engine, registry, bases, Trivy, disk, ports; a remedy for each failing row.
+
+    Examples: ./inv doctor   |   ./inv doctor --json
+    """
+    from build import doctor as library
+    from build import workflow
+
+    library.show(library.examine(workflow.load(ROOT)), as_json=json)
+
+
+@task(help={"yes": "install without asking"} | _JSON)
+@reports
+def engine(_c: Context, *, yes: bool = False, json: bool = False) -> None:
+    """Make sure that Docker Engine, buildx and Compose are there and running; on Debian and Ubuntu, install them.
+
+    Examples: ./inv engine   |   ./inv engine --yes
+    """
+    from build import console, quickstart, workflow
+
+    found = quickstart.ensure_engine(workflow.load(ROOT), yes=yes)
+    console.result(found) if json else console.table(("tool", "version"), list(found.items()))
+
+
+@task(help={"refresh": "look for every base again"} | _JSON)
+@reports
+def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
+    """Resolve every base image: upstream by digest, mirror, archive or stand-in; says which was used.
+
+    Examples: ./inv bases   |   UC_BASES_SOURCE=stand-in ./inv bases --refresh
+    """
+    from build import bases as library
+    from build import views, workflow
+    from build.errors import BaseUnavailable
+
+    manifest = workflow.load(ROOT)
+    found, reasons = library.resolve(manifest, manifest.bases.images, refresh=refresh)
+    views.bases(found, reasons, json=json)
+    if reasons:
+        raise BaseUnavailable(
+            f"no source has {', '.join(reasons)}", hint="[bases] mirror or archives in versions.local.toml"
+        )
+
+
+@task(
+    iterable=["service"],
+    name="build",
+    help=_SERVICE | _JSON | _DRY | {
+        "no_cache": "build every step again",
+        "push": "push to the registry as well",
+        "progress": "auto, plain (buildx's own log) or quiet",
+        "print": "print the bake definition and stop",
+    },
+)  # fmt: skip
+@reports
+def build_(
+    _c: Context, *, service: list[str], no_cache: bool = False, push: bool = False, progress: str = "auto",
+    print: bool = False, json: bool = False, dry_run: bool = False,
+) -> None:  # fmt: skip
+    """Build the images of all services in one bake invocation; digests go to .uc/ and into a table.
+
+    Examples: ./inv build   |   ./inv build --service docs-server --progress plain   |   ./inv build --push
+    """
+    from build import console, views, workflow
+
+    manifest = workflow.load(ROOT)
+    if print or dry_run:
+        console.result(workflow.plan_build(manifest, service))
+        return
+    built = workflow.build_images(manifest, service, push=push, no_cache=no_cache, progress=progress)
+    views.built(built, json=json)
+    workflow.require_complete(built.missing, "built")
+
+
+@task(iterable=["service"], help=_SERVICE | _JSON | _DRY)
+@reports
+def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool = False) -> None:
+    """Scan the built digests with Trivy and refuse by the severity gate: exit 5 for findings, 8 for no scan.
+
+    Examples: ./inv scan   |   UC_GATES_SEVERITY=CRITICAL ./inv scan --service docs-server
+    """
+    from build import console, workflow
+    from build import scan as library
+
+    manifest = workflow.load(ROOT)
+    if dry_run:
+        found = workflow.present_images(manifest, service)
+        console.table(("service", "would scan"), [(name, image.reference) for name, image in found.items()])
+        return
+    verdicts = workflow.run_scan(manifest, service)
+    console.result(workflow.as_json(verdicts)) if json else library.show(verdicts)
+    library.enforce(verdicts)
+
+
+@task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {"fluentd": "send logs to Fluentd (FLUENTD_ADDRESS)"})
+@reports
+def up(_c: Context, *, service: list[str], fluentd: bool = False, json: bool = False, dry_run: bool = False) -> None:
+    """Start the stack with the built digests and wait until every container is healthy.
+
+    Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --fluentd
+    """
+    from build import views, workflow
+
+    manifest = workflow.load(ROOT)
+    if dry_run:
+        views.planned_start(manifest, service)
+    else:
+        views.running(workflow.start(manifest, service, fluentd=fluentd), json=json)
+
+
+@task(help=_DRY | {"volumes": "remove the data too"})
+@reports
+def down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
+    """Stop and remove the stack; data stays unless --volumes.
+
+    Examples: ./inv down   |   ./inv down --volumes
+    """
+    from build import console, stack, workflow
+
+    manifest = workflow.load(ROOT)
+    if dry_run:
+        names = [one.name for one in stack.status(manifest)]
+        console.text(f"would remove: {', '.join(names) or 'nothing'}{', and every volume' if volumes else ''}")
+    else:
+        console.note("stack removed" if stack.down(manifest, volumes=volumes) else "nothing was running")
+
+
+@task(help=_JSON)
+@reports
+def ps(_c: Context, *, json: bool = False) -> None:
+    """The containers of the stack: state, health, digest, URL.
+
+    Examples: ./inv ps   |   ./inv ps --json
+    """
+    from build import stack, views, workflow
+
+    views.running(stack.status(workflow.load(ROOT)), json=json)
+
+
+@task(positional=["container"], optional=["container"], help={
+    "container": "one container (default: all)", "follow": "keep printing", "tail": "lines of each to start with",
+})  # fmt: skip
+@reports
+def logs(_c: Context, container: str = "", *, follow: bool = False, tail: str = "200") -> None:
+    """Print the logs of the stack, or of one container.
+
+    Examples: ./inv logs   |   ./inv logs monitoring --follow
+    """
+    from build import stack, workflow
+
+    stack.logs(workflow.load(ROOT), [container] if container else [], follow=follow, tail=tail)
+
+
+@task(iterable=["service"], help=_SERVICE)
+@reports
+def watch(_c: Context, *, service: list[str]) -> None:
+    """Rebuild and restart a service whenever its folder or its sources change, until Ctrl-C.
+
+    Examples: ./inv watch   |   ./inv watch --service docs-server
+    """
+    from build import watch as library
+    from build import workflow
+
+    manifest = workflow.load(ROOT)
+    library.run(manifest, workflow.chosen(manifest, service))
+
+
+@task(iterable=["service"], help=_SERVICE | _JSON | _DRY)
+@reports
+def smoke(_c: Context, *, service: list[str], json: bool = False, dry_run: bool = False) -> None:
+    """Real requests to the running stack and one story across services; table, JUnit XML, exit 6 on failure.
+
+    Examples: ./inv smoke   |   ./inv smoke --service langgraph-api   |   nox -s smoke (up, smoke, down)
+    """
+    from build import views, workflow
+
+    manifest = workflow.load(ROOT)
+    if dry_run:
+        views.planned_checks(manifest, service)
+        return
+    results = workflow.run_smoke(manifest, service)
+    views.smoke(results, json=json)
+    workflow.require_smoke(manifest, results)
+
+
+@task(help=_DRY | {"json": "print the final table as JSON"})
+@reports
+def quickstart(_c: Context, *, json: bool = False, dry_run: bool = False) -> None:
+    """From a fresh machine to six built, scanned, running, smoke-tested services; again, it is quick.
+
+    Examples: ./inv quickstart
+    """
+    from build import quickstart as library
+    from build import workflow
+
+    library.run(workflow.load(ROOT), as_json=json, dry_run=dry_run)
+
+
+@task(help={"check": "only say whether the committed files are current"})
+@reports
+def compose(_c: Context, *, check: bool = False) -> None:
+    """Write docker/compose.yaml and its Fluentd overlay from versions.toml.
+
+    Examples: ./inv compose   |   ./inv compose --check
+    """
+    from build import quickstart
+
+    quickstart.write_compose(ROOT, check=check)
+
+
+@task(help=_JSON)
+@reports
+def version(_c: Context, *, json: bool = False) -> None:
+    """The version of the commit that is checked out.
+
+    Examples: ./inv version   |   ./inv version --json
+    """
+    from build import console, repo, workflow
+    from build.version import snapshot
+
+    manifest = workflow.load(ROOT)
+    state = repo.inspect(ROOT)
+    found = snapshot(state, manifest.project.version)
+    console.result({"version": found, "commit": state.commit, "dirty": state.dirty}) if json else console.text(found)
+
+
+@task(positional=["sessions"], optional=["sessions"], help={"sessions": "comma-separated nox sessions (default: all)"})
+@reports
+def test(_c: Context, sessions: str = "lint,types,unit,services,docker,smoke") -> None:
+    """Set up everything the tests need, then run them: lint, types, unit, services, docker, smoke.
+
+    Examples: ./inv test   |   ./inv test unit,docker
+    """
+    from build import quickstart, workflow
+
+    quickstart.run_tests(workflow.load(ROOT), sessions.split(","))
+
+
+@task(name="up", help=_DRY)
+@reports
+def registry_up(_c: Context, *, dry_run: bool = False) -> None:
+    """Start the embedded registry on loopback; its storage is a named volume.
+
+    Examples: ./inv registry.up
+    """
+    from build import quickstart, workflow
+
+    quickstart.start_registry(workflow.load(ROOT), dry_run=dry_run)
+
+
+@task(name="down", help=_DRY | {"volumes": "remove its storage too"})
+@reports
+def registry_down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
+    """Stop the embedded registry; what it stores stays unless --volumes.
+
+    Examples: ./inv registry.down   |   ./inv registry.down --volumes
+    """
+    from build import console, registry, workflow
+
+    manifest = workflow.load(ROOT)
+    if dry_run:
+        console.text(f"would remove {registry.container(manifest)}{' and its volume' if volumes else ''}")
+    else:
+        console.note("registry removed" if registry.down(manifest, volumes=volumes) else "no registry was there")
+
+
+@task(name="ls", help=_JSON)
+@reports
+def registry_ls(_c: Context, *, json: bool = False) -> None:
+    """The repositories and tags of the registry.
+
+    Examples: ./inv registry.ls   |   ./inv registry.ls --json
+    """
+    from build import console, registry, workflow
+
+    found = registry.contents(workflow.load(ROOT))
+    if json:
+        console.result(found)
+    else:
+        console.table(("repository", "tags"), [(name, ", ".join(tags)) for name, tags in found.items()])
+
+
+@task(name="init", help=_JSON | _DRY)
+@reports
+def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> None:
+    """Make the runtime secret files that are not there yet; never overwrites one.
+
+    Examples: ./inv secrets.init
+    """
+    from build import console, secrets, workflow
+
+    manifest = workflow.load(ROOT)
+    if dry_run:
+        console.text(f"would make what is missing of: {', '.join(manifest.secrets)}")
+        return
+    outcome = secrets.initialise(manifest)
+    console.result(outcome) if json else console.table(("secret", "file"), list(outcome.items()))
+
+
+@task(name="rotate", positional=["name"], help={"name": "the secret to renew"} | _DRY)
+@reports
+def secrets_rotate(_c: Context, name: str, *, dry_run: bool = False) -> None:
+    """Put a new value in front of a secret, in place; the old one stays valid as the second line.
+
+    Examples: ./inv secrets.rotate mcp_token
+    """
+    from build import console, secrets, workflow
+
+    manifest = workflow.load(ROOT)
+    if dry_run:
+        console.text(f"would renew {secrets.folder(manifest) / name}")
+    else:
+        secrets.rotate(manifest, name)
+        console.note(f"{name} renewed; the old value is still accepted")
+
+
+ns = Collection(
+    doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version, test,
+)  # fmt: skip
+ns.add_collection(Collection("registry", registry_up, registry_down, registry_ls))
+ns.add_collection(Collection("secrets", secrets_init, secrets_rotate))
