@@ -1,0 +1,57 @@
+"""Puts a toolset on the wire: MCP over streamable HTTP at /mcp, probes beside it."""
+
+from __future__ import annotations
+
+from mcp.server.caching import CacheHint
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+from ucservice.secretfile import Secret
+from ucservice.web import App, RequestLog
+
+from mcp_service import toolsets
+from mcp_service.bearer import FileTokens, auth_settings
+from mcp_service.observe import ToolCalls
+from mcp_service.peer import token_problem
+from mcp_service.probes import Probes
+from mcp_service.settings import Settings
+from mcp_service.toolset import Toolset
+
+_TOOLS_STAY = CacheHint(ttl_ms=60_000, scope="public")
+
+
+def build(settings: Settings) -> App:
+    """The whole ASGI application of the server that the settings pick."""
+    registry = CollectorRegistry()
+    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+        registry.register(collector)
+    secret = Secret("mcp_token")
+    chosen = toolsets.build(settings)
+    server = _server(settings, chosen, secret, registry)
+    checks = {"mcp_token": lambda: token_problem(secret), **chosen.checks}
+    probes = Probes(settings.server, checks, chosen.peer, registry)
+    for path, handler in (("/health", probes.health), ("/ready", probes.ready), ("/metrics", probes.metrics)):
+        server.custom_route(path, methods=["GET"])(handler)
+    application = server.streamable_http_app(
+        stateless_http=True,
+        transport_security=TransportSecuritySettings(
+            allowed_hosts=list(settings.allowed_hosts), allowed_origins=list(settings.allowed_origins)
+        ),
+    )
+    return RequestLog(application)
+
+
+def _server(settings: Settings, chosen: Toolset, secret: Secret, registry: CollectorRegistry) -> MCPServer[None]:
+    return MCPServer(
+        f"mcp-{settings.server}",
+        title=chosen.title,
+        version=settings.version,
+        instructions=chosen.instructions,
+        tools=list(chosen.tools),
+        auth=auth_settings(settings.public_url),
+        token_verifier=FileTokens(secret),
+        cache_hints={"tools/list": _TOOLS_STAY},
+        # The tools never change while a server runs: nothing to subscribe to, and no stream that outlives SIGTERM.
+        subscriptions=False,
+        middleware=[ToolCalls(registry, frozenset(tool.name for tool in chosen.tools))],
+    )

@@ -1,0 +1,184 @@
+"""The mounted tree: files, search, and history when it is a git checkout. Nothing here writes."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, TypedDict
+
+from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import Field
+
+from mcp_service import reading, ripgrep
+from mcp_service.history import Commits, History, Shown, Status
+from mcp_service.jail import Jail
+from mcp_service.settings import Settings
+from mcp_service.toolset import Toolset, reads
+
+PathName = Annotated[str, Field(description="Relative to the workspace", max_length=4096)]
+Glob = Annotated[str, Field(description="Such as *.cs or Assets/**; !*.meta leaves out", max_length=500)]
+IncludeIgnored = Annotated[bool, Field(description="Also what .gitignore and .ignore leave out")]
+
+
+class Files(TypedDict):
+    """Files by path; truncated when there are more than were asked for."""
+
+    files: list[str]
+    truncated: bool
+
+
+class Lines(TypedDict):
+    """Some lines of a file."""
+
+    path: str
+    first_line: int
+    lines: int
+    text: str
+    more: bool
+
+
+class Match(TypedDict):
+    """A line that matches."""
+
+    path: str
+    line: int
+    text: str
+
+
+class Matches(TypedDict):
+    """Lines in the order of their files; truncated when there are more or the time was up."""
+
+    matches: list[Match]
+    truncated: bool
+    timed_out: bool
+
+
+class Repository:
+    """Every path goes through the jail."""
+
+    def __init__(self, jail: Jail, *, search_timeout: float) -> None:
+        self.jail, self.search_timeout = jail, search_timeout
+        self.history = History(jail)
+
+    async def list_files(
+        self,
+        path: PathName = ".",
+        glob: Glob = "",
+        limit: Annotated[int, Field(ge=1, le=5000)] = 500,
+        include_ignored: IncludeIgnored = False,
+    ) -> Files:
+        """List the files under a folder of the workspace, without those that .gitignore leaves out."""
+        arguments = ["--files", "--null", "--sort=path", *ripgrep.options(glob=glob, include_ignored=include_ignored)]
+        files: list[str] = []
+        async with self._run([*arguments, "--", self._target(path)], end=b"\0") as run:
+            async for record in run.records():
+                if len(files) == limit:
+                    return Files(files=files, truncated=True)
+                files.append(_name(record.decode("utf-8", "replace")))
+            await _refuse_failure(run, files)
+            return Files(files=files, truncated=run.timed_out)
+
+    def read_file(
+        self,
+        path: PathName,
+        start_line: Annotated[int, Field(description="1 is the first line; -100 starts 100 lines from the end")] = 1,
+        max_lines: Annotated[int, Field(ge=1, le=5000)] = 500,
+    ) -> Lines:
+        """Read lines of a text file in the workspace."""
+        with self.jail.open(path) as file:
+            found = reading.excerpt(file, start_line, max_lines)
+        return Lines(
+            path=self.jail.name(self.jail.resolve(path)),
+            first_line=found.first,
+            lines=len(found.lines),
+            text="\n".join(found.lines),
+            more=found.more,
+        )
+
+    async def search(
+        self,
+        pattern: Annotated[str, Field(min_length=1, max_length=1000, description="A regular expression (Rust syntax)")],
+        path: PathName = ".",
+        glob: Glob = "",
+        literal: Annotated[bool, Field(description="Take the pattern as plain text")] = False,
+        limit: Annotated[int, Field(ge=1, le=2000)] = 100,
+        include_ignored: IncludeIgnored = False,
+    ) -> Matches:
+        """Search the text of the workspace's files. A pattern without capitals matches either case."""
+        arguments = [
+            "--json",
+            "--smart-case",
+            "--crlf",
+            "--max-filesize=64M",
+            "--sort=path",
+            *(["--fixed-strings"] if literal else []),
+            *ripgrep.options(glob=glob, include_ignored=include_ignored),
+        ]
+        matches: list[Match] = []
+        async with self._run([*arguments, "--", pattern, self._target(path)], end=b"\n") as run:
+            async for record in run.records():
+                if (match := _match(record)) is None:
+                    continue
+                if len(matches) == limit:
+                    return Matches(matches=matches, truncated=True, timed_out=False)
+                matches.append(match)
+            await _refuse_failure(run, matches)
+            return Matches(matches=matches, truncated=run.timed_out, timed_out=run.timed_out)
+
+    def git_log(
+        self,
+        path: Annotated[str, Field(description="Only commits that touch this path")] = ".",
+        revision: Annotated[str, Field(description="A branch, tag or commit", max_length=200)] = "HEAD",
+        limit: Annotated[int, Field(ge=1, le=500)] = 20,
+    ) -> Commits:
+        """List the commits of the git checkout that holds a path, newest first."""
+        return self.history.log(path, revision, limit)
+
+    def git_show(
+        self,
+        revision: Annotated[str, Field(description="A branch, tag or commit", max_length=200)] = "HEAD",
+        path: Annotated[str, Field(description="Only the changes under this path")] = ".",
+    ) -> Shown:
+        """Show one commit: message, changed files and the difference to its first parent."""
+        return self.history.show(revision, path)
+
+    def git_status(self, path: PathName = ".") -> Status:
+        """Show the branch and what differs from the last commit. Line endings and file modes do not count."""
+        return self.history.status(path)
+
+    def _target(self, path: str) -> str:
+        return f"./{self.jail.name(self.jail.existing(path))}"
+
+    def _run(self, arguments: list[str], *, end: bytes) -> ripgrep.Run:
+        return ripgrep.Run(arguments, folder=self.jail.real_root(), end=end, seconds=self.search_timeout)
+
+
+async def _refuse_failure(run: ripgrep.Run, found: list[Any]) -> None:
+    # A file that can't be read is a complaint too: with results it does not take them away.
+    if not found and not run.timed_out and (complaint := await run.complaint()):
+        raise ToolError(complaint[:1000])
+
+
+def _match(record: bytes) -> Match | None:
+    event = json.loads(record) if record.startswith(b'{"type":"match"') else {}
+    if not event:
+        return None
+    data = event["data"]
+    text = data["lines"].get("text", "").rstrip("\r\n")
+    name = data["path"].get("text", "?")
+    return Match(path=_name(name), line=data["line_number"], text=text[: reading.LONGEST_LINE])
+
+
+def _name(path: str) -> str:
+    return path.removeprefix("./").removeprefix("./")
+
+
+def build(settings: Settings) -> Toolset:
+    """The repository server."""
+    jail = Jail(settings.workspace)
+    tools = Repository(jail, search_timeout=settings.search_timeout)
+    return Toolset(
+        title="Repository",
+        instructions="Read the tree: list_files, search, read_file; in a git checkout git_log, git_show, git_status.",
+        tools=reads(tools.list_files, tools.read_file, tools.search, tools.git_log, tools.git_show, tools.git_status),
+        checks={"workspace": jail.check},
+    )
