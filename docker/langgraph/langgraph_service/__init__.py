@@ -1,0 +1,1 @@
+"""The LangGraph REST API over graphs that are plug-ins, with SQLite state."""

@@ -1,0 +1,103 @@
+"""The application: routes, refusals, and what is open between start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import Response
+from ucservice import logs
+from ucservice.secretfile import Secret
+from ucservice.web import RequestLog, TokenAuth
+
+from langgraph_service import metrics
+from langgraph_service.encode import Json
+from langgraph_service.errors import ApiError
+from langgraph_service.limits import BodyLimit
+from langgraph_service.routes import assistants, legacy, runs, states, store, system, threads
+from langgraph_service.runner import Runner
+from langgraph_service.settings import Settings
+from langgraph_service.state import State, opened
+
+SWEEP_SECONDS = 60.0
+
+_log = logs.get("app")
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    headers = {"retry-after": "5"} if error.status == 503 else None
+    return Json({"detail": error.detail}, status_code=error.status, headers=headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    told = []
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"][1:]) or "body"
+        told.append(f"{place}: {item['msg']}")
+    return Json({"detail": "; ".join(told)}, status_code=422)
+
+
+def _on_term(runner: Runner, loop: asyncio.AbstractEventLoop) -> None:
+    # The server waits for open requests before it tells the application to stop, and those wait for runs: so the
+    # runner has to hear of the signal itself. The handler that is there already (the server's) is called as well.
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        previous = signal.getsignal(number)
+
+        def stop(received: int, frame: FrameType | None, previous: object = previous) -> None:
+            asyncio.run_coroutine_threadsafe(runner.stop(), loop)
+            if callable(previous):
+                previous(received, frame)
+
+        signal.signal(number, stop)
+
+
+async def _sweep(state: State) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            if removed := await state.sweep():
+                _log.info("threads_expired", removed=removed)
+        except Exception:  # the next minute may be better; the service goes on
+            _log.exception("sweep_failed")
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    async with opened(settings) as state:
+        runner = Runner(state)
+        app.state.opened, app.state.runner, app.state.health = state, runner, system.Health()
+        metrics.GRAPHS.labels("loaded").set(len(state.graphs.loaded))
+        metrics.GRAPHS.labels("failed").set(len(state.graphs.failed))
+        _on_term(runner, asyncio.get_running_loop())
+        await runner.recover()
+        sweeper = asyncio.create_task(_sweep(state))
+        _log.info("started", graphs=sorted(state.graphs.loaded), database=str(settings.checkpoints))
+        yield
+        sweeper.cancel()
+        await runner.stop()
+        _log.info("stopped")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service, not yet started."""
+    app = FastAPI(title="langgraph-api", version=system.VERSION, lifespan=_lifespan, openapi_url=None)
+    app.state.settings = settings
+    for module in (system, assistants, threads, states, runs, store, legacy):
+        app.include_router(module.router)
+    app.add_exception_handler(ApiError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_middleware(BodyLimit, limit=settings.max_body)
+    app.add_middleware(TokenAuth, secret=Secret("langgraph_api_key"))
+    app.add_middleware(RequestLog)
+    return app

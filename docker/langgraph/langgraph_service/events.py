@@ -1,0 +1,116 @@
+"""What a run streams: its events, kept for as long as somebody may still read them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from langgraph_service.encode import dumps
+
+KEPT_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event; `key` orders the events of every run of a thread."""
+
+    key: tuple[int, int]
+    name: str
+    data: str
+
+    @property
+    def id(self) -> str:
+        """The event id that a client sends back as Last-Event-ID."""
+        return f"{self.key[0]}-{self.key[1]}"
+
+    @property
+    def mode(self) -> str:
+        """The stream mode it belongs to: `values|ns` and `messages/partial` count as their first part."""
+        return self.name.partition("|")[0].partition("/")[0]
+
+
+def parse_id(text: str) -> tuple[int, int]:
+    """A Last-Event-ID as a key; anything else means the beginning."""
+    head, _, tail = text.partition("-")
+    return (int(head), int(tail)) if head.isdigit() and tail.isdigit() else (-1, -1)
+
+
+class EventLog:
+    """The events of one run. Without a reader and not resumable, nothing is kept."""
+
+    def __init__(self, *, resumable: bool) -> None:
+        self.resumable = resumable
+        self.closed = False
+        self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self._count = 0
+        self._readers = 0
+        self._last = (0, 0)
+        self._news = asyncio.Event()
+
+    def publish(self, name: str, data: object) -> None:
+        """Add an event for the readers."""
+        if not (self.resumable or self._readers):
+            return
+        now = time.time_ns() // 1_000_000
+        self._last = (now, 0) if now > self._last[0] else (self._last[0], self._last[1] + 1)
+        self._events.append(Event(self._last, name, dumps(data).decode()))
+        self._count += 1
+        self._wake()
+
+    def close(self) -> None:
+        """No more events: readers end."""
+        self.closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def reader(self, after: str | None = None) -> Reader:
+        """A reader of what is still to come, or of everything after an event id if the log is resumable."""
+        position = self._count
+        if self.resumable:
+            key = parse_id(after) if after else (-1, -1)
+            position = self._count - sum(1 for event in self._events if event.key > key)
+        self._readers += 1
+        return Reader(self, position)
+
+
+class Reader:
+    """One client's place in an event log. Registered at once, so that nothing published later is missed."""
+
+    def __init__(self, log: EventLog, position: int) -> None:
+        self._log, self._position = log, position
+        self._open = True
+
+    def close(self) -> None:
+        """Stop counting as a reader."""
+        if self._open:
+            self._open = False
+            self._log._readers -= 1
+
+    async def events(self, modes: frozenset[str] | None = None) -> AsyncIterator[Event]:
+        """Events until the run ends; only those of `modes`, if given. A reader too slow for the log ends early."""
+        log = self._log
+        try:
+            while True:
+                first = log._count - len(log._events)
+                if self._position < first:
+                    yield Event(log._last, "error", '{"error":"StreamLagged","message":"the client reads too slowly"}')
+                    return
+                while self._position < log._count:
+                    event = log._events[self._position - (log._count - len(log._events))]
+                    self._position += 1
+                    if modes is None or event.mode in modes or event.mode in {"metadata", "error"}:
+                        yield event
+                    if self._position < log._count - len(log._events):
+                        break
+                else:
+                    if log.closed:
+                        return
+                    await log._news.wait()
+        finally:
+            self.close()

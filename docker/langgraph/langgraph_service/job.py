@@ -1,0 +1,58 @@
+"""A run in this process: from its acceptance until the last client that may ask has its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from langgraph_service.events import EventLog
+
+Stop = Literal["interrupt", "rollback", "suspend"]
+
+
+@dataclass(eq=False, kw_only=True)
+class Job:
+    """One run and everything that is known of it while it lives."""
+
+    run: dict[str, Any]
+    graph: str
+    log: EventLog
+    status: str = "pending"
+    stop: Stop | None = None
+    task: asyncio.Task[Any] | None = None
+    recorded: asyncio.Event = field(default_factory=asyncio.Event)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    mark: int | None = None
+    values: Any = None
+    error: Mapping[str, Any] | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return str(self.run["run_id"])
+
+    @property
+    def thread_id(self) -> str:
+        """The id of the thread it runs on."""
+        return str(self.run["thread_id"])
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the thread ends with the run."""
+        return bool(self.run["kwargs"]["temporary"])
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the process stops before the run could end: the next process goes on with it."""
+        return self.stop == "suspend"
+
+    def answer(self) -> Any:
+        """What a client that waits reads."""
+        return {"__error__": self.error} if self.error else self.values
+
+    def finish(self) -> None:
+        """Let readers and waiters go."""
+        self.log.close()
+        self.done.set()

@@ -1,0 +1,44 @@
+"""What every route reaches for: the open state, the runner, and ids that are UUIDs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+
+from langgraph_service.errors import Invalid
+from langgraph_service.runner import Runner
+from langgraph_service.state import State
+
+
+async def _state(request: Request) -> State:
+    state: State = request.app.state.opened
+    return state
+
+
+async def _runner(request: Request) -> Runner:
+    runner: Runner = request.app.state.runner
+    return runner
+
+
+def checked(value: str, what: str) -> str:
+    """`value` in the canonical form of a UUID."""
+    try:
+        return str(UUID(value))
+    except ValueError as error:
+        raise Invalid(f"Invalid {what} ID: must be a UUID") from error
+
+
+async def _thread_id(thread_id: Annotated[str, Path()]) -> str:
+    return checked(thread_id, "thread")
+
+
+async def _run_id(run_id: Annotated[str, Path()]) -> str:
+    return checked(run_id, "run")
+
+
+Opened = Annotated[State, Depends(_state)]
+Running = Annotated[Runner, Depends(_runner)]
+ThreadId = Annotated[str, Depends(_thread_id)]
+RunId = Annotated[str, Depends(_run_id)]

@@ -1,0 +1,85 @@
+"""How a run is answered: its last values when it ends, or its events while it goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from langgraph_service.encode import dumps
+from langgraph_service.events import Reader
+from langgraph_service.job import Job
+from langgraph_service.runner import Runner
+
+KEEP_ALIVE = 5.0
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class Values(Response):
+    """The values of a run when it is over. A blank line every five seconds keeps proxies from giving up.
+
+    When the service stops first, the answer is cut off: the client comes back to Location and finds the resumed run.
+    """
+
+    media_type = "application/json"
+
+    def __init__(
+        self, runner: Runner, job: Job, *, headers: Mapping[str, str] | None = None, cancel: bool = False
+    ) -> None:
+        super().__init__(headers=dict(headers or {}))
+        del self.headers["content-length"]
+        self._runner, self._job, self._cancel = runner, job, cancel
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        job = self._job
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        done, left = asyncio.ensure_future(job.done.wait()), asyncio.ensure_future(_left(receive))
+        try:
+            while not done.done():
+                await asyncio.wait({done, left}, timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED)
+                if left.done() and not done.done():
+                    if self._cancel:
+                        await self._runner.cancel([job], "interrupt")
+                    return
+                if not done.done():
+                    await send({"type": "http.response.body", "body": b"\n", "more_body": True})
+            if not job.suspended:
+                await send({"type": "http.response.body", "body": dumps(job.answer()), "more_body": False})
+        finally:
+            done.cancel()
+            left.cancel()
+
+
+async def _sent(
+    runner: Runner, job: Job, reader: Reader, modes: frozenset[str] | None, *, cancel: bool
+) -> AsyncIterator[ServerSentEvent]:
+    try:
+        async for event in reader.events(modes):
+            identifier = event.id if job.log.resumable else None
+            yield ServerSentEvent(data=event.data, event=event.name, id=identifier, sep="\r\n")
+    finally:
+        reader.close()
+        if cancel and not job.done.is_set() and not runner.stopping.is_set():
+            await asyncio.shield(runner.cancel([job], "interrupt"))
+
+
+def events(
+    runner: Runner,
+    job: Job,
+    reader: Reader,
+    *,
+    modes: frozenset[str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    cancel: bool = False,
+) -> EventSourceResponse:
+    """The events of a run as they happen."""
+    content = _sent(runner, job, reader, modes, cancel=cancel)
+    return EventSourceResponse(content, headers=headers, ping=15, sep="\r\n")

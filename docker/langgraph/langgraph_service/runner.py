@@ -1,0 +1,262 @@
+"""Runs in motion: one lane for each thread, so that a thread never has two at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from ucservice import logs
+
+from langgraph_service import metrics
+from langgraph_service.errors import Conflict, Overloaded
+from langgraph_service.events import EventLog
+from langgraph_service.execution import execute, run_config
+from langgraph_service.job import Job, Stop
+from langgraph_service.plugins import Graph
+from langgraph_service.state import State
+
+BUSY = "Thread is already running a task. Wait for it to finish or choose a different multitask strategy."
+# How long a run that is over can still be joined from memory: a resumable stream, or a thread that is gone already.
+KEPT_SECONDS = 120.0
+
+_log = logs.get("runner")
+
+
+class Runner:
+    """Takes runs, executes them in order, cancels them, and hands the rest to the next process."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.stopping = asyncio.Event()
+        self._lanes: dict[str, deque[Job]] = {}
+        self._jobs: dict[str, Job] = {}
+        self._slots = asyncio.Semaphore(state.settings.max_running)
+        self._workers: set[asyncio.Task[None]] = set()
+        self._unfinished = 0
+
+    def job(self, run_id: str) -> Job | None:
+        """The run, if it is in motion or was a moment ago."""
+        return self._jobs.get(run_id)
+
+    def active(self, thread_id: str | None = None) -> list[Job]:
+        """The runs that are accepted and not over (of one thread)."""
+        lanes = self._lanes.values() if thread_id is None else [self._lanes.get(thread_id, deque())]
+        return [job for lane in lanes for job in lane if not job.done.is_set()]
+
+    async def submit(self, run: Mapping[str, Any], graph: str, strategy: str) -> Job:
+        """Accept a new run. With an idempotency key that is known, the run it named first."""
+        if self.stopping.is_set():
+            raise Overloaded("the service is stopping")
+        if self._unfinished >= self.state.settings.max_queued:
+            raise Overloaded(f"{self._unfinished} runs are waiting: try again later")
+        others = self.active(run["thread_id"])
+        if others and strategy == "reject":
+            raise Conflict(BUSY)
+        job = self._admit(run, graph)
+        try:
+            if strategy in {"interrupt", "rollback"}:
+                await self.cancel(others, "rollback" if strategy == "rollback" else "interrupt")
+            job.run = await self.state.runs.add(run)
+            if job.run["run_id"] != run["run_id"]:
+                self._withdraw(job, run["run_id"])
+                return self.job(job.run["run_id"]) or self.ended(job.run)
+            if not job.temporary:
+                await self.state.threads.begin(job.thread_id, graph, job.run["assistant_id"])
+        except BaseException:
+            self._withdraw(job, run["run_id"])
+            raise
+        job.recorded.set()
+        return job
+
+    def ended(self, run: Mapping[str, Any]) -> Job:
+        """A run that is over, in the shape of one that lives."""
+        job = Job(run=dict(run), graph="", log=EventLog(resumable=False), status=str(run["status"]))
+        job.finish()
+        return job
+
+    def _admit(self, run: Mapping[str, Any], graph: str) -> Job:
+        job = Job(run=dict(run), graph=graph, log=EventLog(resumable=run["kwargs"]["resumable"]))
+        self._jobs[job.run_id] = job
+        self._unfinished += 1
+        metrics.UNFINISHED.inc()
+        delay = float(run["kwargs"].get("after_seconds") or 0)
+        if delay > 0:
+            self._spawn(self._later(job, delay))
+        else:
+            self._enqueue(job)
+        return job
+
+    def _enqueue(self, job: Job) -> None:
+        lane = self._lanes.setdefault(job.thread_id, deque())
+        lane.append(job)
+        if len(lane) == 1:
+            self._spawn(self._work(job.thread_id, lane))
+
+    async def _later(self, job: Job, delay: float) -> None:
+        waits = [asyncio.ensure_future(event.wait()) for event in (job.done, self.stopping)]
+        await asyncio.wait(waits, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if not job.done.is_set() and not self.stopping.is_set():
+            self._enqueue(job)
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._workers.add(task)
+        task.add_done_callback(self._workers.discard)
+
+    def _withdraw(self, job: Job, run_id: str) -> None:
+        self._jobs.pop(run_id, None)
+        job.stop = job.stop or "interrupt"
+        self._close(job)
+        job.recorded.set()
+
+    def _close(self, job: Job) -> None:
+        if not job.done.is_set():
+            self._unfinished -= 1
+            metrics.UNFINISHED.dec()
+        job.finish()
+
+    async def _work(self, thread_id: str, lane: deque[Job]) -> None:
+        while lane:
+            job = lane[0]
+            await job.recorded.wait()
+            if not job.done.is_set():
+                async with self._slots:
+                    await self._run(job, lane)
+            lane.popleft()
+        self._lanes.pop(thread_id, None)
+
+    async def _run(self, job: Job, lane: deque[Job]) -> None:
+        if job.done.is_set() or job.stop == "suspend":
+            return
+        logs.request_id.set(job.run["request_id"])
+        started = time.perf_counter()
+        job.status = "running"
+        job.task = asyncio.create_task(self._attempt(job))
+        if job.stop is not None or self.stopping.is_set():
+            job.task.cancel()
+        with metrics.RUNNING.track_inprogress():
+            await asyncio.wait({job.task})
+        metrics.SECONDS.labels(job.graph).observe(time.perf_counter() - started)
+        try:
+            await self._end(job, more=any(not other.done.is_set() for other in list(lane)[1:]))
+        except Exception as error:  # the tables failed: the client gets its answer all the same, the lane goes on
+            _log.exception("run_not_recorded", run_id=job.run_id)
+            job.error = job.error or {"error": type(error).__name__, "message": str(error)}
+        self._close(job)
+        self._forget(job)
+
+    def _graph(self, job: Job) -> Graph:
+        graph = self.state.graphs.loaded[job.graph]
+        return graph.copy({"checkpointer": None}) if job.temporary else graph
+
+    async def _attempt(self, job: Job) -> None:
+        kwargs = job.run["kwargs"]
+        if not job.temporary and (kwargs.get("command") or kwargs.get("input") is None):
+            job.mark = await self.state.checkpoints.mark()
+        attempt = await self.state.runs.start(job.run_id)
+        job.log.publish("metadata", {"run_id": job.run_id, "attempt": attempt})
+        config = run_config(job.run, job.graph, attempt)
+        try:
+            async with asyncio.timeout(self.state.settings.run_timeout) as limit:
+                job.values = await execute(self._graph(job), kwargs, config, job.log.publish)
+        except TimeoutError as error:
+            if limit.expired():
+                job.status = "timeout"
+                raise TimeoutError(f"the run took longer than {self.state.settings.run_timeout:g} s") from error
+            raise
+        except SystemExit as error:
+            raise RuntimeError(f"the graph called sys.exit({error.code!r})") from error
+
+    async def _end(self, job: Job, *, more: bool) -> None:
+        assert job.task is not None
+        failure = None if job.task.cancelled() else job.task.exception()
+        if job.suspended and (job.task.cancelled() or failure is not None):
+            return
+        job.stop = None if job.suspended else job.stop
+        if job.task.cancelled() and job.stop is None:
+            failure = RuntimeError("the graph cancelled itself")
+        if job.stop is not None and (failure is not None or job.task.cancelled()):
+            job.status = "interrupted"
+        elif failure is not None:
+            self._fail(job, failure)
+        else:
+            job.status = "success"
+        metrics.RUNS.labels(job.graph, job.status).inc()
+        if job.stop == "rollback":
+            await self.state.rolled_back(job, more=more)
+        else:
+            await self.state.finished(job, more=more)
+
+    def _fail(self, job: Job, failure: BaseException) -> None:
+        job.error = {"error": type(failure).__name__, "message": str(failure)}
+        job.status = "timeout" if job.status == "timeout" else "error"
+        job.log.publish("error", job.error)
+        _log.warning("run_failed", run_id=job.run_id, thread_id=job.thread_id, graph=job.graph, exc_info=failure)
+
+    def _forget(self, job: Job) -> None:
+        if job.log.resumable or job.temporary:
+            asyncio.get_running_loop().call_later(KEPT_SECONDS, self._jobs.pop, job.run_id, None)
+        else:
+            self._jobs.pop(job.run_id, None)
+
+    async def cancel(self, jobs: list[Job], stop: Stop) -> None:
+        """Cancel runs: a waiting one is over at once, an executing one when its graph has let go."""
+        for job in jobs:
+            if job.done.is_set() or job.stop is not None:
+                continue
+            job.stop = stop
+            if job.task is not None:
+                job.task.cancel()
+                continue
+            job.status = "interrupted"
+            self._close(job)
+            self._forget(job)
+            metrics.RUNS.labels(job.graph, job.status).inc()
+            if stop == "rollback" or job.temporary:
+                await self.state.runs.delete([job.run_id])
+            else:
+                await self.state.runs.finish(job.run_id, job.status)
+            if not job.temporary and not self.active(job.thread_id):
+                await self.state.refresh(job.thread_id)
+
+    async def recover(self) -> None:
+        """Take over what the process before left: go on from the checkpoint, or mark it as failed."""
+        settings, state = self.state.settings, self.state
+        for run in await state.runs.unfinished():
+            graph = next((name for name in state.graphs.loaded if state.assistant(name) == run["assistant_id"]), None)
+            if graph is None or not settings.resume_on_start or run["attempt"] >= settings.max_attempts:
+                reason = "its graph is not loaded" if graph is None else f"attempt {run['attempt']} was the last"
+                await state.lost(run, reason if settings.resume_on_start else "it is not resumed automatically")
+                continue
+            if run["attempt"] and await state.checkpoints.has_run(run["thread_id"], run["run_id"]):
+                run["kwargs"] |= {"input": None, "command": None, "checkpoint": None}
+            self._admit(run, graph).recorded.set()
+            metrics.RESUMED.inc()
+            _log.info("run_resumed", run_id=run["run_id"], thread_id=run["thread_id"], attempt=run["attempt"] + 1)
+        for thread_id in await state.busy_threads():
+            if not self.active(thread_id):
+                await state.refresh(thread_id)
+
+    async def stop(self, grace: float = 1.5) -> None:
+        """Finish what ends within `grace` seconds; leave the rest recorded for the next process."""
+        self.stopping.set()
+        for job in self.active():
+            if job.task is None:
+                job.stop = "suspend"
+        if running := [job.task for job in self.active() if job.task is not None]:
+            await asyncio.wait(running, timeout=grace)
+        for job in list(self._jobs.values()):
+            if not job.done.is_set():
+                job.stop = "suspend"
+                if job.task is not None:
+                    job.task.cancel()
+                else:
+                    self._close(job)
+                _log.info("run_suspended", run_id=job.run_id, thread_id=job.thread_id)
+        if self._workers:
+            await asyncio.wait(self._workers, timeout=1)

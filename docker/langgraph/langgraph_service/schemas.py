@@ -1,0 +1,204 @@
+"""The bodies that requests carry. Unknown keys are ignored, as the official server does."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+StreamMode = Literal[
+    "values", "updates", "custom", "messages", "messages-tuple", "tasks", "checkpoints", "debug", "events"
+]
+Strategy = Literal["reject", "enqueue", "interrupt", "rollback"]
+ThreadStatus = Literal["idle", "busy", "interrupted", "error"]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _uuid_text(value: Any) -> Any:
+    try:
+        return str(UUID(value)) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError("must be a UUID") from error
+
+
+def _minutes(value: Any) -> Any:
+    return value.get("ttl") if isinstance(value, dict) else value
+
+
+Identifier = Annotated[str, BeforeValidator(_uuid_text)]
+Minutes = Annotated[float | None, BeforeValidator(_minutes)]
+Metadata = dict[str, Any]
+
+
+class Update(BaseModel):
+    """One write of a superstep."""
+
+    values: Any = None
+    as_node: str | None = None
+
+
+class Superstep(BaseModel):
+    """Writes that happen together."""
+
+    updates: list[Update]
+
+
+class ThreadCreate(BaseModel):
+    """POST /threads"""
+
+    thread_id: Identifier | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    if_exists: Literal["raise", "do_nothing"] = "raise"
+    supersteps: list[Superstep] | None = None
+    ttl: Minutes = None
+
+
+class ThreadPatch(BaseModel):
+    """PATCH /threads/{id}"""
+
+    metadata: Metadata = Field(default_factory=dict)
+    ttl: Minutes = None
+
+
+class ThreadFilter(BaseModel):
+    """POST /threads/count"""
+
+    metadata: Metadata | None = None
+    values: Metadata | None = None
+    status: ThreadStatus | None = None
+    ids: list[str] | None = None
+
+
+class ThreadSearch(ThreadFilter):
+    """POST /threads/search"""
+
+    limit: int = Field(default=10, ge=1, le=1000)
+    offset: int = Field(default=0, ge=0)
+    sort_by: str | None = None
+    sort_order: Literal["asc", "desc"] | None = None
+    select: list[str] | None = None
+
+
+class Prune(BaseModel):
+    """POST /threads/prune"""
+
+    thread_ids: list[Identifier]
+    strategy: Literal["delete", "keep_latest"] = "delete"
+
+
+class StateUpdate(BaseModel):
+    """POST /threads/{id}/state"""
+
+    values: Any = None
+    as_node: str | None = None
+    checkpoint: Metadata | None = None
+    checkpoint_id: str | None = None
+
+
+class StateAt(BaseModel):
+    """POST /threads/{id}/state/checkpoint"""
+
+    checkpoint: Metadata
+    subgraphs: bool = False
+
+
+class History(BaseModel):
+    """POST /threads/{id}/history"""
+
+    limit: int = Field(default=10, ge=1, le=1000)
+    before: str | Metadata | None = None
+    metadata: Metadata | None = None
+    checkpoint: Metadata | None = None
+
+
+class CommandBody(BaseModel):
+    """Resume an interrupt, write to the state, or go to a node."""
+
+    resume: Any = None
+    update: dict[str, Any] | list[tuple[str, Any]] | None = None
+    goto: str | dict[str, Any] | list[str | dict[str, Any]] | None = None
+
+
+class RunCreate(BaseModel):
+    """POST …/runs, …/runs/wait and …/runs/stream"""
+
+    assistant_id: str
+    input: Any = None
+    command: CommandBody | None = None
+    config: Metadata = Field(default_factory=dict)
+    context: Metadata | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    stream_mode: Annotated[list[StreamMode], BeforeValidator(_listed)] = ["values"]
+    stream_subgraphs: bool = False
+    stream_resumable: bool = False
+    interrupt_before: Literal["*"] | list[str] | None = None
+    interrupt_after: Literal["*"] | list[str] | None = None
+    checkpoint: Metadata | None = None
+    checkpoint_id: str | None = None
+    multitask_strategy: Strategy = "enqueue"
+    if_not_exists: Literal["create", "reject"] = "reject"
+    on_disconnect: Literal["cancel", "continue"] = "continue"
+    on_completion: Literal["delete", "keep"] = "delete"
+    after_seconds: float = Field(default=0, ge=0)
+    durability: Literal["sync", "async", "exit"] = "async"
+    webhook: None = None
+
+
+class RunsCancel(BaseModel):
+    """POST /runs/cancel"""
+
+    thread_id: Identifier | None = None
+    run_ids: list[Identifier] | None = None
+    status: Literal["pending", "running", "all"] | None = None
+
+
+class Assistants(BaseModel):
+    """POST /assistants/search and /assistants/count"""
+
+    graph_id: str | None = None
+    name: str | None = None
+    metadata: Metadata | None = None
+    limit: int = Field(default=10, ge=1, le=1000)
+    offset: int = Field(default=0, ge=0)
+    select: list[str] | None = None
+
+
+class Item(BaseModel):
+    """PUT /store/items"""
+
+    namespace: list[str]
+    key: str
+    value: Metadata
+    index: Literal[False] | list[str] | None = None
+    ttl: float | None = None
+
+
+class ItemKey(BaseModel):
+    """DELETE /store/items"""
+
+    namespace: list[str] = Field(default_factory=list)
+    key: str
+
+
+class ItemSearch(BaseModel):
+    """POST /store/items/search"""
+
+    namespace_prefix: list[str] = Field(default_factory=list)
+    filter: Metadata | None = None
+    query: str | None = None
+    limit: int = Field(default=10, ge=1, le=1000)
+    offset: int = Field(default=0, ge=0)
+
+
+class Namespaces(BaseModel):
+    """POST /store/namespaces"""
+
+    prefix: list[str] | None = None
+    suffix: list[str] | None = None
+    max_depth: int | None = Field(default=None, ge=1)
+    limit: int = Field(default=100, ge=1, le=1000)
+    offset: int = Field(default=0, ge=0)

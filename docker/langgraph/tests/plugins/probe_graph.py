@@ -1,0 +1,45 @@
+"""Two steps that sleep, write custom events or fail when the input asks for it."""
+
+import asyncio
+import operator
+from typing import Annotated, Any, TypedDict
+
+from langgraph.config import get_store, get_stream_writer
+from langgraph.graph import END, START, StateGraph
+
+
+class Probe(TypedDict, total=False):
+    text: str
+    sleep: float
+    custom: int
+    fail: bool
+    remember: str
+    log: Annotated[list[str], operator.add]
+
+
+async def first(state: Probe) -> dict[str, Any]:
+    if state.get("custom"):
+        write = get_stream_writer()
+        for number in range(state["custom"]):
+            write({"number": number})
+    if state.get("remember"):
+        await get_store().aput(("probe",), "last", {"text": state["remember"]})
+    return {"log": [f"first {state.get('text', '')}"]}
+
+
+async def second(state: Probe) -> dict[str, Any]:
+    if state.get("sleep"):
+        await asyncio.sleep(state["sleep"])
+    if state.get("fail"):
+        raise ValueError("asked to fail")
+    return {"log": [f"second {state.get('text', '')}"]}
+
+
+def build() -> StateGraph:
+    graph = StateGraph(Probe)
+    graph.add_node("first", first)
+    graph.add_node("second", second)
+    graph.add_edge(START, "first")
+    graph.add_edge("first", "second")
+    graph.add_edge("second", END)
+    return graph

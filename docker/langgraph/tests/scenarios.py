@@ -1,0 +1,241 @@
+"""SDK calls whose normalised answers are compared with those recorded from the official server (golden.json)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+from langgraph_sdk.client import LangGraphClient
+
+Calls = Callable[[LangGraphClient], Awaitable[dict[str, Any]]]
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[0-9.]*(Z|\+00:00)")
+_HASH = re.compile(r"[0-9a-f]{32}")
+# Which product answered, where it runs and for whom: the official server's own, no part of the protocol.
+_VENDOR = frozenset(
+    {
+        "kwargs",
+        "langgraph_api_url",
+        "langgraph_api_version",
+        "langgraph_auth_user_id",
+        "langgraph_host",
+        "langgraph_plan",
+        "langgraph_request_id",
+        "langgraph_version",
+        "langsmith_session_name",
+        "user_id",
+    }
+)
+
+
+def normalised(value: Any) -> Any:
+    """The answer without what differs from one call to the next: ids and times."""
+    if isinstance(value, dict):
+        return {normalised(key): normalised(item) for key, item in value.items() if key not in _VENDOR}
+    if isinstance(value, list | tuple):
+        return [normalised(item) for item in value]
+    if isinstance(value, str):
+        return _HASH.sub("<id>", _UUID.sub("<id>", _TIME.sub("<time>", value)))
+    return value
+
+
+async def refused(call: Awaitable[Any]) -> dict[str, Any]:
+    """What a refused call says: status and the type of its detail."""
+    try:
+        answer = await call
+    except httpx.HTTPStatusError as error:
+        return {"status": error.response.status_code}
+    except Exception as error:
+        return {"status": getattr(error, "status_code", None), "text": str(error)[:80]}
+    return {"answered": answer}
+
+
+async def collect(stream: Any) -> list[list[Any]]:
+    """The stream's events as [event, data]."""
+    return [[part.event, part.data] async for part in stream]
+
+
+async def threads(client: LangGraphClient) -> dict[str, Any]:
+    api = client.threads
+    mine = {"case": "threads"}
+    made = await api.create(metadata=mine)
+    identifier = made["thread_id"]
+    out: dict[str, Any] = {"create": made, "get": await api.get(identifier)}
+    out["duplicate"] = await refused(api.create(thread_id=identifier))
+    out["do_nothing"] = await api.create(thread_id=identifier, if_exists="do_nothing")
+    out["bad_id"] = await refused(api.create(thread_id="not-a-uuid"))
+    out["get_bad_id"] = await refused(api.get("not-a-uuid"))
+    out["missing"] = await refused(api.get("00000000-0000-4000-8000-000000000000"))
+    out["update"] = await api.update(identifier, metadata={"more": 1})
+    out["update_missing"] = await refused(api.update("00000000-0000-4000-8000-000000000000", metadata={}))
+    out["search"] = await api.search(metadata=mine)
+    out["search_none"] = await api.search(metadata={"case": "none"})
+    out["search_ids"] = len(await api.search(ids=[identifier]))
+    out["search_select"] = await api.search(metadata=mine, select=["thread_id", "status"])
+    out["count"] = await api.count(metadata=mine)
+    out["empty_state"] = await api.get_state(identifier)
+    out["empty_history"] = await api.get_history(identifier)
+    out["state_missing"] = await refused(api.get_state("00000000-0000-4000-8000-000000000000"))
+    out["delete"] = await api.delete(identifier)
+    out["delete_again"] = await refused(api.delete(identifier))
+    return out
+
+
+async def assistants(client: LangGraphClient) -> dict[str, Any]:
+    api = client.assistants
+    found = await api.search(graph_id="gate")
+    gate = found[0]["assistant_id"]
+    nested = (await api.search(graph_id="nested"))[0]["assistant_id"]
+    out: dict[str, Any] = {"search": found, "get": await api.get(gate)}
+    out["missing"] = await refused(api.get("00000000-0000-4000-8000-000000000000"))
+    out["schemas"] = await api.get_schemas(gate)
+    out["graph"] = await api.get_graph(gate)
+    out["subgraphs"] = await api.get_subgraphs(nested)
+    out["count"] = await api.count(graph_id="gate")
+    return out
+
+
+async def wait(client: LangGraphClient) -> dict[str, Any]:
+    thread = (await client.threads.create())["thread_id"]
+    runs = client.runs
+    out: dict[str, Any] = {"values": await runs.wait(thread, "probe", input={"text": "a", "log": []})}
+    out["thread"] = await client.threads.get(thread)
+    out["state"] = await client.threads.get_state(thread)
+    out["history"] = await client.threads.get_history(thread)
+    out["list"] = await runs.list(thread)
+    out["stateless"] = await runs.wait(None, "probe", input={"text": "b", "log": []})
+    out["stateless_gate"] = await runs.wait(None, "gate", input={"subject": "x"})
+    out["failed"] = await runs.wait(thread, "probe", input={"fail": True}, raise_error=False)
+    out["failed_thread"] = await client.threads.get(thread)
+    out["failed_state"] = await client.threads.get_state(thread)
+    out["unknown"] = await refused(runs.wait(thread, "absent", input={}))
+    missing = "00000000-0000-4000-8000-00000000000f"
+    out["no_thread"] = await refused(runs.wait(missing, "probe", input={"text": "c"}))
+    out["created"] = await runs.wait(missing, "probe", input={"text": "c"}, if_not_exists="create")
+    await client.threads.delete(missing)
+    return out
+
+
+async def stream(client: LangGraphClient) -> dict[str, Any]:
+    thread = (await client.threads.create())["thread_id"]
+    runs = client.runs
+    given = {"text": "s", "custom": 2, "log": []}
+    out: dict[str, Any] = {}
+    for mode in ("values", "updates", "custom", "tasks", "checkpoints", "debug"):
+        out[mode] = await collect(runs.stream(None, "probe", input=given, stream_mode=mode))
+    out["two"] = await collect(runs.stream(thread, "probe", input=given, stream_mode=["updates", "custom"]))
+    out["failed"] = await collect(runs.stream(None, "probe", input={"fail": True}, stream_mode=["updates"]))
+    said = {"messages": [{"role": "user", "content": "hi", "id": "said-1"}]}
+    for mode in ("messages", "messages-tuple"):
+        out[mode] = await collect(runs.stream(None, "chat", input=said, stream_mode=mode))
+    out["chat_values"] = await collect(runs.stream(None, "chat", input=said, stream_mode="values"))
+    out["subgraphs"] = await collect(
+        runs.stream(None, "nested", input={"text": "n"}, stream_mode=["updates", "values"], stream_subgraphs=True)
+    )
+    out["events"] = sorted(
+        {name for name, _ in await collect(runs.stream(None, "probe", input=given, stream_mode="events"))}
+    )
+    return out
+
+
+async def interrupts(client: LangGraphClient) -> dict[str, Any]:
+    thread = (await client.threads.create())["thread_id"]
+    runs = client.runs
+    out: dict[str, Any] = {"wait": await runs.wait(thread, "gate", input={"subject": "x"})}
+    out["thread"] = await client.threads.get(thread)
+    out["state"] = await client.threads.get_state(thread)
+    out["runs"] = [run["status"] for run in await runs.list(thread)]
+    out["search"] = len(await client.threads.search(status="interrupted", ids=[thread]))
+    out["resume"] = await runs.wait(thread, "gate", command={"resume": {"approved": True}})
+    out["after"] = await client.threads.get(thread)
+    both = ["values", "updates"]
+    out["stream"] = await collect(runs.stream(thread, "gate", input={"subject": "y"}, stream_mode=both))
+    found = (await client.threads.get(thread))["interrupts"]
+    identifier = next(iter(found.values()))[0]["id"]
+    answer = {"resume": {identifier: "yes"}}
+    out["by_id"] = await collect(runs.stream(thread, "gate", command=answer, stream_mode="updates"))
+    out["before"] = await runs.wait(thread, "probe", input={"text": "q", "log": []}, interrupt_before=["second"])
+    out["before_state"] = await client.threads.get_state(thread)
+    out["continued"] = await runs.wait(thread, "probe", input=None)
+    nested = (await client.threads.create())["thread_id"]
+    out["nested"] = await runs.wait(nested, "nested", input={"text": "n"})
+    out["nested_state"] = await client.threads.get_state(nested, subgraphs=True)
+    out["nested_resume"] = await runs.wait(nested, "nested", command={"resume": "ok"})
+    return out
+
+
+async def state(client: LangGraphClient) -> dict[str, Any]:
+    api = client.threads
+    thread = (await api.create())["thread_id"]
+    await client.runs.wait(thread, "probe", input={"text": "a", "log": []})
+    out: dict[str, Any] = {"update": await api.update_state(thread, {"text": "changed"}, as_node="first")}
+    out["state"] = await api.get_state(thread)
+    history = await api.get_history(thread, limit=3)
+    out["history"] = [(item["next"], item["values"]) for item in history]
+    past = history[2]["checkpoint"]
+    out["past"] = await api.get_state(thread, checkpoint=past)
+    out["past_by_id"] = (await api.get_state(thread, checkpoint_id=past["checkpoint_id"]))["values"]
+    out["run_on"] = await client.runs.wait(thread, "probe", input=None)
+    out["fork"] = await client.runs.wait(thread, "probe", input={"text": "fork"}, checkpoint_id=past["checkpoint_id"])
+    out["copy"] = await api.copy(thread)
+    out["copied_state"] = (await api.get_state(out["copy"]["thread_id"]))["values"]
+    fresh = (await api.create())["thread_id"]
+    out["no_graph"] = await refused(api.update_state(fresh, {"text": "x"}))
+    out["bad_node"] = await refused(api.update_state(thread, {"text": "x"}, as_node="absent"))
+    return out
+
+
+async def background(client: LangGraphClient) -> dict[str, Any]:
+    thread = (await client.threads.create())["thread_id"]
+    runs = client.runs
+    made = await runs.create(thread, "probe", input={"text": "bg", "log": []}, metadata={"k": "v"})
+    out: dict[str, Any] = {"create": sorted(set(made) - _VENDOR), "create_status": made["status"], "metadata": made["metadata"]}
+    out["join"] = await runs.join(thread, made["run_id"])
+    got = await runs.get(thread, made["run_id"])
+    out["get"] = {key: got[key] for key in ("status", "metadata", "multitask_strategy", "assistant_id")}
+    out["missing"] = await refused(runs.get(thread, "00000000-0000-4000-8000-000000000000"))
+    out["cancel_done"] = await refused(runs.cancel(thread, made["run_id"]))
+    out["delete"] = await runs.delete(thread, made["run_id"])
+    out["gone"] = await refused(runs.get(thread, made["run_id"]))
+    slow = await runs.create(thread, "probe", input={"text": "slow", "sleep": 30})
+    await asyncio.sleep(0.4)
+    out["busy"] = (await client.threads.get(thread))["status"]
+    out["reject"] = await refused(
+        runs.create(thread, "probe", input={"text": "no"}, multitask_strategy="reject")
+    )
+    out["cancel"] = await runs.cancel(thread, slow["run_id"], wait=True)
+    out["cancelled"] = (await runs.get(thread, slow["run_id"]))["status"]
+    out["idle"] = (await client.threads.get(thread))["status"]
+    return out
+
+
+async def store(client: LangGraphClient) -> dict[str, Any]:
+    api = client.store
+    out: dict[str, Any] = {"put": await api.put_item(["a", "b"], key="k", value={"n": 1})}
+    await api.put_item(["a", "c"], key="k2", value={"n": 2})
+    out["get"] = await api.get_item(["a", "b"], key="k")
+    out["search"] = await api.search_items(["a"])
+    out["filter"] = await api.search_items(["a"], filter={"n": 2})
+    out["namespaces"] = await api.list_namespaces(prefix=["a"])
+    out["missing"] = await refused(api.get_item(["a", "b"], key="absent"))
+    out["bad_namespace"] = await refused(api.put_item(["a.b"], key="k", value={}))
+    out["delete"] = await api.delete_item(["a", "b"], key="k")
+    await api.delete_item(["a", "c"], key="k2")
+    out["left"] = await api.search_items(["a"])
+    return out
+
+
+SCENARIOS: dict[str, Calls] = {
+    "threads": threads,
+    "assistants": assistants,
+    "wait": wait,
+    "stream": stream,
+    "interrupts": interrupts,
+    "state": state,
+    "background": background,
+    "store": store,
+}
