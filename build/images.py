@@ -19,7 +19,7 @@ from build.version import GitState
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuiltImage:
-    """A built image: `reference` is name@digest, `size` bytes unpacked, `content` a hash of layers and configuration.
+    """A built image: `reference` is name@digest, `size` compressed bytes, `content` a hash of layers and configuration.
 
     `pushed` says whether the registry at the manifest's address has this digest.
     """
@@ -82,7 +82,11 @@ def definition(
             kind, _, key = value.partition(":")
             if kind == "stage" and f"stage-{key}" not in targets:
                 stage = manifest.stages[key]
-                targets[f"stage-{key}"] = {**_common(manifest, stage, resolved), "target": stage.target}
+                targets[f"stage-{key}"] = {
+                    **_common(manifest, stage, resolved),
+                    "target": stage.target,
+                    "output": ["type=cacheonly"],
+                }
     return {"group": {"default": {"targets": list(services)}}, "target": targets}
 
 

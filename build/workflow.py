@@ -11,14 +11,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from build import bases, console, images, loading, registry, repo, scan, smoke, stack, story
+from build import bases, console, images, loading, registry, repo, smoke, stack, story
 from build.errors import Incomplete, ManifestError, SmokeFailed
 from build.images import BuildResult, BuiltImage
 from build.manifest import Manifest
 from build.typed import suggest
 from build.version import snapshot
+
+if TYPE_CHECKING:
+    from build.scan import Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,8 +126,10 @@ def present_images(manifest: Manifest, services: Sequence[str] = ()) -> dict[str
     return found
 
 
-def run_scan(manifest: Manifest, services: Sequence[str] = ()) -> tuple[scan.Verdict, ...]:
+def run_scan(manifest: Manifest, services: Sequence[str] = ()) -> tuple[Verdict, ...]:
     """Scan the recorded digests; verdicts in manifest order. Raises ScanBroken when the scan could not be made."""
+    from build import scan
+
     return scan.scan(manifest, present_images(manifest, services), reports=manifest.state / "reports")
 
 
