@@ -1,4 +1,4 @@
-"""python -m docsite SOURCE OUT: exit 0 with a site in OUT, 1 when the pages have faults, 2 when there is nothing to build.
+"""python -m docsite SOURCE OUT: exit 0 with a site in OUT, 1 when the pages have faults, 2 when nothing can be built.
 
 DOCS_STRICT=false turns faults into warnings; OUT then holds the site as good as it is.
 """
@@ -15,7 +15,7 @@ from docsite.errors import SiteProblems, SourceError
 
 
 def _say(text: str) -> None:
-    print(f"docs: {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"docs: {text}\n")
 
 
 def _make(where: Path, out: Path, *, strict: bool) -> None:

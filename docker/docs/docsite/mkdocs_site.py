@@ -17,9 +17,9 @@ from docsite.errors import SiteProblems, SourceError
 # Material prints a banner about mkdocs 2 to stderr at import time; it is no news to a reader of a build log.
 os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
 
-from mkdocs.commands.build import build as mkdocs_build  # noqa: E402  (the variable above comes first)
-from mkdocs.config.defaults import MkDocsConfig  # noqa: E402
-from mkdocs.exceptions import Abort, ConfigurationError, MkDocsException  # noqa: E402
+from mkdocs.commands.build import build as mkdocs_build
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import Abort, ConfigurationError, MkDocsException
 
 Say = Callable[[str], None]
 
@@ -75,7 +75,7 @@ def _load(config_file: Path, out: Path, *, strict: bool, say: Say) -> MkDocsConf
     if errors:
         raise SourceError("; ".join(f"{config_file.name}: {name}: {error}" for name, error in errors))
     for name, warning in warnings:
-        logging.getLogger("mkdocs").warning(f"{config_file.name}: {name}: {warning}")
+        logging.getLogger("mkdocs").warning("%s: %s: %s", config_file.name, name, warning)
     _own_host_only(config, say)
     return config
 

@@ -1,34 +1,58 @@
 // One JSON object a line on stdout, written in batches: a write for each request costs more than the request.
-import { writeSync } from "node:fs";
+// Whoever reads the log may stall: then lines are dropped and counted, and the site goes on.
+import { fstatSync } from "node:fs";
+import { Socket } from "node:net";
 
 const LEVELS = { debug: 10, info: 20, warning: 30, error: 40 };
 const FLUSH_MS = 20;
-const FLUSH_BYTES = 64 * 1024;
+const FLUSH_CHARS = 64 * 1024;
+const WAITING_BYTES = 1 << 20;
+const LAST_FLUSH_MS = 300;
 const chosen = LEVELS[(process.env.UC_LOG_LEVEL ?? "info").toLowerCase()] ?? LEVELS.info;
 const service = process.env.UC_SERVICE ?? "docs-server";
 
 let waiting = "";
+let dropped = 0;
 let timer;
 
-/** Write what is waiting; the last thing to call before process.exit. */
-export function flush() {
-  clearTimeout(timer);
-  timer = undefined;
-  let bytes = Buffer.from(waiting);
-  waiting = "";
-  while (bytes.length) {
-    try {
-      bytes = bytes.subarray(writeSync(1, bytes));
-    } catch (error) {
-      // A full pipe whose reader is slow; a closed one has nobody to tell.
-      if (error.code !== "EAGAIN") return;
-    }
-  }
+/** process.stdout blocks the whole process while a pipe is full; a socket of our own on the same pipe doesn't. */
+function openStdout() {
+  const kind = fstatSync(1);
+  if (!kind.isFIFO() && !kind.isSocket()) return process.stdout;
+  const socket = new Socket({ fd: 1, readable: false });
+  socket.on("error", () => {}); // The reader is gone: nobody is left to tell.
+  return socket;
+}
+const out = openStdout();
+
+function line(level, event, fields) {
+  return `${JSON.stringify({ time: new Date().toISOString(), level, service, event, ...fields })}\n`;
 }
 
-export function log(level, event, fields) {
+function flush(done) {
+  clearTimeout(timer);
+  timer = undefined;
+  if (dropped && out.writableLength < WAITING_BYTES) {
+    waiting += line("warning", "log_lines_dropped", { lines: dropped });
+    dropped = 0;
+  }
+  out.write(waiting, done);
+  waiting = "";
+}
+
+export function log(level, event, fields = {}) {
   if (LEVELS[level] < chosen) return;
-  waiting += `${JSON.stringify({ time: new Date().toISOString(), level, service, event, ...fields })}\n`;
-  if (waiting.length > FLUSH_BYTES) flush();
+  if (out.writableLength >= WAITING_BYTES) {
+    dropped += 1;
+    return;
+  }
+  waiting += line(level, event, fields);
+  if (waiting.length > FLUSH_CHARS) flush();
   else timer ??= setTimeout(flush, FLUSH_MS);
+}
+
+/** Write what is waiting, for a moment at most, and end the process. */
+export function exit(code) {
+  setTimeout(() => process.exit(code), LAST_FLUSH_MS);
+  flush(() => process.exit(code));
 }

@@ -1,73 +1,39 @@
 // Serves the packed site of docker/docs/pack with Node's own modules alone.
-// Only paths of the manifest can be answered, so no request ever names a file.
+// Only addresses of the manifest are answered, so no request ever names a file.
 import { randomBytes } from "node:crypto";
-import { createReadStream, readFileSync, statSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { createServer } from "node:http";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { log, flush } from "./log.mjs";
+import { exit, log } from "./log.mjs";
 import { Metrics } from "./metrics.mjs";
 import { acceptedForms, matchesTag } from "./negotiate.mjs";
+import { COMMON, Site } from "./site.mjs";
 
-const SITE = process.env.UC_SITE ?? fileURLToPath(new URL("./site", import.meta.url));
-const PORT = Number(process.env.UC_PORT ?? 8080);
-const HOST = process.env.UC_HOST ?? "0.0.0.0";
-const KEPT_IN_MEMORY = 1 << 20;
-const KEPT_IN_TOTAL = 64 << 20;
 const GRACE_MS = 2000;
 const SAFE_ID = /^[A-Za-z0-9._-]{1,128}$/;
-const TAG_SUFFIX = { raw: "", br: "-br", gzip: "-gz" };
-const COMMON = [
-  "x-content-type-options", "nosniff", "referrer-policy", "strict-origin-when-cross-origin",
-  "cross-origin-opener-policy", "same-origin", "x-frame-options", "DENY",
-];
+const TEXT = "text/plain; charset=utf-8";
+const BARE_POLICY = ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"];
 
-/** One stored form of a file with all its headers ready: {tag, headers, notModified, size, body or file}. */
-function prepareForm(path, entry, form, policy, budget) {
-  const tag = `"${entry.hash}${TAG_SUFFIX[form]}"`;
-  const file = join(SITE, form, path);
-  const size = entry.sizes[form];
-  if (statSync(file).size !== size) throw new Error(`${form}/${path} is not the file that was packed`);
-  const kept = size <= KEPT_IN_MEMORY && size <= budget.left;
-  if (kept) budget.left -= size;
-  const caching = [
-    "etag", tag, "cache-control", entry.immutable ? "public, max-age=31536000, immutable" : "no-cache",
-    ...(Object.keys(entry.sizes).length > 1 ? ["vary", "accept-encoding"] : []),
-  ];
-  const headers = [
-    "content-type", entry.type, "content-length", String(size), ...caching, ...COMMON, "content-security-policy", policy,
-    ...(form === "raw" ? [] : ["content-encoding", form]),
-  ];
-  return { form, tag, headers, notModified: caching, size, file, body: kept ? readFileSync(file) : undefined };
-}
-
-/** {urls: path -> {br, gzip, raw}, folders: slashless folder -> its address, required, bytes}. */
-function loadSite() {
-  const manifest = JSON.parse(readFileSync(join(SITE, "manifest.json"), "utf8"));
-  const budget = { left: KEPT_IN_TOTAL };
-  const [urls, folders] = [new Map(), new Map()];
-  for (const [path, entry] of Object.entries(manifest.files)) {
-    const forms = {};
-    for (const form of Object.keys(entry.sizes)) {
-      forms[form] = prepareForm(path, entry, form, manifest.policies[entry.policy], budget);
-    }
-    urls.set(`/${path}`, forms);
-    if (!/(^|\/)index\.html$/.test(path)) continue;
-    const folder = `/${path.slice(0, -"index.html".length)}`;
-    urls.set(folder, forms);
-    if (folder !== "/") folders.set(folder.slice(0, -1), folder.split("/").map(encodeURIComponent).join("/"));
-  }
-  return { urls, folders, required: manifest.required, count: Object.keys(manifest.files).length };
-}
-
-const site = loadSite();
-const metrics = new Metrics({ files: site.count });
+let site;
+let metrics;
 let draining = false;
 
+const own = {
+  "/health": () => {
+    const reason = site.fault();
+    const body = { status: reason ? "unhealthy" : "healthy", files: site.count, ...(reason && { reason }) };
+    return [reason ? 503 : 200, "application/json", `${JSON.stringify(body)}\n`];
+  },
+  "/ready": () => [draining ? 503 : 200, "application/json", `${JSON.stringify({ ready: !draining })}\n`],
+  "/metrics": () => [200, "text/plain; version=0.0.4; charset=utf-8", metrics.text()],
+};
+
+/** The decoded path of a request target, or undefined when it has none that could be a page's. */
 function decode(target) {
-  const path = target.startsWith("/") ? target.split(/[?#]/, 1)[0] : (URL.canParse(target) ? new URL(target).pathname : "");
-  // An encoded slash or backslash would make two addresses of one file.
+  let path = target.split(/[?#]/, 1)[0];
+  if (!path.startsWith("/")) path = /^https?:\/\//i.test(path) && URL.canParse(path) ? new URL(path).pathname : "";
   if (!path.includes("%")) return path;
+  // An encoded slash or backslash would make two addresses of one file.
   if (/%(2f|5c|00)/i.test(path)) return undefined;
   try {
     return decodeURIComponent(path);
@@ -76,46 +42,20 @@ function decode(target) {
   }
 }
 
-function unhealthyBecause() {
-  for (const path of site.required) {
-    const raw = site.urls.get(`/${path}`)?.raw;
-    try {
-      if (!raw || statSync(raw.file).size !== raw.size) return `${path} is not the file that was packed`;
-    } catch {
-      return `${path} can't be read`;
-    }
-  }
-  return undefined;
-}
-
-const own = {
-  "/health": () => {
-    const reason = unhealthyBecause();
-    const body = { status: reason ? "unhealthy" : "healthy", files: site.count, ...(reason && { reason }) };
-    return [reason ? 503 : 200, "application/json", `${JSON.stringify(body)}\n`];
-  },
-  "/ready": () => [draining ? 503 : 200, "application/json", `${JSON.stringify({ ready: !draining })}\n`],
-  "/metrics": () => [200, "text/plain; version=0.0.4; charset=utf-8", metrics.text()],
-};
-
-/** Answer with a short text of our own: probes, redirects, refusals. */
-function answer(exchange, status, type, text, extra = []) {
-  const { request, response, id } = exchange;
+/** A short text of our own: probes, redirects, refusals. */
+function answerText({ request, response, id, count }, status, type, text, extra = []) {
   const body = Buffer.from(text);
-  exchange.size = request.method === "HEAD" ? 0 : body.length;
-  response.writeHead(status, [
-    "content-type", type, "content-length", String(body.length), "cache-control", "no-store",
-    ...COMMON, "content-security-policy", "default-src 'none'; frame-ancestors 'none'", "x-request-id", id, ...extra,
-  ]);
-  response.end(request.method === "HEAD" ? undefined : body);
+  const headers = ["content-type", type, "content-length", String(body.length), "cache-control", "no-store"];
+  response.writeHead(status, [...headers, ...COMMON, ...BARE_POLICY, "x-request-id", id, ...extra]);
+  if (request.method === "HEAD") return void response.end();
+  count("raw", body.length);
+  response.end(body);
 }
 
-function answerForm(exchange, status, { headers, body, file, size, form }) {
-  const { request, response, id } = exchange;
-  exchange.form = form;
+function answerForm({ request, response, id, count }, status, { headers, body, file, size, form }) {
   response.writeHead(status, [...headers, "x-request-id", id]);
   if (request.method === "HEAD") return void response.end();
-  exchange.size = size;
+  count(form, size);
   if (body) return void response.end(body);
   const stream = createReadStream(file);
   stream.on("error", (error) => {
@@ -126,13 +66,12 @@ function answerForm(exchange, status, { headers, body, file, size, form }) {
   stream.pipe(response);
 }
 
-function answerPage(exchange, forms, status) {
+function answerPage(exchange, status, forms) {
   const { request, response, id } = exchange;
   const order = acceptedForms(request.headers["accept-encoding"]);
   const chosen = forms[order.find((form) => forms[form]) ?? "raw"];
-  const condition = request.headers["if-none-match"];
-  if (status === 200 && condition && matchesTag(condition, chosen.tag)) {
-    exchange.form = chosen.form;
+  const known = request.headers["if-none-match"];
+  if (status === 200 && known && matchesTag(known, chosen.tag)) {
     response.writeHead(304, [...chosen.notModified, "x-request-id", id]);
     return void response.end();
   }
@@ -140,72 +79,81 @@ function answerPage(exchange, forms, status) {
 }
 
 function route(exchange) {
-  const { request } = exchange;
-  if (request.method !== "GET" && request.method !== "HEAD") {
+  const { method, url } = exchange.request;
+  if (method !== "GET" && method !== "HEAD") {
     // The body of a refused request is not worth reading.
-    return answer(exchange, 405, "text/plain; charset=utf-8", "only GET and HEAD\n", ["allow", "GET, HEAD", "connection", "close"]);
+    return answerText(exchange, 405, TEXT, "only GET and HEAD\n", ["allow", "GET, HEAD", "connection", "close"]);
   }
-  const path = decode(request.url);
-  const forms = site.urls.get(path);
-  if (own[path] && Object.hasOwn(own, path)) return answer(exchange, ...own[path]());
-  if (forms) return answerPage(exchange, forms, 200);
+  const path = decode(url);
+  if (Object.hasOwn(own, path ?? "")) return answerText(exchange, ...own[path]());
+  const page = site.pages.get(path);
+  if (page) return answerPage(exchange, 200, page);
   const folder = site.folders.get(path);
   if (folder) {
-    const question = request.url.indexOf("?");
-    const location = question < 0 ? folder : folder + request.url.slice(question);
-    return answer(exchange, 301, "text/plain; charset=utf-8", `moved to ${folder}\n`, ["location", location]);
+    const query = url.includes("?") ? url.slice(url.indexOf("?")) : "";
+    return answerText(exchange, 301, TEXT, `moved to ${folder}\n`, ["location", folder + query]);
   }
-  const notFound = site.urls.get("/404.html");
-  if (notFound) return answerPage(exchange, notFound, 404);
-  return answer(exchange, 404, "text/plain; charset=utf-8", "not found\n");
-}
-
-function finish(exchange) {
-  const { request, response, id, started } = exchange;
-  const seconds = (performance.now() - started) / 1000;
-  const status = response.statusCode;
-  metrics.observe(request.method, status, seconds, exchange.form, exchange.size);
-  const path = request.url.split("?", 1)[0].slice(0, 512);
-  const probe = Object.hasOwn(own, path) && status < 400;
-  log(probe ? "debug" : "info", "request", {
-    request_id: id, method: request.method, path, status, ms: Math.round(seconds * 10000) / 10, bytes: exchange.size,
-    ...(response.writableFinished ? {} : { aborted: true }),
-  });
+  const notFound = site.pages.get("/404.html");
+  return notFound ? answerPage(exchange, 404, notFound) : answerText(exchange, 404, TEXT, "not found\n");
 }
 
 function handle(request, response) {
+  const started = performance.now();
   const given = request.headers["x-request-id"];
   const id = given && SAFE_ID.test(given) ? given : randomBytes(16).toString("hex");
-  const exchange = { request, response, id, started: performance.now(), form: "raw", size: 0 };
-  response.shouldKeepAlive &&= !draining;
-  response.on("close", () => finish(exchange));
-  route(exchange);
+  let [form, bytes] = ["raw", 0];
+  const count = (sentForm, size) => ([form, bytes] = [sentForm, size]);
+  if (draining) response.shouldKeepAlive = false;
+  response.on("close", () => {
+    const seconds = (performance.now() - started) / 1000;
+    const { method } = request;
+    const status = response.statusCode;
+    // A query may hold private words, and nothing here depends on it.
+    const path = request.url.split("?", 1)[0].slice(0, 512);
+    metrics.observe(method, status, seconds, form, bytes);
+    log(Object.hasOwn(own, path) && status < 400 ? "debug" : "info", "request", {
+      request_id: id, method, path, status, ms: Math.round(seconds * 1e4) / 10, bytes,
+      ...(response.writableFinished ? {} : { aborted: true }),
+    });
+  });
+  route({ request, response, id, count });
 }
 
-const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 10_000, requestTimeout: 15_000 }, handle);
-server.timeout = 120_000;
-server.on("error", (error) => {
-  log("error", "listen_failed", { host: HOST, port: PORT, error: error.message });
-  flush();
-  process.exit(1);
-});
-
-function stop(signal) {
+function stop(server, signal) {
   if (draining) return;
   draining = true;
   log("info", "stopping", { signal });
   server.close(() => {
-    log("info", "stopped", {});
-    flush();
-    process.exit(0);
+    log("info", "stopped");
+    exit(0);
   });
   // A connection whose answer was already on its way goes idle later.
   setInterval(() => server.closeIdleConnections(), 50).unref();
   setTimeout(() => server.closeAllConnections(), GRACE_MS).unref();
 }
-process.on("SIGTERM", () => stop("SIGTERM"));
-process.on("SIGINT", () => stop("SIGINT"));
 
-server.listen(PORT, HOST, () => {
-  log("info", "listening", { host: HOST, port: server.address().port, files: site.count });
-});
+function listen(port, host) {
+  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 10_000, requestTimeout: 15_000 }, handle);
+  server.timeout = 120_000;
+  server.on("error", (error) => {
+    log("error", "listen_failed", { host, port, error: error.message });
+    exit(1);
+  });
+  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => stop(server, signal));
+  server.listen(port, host, () => log("info", "listening", { host, port: server.address().port, files: site.count }));
+}
+
+function main({ UC_SITE, UC_PORT = "8080", UC_HOST = "0.0.0.0" }) {
+  try {
+    if (!/^\d+$/.test(UC_PORT) || Number(UC_PORT) > 65535) throw new Error(`UC_PORT is no port: ${UC_PORT}`);
+    site = new Site(UC_SITE ?? fileURLToPath(new URL("./site", import.meta.url)));
+    metrics = new Metrics({ files: site.count });
+  } catch (error) {
+    log("error", "start_failed", { error: error.message });
+    exit(1);
+    return;
+  }
+  listen(Number(UC_PORT), UC_HOST);
+}
+
+main(process.env);

@@ -1,0 +1,69 @@
+// The packed site in memory: which address gives which stored bytes, with every header ready.
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+const KEPT_IN_MEMORY = 1 << 20;
+const KEPT_IN_TOTAL = 64 << 20;
+const TAG_SUFFIX = { raw: "", br: "-br", gzip: "-gz" };
+
+/** Headers of every answer, the server's own texts included. */
+export const COMMON = [
+  "x-content-type-options", "nosniff", "referrer-policy", "strict-origin-when-cross-origin",
+  "cross-origin-opener-policy", "same-origin", "x-frame-options", "DENY",
+];
+
+/** One stored form of a file: {form, tag, headers, notModified, size, file, body when it is kept in memory}. */
+function prepareForm(file, entry, form, policy, budget) {
+  const size = entry.sizes[form];
+  if (statSync(file).size !== size) throw new Error(`${file} is not the file that was packed`);
+  const kept = size <= KEPT_IN_MEMORY && size <= budget.left;
+  if (kept) budget.left -= size;
+  const tag = `"${entry.hash}${TAG_SUFFIX[form]}"`;
+  const caching = [
+    "etag", tag, "cache-control", entry.immutable ? "public, max-age=31536000, immutable" : "no-cache",
+    ...(Object.keys(entry.sizes).length > 1 ? ["vary", "accept-encoding"] : []),
+  ];
+  const headers = [
+    "content-type", entry.type, "content-length", String(size), ...caching, ...COMMON,
+    "content-security-policy", policy, ...(form === "raw" ? [] : ["content-encoding", form]),
+  ];
+  return { form, tag, headers, notModified: caching, size, file, body: kept ? readFileSync(file) : undefined };
+}
+
+export class Site {
+  /** Read `root`/manifest.json and every file that it names; throws when one is missing or of another size. */
+  constructor(root) {
+    const manifest = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8"));
+    const budget = { left: KEPT_IN_TOTAL };
+    this.pages = new Map();
+    this.folders = new Map();
+    this.required = manifest.required;
+    this.count = Object.keys(manifest.files).length;
+    for (const [path, entry] of Object.entries(manifest.files)) {
+      const policy = manifest.policies[entry.policy];
+      this.#add(path, Object.fromEntries(Object.keys(entry.sizes).map((form) =>
+        [form, prepareForm(join(root, form, path), entry, form, policy, budget)])));
+    }
+  }
+
+  #add(path, forms) {
+    this.pages.set(`/${path}`, forms);
+    if (!/(^|\/)index\.html$/.test(path)) return;
+    const folder = `/${path.slice(0, -"index.html".length)}`;
+    this.pages.set(folder, forms);
+    if (folder !== "/") this.folders.set(folder.slice(0, -1), folder.split("/").map(encodeURIComponent).join("/"));
+  }
+
+  /** Why the front page or the search index can't be served, or undefined. */
+  fault() {
+    for (const path of this.required) {
+      const { file, size } = this.pages.get(`/${path}`).raw;
+      try {
+        if (statSync(file).size !== size) return `${path} is not the file that was packed`;
+      } catch (error) {
+        return `${path} can't be read: ${error.code}`;
+      }
+    }
+    return undefined;
+  }
+}

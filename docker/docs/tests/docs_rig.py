@@ -1,0 +1,79 @@
+"""Runs the steps of the Dockerfile on this machine: real builds and a real server process on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent.parent
+REPOSITORY_DOCS = HERE.parent.parent / "docs"
+EPOCH = "1700000000"
+CONFIG = """\
+site_name: Tried
+theme: {name: material, font: false}
+plugins: [search]
+markdown_extensions:
+  - pymdownx.superfences:
+      custom_fences:
+        - name: mermaid
+          class: mermaid
+          format: !!python/name:pymdownx.superfences.fence_code_format
+nav: [index.md, guide/a.md]
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step printed and how it ended."""
+
+    code: int
+    text: str
+
+
+def run(argv: list[str], **env: str) -> Outcome:
+    """Run one step as the Dockerfile does, with PYTHONPATH at this folder."""
+    done = subprocess.run(
+        argv,
+        env={**os.environ, "PYTHONPATH": str(HERE), "SOURCE_DATE_EPOCH": EPOCH, **env},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    return Outcome(done.returncode, done.stdout + done.stderr)
+
+
+def make(source: Path, out: Path, **env: str) -> Outcome:
+    """The Dockerfile's stage `site`."""
+    return run([sys.executable, "-m", "docsite", str(source), str(out)], **env)
+
+
+def pack(site: Path, out: Path, mermaid: Path, **env: str) -> Outcome:
+    """The Dockerfile's stage `pack`."""
+    return run(["node", str(HERE / "pack/main.mjs"), str(site), str(out), str(mermaid)], **env)
+
+
+@dataclass
+class Server:
+    """A running server.mjs; `lines` are the log lines that have been read so far."""
+
+    process: subprocess.Popen[str]
+    port: int
+    lines: list[dict[str, object]]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def rest(self) -> list[dict[str, object]]:
+        """All log lines; ends only with the process."""
+        assert self.process.stdout is not None
+        return self.lines + [json.loads(line) for line in self.process.stdout]
+
+
+Start = Callable[..., Server]

@@ -1,0 +1,200 @@
+"""A real browser under the real policy: pages, navigation, search, dark mode and a diagram, with a clean console."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from docs_rig import HERE, REPOSITORY_DOCS, Start, make, pack
+from websockets.sync.client import ClientConnection, connect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-port=0",
+]
+BY_THEME = "getComputedStyle(document.body).backgroundColor"
+
+
+def _required() -> bool:
+    return os.environ.get("CI") == "true" and os.environ.get("UC_REQUIRE_BROWSER") == "1"
+
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None and not _required(), reason="no chromium on PATH"),
+]
+
+
+class CallFailed(Exception):
+    """The browser could not do what it was asked."""
+
+
+class Page:
+    """One tab, driven over the DevTools protocol; `complaints` is everything its console and network said."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._numbers = itertools.count(1)
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        for domain in ("Runtime", "Log", "Page", "Network"):
+            self.call(f"{domain}.enable")
+
+    def _note(self, event: dict[str, Any]) -> None:
+        method, params = event.get("method"), event.get("params", {})
+        if method == "Runtime.exceptionThrown":
+            self.complaints.append(json.dumps(params["exceptionDetails"])[:400])
+        elif method == "Log.entryAdded" and params["entry"]["level"] in {"error", "warning"}:
+            self.complaints.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+        elif method == "Runtime.consoleAPICalled" and params["type"] in {"error", "warning", "assert"}:
+            self.complaints.append(json.dumps(params["args"])[:400])
+        elif method == "Network.requestWillBeSent" and params["request"]["url"].startswith("http"):
+            self.hosts.add(httpx.URL(params["request"]["url"]).netloc.decode())
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        self._connection.send(json.dumps({"id": number, "method": method, "params": params}))
+        while True:
+            message: dict[str, Any] = json.loads(self._connection.recv(timeout=20))
+            if message.get("id") == number:
+                if "error" in message:
+                    raise CallFailed(message["error"]["message"])
+                result: dict[str, Any] = message["result"]
+                return result
+            self._note(message)
+
+    def value(self, expression: str) -> Any:
+        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def until(self, expression: str, seconds: float = 15) -> Any:
+        """The first true value of a JavaScript expression."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            # A question that falls into the change from one page to the next has no answer: ask again.
+            with contextlib.suppress(CallFailed):
+                if value := self.value(expression):
+                    return value
+            time.sleep(0.05)
+        raise AssertionError(f"never true: {expression}; the console said {self.complaints}")
+
+    def open(self, url: str) -> None:
+        self.call("Page.navigate", url=url)
+        self.until(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
+
+    def screenshot(self, name: str) -> None:
+        if folder := os.environ.get("UC_SCREENSHOTS"):
+            data = self.call("Page.captureScreenshot", format="png")["data"]
+            (Path(folder) / name).write_bytes(base64.b64decode(data))
+
+
+@pytest.fixture(scope="module")
+def mermaid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Mermaid that the lock file names."""
+    folder = tmp_path_factory.mktemp("npm")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, folder)
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, timeout=120)
+    return folder / "node_modules/mermaid/dist/mermaid.min.js"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, mermaid: Path, start_any: Start) -> str:
+    """The repository's own documentation with the real Mermaid, served."""
+    folder = tmp_path_factory.mktemp("browser")
+    assert make(REPOSITORY_DOCS, folder / "site").code == 0
+    done = pack(folder / "site", folder / "packed", mermaid)
+    assert done.code == 0, done.text
+    return start_any(folder / "packed").url
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    """A tab of a new browser with an empty profile."""
+    assert CHROMIUM, "no chromium on PATH, and UC_REQUIRE_BROWSER=1 wants one"
+    browser = subprocess.Popen(
+        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path}/profile", "--window-size=1280,900", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        port_file = tmp_path / "profile/DevToolsActivePort"
+        end = time.monotonic() + 30
+        while not (port_file.is_file() and port_file.read_text().strip()):
+            assert browser.poll() is None and time.monotonic() < end, "chromium did not start"
+            time.sleep(0.05)
+        port = port_file.read_text().split()[0]
+        tab = next(t for t in httpx.get(f"http://127.0.0.1:{port}/json").json() if t["type"] == "page")
+        with connect(tab["webSocketDebuggerUrl"], max_size=None) as connection:
+            yield Page(connection)
+    finally:
+        browser.terminate()
+        browser.wait()
+
+
+def test_a_reader_finds_the_way_with_a_clean_console(page: Page, site: str) -> None:
+    """Front page, diagram, navigation, search and dark mode work under the policy, with no word from the console
+    and no request to another host."""
+    page.open(f"{site}/")
+    assert "Unity-Claude-Automation" in page.value("document.querySelector('h1').textContent")
+    page.until(
+        "document.querySelector('div.mermaid')?.shadowRoot !== undefined && !document.querySelector('pre.mermaid')"
+    )
+    page.screenshot("1-front.png")
+
+    page.value("document.querySelector('.md-nav__link[href*=troubleshooting]').click()")
+    page.until("location.pathname === '/troubleshooting/'")
+    page.until("document.querySelector('h1').textContent.startsWith('Troubleshooting')")
+    page.screenshot("2-navigated.png")
+
+    page.value("document.querySelector('label[for=__search].md-header__button').click()")
+    page.value(
+        "(() => { const box = document.querySelector('.md-search__input'); box.focus(); box.value = 'rotation';"
+        " box.dispatchEvent(new KeyboardEvent('keyup', {key: 'n', bubbles: true})); })()"
+    )
+    hit = page.until("document.querySelector('.md-search-result__item a')?.href")
+    page.screenshot("3-search.png")
+    assert "/operating/secrets/" in hit
+    page.value("document.querySelector('.md-search-result__item a').click()")
+    page.until("location.pathname === '/operating/secrets/'")
+
+    light = page.value(BY_THEME)
+    page.value("[...document.querySelectorAll('form[data-md-component=palette] label')].find(l => !l.hidden).click()")
+    page.until(f"document.body.dataset.mdColorScheme === 'slate' && {BY_THEME} !== {json.dumps(light)}")
+    page.open(f"{site}/services/")
+    assert page.value("document.body.dataset.mdColorScheme") == "slate"
+    page.screenshot("4-dark.png")
+
+    assert page.complaints == []
+    assert page.hosts == {httpx.URL(site).netloc.decode()}
+
+
+def test_an_injected_script_does_not_run(page: Page, site: str) -> None:
+    """The policy is in force in the browser, not only in a header: a script that no hash allows is blocked."""
+    page.open(f"{site}/")
+    page.value(
+        "(() => { const s = document.createElement('script'); s.textContent = 'window.smuggledIn = 1';"
+        " document.body.append(s); })()"
+    )
+
+    assert page.value("window.smuggledIn") is None
+    assert any("Content Security Policy" in text for text in page.complaints)

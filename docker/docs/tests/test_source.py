@@ -1,0 +1,149 @@
+"""A fault in the documentation stops the build with a message that names the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from docs_rig import make
+
+
+def _append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+def test_a_faultless_project_builds(project: Path, tmp_path: Path) -> None:
+    """What has no fault passes, so the refusals below mean something."""
+    outcome = make(project, tmp_path / "site")
+
+    assert outcome.code == 0, outcome.text
+    assert (tmp_path / "site/guide/a/index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("[b](guide/missing.md)", ["index.md", "guide/missing.md"]),
+        ("[b](guide/a.md#nowhere)", ["index.md", "#nowhere"]),
+        ("[b](#nowhere)", ["index.md", "#nowhere"]),
+        ("[b](/guide/a.md)", ["index.md", "/guide/a.md"]),
+        ("[b](guide/a)", ["index.md", "guide/a"]),
+        ("![b](picture.png)", ["index.md", "picture.png"]),
+    ],
+    ids=["link", "anchor", "own anchor", "absolute link", "link without suffix", "image"],
+)
+def test_a_broken_reference_fails_and_is_named(project: Path, tmp_path: Path, page: str, names: list[str]) -> None:
+    """A broken link, anchor or image stops the build, naming the page and the target."""
+    _append(project / "docs/index.md", f"\n{page}\n")
+
+    outcome = make(project, tmp_path / "site")
+
+    assert outcome.code == 1
+    assert all(name in outcome.text for name in names), outcome.text
+
+
+def test_an_orphan_page_fails_and_is_named(project: Path, tmp_path: Path) -> None:
+    """A page that no reader can reach through the navigation is a fault."""
+    (project / "docs/orphan.md").write_text("# Orphan\n")
+
+    outcome = make(project, tmp_path / "site")
+
+    assert outcome.code == 1
+    assert "orphan.md" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        (
+            "extra_javascript: [javascripts/mathjax.js]",
+            ["extra_javascript", "javascripts/mathjax.js", "not in the docs"],
+        ),
+        ("extra_css: [stylesheets/extra.css]", ["extra_css", "stylesheets/extra.css", "not in the docs"]),
+        ("extra_javascript: ['https://unpkg.com/mathjax@3/m.js']", ["extra_javascript", "unpkg.com", "another host"]),
+        ("nav_typo: [x]", ["nav_typo"]),
+    ],
+    ids=["missing script", "missing style", "script of another host", "unknown option"],
+)
+def test_a_fault_in_mkdocs_yml_names_the_option(project: Path, tmp_path: Path, line: str, names: list[str]) -> None:
+    """mkdocs links missing and foreign extra files without a word; here they are faults."""
+    _append(project / "mkdocs.yml", f"\n{line}\n")
+
+    outcome = make(project, tmp_path / "site")
+
+    assert outcome.code == 1
+    assert all(name in outcome.text for name in names), outcome.text
+
+
+def test_lenient_mode_reports_the_same_faults_and_builds(project: Path, tmp_path: Path) -> None:
+    """DOCS_STRICT=false is for a tree that can't be mended today: all is said, and a site is made."""
+    _append(project / "docs/index.md", "\n[b](guide/missing.md)\n")
+
+    outcome = make(project, tmp_path / "site", DOCS_STRICT="false")
+
+    assert outcome.code == 0
+    assert "guide/missing.md" in outcome.text
+    assert (tmp_path / "site/index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ("site_name: [unclosed", ["mkdocs.yml"]),
+        ("site_name: x\nplugins: [no-such-plugin]\n", ["mkdocs.yml", "plugins", "no-such-plugin"]),
+        ("site_name: x\ndocs_dir: nowhere\n", ["mkdocs.yml", "docs_dir", "nowhere"]),
+        ("site_name: x\ntheme: {name: no-such-theme}\n", ["mkdocs.yml", "theme", "no-such-theme"]),
+    ],
+    ids=["yaml", "plugin", "docs_dir", "theme"],
+)
+def test_a_config_that_does_not_load_is_told_plainly(
+    project: Path, tmp_path: Path, config: str, names: list[str]
+) -> None:
+    """Bad input ends with exit code 2 and a sentence, not with a traceback."""
+    (project / "mkdocs.yml").write_text(config)
+
+    outcome = make(project, tmp_path / "site")
+
+    assert outcome.code == 2, outcome.text
+    assert all(name in outcome.text for name in names), outcome.text
+    assert "Traceback" not in outcome.text
+
+
+def test_a_source_that_is_no_documentation_says_what_it_holds(tmp_path: Path) -> None:
+    """Pointing at the wrong folder is answered with what was looked for and what was found."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/README.md").write_text("x")
+
+    outcome = make(tmp_path / "src", tmp_path / "site")
+
+    assert outcome.code == 2
+    assert "mkdocs.yml" in outcome.text
+    assert "README.md" in outcome.text
+
+
+def test_web_fonts_minify_and_a_sub_path_are_put_right(project: Path, tmp_path: Path) -> None:
+    """A config made for GitHub Pages builds unedited, and each change to it is said."""
+    text = (project / "mkdocs.yml").read_text().replace("font: false", "font: {text: Roboto}")
+    text = text.replace("plugins: [search]", "plugins: [search, {minify: {minify_html: true}}]")
+    (project / "mkdocs.yml").write_text(text + "site_url: https://example.org/project/\n")
+
+    outcome = make(project, tmp_path / "site")
+
+    assert outcome.code == 0, outcome.text
+    assert all(word in outcome.text for word in ("theme.font", "minify", "site_url"))
+    assert "googleapis" not in (tmp_path / "site/index.html").read_text()
+    assert 'href="/assets/' in (tmp_path / "site/404.html").read_text()
+
+
+def test_a_prebuilt_site_is_copied_without_hidden_files(tmp_path: Path) -> None:
+    """A site that another tool built is taken as it is, but .git and .env stay behind."""
+    source = tmp_path / "built"
+    (source / ".git").mkdir(parents=True)
+    (source / ".git/config").write_text("x")
+    (source / ".env").write_text("TOKEN=x")
+    (source / "index.html").write_text("<h1>x</h1>")
+
+    outcome = make(source, tmp_path / "site")
+
+    assert outcome.code == 0, outcome.text
+    assert [path.name for path in (tmp_path / "site").rglob("*")] == ["index.html"]
