@@ -1,0 +1,214 @@
+"""The SQLite store: the snapshot of the tree, the events, and the outbox of deliveries.
+
+A snapshot row and the deliveries of its change are written in one transaction: after a crash the next scan either sees
+the change again or finds its deliveries. Each thread has its own connection; readers never wait for a writer (WAL).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from monitor_service.tree import Signature
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ino INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL,
+    noticed REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS events_by_path ON events (path);
+CREATE TABLE IF NOT EXISTS deliveries (
+    event INTEGER NOT NULL, trigger TEXT NOT NULL, file TEXT NOT NULL, target TEXT NOT NULL, url_path TEXT NOT NULL,
+    body TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'pending', attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL,
+    http_status INTEGER, response TEXT, error TEXT, PRIMARY KEY (event, trigger)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS pending_by_due ON deliveries (due) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS pending_by_file ON deliveries (trigger, file, event) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS dead ON deliveries (event) WHERE status = 'dead';
+"""
+
+# What two changes of one file are together while nothing was sent of the first; a file that came and went is nothing.
+_MERGED: dict[tuple[str, str], str | None] = {
+    ("added", "modified"): "added",
+    ("added", "deleted"): None,
+    ("modified", "modified"): "modified",
+    ("modified", "deleted"): "deleted",
+    ("deleted", "added"): "modified",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One file that differs from the snapshot; no signature: it is gone."""
+
+    path: str
+    kind: str
+    signature: Signature | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """One delivery that a trigger asks for, `after` seconds of quiet and `at_most` after the first change."""
+
+    trigger: str
+    target: str
+    url_path: str
+    body: str
+    after: float
+    at_most: float
+
+
+Plan = Callable[[dict[str, str]], list[Planned]]
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339, UTC, milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Store:
+    """What survives a restart."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self.connection().executescript(_SCHEMA)
+        if self.recall("epoch") is None:
+            self.remember("epoch", uuid.uuid4().hex[:12])
+        self.epoch = self.recall("epoch") or ""
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+            found.row_factory = sqlite3.Row
+            found.execute("PRAGMA journal_mode = WAL")
+            found.execute("PRAGMA synchronous = NORMAL")
+            self._local.connection = found
+        return found
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; rolled back when the block raises."""
+        db = self.connection()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    def recall(self, key: str) -> str | None:
+        """A remembered value."""
+        row = self.connection().execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row["value"])
+
+    def remember(self, key: str, value: str) -> None:
+        """Keep a value over restarts."""
+        with self.write() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def probe(self) -> None:
+        """Write for the sake of writing; sqlite3.Error within a second when that can't be done."""
+        with closing(sqlite3.connect(self._path, timeout=1, isolation_level=None)) as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (timestamp(time.time()),))
+
+    def event_id(self, seq: int) -> str:
+        """The public id: unique over stores too, because receivers derive keys from it."""
+        return f"{self.epoch}-{seq:010d}"
+
+    def sequence(self, event_id: str) -> int | None:
+        """The position of an id of this store; None for any other text."""
+        epoch, _, number = event_id.rpartition("-")
+        return int(number) if epoch == self.epoch and number.isascii() and number.isdigit() else None
+
+    def snapshot(self) -> dict[str, Signature]:
+        """Every file as it was last recorded."""
+        rows = self.connection().execute("SELECT path, size, mtime_ns, ino FROM files")
+        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+    def record(self, changes: Iterable[Change], plan: Plan | None) -> None:
+        """Write the changes to the snapshot and, with a plan, their events and deliveries: all or nothing."""
+        now = time.time()
+        with self.write() as db:
+            for change in changes:
+                if change.signature is None:
+                    db.execute("DELETE FROM files WHERE path = ?", (change.path,))
+                else:
+                    db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (change.path, *change.signature))
+                if plan is not None:
+                    self._record_event(db, change, plan, now)
+
+    def _record_event(self, db: sqlite3.Connection, change: Change, plan: Plan, now: float) -> None:
+        unsent = self._unsent_event(db, change.path, now)
+        merged = (unsent["kind"], change.kind) if unsent is not None else None
+        if unsent is None or merged not in _MERGED:
+            cursor = db.execute(
+                "INSERT INTO events (path, kind, at, noticed) VALUES (?, ?, ?, ?)",
+                (change.path, change.kind, timestamp(now), now),
+            )
+            self._plan(db, int(cursor.lastrowid or 0), change.path, change.kind, plan, first=now, now=now)
+            return
+        seq, kind = int(unsent["seq"]), _MERGED[merged]
+        db.execute("DELETE FROM deliveries WHERE event = ?", (seq,))
+        if kind is None:
+            db.execute("DELETE FROM events WHERE seq = ?", (seq,))
+            return
+        db.execute("UPDATE events SET kind = ?, at = ? WHERE seq = ?", (kind, timestamp(now), seq))
+        self._plan(db, seq, change.path, kind, plan, first=float(unsent["noticed"]), now=now)
+
+    def _unsent_event(self, db: sqlite3.Connection, path: str, now: float) -> sqlite3.Row | None:
+        """The file's newest event, when all of its deliveries still wait for quiet."""
+        found: sqlite3.Row | None = db.execute(
+            "SELECT seq, kind, noticed FROM events WHERE path = ? ORDER BY seq DESC LIMIT 1", (path,)
+        ).fetchone()
+        if found is None:
+            return None
+        waiting, total = db.execute(
+            "SELECT count(*) FILTER (WHERE status = 'pending' AND attempts = 0 AND due > ?), count(*)"
+            " FROM deliveries WHERE event = ?",
+            (now, found["seq"]),
+        ).fetchone()
+        return found if total and waiting == total else None
+
+    def _plan(
+        self, db: sqlite3.Connection, seq: int, path: str, kind: str, plan: Plan, *, first: float, now: float
+    ) -> None:
+        event = {"id": self.event_id(seq), "path": path, "kind": kind, "at": timestamp(now)}
+        for item in plan(event):
+            if item.after:  # the change before this one is told together with it
+                db.execute(
+                    "DELETE FROM deliveries WHERE trigger = ? AND file = ? AND status = 'pending'"
+                    " AND attempts = 0 AND due > ?",
+                    (item.trigger, path, now),
+                )
+            due = min(now + item.after, first + item.at_most)
+            db.execute(
+                "INSERT INTO deliveries (event, trigger, file, target, url_path, body, due)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (seq, item.trigger, path, item.target, item.url_path, item.body, due),
+            )
+
+    def prune(self, keep: int) -> None:
+        """Forget all but the newest `keep` events; one with a delivery still to be made stays."""
+        with self.write() as db:
+            newest = db.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
+            db.execute(
+                "DELETE FROM events WHERE seq <= ?"
+                " AND seq NOT IN (SELECT event FROM deliveries WHERE status = 'pending')",
+                (newest - keep,),
+            )
+            db.execute(
+                "DELETE FROM deliveries WHERE event <= ? AND event NOT IN (SELECT seq FROM events)", (newest - keep,)
+            )

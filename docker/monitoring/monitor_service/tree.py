@@ -1,0 +1,97 @@
+"""The watched tree as it is now: path -> (size, mtime_ns, inode). Symbolic links are entries, never followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monitor_service.pattern import Ignore
+
+Signature = tuple[int, int, int]
+_INODE_MASK = (1 << 63) - 1  # SQLite's integers are signed
+
+
+class Interrupted(Exception):
+    """The walk was told to stop half-way; what it has seen is worth nothing."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """What one walk saw."""
+
+    files: dict[str, Signature] = field(default_factory=dict)
+    directories: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+    def hides(self, path: str) -> bool:
+        """Whether path may still be there, in a folder that could not be read."""
+        return any(path.startswith(f"{folder}/") for folder in self.unreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One root, seen without the ignored names."""
+
+    root: Path
+    ignore: Ignore
+    compare_inodes: bool = True
+
+    def identity(self) -> tuple[int, int]:
+        """Device and inode of the root: another pair means that the folder was replaced under the watch."""
+        found = self.root.stat()
+        return found.st_dev, found.st_ino
+
+    def signature(self, found: os.stat_result) -> Signature | None:
+        """What is compared of a file or link; None for everything else (folders, sockets, devices)."""
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
+            return None
+        return found.st_size, found.st_mtime_ns, found.st_ino & _INODE_MASK if self.compare_inodes else 0
+
+    def walk(self, under: str = "", *, stopped: Callable[[], bool] = lambda: False) -> Walk:
+        """Every file below `under` (the whole tree by default); OSError when the root itself can't be read."""
+        walk = Walk()
+        waiting = [(os.path.join(self.root, under) if under else str(self.root), under)]  # noqa: PTH118 - hot path
+        while waiting:
+            if stopped():
+                raise Interrupted
+            real, shown = waiting.pop()
+            try:
+                waiting += self._read_folder(real, shown, walk)
+                walk.directories += 1
+            except (FileNotFoundError, NotADirectoryError):
+                if not shown:
+                    raise
+            except OSError:
+                if not shown:
+                    raise
+                walk.unreadable.append(shown)
+        return walk
+
+    def _read_folder(self, real: str, shown: str, walk: Walk) -> list[tuple[str, str]]:
+        folders: list[tuple[str, str]] = []
+        prefix = f"{shown}/" if shown else ""
+        with os.scandir(real) as entries:
+            for entry in entries:
+                if self.ignore.name(entry.name):
+                    continue
+                path = prefix + printable(entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append((entry.path, path))
+                    continue
+                try:
+                    signature = self.signature(entry.stat(follow_symlinks=False))
+                except FileNotFoundError:
+                    continue
+                if signature is not None:
+                    walk.files[path] = signature
+        return folders
+
+
+def printable(name: str) -> str:
+    """The name as valid text: bytes that are no UTF-8 are written as \\xNN."""
+    if name.isascii():
+        return name
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,247 @@
+"""Every change is delivered at least once, in its file's order, or shown as a dead letter."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import uuid
+from pathlib import Path
+
+from monitor_rig import Rules, Start, Target, eventually
+
+
+def test_the_shipped_trigger_starts_a_triage_run(start: Start, target: Target, workspace: Path) -> None:
+    """Without a triggers file each change becomes a `triage` run on a thread whose id follows from the event's."""
+    monitor = start(LANGGRAPH_URL=target.url)
+
+    (workspace / "Editor.log").write_text("error CS1002")
+    eventually(lambda: target.requests)
+    event = eventually(lambda: [e for e in monitor.events() if e["deliveries"][0]["status"] == "delivered"])[0]
+
+    told = target.requests[0]
+    assert told["path"] == f"/threads/{uuid.uuid5(uuid.NAMESPACE_URL, event['id'])}/runs"
+    assert told["body"] == {
+        "assistant_id": "triage",
+        "if_not_exists": "create",
+        "input": {"event": {key: event[key] for key in ("id", "path", "kind", "at")}},
+    }
+    assert told["headers"]["x-api-key"] == "first-key"
+    assert told["headers"]["x-request-id"] == event["id"]
+    assert told["headers"]["idempotency-key"] == f"{event['id']}:triage"
+    assert event["deliveries"] == [
+        {
+            "trigger": "triage",
+            "status": "delivered",
+            "attempts": 1,
+            "response": {"status": 200, "body": {"run_id": "run-1"}},
+            "error": None,
+        }
+    ]
+
+
+def test_a_failing_target_is_asked_until_it_accepts(
+    start: Start, rules: Rules, target: Target, workspace: Path
+) -> None:
+    """503 four times, then 200: delivered at the fifth attempt, always with the same Idempotency-Key."""
+    target.statuses = [503] * 4
+    monitor = start()
+
+    (workspace / "f.txt").write_text("x")
+
+    eventually(lambda: monitor.events() and monitor.events()[0]["deliveries"][0]["status"] == "delivered")
+    delivery = monitor.events()[0]["deliveries"][0]
+    assert (delivery["attempts"], delivery["error"]) == (5, None)
+    assert len({request["headers"]["idempotency-key"] for request in target.requests}) == 1
+    waits = [b["at"] - a["at"] for a, b in zip(target.requests, target.requests[1:], strict=False)]
+    assert waits[3] > waits[0]
+
+
+def test_a_dead_letter_is_shown_and_can_be_sent_again(
+    start: Start, rules: Rules, target: Target, workspace: Path
+) -> None:
+    """After max_attempts the delivery is dead, listed by status=dead, counted, and redelivered on request."""
+    rules(target_keys="max_attempts = 3")
+    target.always = 500
+    monitor = start()
+
+    (workspace / "f.txt").write_text("x")
+
+    event = eventually(lambda: monitor.events(status="dead"))[0]
+    assert event["deliveries"][0]["attempts"] == 3
+    assert "given up after 3 attempts" in event["deliveries"][0]["error"]
+    assert monitor.metric("filemonitor_dead_letters") == 1
+    target.always = 200
+    assert monitor.post(f"/events/{event['id']}/redeliver").status_code == 202
+    eventually(lambda: monitor.events(status="delivered"))
+    assert monitor.post(f"/events/{event['id']}/redeliver").status_code == 409
+
+
+def test_a_hopeless_answer_is_dead_at_once(start: Start, rules: Rules, target: Target, workspace: Path) -> None:
+    """422 means that the request itself is wrong: it is not repeated."""
+    target.always = 422
+    monitor = start()
+
+    (workspace / "f.txt").write_text("x")
+
+    event = eventually(lambda: monitor.events(status="dead"))[0]
+    assert event["deliveries"][0]["response"] == {"status": 422, "body": {"run_id": "run-1"}}
+    assert len(target.requests) == 1
+
+
+def test_a_target_that_is_away_gets_everything_when_it_is_back(
+    start: Start, rules: Rules, target: Target, workspace: Path, home: Path
+) -> None:
+    """A refused connection and a restart of the service in between lose nothing."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        unused = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    file = home / "config" / "triggers.toml"
+    good = file.read_text()
+    file.write_text(good.replace(target.url, unused))
+    monitor = start(UC_RETRY_CAP_SECONDS="0.3")
+    (workspace / "f.txt").write_text("x")
+    failed = eventually(lambda: [e for e in monitor.events() if e["deliveries"][0]["attempts"] > 1])[0]
+    assert "ConnectError" in failed["deliveries"][0]["error"]
+
+    monitor.kill()
+    file.write_text(good)
+    start()
+
+    eventually(lambda: target.told() == [("added", "f.txt")])
+
+
+def test_writes_in_a_row_are_one_delivery(start: Start, rules: Rules, target: Target, workspace: Path) -> None:
+    """A file that is written again within the debounce is told once, as what the changes amount to."""
+    rules(debounce=0.6)
+    monitor = start()
+
+    for length in range(1, 6):
+        (workspace / "log.txt").write_text("x" * length)
+        time.sleep(0.2)
+    (workspace / "passing.tmp").write_text("x")
+    time.sleep(0.2)
+    (workspace / "passing.tmp").unlink()
+
+    eventually(lambda: target.requests)
+    time.sleep(1)
+    assert target.told() == [("added", "log.txt")]
+    assert [(event["kind"], event["path"]) for event in monitor.events()] == [("added", "log.txt")]
+
+
+def test_a_file_that_never_rests_is_told_all_the_same(
+    start: Start, rules: Rules, target: Target, workspace: Path
+) -> None:
+    """A steady writer can't hold a delivery back for more than ten times the debounce."""
+    rules(debounce=0.25)
+    start()
+
+    deadline = time.monotonic() + 8
+    length = 0
+    while not target.requests:
+        assert time.monotonic() < deadline
+        length += 1
+        (workspace / "log.txt").write_text("x" * length)
+        time.sleep(0.05)
+
+
+def test_one_files_changes_arrive_in_their_order(start: Start, rules: Rules, target: Target, workspace: Path) -> None:
+    """While the first change of a file fails its later ones wait; other files go on."""
+    rules(debounce=0)
+    target.statuses = [503] * 3
+    monitor = start(UC_RETRY_BASE_SECONDS="0.3")
+
+    (workspace / "a.txt").write_text("1")
+    eventually(lambda: target.requests)
+    (workspace / "a.txt").unlink()
+    eventually(lambda: len(monitor.events()) == 2)
+    (workspace / "b.txt").write_text("1")
+
+    eventually(lambda: len(monitor.events(status="delivered")) == 3)
+    of_a = [kind for kind, path in target.told() if path == "a.txt"]
+    assert of_a == sorted(of_a)  # added ... added, deleted
+    assert of_a[-1] == "deleted"
+    assert target.told()[-1] == ("deleted", "a.txt")
+
+
+def test_a_rotated_secret_is_used_by_the_next_attempt(
+    start: Start, rules: Rules, target: Target, workspace: Path, home: Path
+) -> None:
+    """The key file is read at each delivery: overwritten or replaced, no restart is needed; a 401 is retried."""
+    rules(target_keys='auth = "x-api-key"\nsecret = "langgraph_api_key"')
+    key = home / "secrets" / "langgraph_api_key"
+    target.always = 401
+    start(UC_RETRY_CAP_SECONDS="0.2")
+    (workspace / "f.txt").write_text("x")
+    eventually(lambda: len(target.requests) >= 2)
+
+    key.write_text("second-key\n")
+    eventually(lambda: target.requests[-1]["headers"]["x-api-key"] == "second-key")
+    fresh = home / "secrets" / "fresh"
+    fresh.write_text("third-key\n")
+    fresh.replace(key)
+    eventually(lambda: target.requests[-1]["headers"]["x-api-key"] == "third-key")
+
+
+def test_without_its_secret_nothing_is_sent(
+    start: Start, rules: Rules, target: Target, workspace: Path, home: Path
+) -> None:
+    """A target whose secret file is empty gets no unauthenticated request; the delivery waits and says why."""
+    rules(target_keys='auth = "bearer"\nsecret = "langgraph_api_key"')
+    key = home / "secrets" / "langgraph_api_key"
+    key.write_text("")
+    monitor = start()
+    (workspace / "f.txt").write_text("x")
+    event = eventually(lambda: [e for e in monitor.events() if e["deliveries"][0]["attempts"] >= 1])[0]
+    assert event["deliveries"][0]["error"] == "secret langgraph_api_key is missing or empty"
+    assert target.requests == []
+
+    key.write_text("a-key")
+
+    eventually(lambda: target.requests)
+    assert target.requests[0]["headers"]["authorization"] == "Bearer a-key"
+
+
+def test_sigterm_lets_a_delivery_finish(start: Start, rules: Rules, target: Target, workspace: Path) -> None:
+    """SIGTERM ends the process in less than 3 s; a delivery under way is completed and never made again."""
+    target.delay = 1.0
+    monitor = start()
+    (workspace / "f.txt").write_text("x")
+    eventually(lambda: target.requests)
+
+    took = monitor.terminate()
+
+    assert took < 3
+    target.delay = 0
+    again = start()
+    assert again.events()[0]["deliveries"][0]["status"] == "delivered"
+    assert len(target.requests) == 1
+
+
+def test_sigterm_does_not_wait_for_a_target_that_hangs(
+    start: Start, rules: Rules, target: Target, workspace: Path
+) -> None:
+    """A target that does not answer delays the end by less than 3 s; the delivery is made after the restart."""
+    target.delay = 6.0
+    monitor = start()
+    (workspace / "f.txt").write_text("x")
+    eventually(lambda: target.requests)
+
+    assert monitor.terminate() < 3
+
+    target.delay = 0
+    again = start()
+    eventually(lambda: again.events(status="delivered"))
+    assert len({request["headers"]["idempotency-key"] for request in target.requests}) == 1
+
+
+def test_no_secret_and_no_token_is_logged(start: Start, target: Target, workspace: Path) -> None:
+    """Neither the key that is sent nor the token that is asked for appears in the output, even at debug level."""
+    monitor = start(LANGGRAPH_URL=target.url, UC_LOG_LEVEL="DEBUG")
+    (workspace / "f.txt").write_text("x")
+    eventually(lambda: target.requests)
+    monitor.terminate()
+
+    output = json.dumps(monitor.logs())
+    assert "first-key" not in output
+    assert "monitoring-token" not in output
