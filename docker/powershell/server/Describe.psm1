@@ -1,0 +1,76 @@
+# What the imported modules can really do: asked of the engine after all imports, in the runspace that made them.
+Import-Module "$PSScriptRoot/Frame.psm1"
+
+$script:Common = [Collections.Generic.HashSet[string]]::new([string[]] [Management.Automation.PSCmdlet]::CommonParameters, [StringComparer]::OrdinalIgnoreCase)
+
+function Get-UcCommands([object[]] $Modules, [string[]] $Roots) {
+    <#
+    .SYNOPSIS
+        For each @{ Name; Path; Names }: @{ name = @{ Loaded; Commands } }, where Commands holds the names that resolve to code under $Roots.
+    #>
+    $loaded = @{}
+    foreach ($module in Get-Module) { $loaded["$($module.Path)"] = $true }
+    $catalog = @{}
+    foreach ($module in $Modules) {
+        $commands = [ordered]@{}
+        foreach ($name in $module.Names | Sort-Object -Unique) {
+            $found = if ($name -notmatch '[*?\[\]\\]') { Resolve-Command $module.Name $name }
+            if ($found -and (Test-Origin $found $Roots)) { $commands[$name] = Get-CommandFacts $found }
+        }
+        $script_ = $module.Path -replace '\.psd1$', '.psm1'
+        $catalog[$module.Name] = @{ Loaded = $loaded.ContainsKey($module.Path) -or $loaded.ContainsKey($script_) -or (Test-Loaded $module.Name); Commands = $commands }
+    }
+    $catalog
+}
+
+function Test-Loaded([string] $Name) { $null -ne (Get-Module -Name $Name) }
+
+function Resolve-Command([string] $Module, [string] $Name) {
+    # The requested module's own export first; else whoever owns it by now (a component that was imported globally).
+    Find-UcCommand $Module $Name ''
+}
+
+function Get-Origin([Management.Automation.CommandInfo] $Command) {
+    if ($Command -is [Management.Automation.CmdletInfo]) { return "$($Command.ImplementingType.Assembly.Location)" }
+    $file = "$($Command.ScriptBlock.File)"
+    if ($file) { $file } else { "$($Command.Module.Path)" }
+}
+
+function Test-Origin([Management.Automation.CommandInfo] $Command, [string[]] $Roots) {
+    # A manifest that "exports" Invoke-Expression doesn't make the engine's own command callable from outside.
+    $origin = Get-Origin $Command
+    foreach ($root in $Roots) { if ($origin.StartsWith("$root/")) { return $true } }
+    $false
+}
+
+function Get-CommandFacts([Management.Automation.CommandInfo] $Command) {
+    $help = if ($Command -is [Management.Automation.FunctionInfo]) { Get-HelpText $Command }
+    $parameters = [ordered]@{}
+    foreach ($parameter in $Command.Parameters.Values) {
+        if (-not $script:Common.Contains($parameter.Name)) { $parameters[$parameter.Name] = Get-ParameterFacts $parameter $help }
+    }
+    $owner = "$($Command.ModuleName)"
+    $path = if ($Command.Module) { "$($Command.Module.Path)" } else { '' }
+    @{ Name = $Command.Name; Owner = $owner; OwnerPath = $path; Synopsis = "$($help.Synopsis)".Trim(); Parameters = $parameters }
+}
+
+function Get-HelpText([Management.Automation.FunctionInfo] $Command) {
+    $ast = $Command.ScriptBlock.Ast
+    if ($ast -is [Management.Automation.Language.FunctionDefinitionAst]) { $ast.GetHelpContent() }
+}
+
+function Get-ParameterFacts([Management.Automation.ParameterMetadata] $Parameter, [object] $Help) {
+    $everywhere = $Parameter.ParameterSets['__AllParameterSets']
+    $set = $Parameter.Attributes | Where-Object { $_ -is [ValidateSet] } | Select-Object -First 1
+    $text = if ($Help -and $Help.Parameters) { $Help.Parameters[$Parameter.Name.ToUpperInvariant()] }
+    @{
+        type      = $Parameter.ParameterType.Name
+        switch    = $Parameter.SwitchParameter
+        mandatory = $null -ne $everywhere -and $everywhere.IsMandatory
+        aliases   = [string[]] @($Parameter.Aliases)
+        values    = [string[]] @(if ($set) { $set.ValidValues })
+        help      = "$text".Trim()
+    }
+}
+
+Export-ModuleMember -Function Get-UcCommands

@@ -1,0 +1,161 @@
+# The part of the service that lives beside the user's modules: import one, find a command, call it, clean up after it.
+# Its functions are called by name from another runspace (Runspaces.psm1) and return one hashtable of plain values.
+Import-Module "$PSScriptRoot/Envelope.psm1"
+
+$script:Globals = @{}
+$script:MostMessages = 100
+# These belong to the engine; setting them back fails or means nothing.
+$script:Automatic = [Collections.Generic.HashSet[string]]::new(
+    [string[]] ('?', '^', '$', '_', 'args', 'input', 'foreach', 'PSItem', 'this', 'Error', 'PWD', 'OLDPWD', 'StackTrace', 'Matches',
+        'MyInvocation', 'PSBoundParameters', 'PSCommandPath', 'PSScriptRoot', 'ExecutionContext', 'LASTEXITCODE'),
+    [StringComparer]::OrdinalIgnoreCase)
+
+function Initialize-UcFrame([string[]] $Paths, [string] $Place) {
+    <#
+    .SYNOPSIS
+        Import the modules every call may need and remember the globals; returns what failed as @{ path = message }.
+    #>
+    $global:ProgressPreference = 'SilentlyContinue'
+    if ([IO.Directory]::Exists($Place)) { Set-Location -LiteralPath $Place }
+    $script:Place = (Get-Location).ProviderPath
+    $failed = @{}
+    foreach ($path in $Paths) {
+        $outcome = Import-UcModule $path
+        if (-not $outcome.Loaded) { $failed[$path] = "$($outcome.Failures | ForEach-Object Message | Select-Object -First 1)" }
+    }
+    $envelope = New-UcEnvelope 1024 2
+    Add-UcResult $envelope ([pscustomobject] @{ warm = 1 })
+    $null = Close-UcEnvelope $envelope
+    Save-UcGlobals
+    $failed
+}
+
+function Get-Failure([Management.Automation.ErrorRecord] $Record) {
+    $exception = $Record.Exception
+    @{
+        Id      = "$($Record.FullyQualifiedErrorId)"
+        Message = ("$exception".Length -and $exception.Message) ? $exception.Message : "$Record"
+        Type    = $exception.GetType().Name
+        Inner   = $exception.GetBaseException().GetType().Name
+        File    = "$($Record.InvocationInfo.ScriptName)"
+        Line    = "$($Record.InvocationInfo.Line)"
+    }
+}
+
+function Import-UcModule([string] $Path) {
+    <#
+    .SYNOPSIS
+        Import one module by its file. @{ Loaded; Failures = @(what went wrong, the cause first) }; prints nothing, throws nothing.
+    #>
+    $problems = $null
+    $module = $null
+    $failures = [Collections.Generic.List[hashtable]]::new()
+    try {
+        $module = Import-Module -Name $Path -Global -PassThru -DisableNameChecking -ErrorAction Continue -ErrorVariable problems 2>$null 3>$null 4>$null 5>$null 6>$null |
+            Where-Object { $_ -is [psmoduleinfo] } | Select-Object -Last 1
+    } catch {
+        $failures.Add((Get-Failure $_))
+    }
+    foreach ($problem in $problems) {
+        if ($problem -is [Management.Automation.ErrorRecord]) { $failures.Add((Get-Failure $problem)) }
+    }
+    $version = if ($module) { "$($module.Version)" } else { '' }
+    $exported = @(if ($module) { $module.ExportedFunctions.Keys; $module.ExportedCmdlets.Keys })
+    @{ Loaded = $null -ne $module; Version = $version; Exported = [string[]] $exported; Failures = $failures.ToArray() }
+}
+
+function Find-UcCommand([string] $Module, [string] $Command, [string] $Owner) {
+    <#
+    .SYNOPSIS
+        The command as the requested module exports it, else as its owner does; only among what is loaded.
+    #>
+    $PSModuleAutoLoadingPreference = 'None'
+    $names = if ($Owner) { "$Module\$Command", "$Owner\$Command" } else { "$Module\$Command", $Command }
+    foreach ($name in $names) {
+        $found = $ExecutionContext.InvokeCommand.GetCommand($name, 'Function,Filter,Cmdlet')
+        if ($found) { return $found }
+    }
+}
+
+function Find-OrImport([hashtable] $Call) {
+    # Modules beyond the critical ones are imported when a call first names them: the module, then the command's owner, then all,
+    # because some commands exist only after another module brought its components.
+    $found = Find-UcCommand $Call.Module $Call.Command $Call.Owner
+    foreach ($path in $Call.Path, $Call.OwnerPath + $Call.AllPaths) {
+        if ($found) { break }
+        if (-not $path) { continue }
+        $null = Import-UcModule $path
+        $found = Find-UcCommand $Call.Module $Call.Command $Call.Owner
+        Save-UcGlobals
+    }
+    $found
+}
+
+function Add-Message([Collections.Generic.List[string]] $List, [object] $Message) {
+    $text = "$Message"
+    if ($List.Count -lt $script:MostMessages) { $List.Add($text.Substring(0, [Math]::Min(4096, $text.Length))) }
+}
+
+function Test-Binding([Management.Automation.ErrorRecord] $Record, [Management.Automation.CommandInfo] $Command) {
+    # Only the call's own parameters: a binding error deeper inside is the command's affair.
+    $exception = $Record.Exception
+    $exception -is [Management.Automation.ParameterBindingException] -and "$($exception.CommandInvocation.MyCommand.Name)" -eq $Command.Name
+}
+
+function Invoke-UcCommand([hashtable] $Call) {
+    <#
+    .SYNOPSIS
+        Call one command with splatted parameters. @{ Outcome = done|bad-parameters|lost; Json; Errors; Warnings; Truncated }.
+    #>
+    $command = Find-OrImport $Call
+    if (-not $command) { return @{ Outcome = 'lost' } }
+    $envelope = New-UcEnvelope $Call.ResultBytes $Call.ResultDepth
+    $errors = [Collections.Generic.List[string]]::new()
+    $warnings = [Collections.Generic.List[string]]::new()
+    $parameters = $Call.Parameters
+    $outcome = 'done'
+    # `break` ends a pipeline whose result is full; the loop of one also catches a stray `break` in the command itself.
+    foreach ($once in 1) {
+        try {
+            & $command @parameters 2>&1 3>&1 4>$null 5>$null 6>$null | & {
+                process {
+                    if ($_ -is [Management.Automation.ErrorRecord]) { Add-Message $errors $_ }
+                    elseif ($_ -is [Management.Automation.WarningRecord]) { Add-Message $warnings $_ }
+                    else { Add-UcResult $envelope $_ }
+                    if ($envelope.Truncated -or $errors.Count -ge $script:MostMessages) { break }
+                }
+            }
+        } catch {
+            if (Test-Binding $_ $command) { $outcome = 'bad-parameters' }
+            Add-Message $errors $_
+        }
+    }
+    $json = Close-UcEnvelope $envelope
+    @{ Outcome = $outcome; Json = $json; Errors = $errors.ToArray(); Warnings = $warnings.ToArray(); Truncated = $envelope.Truncated }
+}
+
+function Save-UcGlobals {
+    $script:Globals = @{}
+    foreach ($variable in Get-Variable -Scope Global) {
+        if (-not $script:Automatic.Contains($variable.Name)) { $script:Globals[$variable.Name] = $variable.Value }
+    }
+}
+
+function Restore-UcFrame {
+    <#
+    .SYNOPSIS
+        After a call: globals, preferences, location and $Error as they were, so that no call sees another's.
+    #>
+    foreach ($variable in Get-Variable -Scope Global) {
+        $name = $variable.Name
+        if ($script:Automatic.Contains($name)) { continue }
+        if (-not $script:Globals.ContainsKey($name)) { Remove-Variable -Name $name -Scope Global -Force -ErrorAction Ignore }
+        elseif (-not [object]::ReferenceEquals($script:Globals[$name], $variable.Value)) {
+            try { $variable.Value = $script:Globals[$name] } catch { $null = $_ }
+        }
+    }
+    Set-Location -LiteralPath $script:Place
+    $global:Error.Clear()
+}
+
+Export-ModuleMember -Function Initialize-UcFrame, Import-UcModule, Find-UcCommand, Invoke-UcCommand, Restore-UcFrame

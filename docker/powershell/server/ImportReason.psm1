@@ -1,0 +1,58 @@
+# From the engine's error to the kind of reason that a person can act on.
+
+$script:OnlyWindows = 'System\.Windows|Presentation(Core|Framework)|WindowsBase|WindowsForms|Microsoft\.Win32\.|System\.Management(\.|\b(?!\.Automation))|System\.DirectoryServices|System\.ServiceProcess|Microsoft\.Management\.Infrastructure\.CimCmdlets|UIAutomation|Windows\.'
+
+function Get-NullVariables([string] $Text) {
+    # Environment variables that the text reads and this process hasn't got.
+    [regex]::Matches($Text, '\$\{?env:(\w+)\}?', 'IgnoreCase') | ForEach-Object { $_.Groups[1].Value } |
+        Where-Object { $null -eq [Environment]::GetEnvironmentVariable($_) } | Select-Object -Unique
+}
+
+function Get-EnvironmentReason([hashtable] $Failure) {
+    if ("$($Failure.Id) $($Failure.Message)" -notmatch 'NullNotAllowed|because it is null|null-valued|cannot be null|is an empty string|EmptyStringNotAllowed') { return }
+    $names = @(Get-NullVariables $Failure.Line)
+    $sure = $names.Count -gt 0
+    if (-not $sure -and [IO.File]::Exists($Failure.File)) { $names = @(Get-NullVariables ([IO.File]::ReadAllText($Failure.File))) }
+    if ($names.Count -eq 0) { return }
+    $verb = if ($sure) { 'is' } else { 'may be' }
+    @{ Kind = 'null-environment'; Reason = "the environment variable $($names -join ', ') $verb not set: $($Failure.Message)" }
+}
+
+function Get-AssemblyReason([hashtable] $Failure) {
+    $pattern = '(?:Could not load file or assembly|Cannot find path for assembly|Cannot add type\. The assembly|assembly with the name|Unable to find type|Cannot find type|could not be found.*assembly)\s*[''"\[]?(?<name>[^''",\]]*)'
+    $windows = $Failure.Inner -eq 'PlatformNotSupportedException' -or $Failure.Type -eq 'PlatformNotSupportedException'
+    if (-not $windows -and $Failure.Message -notmatch $pattern) { return }
+    $name = if ($windows) { '' } else { $Matches['name'].Trim() }
+    if ($windows -or $name -match $script:OnlyWindows) {
+        return @{ Kind = 'windows-only-assembly'; Reason = "it needs what only Windows has: $($Failure.Message)" }
+    }
+    @{ Kind = 'missing-assembly'; Reason = $Failure.Message }
+}
+
+function Get-FileReason([hashtable] $Failure) {
+    if ($Failure.Message -notmatch "module to process '(?<file>[^']+)', listed in field '(?<field>[^']+)'") { return }
+    $file, $field = $Matches['file'], ($Matches['field'] -split '/')[-1]
+    @{ Kind = 'missing-root-module'; Reason = "its manifest names '$file' in $field, and there is no such file (names are case-sensitive here)" }
+}
+
+function Get-ImportReason([object[]] $Failures) {
+    <#
+    .SYNOPSIS
+        @{ Kind; Reason } for a failed import, from its errors in the order they happened (the cause comes first).
+    #>
+    foreach ($failure in $Failures) {
+        if ($failure.Message -match "required module '(?<name>[^']+)'") {
+            return @{ Kind = 'missing-required-module'; Reason = "the required module $($Matches['name']) is not there or can't be loaded" }
+        }
+        if ($failure.Type -eq 'ParseException' -or $failure.Inner -eq 'ParseException' -or $failure.Message -match 'not a valid PowerShell module manifest') {
+            return @{ Kind = 'parse-error'; Reason = $failure.Message }
+        }
+        foreach ($reason in (Get-AssemblyReason $failure), (Get-EnvironmentReason $failure), (Get-FileReason $failure)) {
+            if ($reason) { return $reason }
+        }
+    }
+    $first = @($Failures)[0]
+    @{ Kind = 'other'; Reason = if ($first) { $first.Message } else { 'the engine loaded nothing and gave no error' } }
+}
+
+Export-ModuleMember -Function Get-ImportReason

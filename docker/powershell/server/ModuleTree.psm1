@@ -1,0 +1,117 @@
+# A folder of modules as it lies on disk: which modules the engine can find there, which files look like modules and can't be found, and why.
+# Shared by the service and by the static reader of the image build; imports nothing from the tree.
+
+function Read-Manifest([string] $Path) {
+    <#
+    .SYNOPSIS
+        A .psd1 as @{ Data; Errors; Dynamic }: the engine's own parser, nothing is run. Dynamic: valid, but only importing tells its values.
+    #>
+    $tokens = $problems = $null
+    $ast = [Management.Automation.Language.Parser]::ParseFile($Path, [ref] $tokens, [ref] $problems)
+    if ($problems.Count) {
+        $texts = @($problems | ForEach-Object { "line $($_.Extent.StartLineNumber): $($_.Message)" })
+        return @{ Data = $null; Errors = [string[]] $texts; Dynamic = $false }
+    }
+    $table = $ast.Find({ $args[0] -is [Management.Automation.Language.HashtableAst] }, $false)
+    if (-not $table) { return @{ Data = $null; Errors = [string[]] @('holds no @{ } table'); Dynamic = $false } }
+    try {
+        @{ Data = $table.SafeGetValue(); Errors = [string[]] @(); Dynamic = $false }
+    } catch {
+        $data = @{}
+        foreach ($pair in $table.KeyValuePairs) {
+            try { $data["$($pair.Item1.SafeGetValue())"] = $pair.Item2.PipelineElements[0].Expression.SafeGetValue() } catch { $null = $_ }
+        }
+        @{ Data = $data; Errors = [string[]] @(); Dynamic = $true }
+    }
+}
+
+function Test-Manifest([string] $Path) {
+    # Among .psd1 files that are no module's own, only those with a ModuleVersion are meant as manifests; the rest is data.
+    [IO.File]::ReadAllText($Path) -match '(?im)^\s*[''"]?ModuleVersion[''"]?\s*='
+}
+
+function New-Entry([string] $Name, [string] $Path, [string] $Kind, [string] $Reason, [string] $Mend) {
+    $manifest = if ($Path -like '*.psd1') { Read-Manifest $Path }
+    @{
+        Name = $Name; Path = $Path; Base = [IO.Path]::GetDirectoryName($Path); Discoverable = -not $Kind
+        Kind = $Kind; Reason = $Reason; Mend = $Mend; Manifest = $manifest
+        Version = if ($manifest.Data -is [hashtable]) { "$($manifest.Data['ModuleVersion'])" } else { '' }
+    }
+}
+
+function Get-Files([string] $Folder, [string] $Extension) {
+    @([IO.Directory]::GetFiles($Folder) | Where-Object { $_.EndsWith($Extension, 'OrdinalIgnoreCase') } | Sort-Object -CaseSensitive)
+}
+
+function Find-Main([string] $Folder, [string] $Name) {
+    # The file that makes this folder the module $Name: in the folder itself, or in the highest of its version folders.
+    foreach ($extension in '.psd1', '.psm1', '.dll') {
+        if ([IO.File]::Exists("$Folder/$Name$extension")) { return "$Folder/$Name$extension" }
+    }
+    $version = $null
+    [IO.Directory]::GetDirectories($Folder) |
+        Where-Object { [version]::TryParse([IO.Path]::GetFileName($_), [ref] $version) -and [IO.File]::Exists("$_/$Name.psd1") } |
+        Sort-Object { [version] [IO.Path]::GetFileName($_) } -Descending | Select-Object -First 1 | ForEach-Object { "$_/$Name.psd1" }
+}
+
+function Get-Misnamed([string] $File, [string] $Folder) {
+    $base = [IO.Path]::GetFileNameWithoutExtension($File)
+    $name = [IO.Path]::GetFileName($Folder)
+    $file_ = [IO.Path]::GetFileName($File)
+    if ($base -eq $name) {
+        New-Entry $base $File 'name-case' "$file_ and its folder $name differ in case, and file names here are case-sensitive" "rename one of them: $name/$name$([IO.Path]::GetExtension($File))"
+    } else {
+        New-Entry $base $File 'name-mismatch' "$file_ is in a folder named $name; the engine looks for $base only in a folder $base" "move it to $base/$file_"
+    }
+}
+
+function Find-InFolder([string] $Folder) {
+    $name = [IO.Path]::GetFileName($Folder)
+    $main = Find-Main $Folder $name
+    if ($main) { New-Entry $name $main }
+    $others = @(Get-Files $Folder '.psd1' | Where-Object { $_ -cne $main -and (Test-Manifest $_) })
+    if (-not $main -and -not $others) { $others = @(Get-Files $Folder '.psm1') }
+    foreach ($file in $others) { Get-Misnamed $file $Folder }
+    if (-not $main) { $main = "$Folder/" }
+    $deep = [IO.EnumerationOptions] @{ RecurseSubdirectories = $true; MaxRecursionDepth = 4; IgnoreInaccessible = $true; AttributesToSkip = 'ReparsePoint' }
+    foreach ($file in [IO.Directory]::GetFiles($Folder, '*.psd1', $deep) | Sort-Object -CaseSensitive) {
+        if ([IO.Path]::GetDirectoryName($file) -in $Folder, [IO.Path]::GetDirectoryName($main) -or -not (Test-Manifest $file)) { continue }
+        $base = [IO.Path]::GetFileNameWithoutExtension($file)
+        New-Entry $base $file 'nested' "it lies inside another module's folder ($name)" "move its folder beside $name"
+    }
+}
+
+function Find-TreeModule([string] $Root) {
+    <#
+    .SYNOPSIS
+        Every module of a tree, discoverable or not, sorted by name.
+    #>
+    if (-not [IO.Directory]::Exists($Root)) { return }
+    $found = @(
+        foreach ($file in @(Get-Files $Root '.psd1' | Where-Object { Test-Manifest $_ }) + @(Get-Files $Root '.psm1')) {
+            $base = [IO.Path]::GetFileNameWithoutExtension($file)
+            New-Entry $base $file 'loose-file' 'it lies in the root of the tree; the engine looks only into folders' "move it to $base/$([IO.Path]::GetFileName($file))"
+        }
+        foreach ($folder in [IO.Directory]::GetDirectories($Root)) {
+            if (-not [IO.Path]::GetFileName($folder).StartsWith('.')) { Find-InFolder $folder }
+        }
+    )
+    $found | Sort-Object { -not $_.Discoverable }, { $_.Name }, { $_.Path } -CaseSensitive
+}
+
+function Get-RequiredModules([object] $Manifest) {
+    <#
+    .SYNOPSIS
+        The RequiredModules of a read manifest as @{ Name; Least; Exact; Most }.
+    #>
+    if ($Manifest.Data -isnot [hashtable]) { return }
+    foreach ($item in @($Manifest.Data['RequiredModules'])) {
+        if ($item -is [hashtable]) {
+            @{ Name = "$($item['ModuleName'])"; Least = "$($item['ModuleVersion'])"; Exact = "$($item['RequiredVersion'])"; Most = "$($item['MaximumVersion'])" }
+        } elseif ($item) {
+            @{ Name = "$item"; Least = ''; Exact = ''; Most = '' }
+        }
+    }
+}
+
+Export-ModuleMember -Function Read-Manifest, Find-TreeModule, Get-RequiredModules

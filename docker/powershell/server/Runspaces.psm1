@@ -1,0 +1,55 @@
+# Runspaces of the service: opened one by one in try/catch (a pool that grows lazily can abort the process),
+# without a host (what modules print goes nowhere), and left behind when a call in one can't be stopped.
+
+function New-Runspace([string[]] $Files) {
+    <#
+    .SYNOPSIS
+        An open runspace with the given module files of the service; throws when it can't be opened.
+    #>
+    $initial = [Management.Automation.Runspaces.InitialSessionState]::CreateDefault2()
+    if ($Files) { $initial.ImportPSModule($Files) }
+    $runspace = [runspacefactory]::CreateRunspace($initial)
+    $runspace.ThreadOptions = 'ReuseThread'
+    $runspace.Open()
+    $runspace
+}
+
+function Invoke-Timed([runspace] $Runspace, [string] $Command, [hashtable] $Parameters, [int] $Milliseconds) {
+    <#
+    .SYNOPSIS
+        Run one command with a time limit: @{ State = done|failed|stopped|stuck; Output; Reason; Async }.
+    .DESCRIPTION
+        A running script is stopped. A blocking .NET call can't be: the state is then `stuck`, the runspace must not be used again, and
+        Async tells later whether it ended after all.
+    #>
+    $shell = [powershell]::Create()
+    $shell.Runspace = $Runspace
+    $null = $shell.AddCommand($Command).AddParameters($Parameters)
+    $async = $shell.BeginInvoke()
+    if ($async.AsyncWaitHandle.WaitOne($Milliseconds)) {
+        try {
+            $output = $shell.EndInvoke($async)
+            return @{ State = 'done'; Output = $(if ($output.Count) { $output[$output.Count - 1] }) }
+        } catch {
+            return @{ State = 'failed'; Reason = "$($_.Exception.GetBaseException().Message)" }
+        } finally {
+            $shell.Dispose()
+        }
+    }
+    $null = $shell.BeginStop($null, $null)
+    $state = if ($async.AsyncWaitHandle.WaitOne(500)) { 'stopped' } else { 'stuck' }
+    @{ State = $state; Async = $async }
+}
+
+function New-ModuleRunspace([hashtable] $Settings, [string[]] $Paths) {
+    <#
+    .SYNOPSIS
+        A runspace for the user's modules, with those in $Paths imported: @{ Runspace; Failed }. Throws when it can't be had in time.
+    #>
+    $runspace = New-Runspace "$PSScriptRoot/Frame.psm1", "$PSScriptRoot/Describe.psm1"
+    $begun = Invoke-Timed $runspace 'Initialize-UcFrame' @{ Paths = $Paths; Place = $Settings.Workspace } (1000 * $Settings.CallSeconds)
+    if ($begun.State -ne 'done') { throw "a runspace did not get ready: $($begun.State) $($begun.Reason)" }
+    @{ Runspace = $runspace; Failed = $begun.Output }
+}
+
+Export-ModuleMember -Function New-Runspace, Invoke-Timed, New-ModuleRunspace

@@ -1,0 +1,53 @@
+# Requests are read by System.Text.Json: no comments, no trailing commas, no NaN, no name given twice.
+
+function ConvertFrom-Element([Text.Json.JsonElement] $Element) {
+    switch ($Element.ValueKind) {
+        'Object' {
+            $table = @{}
+            foreach ($property in $Element.EnumerateObject()) {
+                # Splatting ignores case, so two names that differ in case are one name given twice.
+                if ($table.ContainsKey($property.Name)) { throw "the name '$($property.Name)' is given twice" }
+                $table[$property.Name] = ConvertFrom-Element $property.Value
+            }
+            return $table
+        }
+        'Array' {
+            $items = [Collections.Generic.List[object]]::new()
+            foreach ($item in $Element.EnumerateArray()) { $items.Add((ConvertFrom-Element $item)) }
+            return , $items.ToArray()
+        }
+        'String' { return $Element.GetString() }
+        'Number' {
+            $whole = [long] 0
+            if ($Element.TryGetInt64([ref] $whole)) { return $whole }
+            $number = $Element.GetDouble()
+            if ([double]::IsInfinity($number)) { throw 'a number is too large' }
+            return $number
+        }
+        'True' { return $true }
+        'False' { return $false }
+        default { return $null }
+    }
+}
+
+function ConvertFrom-StrictJson([byte[]] $Bytes) {
+    <#
+    .SYNOPSIS
+        A JSON object as a hashtable; throws one sentence when the bytes are anything else.
+    #>
+    if ($Bytes.Length -eq 0) { throw 'the body is empty; expected a JSON object' }
+    $document = $null
+    try {
+        $document = [Text.Json.JsonDocument]::Parse([IO.MemoryStream]::new($Bytes))
+    } catch {
+        throw "the body is not JSON: $($_.Exception.GetBaseException().Message)"
+    }
+    try {
+        if ($document.RootElement.ValueKind -ne 'Object') { throw 'the body is not a JSON object' }
+        ConvertFrom-Element $document.RootElement
+    } finally {
+        $document.Dispose()
+    }
+}
+
+Export-ModuleMember -Function ConvertFrom-StrictJson

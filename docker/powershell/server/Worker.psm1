@@ -1,0 +1,128 @@
+# A persistent worker: it takes requests from the bounded queue, and owns one runspace with the user's modules, in which calls run
+# under a time limit. Nothing of the user's ever runs in the worker's own runspace, so a call can't hold the worker.
+
+$script:Modules = $null
+
+function Get-ModuleRunspace([hashtable] $Shared) {
+    if (-not $script:Modules) {
+        $made = New-ModuleRunspace $Shared.Settings $Shared.Catalog.Critical
+        foreach ($path in $made.Failed.Keys) { Write-Log $Shared.Log warning 'critical_import_failed' @{ path = $path; reason = $made.Failed[$path] } }
+        $script:Modules = $made.Runspace
+    }
+    $script:Modules
+}
+
+function Remove-ModuleRunspace([hashtable] $Counters, [hashtable] $Outcome) {
+    # Closing a runspace with a stuck call would wait for it: that one is only counted, until the call ends after all.
+    if ($Outcome.State -eq 'stuck') { $Counters.Stuck.Add($Outcome.Async) } else { $script:Modules.CloseAsync() }
+    $Counters.Replaced += 1
+    $script:Modules = $null
+}
+
+function Clear-Call([hashtable] $Shared, [hashtable] $Counters) {
+    # After the answer, so that nobody waits for it.
+    $cleared = Invoke-Timed $script:Modules 'Restore-UcFrame' @{} 5000
+    if ($cleared.State -ne 'done') { Remove-ModuleRunspace $Counters $cleared }
+}
+
+function Send-Outcome([hashtable] $Job, [hashtable] $Call, [hashtable] $Outcome, [double] $Milliseconds) {
+    # Answer, and say in one word what happened.
+    $output = $Outcome.Output
+    if ($Outcome.State -in 'stopped', 'stuck') {
+        Send-Refusal $Job 504 'timeout' "$($Call.Command) did not end in time and was $(if ($Outcome.State -eq 'stopped') { 'stopped' } else { 'left behind' })"
+        return 'timeout'
+    }
+    if ($Outcome.State -eq 'failed' -or -not $output) {
+        $why = if ($Outcome.State -eq 'failed') { $Outcome.Reason } else { 'it left the session with exit' }
+        $output = @{ Outcome = 'done'; Json = '[]'; Errors = @("$($Call.Command) returned nothing: $why"); Warnings = @(); Truncated = $false }
+    }
+    if ($output.Outcome -eq 'lost') {
+        Send-Refusal $Job 500 'command-lost' "$($Call.Command) could not be found again after importing its module"
+        return 'lost'
+    }
+    if ($output.Outcome -eq 'bad-parameters') {
+        Send-Refusal $Job 400 'bad-parameter' "$($output.Errors[-1])"
+        return 'bad-parameters'
+    }
+    Send-Answer $Job 200 (ConvertTo-Answer $output $Milliseconds) 'application/json'
+    if ($output.Errors.Count) { 'errors' } else { 'ok' }
+}
+
+function Invoke-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Job) {
+    $body = Read-Body $Job.Context.Request $Shared.Settings.BodyBytes $Shared.Settings.BodySeconds
+    if ($body.Status -eq 413) { return Send-Refusal $Job 413 'too-large' "the body is larger than $($Shared.Settings.BodyBytes) bytes" -Last }
+    if ($body.Status -eq 408) { return Send-Refusal $Job 408 'body-timeout' 'the body did not arrive in time' -Last }
+    $call = New-Call $Shared $body.Bytes
+    if ($call.Refused) { return Send-Refusal $Job $call.Status $call.Code $call.Detail }
+    $runspace = Get-ModuleRunspace $Shared
+    $started = [Diagnostics.Stopwatch]::GetTimestamp()
+    $outcome = Invoke-Timed $runspace 'Invoke-UcCommand' @{ Call = $call } (1000 * $Shared.Settings.CallSeconds)
+    $elapsed = [Diagnostics.Stopwatch]::GetElapsedTime($started).TotalMilliseconds
+    $Job.Call = "$($call.Module)\$($call.Command)"
+    $word = Send-Outcome $Job $call $outcome $elapsed
+    $Job.Outcome = $word
+    Add-Call $Counters $call.Module $call.Command $word
+    if ($outcome.State -in 'stopped', 'stuck') {
+        Remove-ModuleRunspace $Counters $outcome
+        $null = Get-ModuleRunspace $Shared
+    } else {
+        Clear-Call $Shared $Counters
+    }
+}
+
+function Get-CommandList([hashtable] $Row) {
+    [ordered]@{
+        module = $Row.Name
+        commands = @(foreach ($command in $Row.Commands.Values) {
+            $parameters = @(foreach ($name in $command.Parameters.Keys) { [ordered]@{ name = $name } + $command.Parameters[$name] })
+            [ordered]@{ name = $command.Name; owner = $command.Owner; synopsis = $command.Synopsis; parameters = $parameters }
+        })
+    }
+}
+
+function Send-Modules([hashtable] $Shared, [hashtable] $Job) {
+    if (-not $Shared.Catalog.Complete) { return Send-Refusal $Job 503 'starting' 'the modules are still being imported' }
+    if ($Job.Route -eq '/modules') { return Send-Answer $Job 200 $Shared.Catalog.Json 'application/json' }
+    $name = [uri]::UnescapeDataString($Job.Path.Split('/')[2])
+    $row = $Shared.Catalog.Modules[$name]
+    if ($row) { Send-Json $Job 200 (Get-CommandList $row) } else { Send-Refusal $Job 404 'unknown-module' "there is no module '$name'" }
+}
+
+function Get-Route([string] $Path) {
+    switch -Regex -CaseSensitive ($Path) {
+        '\A/invoke\z' { return '/invoke', 'POST' }
+        '\A/modules\z' { return '/modules', 'GET' }
+        '\A/modules/[^/]+/commands\z' { return '/modules/{module}/commands', 'GET' }
+    }
+    'other', ''
+}
+
+function Invoke-Work([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Job) {
+    <#
+    .SYNOPSIS
+        Answer one request from the queue.
+    #>
+    $request = $Job.Context.Request
+    $route, $method = Get-Route $Job.Path
+    $Job.Route = $route
+    if (-not (Test-Framing $request)) { return Send-Refusal $Job 400 'bad-framing' 'Content-Length and Transfer-Encoding were both sent' -Last }
+    if ($route -eq 'other') { return Send-Refusal $Job 404 'not-found' 'there are /health, /ready, /metrics, /modules, /modules/{module}/commands, /invoke' -Last }
+    if (-not (Test-Token $request $Shared.Settings.TokenFile)) { return Send-Refusal $Job 401 'unauthorized' 'send Authorization: Bearer <token>' -Last }
+    if ($request.HttpMethod -cne $method) {
+        $Job.Context.Response.Headers['Allow'] = $method
+        return Send-Refusal $Job 405 'method-not-allowed' "$route takes $method" -Last
+    }
+    if ($route -eq '/invoke') { Invoke-Call $Shared $Counters $Job } else { Send-Modules $Shared $Job }
+}
+
+function Initialize-Worker([hashtable] $Shared) {
+    <#
+    .SYNOPSIS
+        Have the module runspace open before the first call; a failure is logged and tried again by the next call.
+    #>
+    while (-not $Shared.Catalog -and -not $Shared.Stop.IsSet) { $null = $Shared.Stop.Wait(20) }
+    if ($Shared.Stop.IsSet) { return }
+    try { $null = Get-ModuleRunspace $Shared } catch { Write-Log $Shared.Log error 'runspace_failed' @{ reason = "$($_.Exception.GetBaseException().Message)" } }
+}
+
+Export-ModuleMember -Function Initialize-Worker, Invoke-Work

@@ -1,0 +1,133 @@
+# The powershell-modules service: accepts on the main thread, works in a fixed number of runspaces, drains on SIGTERM.
+# No `using`, no Add-Type, nothing compiled at start but one expression tree.
+Set-StrictMode -Off
+$ErrorActionPreference = 'Stop'
+foreach ($file in 'Settings', 'Log', 'Runspaces', 'Metrics', 'Http') { Import-Module "$PSScriptRoot/$file.psm1" -DisableNameChecking }
+
+try {
+    $settings = Get-Settings
+    Initialize-Surroundings $settings
+} catch {
+    [Console]::Error.WriteLine("powershell-modules: $($_.Exception.GetBaseException().Message)")
+    [Environment]::Exit(2)
+}
+$log = Open-Log $settings
+
+$shared = [hashtable]::Synchronized(@{
+    Settings = $settings; Log = $log; Catalog = $null; Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
+    Stop = [Threading.ManualResetEventSlim]::new($false)
+    InFlight = [Threading.CountdownEvent]::new(1)
+    Queue = [Collections.Concurrent.BlockingCollection[hashtable]]::new($settings.Queue)
+})
+# A queue is enumerated, and so emptied, when it passes through a pipeline: it travels inside a table.
+$work = @{ Queue = $shared.Queue }
+$probes = @{ Queue = [Collections.Concurrent.BlockingCollection[hashtable]]::new(64) }
+$refusals = @{ Queue = [Collections.Concurrent.BlockingCollection[hashtable]]::new(256) }
+
+function Register-Stop([Threading.ManualResetEventSlim] $Stop) {
+    # The handler runs on a thread without a runspace, where a script block would abort the process: it has to be compiled code.
+    $context = [Linq.Expressions.Expression]::Parameter([Runtime.InteropServices.PosixSignalContext], 'context')
+    $cancel = [Linq.Expressions.Expression]::Assign(
+        [Linq.Expressions.Expression]::Property($context, 'Cancel'), [Linq.Expressions.Expression]::Constant($true))
+    $set = [Linq.Expressions.Expression]::Call(
+        [Linq.Expressions.Expression]::Constant($Stop), [Threading.ManualResetEventSlim].GetMethod('Set', [type[]] @()))
+    $block = [Linq.Expressions.Expression]::Block([Linq.Expressions.Expression[]] @($cancel, $set))
+    $handler = [Linq.Expressions.Expression]::Lambda(
+        [Action[Runtime.InteropServices.PosixSignalContext]], $block, [Linq.Expressions.ParameterExpression[]] @($context)).Compile()
+    [Runtime.InteropServices.PosixSignalRegistration]::Create([Runtime.InteropServices.PosixSignal]::SIGTERM, $handler)
+}
+
+function Start-Runspace([string[]] $Files, [string] $Command, [hashtable] $Parameters) {
+    $shell = [powershell]::Create()
+    $shell.Runspace = New-Runspace @($Files | ForEach-Object { "$PSScriptRoot/$_.psm1" })
+    $null = $shell.AddCommand($Command).AddParameters($Parameters)
+    @{ Shell = $shell; Async = $shell.BeginInvoke(); Command = $Command; Files = $Files; Parameters = $Parameters }
+}
+
+function Start-Serving([string] $Kind, [hashtable] $Line) {
+    $files = @{
+        work   = 'Log', 'Http', 'Metrics', 'Token', 'StrictJson', 'Runspaces', 'Call', 'Worker', 'Loop'
+        probe  = 'Log', 'Http', 'Metrics', 'Runspaces', 'Probe', 'Loop'
+        refuse = 'Log', 'Http', 'Metrics', 'Loop'
+    }[$Kind]
+    $counters = New-Counters
+    $null = $shared.Counters.Add($counters)
+    Start-Runspace $files 'Start-Loop' @{ Shared = $shared; Kind = $Kind; Line = $Line; Counters = $counters }
+}
+
+function Send-ToQueue([Net.HttpListenerContext] $Context) {
+    # Only puts the request in a queue: a body that never comes, or a caller that never reads, must not stop the accepting.
+    $job = @{
+        Context = $Context; Id = Get-RequestId $Context.Request; Path = Get-RequestPath $Context.Request
+        Started = [Diagnostics.Stopwatch]::GetTimestamp(); Status = 0; Route = 'refused'
+    }
+    $shared.InFlight.AddCount()
+    if ($job.Path -cin '/health', '/ready', '/metrics') {
+        if ($probes.Queue.TryAdd($job)) { return }
+    } elseif (-not $shared.Stop.IsSet -and $work.Queue.TryAdd($job)) { return }
+    $job.Refusal, $job.Detail = if ($shared.Stop.IsSet) { 'stopping', 'the service is stopping' } else { 'busy', 'the queue is full; try again' }
+    if ($refusals.Queue.TryAdd($job)) { return }
+    $Context.Response.Abort()
+    $null = $shared.InFlight.Signal()
+}
+
+function Restore-Servers([Collections.IList] $Servers) {
+    # A loop ends only at shutdown; one that ended by itself is a bug that must not cost a worker.
+    for ($i = 0; $i -lt $Servers.Count; $i++) {
+        $server = $Servers[$i]
+        if (-not $server.Async.IsCompleted -or $shared.Stop.IsSet) { continue }
+        Write-Log $log error 'loop_ended' @{ reason = "$($server.Shell.Streams.Error | Select-Object -First 1) $($server.Shell.InvocationStateInfo.Reason)" }
+        $Servers[$i] = Start-Runspace $server.Files $server.Command $server.Parameters
+    }
+}
+
+function Receive-Requests([Net.HttpListener] $Listener, [Collections.IList] $Servers) {
+    # Accept until SIGTERM, then go on accepting (and refusing) until the requests in flight are answered or the time is up:
+    # closing the listener would cut them.
+    $deadline = [long]::MaxValue
+    $task = $Listener.GetContextAsync()
+    $handles = [Threading.WaitHandle[]] @(([IAsyncResult] $task).AsyncWaitHandle, $shared.Stop.WaitHandle)
+    while ($true) {
+        $handles[0] = ([IAsyncResult] $task).AsyncWaitHandle
+        if ($shared.Stop.IsSet) {
+            if ($deadline -eq [long]::MaxValue) {
+                $deadline = [Environment]::TickCount64 + 1000 * $settings.DrainSeconds
+                Write-Log $log info 'stopping' @{ in_flight = $shared.InFlight.CurrentCount - 1 }
+            }
+            if ($shared.InFlight.CurrentCount -le 1 -or [Environment]::TickCount64 -ge $deadline) { return }
+            $null = $handles[0].WaitOne(20)
+        } else {
+            $null = [Threading.WaitHandle]::WaitAny($handles, 250)
+        }
+        if (-not $task.IsCompleted) { Restore-Servers $Servers; continue }
+        try { Send-ToQueue $task.Result } catch { Write-Log $log error 'accept_failed' @{ reason = "$($_.Exception.GetBaseException().Message)" } }
+        $task = $Listener.GetContextAsync()
+    }
+}
+
+$registration = Register-Stop $shared.Stop
+$listener = [Net.HttpListener]::new()
+$listener.Prefixes.Add("http://$($settings.Address):$($settings.Port)/")
+try {
+    $listener.Start()
+} catch {
+    Write-Log $log error 'cannot_listen' @{ address = $settings.Address; port = $settings.Port; reason = "$($_.Exception.GetBaseException().Message)" }
+    [Environment]::Exit(3)
+}
+
+$servers = [Collections.ArrayList]::new()
+$survey = Start-Runspace @('Log', 'Runspaces', 'ModuleTree', 'ImportReason', 'Survey') 'Start-Survey' @{ Shared = $shared }
+$null = $servers.Add((Start-Serving 'probe' $probes))
+$null = $servers.Add((Start-Serving 'refuse' $refusals))
+foreach ($number in 1..$settings.Workers) { $null = $servers.Add((Start-Serving 'work' $work)) }
+if (-not [IO.File]::Exists($settings.TokenFile)) { Write-Log $log warning 'no_token' @{ file = $settings.TokenFile } }
+Write-Log $log info 'listening' ([ordered]@{ port = $settings.Port; workers = $settings.Workers; modules = $settings.ModulesPath; engine = "$($PSVersionTable.PSVersion)" })
+
+Receive-Requests $listener $servers
+
+$left = $shared.InFlight.CurrentCount - 1
+Write-Log $log info 'stopped' @{ unanswered = $left }
+$listener.Close()
+$registration.Dispose()
+# Not `exit`: a call that can't be stopped holds a thread, and the process would wait for it.
+[Environment]::Exit($(if ($left -gt 0) { 1 } else { 0 }))
