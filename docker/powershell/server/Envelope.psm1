@@ -4,6 +4,8 @@
 $script:MostText = 65536
 $script:MostProperties = 200
 $script:MostValues = 20000
+$script:Opaque = [type[]] ([delegate], [IO.Stream], [Threading.Thread], [intptr], [uintptr], [Reflection.Assembly], [Reflection.MemberInfo], [runspace],
+    [Management.Automation.PowerShell], [Threading.Tasks.Task], [Threading.WaitHandle], [xml.XmlNode])
 
 function New-UcEnvelope([int] $Bytes, [int] $Depth) {
     <#
@@ -66,24 +68,19 @@ function Write-Number([Text.Json.Utf8JsonWriter] $Writer, [object] $Value) {
 
 function Get-Text([object] $Value) {
     # The kinds whose properties are endless, private or useless become one string; $null means: look inside.
-    switch ($Value) {
-        { $_ -is [string] } { return $_ }
-        { $_ -is [enum] -or $_ -is [char] -or $_ -is [guid] -or $_ -is [version] -or $_ -is [uri] } { return "$_" }
-        { $_ -is [datetime] -or $_ -is [DateTimeOffset] } { return $_.ToString('o', [cultureinfo]::InvariantCulture) }
-        { $_ -is [timespan] } { return $_.ToString('c', [cultureinfo]::InvariantCulture) }
-        { $_ -is [Management.Automation.ErrorRecord] } { return "$_" }
-        { $_ -is [exception] } { return $_.Message }
-        { $_ -is [IO.FileSystemInfo] } { return $_.FullName }
-        { $_ -is [type] } { return $_.FullName }
-        { $_ -is [securestring] -or $_ -is [pscredential] } { return '***' }
-        { $_ -is [Diagnostics.Process] } { return "process $($_.Id)" }
-        { $_ -is [scriptblock] -or $_ -is [numerics.biginteger] } { return "$_" }
-        { $_ -is [Management.Automation.CommandInfo] -or $_ -is [psmoduleinfo] } { return $_.Name }
-        { $_ -is [delegate] -or $_ -is [IO.Stream] -or $_ -is [Threading.Thread] -or $_ -is [intptr] -or
-            $_ -is [Reflection.Assembly] -or $_ -is [Reflection.MemberInfo] -or $_ -is [runspace] -or
-            $_ -is [Management.Automation.PowerShell] -or $_ -is [Threading.Tasks.Task] -or
-            $_ -is [Threading.WaitHandle] -or $_ -is [xml.XmlNode] } { return $_.GetType().FullName }
-    }
+    # Not a switch: that would look at a list's elements instead of the list.
+    if ($Value -is [string]) { return $Value }
+    if ($Value -is [enum] -or $Value -is [char] -or $Value -is [guid] -or $Value -is [version] -or $Value -is [uri]) { return "$Value" }
+    if ($Value -is [datetime] -or $Value -is [DateTimeOffset]) { return $Value.ToString('o', [cultureinfo]::InvariantCulture) }
+    if ($Value -is [timespan]) { return $Value.ToString('c', [cultureinfo]::InvariantCulture) }
+    if ($Value -is [Collections.IDictionary] -or $Value -is [array] -or $Value.PSObject.BaseObject -is [Management.Automation.PSCustomObject]) { return $null }
+    if ($Value -is [Management.Automation.ErrorRecord] -or $Value -is [scriptblock] -or $Value -is [numerics.biginteger]) { return "$Value" }
+    if ($Value -is [exception]) { return $Value.Message }
+    if ($Value -is [IO.FileSystemInfo] -or $Value -is [type]) { return $Value.FullName }
+    if ($Value -is [securestring] -or $Value -is [pscredential]) { return '***' }
+    if ($Value -is [Diagnostics.Process]) { return "process $($Value.Id)" }
+    if ($Value -is [Management.Automation.CommandInfo] -or $Value -is [psmoduleinfo]) { return $Value.Name }
+    foreach ($opaque in $script:Opaque) { if ($opaque.IsInstanceOfType($Value)) { return $Value.GetType().FullName } }
     $null
 }
 
