@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import sqlite3
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,7 +25,9 @@ from monitor_service.settings import Settings
 from monitor_service.triggers import Ruleset, Target
 
 _log = logs.get(__name__)
+logging.getLogger("httpx").setLevel(logging.WARNING)  # each delivery has a line of its own
 _AT_ONCE = 8
+_BATCH = 128
 _BODY_CAP = 16 * 1024
 _IDLE_SECONDS = 5.0
 _SHUTDOWN_SECONDS = 1.8
@@ -37,6 +41,7 @@ class Dispatcher:
     def __init__(self, outbox: Outbox, rules: Callable[[], Ruleset], settings: Settings) -> None:
         self._outbox, self._rules, self._settings = outbox, rules, settings
         self._flying: dict[tuple[int, str], asyncio.Task[None]] = {}
+        self._ready: deque[Delivery] = deque()
         self._secrets: dict[str, Secret] = {}
         self._wake = asyncio.Event()
         self._stopping = False
@@ -55,27 +60,26 @@ class Dispatcher:
         while not self._stopping:
             self._wake.clear()
             try:
-                busy = await self._launch_due()
-                if not busy:
+                if not self._ready:
+                    await self._fill()
+                self._launch()
+                if len(self._flying) >= _AT_ONCE or not self._ready:
                     await self._pause()
             except sqlite3.Error as error:
                 _log.error("store_failed", doing="reading the outbox", error=str(error))
                 await asyncio.sleep(1)
 
-    async def _launch_due(self) -> bool:
-        """Start what is due; whether there may be more that could start at once."""
-        room = _AT_ONCE - len(self._flying)
-        if not room:
-            return False
-        found = await asyncio.to_thread(self._outbox.due, _AT_ONCE + len(self._flying))
-        fresh = [delivery for delivery in found if delivery.key not in self._flying][:room]
-        if self._stopping:
-            return False
-        for delivery in fresh:
+    async def _fill(self) -> None:
+        """Fetch what is due; a file has at most one delivery per trigger in hand, so the order is kept."""
+        found = await asyncio.to_thread(self._outbox.due, _BATCH + len(self._flying))
+        self._ready.extend(delivery for delivery in found if delivery.key not in self._flying)
+
+    def _launch(self) -> None:
+        while self._ready and len(self._flying) < _AT_ONCE and not self._stopping:
+            delivery = self._ready.popleft()
             task = asyncio.create_task(self._deliver(delivery))
             self._flying[delivery.key] = task
             task.add_done_callback(partial(self._landed, delivery.key))
-        return len(fresh) == room
 
     async def stop(self) -> None:
         """Take nothing new, let what is under way finish, give up what takes too long (it is delivered again)."""
@@ -94,7 +98,8 @@ class Dispatcher:
         self._wake.set()
 
     async def _pause(self) -> None:
-        wait = await asyncio.to_thread(self._outbox.next_due)
+        """Until something lands, something new is recorded, or the next delivery comes due."""
+        wait = None if self._ready else await asyncio.to_thread(self._outbox.next_due)
         timeout = _IDLE_SECONDS if wait is None else min(max(wait, 0.005), _IDLE_SECONDS)
         try:
             await asyncio.wait_for(self._wake.wait(), timeout)
