@@ -34,6 +34,8 @@ def build(settings: Settings) -> App:
         server.custom_route(path, methods=["GET"])(handler)
     application = server.streamable_http_app(
         stateless_http=True,
+        # A JSON answer, not a stream: a stream would be cut at SIGTERM, and the call in it with it.
+        json_response=True,
         transport_security=TransportSecuritySettings(
             allowed_hosts=list(settings.allowed_hosts), allowed_origins=list(settings.allowed_origins)
         ),

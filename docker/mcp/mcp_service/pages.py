@@ -132,9 +132,7 @@ def bake(source: Path, target: Path) -> int:
 
 
 if __name__ == "__main__":
-    baked = bake(Path(sys.argv[1]), Path(sys.argv[2]))
-    if not baked:
+    if not bake(Path(sys.argv[1]), Path(sys.argv[2])):
         sys.exit(
             "the docs source holds no page (*.md, or *.html of a built site): [sources].docs names the wrong folder"
         )
-    print(f"{baked} pages")

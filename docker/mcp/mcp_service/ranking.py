@@ -15,10 +15,9 @@ _K1, _B = 1.4, 0.6
 _HEADING_WEIGHT, _TITLE_WEIGHT = 4, 2
 _SNIPPET = 320
 # Words of a question that say nothing about its subject.
-_SILENT = frozenset(
-    "a an and are as at be by can do does for from how i in is it of on or that the this to was what when where which "
-    "who why will with".split()
-)
+_QUESTION = """a an and are as at be by can do does for from how i in is it of on or that the this to was what when
+where which who why with"""
+_SILENT = frozenset(_QUESTION.split())
 
 
 def words(text: str) -> list[str]:

@@ -30,17 +30,22 @@ class Excerpt:
 
 
 def excerpt(file: BinaryIO, start: int, count: int) -> Excerpt:
-    """`count` lines from line `start`, which is 1 for the first and -1 for the last."""
-    lines = _lines(io.TextIOWrapper(file, encoding=_encoding(file), errors="replace", newline=None))
-    if start < 0:
-        return _tail(lines, -start, count)
+    """`count` lines from line `start`, which is 1 for the first and -1 for the last. The file stays the caller's."""
+    text = io.TextIOWrapper(file, encoding=_encoding(file), errors="replace", newline=None)
+    try:
+        return _tail(_lines(text), -start, count) if start < 0 else _head(_lines(text), max(start, 1), count)
+    finally:
+        text.detach()
+
+
+def _head(lines: Iterator[str], start: int, count: int) -> Excerpt:
     found, size = list[str](), 0
-    for line in itertools.islice(lines, max(start, 1) - 1, None):
+    for line in itertools.islice(lines, start - 1, None):
         if len(found) == count or size + len(line) > LONGEST_TEXT:
-            return Excerpt(max(start, 1), found, True)
+            return Excerpt(start, found, more=True)
         found.append(line)
         size += len(line) + 1
-    return Excerpt(max(start, 1), found, False)
+    return Excerpt(start, found, more=False)
 
 
 def _tail(lines: Iterator[str], back: int, count: int) -> Excerpt:
@@ -51,7 +56,7 @@ def _tail(lines: Iterator[str], back: int, count: int) -> Excerpt:
             break
         found.append(line)
         size += len(line) + 1
-    return Excerpt(last[0][0] if last else 1, found, len(found) < len(last))
+    return Excerpt(last[0][0] if last else 1, found, more=len(found) < len(last))
 
 
 def _encoding(file: BinaryIO) -> str:

@@ -11,13 +11,16 @@ import hashlib
 import os
 import re
 import stat
+import subprocess
 import time
 from dataclasses import dataclass, field
 
 from dulwich.index import ConflictedIndexEntry, Index, IndexEntry
 from dulwich.objects import S_ISGITLINK, Blob
-from dulwich.porcelain import get_tree_changes, get_untracked_paths
+from dulwich.porcelain import get_tree_changes
 from dulwich.repo import Repo
+
+from mcp_service import ripgrep
 
 _POINTER = re.compile(rb"\Aversion https://git-lfs[^\n]*\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
 _LARGEST_TEXT = 8 * 1024 * 1024
@@ -45,7 +48,8 @@ def compare(repo: Repo, *, seconds: float, most: int) -> Comparison:
             break
         if kind := difference(repo, path, entry):
             found.unstaged.append(f"{kind} {path.decode('utf-8', 'replace')}")
-    _add_untracked(repo, index, found, deadline, most)
+    found.untracked, whole = _untracked(repo, index, max(0.1, deadline - time.monotonic()))
+    found.truncated |= not whole
     for lines in (found.staged, found.unstaged, found.untracked):
         found.truncated |= len(lines) > most
         del lines[most:]
@@ -53,13 +57,33 @@ def compare(repo: Repo, *, seconds: float, most: int) -> Comparison:
     return found
 
 
-def _add_untracked(repo: Repo, index: Index, found: Comparison, deadline: float, most: int) -> None:
-    names = get_untracked_paths(repo.path, repo.path, index, exclude_ignored=True, untracked_files="normal", repo=repo)
-    for name in names:
-        if time.monotonic() > deadline or len(found.untracked) > most:
-            found.truncated = True
-            return
-        found.untracked.append(name)
+def _untracked(repo: Repo, index: Index, seconds: float) -> tuple[list[str], bool]:
+    """New files by path, or their folder where that holds nothing else; and whether the time was enough."""
+    tracked = {path for path, _ in index.iteritems()}
+    folders = {folder for path in tracked for folder in _parents(path)}
+    # rg walks without following links and in linear time; dulwich's own walk does neither.
+    command = [
+        ripgrep.program(),
+        "--files",
+        "--null",
+        "--no-ignore-dot",
+        *ripgrep.options(glob="", include_ignored=False),
+    ]
+    try:
+        listed = subprocess.run(
+            command, cwd=repo.path, env={}, capture_output=True, check=False, timeout=seconds
+        ).stdout
+    except subprocess.TimeoutExpired:
+        return [], False
+    new = [path for path in listed.split(b"\0") if path and path not in tracked]
+    # A folder's name keeps its slash, as git shows it.
+    named = {next((folder + b"/" for folder in _parents(path) if folder not in folders), path) for path in new}
+    return sorted(name.decode("utf-8", "replace") for name in named), True
+
+
+def _parents(path: bytes) -> list[bytes]:
+    parts = path.split(b"/")[:-1]
+    return [b"/".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
 def difference(repo: Repo, path: bytes, entry: IndexEntry | ConflictedIndexEntry) -> str:

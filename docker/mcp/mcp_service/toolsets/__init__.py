@@ -1,21 +1,15 @@
-"""The four servers by name."""
+"""The four servers by name; each module here has a `build(settings)`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 
 from mcp_service.settings import Settings
 from mcp_service.toolset import Toolset
-from mcp_service.toolsets import docs, events, modules, repository
-
-BUILDERS: dict[str, Callable[[Settings], Toolset]] = {
-    "modules": modules.build,
-    "docs": docs.build,
-    "repository": repository.build,
-    "events": events.build,
-}
 
 
 def build(settings: Settings) -> Toolset:
-    """The toolset that the settings pick."""
-    return BUILDERS[settings.server](settings)
+    """The toolset that the settings pick. Only that one is imported: the others' libraries cost start-up and memory."""
+    module = import_module(f"mcp_service.toolsets.{settings.server}")
+    toolset: Toolset = module.build(settings)
+    return toolset

@@ -32,18 +32,18 @@ class Events:
         query = {"after": after, "path": path, "limit": str(limit)}
         return await self.peer.get("/events", {name: value for name, value in query.items() if value})
 
-    async def get_event(self, id: Annotated[str, Field(min_length=1, max_length=200)]) -> dict[str, Any]:
+    async def get_event(self, event_id: Annotated[str, Field(min_length=1, max_length=200)]) -> dict[str, Any]:
         """Get one event with the state, the attempts and the answer of each of its deliveries."""
         after = ""
         for _ in range(_PAGES):
             events = (await self.list_events(after=after, limit=_PAGE)).get("events", [])
             for event in events:
-                if str(event.get("id")) == id:
+                if str(event.get("id")) == event_id:
                     return dict(event)
             if len(events) < _PAGE:
                 break
             after = str(events[-1]["id"])
-        raise ToolError(f"no event {id}")
+        raise ToolError(f"no event {event_id}")
 
 
 def build(settings: Settings) -> Toolset:

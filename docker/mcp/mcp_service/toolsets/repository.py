@@ -64,6 +64,7 @@ class Repository:
         path: PathName = ".",
         glob: Glob = "",
         limit: Annotated[int, Field(ge=1, le=5000)] = 500,
+        *,
         include_ignored: IncludeIgnored = False,
     ) -> Files:
         """List the files under a folder of the workspace, without those that .gitignore leaves out."""
@@ -99,8 +100,9 @@ class Repository:
         pattern: Annotated[str, Field(min_length=1, max_length=1000, description="A regular expression (Rust syntax)")],
         path: PathName = ".",
         glob: Glob = "",
-        literal: Annotated[bool, Field(description="Take the pattern as plain text")] = False,
         limit: Annotated[int, Field(ge=1, le=2000)] = 100,
+        *,
+        literal: Annotated[bool, Field(description="Take the pattern as plain text")] = False,
         include_ignored: IncludeIgnored = False,
     ) -> Matches:
         """Search the text of the workspace's files. A pattern without capitals matches either case."""
