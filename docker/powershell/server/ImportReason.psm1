@@ -1,6 +1,14 @@
 # From the engine's error to the kind of reason that a person can act on.
 
-$script:OnlyWindows = 'System\.Windows|Presentation(Core|Framework)|WindowsBase|WindowsForms|Microsoft\.Win32\.|System\.Management(\.|\b(?!\.Automation))|System\.DirectoryServices|System\.ServiceProcess|Microsoft\.Management\.Infrastructure\.CimCmdlets|UIAutomation|Windows\.'
+$script:OnlyWindows = 'System\.Windows|Presentation(Core|Framework)|WindowsBase|WindowsForms|Microsoft\.Win32\.|System\.Management(\.|\b(?!\.Automation))|System\.DirectoryServices|System\.ServiceProcess|Microsoft\.Management\.Infrastructure\.CimCmdlets|UIAutomation|Windows\.|System\.Speech|Microsoft\.Office'
+
+function Test-OnlyWindows([string] $Name) {
+    <#
+    .SYNOPSIS
+        Whether an assembly or type of this name exists on Windows alone.
+    #>
+    $Name -match "^($script:OnlyWindows)"
+}
 
 function Get-NullVariables([string] $Text) {
     # Environment variables that the text reads and this process hasn't got.
@@ -23,7 +31,7 @@ function Get-AssemblyReason([hashtable] $Failure) {
     $windows = $Failure.Inner -eq 'PlatformNotSupportedException' -or $Failure.Type -eq 'PlatformNotSupportedException'
     if (-not $windows -and $Failure.Message -notmatch $pattern) { return }
     $name = if ($windows) { '' } else { $Matches['name'].Trim() }
-    if ($windows -or $name -match $script:OnlyWindows) {
+    if ($windows -or (Test-OnlyWindows $name)) {
         return @{ Kind = 'windows-only-assembly'; Reason = "it needs what only Windows has: $($Failure.Message)" }
     }
     @{ Kind = 'missing-assembly'; Reason = $Failure.Message }
@@ -55,4 +63,4 @@ function Get-ImportReason([object[]] $Failures) {
     @{ Kind = 'other'; Reason = if ($first) { $first.Message } else { 'the engine loaded nothing and gave no error' } }
 }
 
-Export-ModuleMember -Function Get-ImportReason
+Export-ModuleMember -Function Get-ImportReason, Test-OnlyWindows

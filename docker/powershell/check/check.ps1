@@ -1,0 +1,88 @@
+# The gate of the image build: unpack the required modules, read the whole tree, write the report, refuse when a critical module can't be there.
+# Exit 0: all critical modules can be there. 1: one can't, and its name, reason and mend are on stderr. 2: the check itself could not be made.
+param(
+    [Parameter(Mandatory)] [string] $Modules,
+    [Parameter(Mandatory)] [string] $Required,
+    [Parameter(Mandatory)] [string] $Report,
+    [string] $Critical = '',
+    [string] $Packages = '',
+    [string] $RepositoryFile = '',
+    [string] $Server = "$PSScriptRoot/../server"
+)
+$ErrorActionPreference = 'Stop'
+foreach ($file in "$Server/ModuleTree", "$Server/ImportReason", "$PSScriptRoot/Requirements", "$PSScriptRoot/Packages", "$PSScriptRoot/Reader") {
+    Import-Module "$file.psm1" -Global -DisableNameChecking
+}
+
+function Read-All {
+    $engine = @(Get-EngineModules)
+    $entries = @(Find-TreeModule $Modules | ForEach-Object { $_.Origin = 'tree'; $_ }) + @(Find-TreeModule $Required | ForEach-Object { $_.Origin = 'package'; $_ })
+    foreach ($entry in $entries) { Test-Entry $entry $engine }
+}
+
+function Restore-Required([Collections.Generic.List[object]] $Restored) {
+    # Packages of the folder first; then, round by round, what is still missing (a package may require another) from the repository.
+    $problems = @{}
+    if ($Packages -and [IO.Directory]::Exists($Packages)) {
+        foreach ($file in [IO.Directory]::GetFiles($Packages, '*.nupkg') | Sort-Object -CaseSensitive) { $Restored.Add((Expand-Package $file $Required 'folder')) }
+    }
+    $repository = Get-Repository $RepositoryFile
+    while ($repository) {
+        $missing = @(Get-Missing @(Read-All) | Where-Object { -not $problems[(Format-Need $_)] })
+        if (-not $missing) { break }
+        foreach ($need in $missing) {
+            try { $Restored.Add((Save-Package $repository $need $Required)) } catch { $problems[(Format-Need $need)] = "$($_.Exception.Message)" }
+        }
+    }
+    $problems
+}
+
+function Get-Row([hashtable] $One, [object[]] $Findings, [string[]] $Names) {
+    $entry = $One.Entry
+    [ordered]@{
+        name = $entry.Name; version = $entry.Version; path = [IO.Path]::GetRelativePath($(if ($entry.Origin -eq 'tree') { $Modules } else { $Required }), $entry.Path); origin = $entry.Origin
+        verdict = if (-not $entry.Discoverable) { 'not-discoverable' } elseif ($Findings) { 'refused' } else { 'ok' }
+        critical = $entry.Discoverable -and $entry.Name -in $Names
+        findings = @($Findings | ForEach-Object { [ordered]@{ kind = $_.Kind; reason = $_.Reason; mend = $_.Mend } })
+        requires = @($One.Needs | ForEach-Object { Format-Need $_ }); warnings = @($One.Warnings)
+    }
+}
+
+function Get-Refusals([object[]] $Rows, [string[]] $Names, [hashtable] $Problems) {
+    foreach ($name in $Names) {
+        $rows_ = @($Rows | Where-Object { $_.name -eq $name })
+        if ($rows_ | Where-Object { $_.verdict -eq 'ok' }) { continue }
+        if (-not $rows_) { "${name}: not-in-tree: there is no such module in the tree. To mend: add the folder $name with $name.psd1, or take the name out of CRITICAL_MODULES." }
+        else { foreach ($finding in @($rows_ | Sort-Object { $_.verdict -ne 'refused' })[0].findings) { Format-Refusal $name $finding $Problems } }
+    }
+}
+
+function Format-Refusal([string] $Name, [Collections.IDictionary] $Finding, [hashtable] $Problems) {
+    $reason = $Finding.reason.TrimEnd('.')
+    foreach ($need in $Problems.Keys) { if ($reason.Contains("required module $need ")) { $reason += " ($($Problems[$need]))" } }
+    "${Name}: $($Finding.kind): $reason. To mend: $($Finding.mend)."
+}
+
+try {
+    if (-not [IO.Directory]::Exists($Modules)) { throw "there is no folder of modules at $Modules" }
+    $Modules = [IO.Path]::GetFullPath($Modules).TrimEnd('/')
+    $Required = [IO.Directory]::CreateDirectory($Required).FullName.TrimEnd('/')
+    $names = @($Critical.Split(',') | ForEach-Object Trim | Where-Object { $_ })
+    $restored = [Collections.Generic.List[object]]::new()
+    $problems = Restore-Required $restored
+    $read = @(Read-All)
+    $engine = @(Get-EngineModules)
+    $rows = @($read | ForEach-Object { Get-Row $_ @(Get-Findings $read $engine $_) $names })
+    $missing = @(Get-Missing $read | ForEach-Object { [ordered]@{ name = Format-Need $_; reason = "$($problems[(Format-Need $_)])" } })
+    $body = [ordered]@{ engine = "$($PSVersionTable.PSVersion)"; critical = $names; modules = $rows; packages = $restored.ToArray(); missing = $missing }
+    [IO.File]::WriteAllText($Report, (ConvertTo-Json -InputObject $body -Depth 6) + "`n")
+    foreach ($row in $rows | Where-Object { $_.verdict -ne 'ok' }) { [Console]::Out.WriteLine("$($row.verdict): $($row.path): $($row.findings[0].kind): $($row.findings[0].reason)") }
+    foreach ($one in $missing) { [Console]::Out.WriteLine("missing: $($one.name)$(if ($one.reason) { ": $($one.reason)" })") }
+    [Console]::Out.WriteLine("$(@($rows | Where-Object { $_.verdict -eq 'ok' }).Count) of $($rows.Count) modules can be there; report: $Report")
+    $refusals = @(Get-Refusals $rows $names $problems)
+    foreach ($refusal in $refusals) { [Console]::Error.WriteLine("critical module $refusal") }
+    exit $(if ($refusals) { 1 } else { 0 })
+} catch {
+    [Console]::Error.WriteLine("modules could not be checked: $($_.Exception.GetBaseException().Message)")
+    exit 2
+}
