@@ -56,6 +56,8 @@ def build(config_file: Path, out: Path, *, strict: bool, say: Say) -> None:
         problems = _external_files(config)
         _run(config, collector)
         problems += collector.problems + _missing_files(config)
+        # Its gzip header holds a date; the server sends sitemap.xml compressed anyway.
+        (out / "sitemap.xml.gz").unlink(missing_ok=True)
     finally:
         logger.removeHandler(collector)
     if problems:

@@ -1,7 +1,5 @@
 // One JSON object a line on stdout, written in batches: a write for each request costs more than the request.
-// Whoever reads the log may stall: then lines are dropped and counted, and the site goes on.
-import { fstatSync } from "node:fs";
-import { Socket } from "node:net";
+// Whoever reads the log may stall: the pipe's backlog is held up to a limit, then lines are dropped and counted.
 
 const LEVELS = { debug: 10, info: 20, warning: 30, error: 40 };
 const FLUSH_MS = 20;
@@ -15,15 +13,8 @@ let waiting = "";
 let dropped = 0;
 let timer;
 
-/** process.stdout blocks the whole process while a pipe is full; a socket of our own on the same pipe doesn't. */
-function openStdout() {
-  const kind = fstatSync(1);
-  if (!kind.isFIFO() && !kind.isSocket()) return process.stdout;
-  const socket = new Socket({ fd: 1, readable: false });
-  socket.on("error", () => {}); // The reader is gone: nobody is left to tell.
-  return socket;
-}
-const out = openStdout();
+const out = process.stdout;
+out.on("error", () => {}); // The reader is gone: nobody is left to tell.
 
 function line(level, event, fields) {
   return `${JSON.stringify({ time: new Date().toISOString(), level, service, event, ...fields })}\n`;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -9,6 +11,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import docsite.__main__
+import pytest
 
 HERE = Path(__file__).parent.parent
 REPOSITORY_DOCS = HERE.parent.parent / "docs"
@@ -49,8 +54,18 @@ def run(argv: list[str], **env: str) -> Outcome:
 
 
 def make(source: Path, out: Path, **env: str) -> Outcome:
-    """The Dockerfile's stage `site`."""
-    return run([sys.executable, "-m", "docsite", str(source), str(out)], **env)
+    """The Dockerfile's stage `site`, in this process: most of a small build would be imports."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
+        for name, value in {"SOURCE_DATE_EPOCH": EPOCH, **env}.items():
+            patch.setenv(name, value)
+        code = docsite.__main__.main([str(source), str(out)])
+    return Outcome(code, said.getvalue())
+
+
+def make_as_process(source: Path, out: Path) -> Outcome:
+    """The same as the Dockerfile starts it."""
+    return run([sys.executable, "-m", "docsite", str(source), str(out)])
 
 
 def pack(site: Path, out: Path, mermaid: Path, **env: str) -> Outcome:

@@ -141,6 +141,8 @@ def test_a_folder_without_its_slash_is_redirected(server: Server, path: str, loc
         "/services/%2e%2e/index.html",
         "/..\\..\\etc\\passwd",
         "/%5c..%5c..%5cetc/passwd",
+        "/services%2Fmonitoring/",
+        "/search%5csearch_index.json",
         "/index.html%00.png",
         "/%c0%ae%c0%ae/etc/passwd",
         "/%",

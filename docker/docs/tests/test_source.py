@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from docs_rig import make
+from docs_rig import make, make_as_process
 
 
 def _append(path: Path, text: str) -> None:
@@ -14,7 +14,7 @@ def _append(path: Path, text: str) -> None:
 
 def test_a_faultless_project_builds(project: Path, tmp_path: Path) -> None:
     """What has no fault passes, so the refusals below mean something."""
-    outcome = make(project, tmp_path / "site")
+    outcome = make_as_process(project, tmp_path / "site")
 
     assert outcome.code == 0, outcome.text
     assert (tmp_path / "site/guide/a/index.html").is_file()
