@@ -6,6 +6,7 @@ Dockerfiles keep the upstream name in FROM; what is resolved here reaches them a
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -174,12 +175,12 @@ def _remote(manifest: Manifest, key: str, reference: str, source: str) -> Resolv
     with console.waiting(f"looking for {pinned}"):
         try:
             inspected = engine.cli(
-                "buildx", "imagetools", "inspect", pinned, "--format", "{{.Manifest.Digest}}", timeout=_LOOKUP_SECONDS
+                "buildx", "imagetools", "inspect", pinned, "--format", "{{json .Manifest}}", timeout=_LOOKUP_SECONDS
             )
         except ToolFailed as error:
             lines = error.output.strip().splitlines()
             return f"{source}: {lines[-1].removeprefix('ERROR: ') if lines else error}"
-    digest = inspected.stdout.strip()
+    digest = json.loads(inspected.stdout)["digest"]
     name = reference if "/" in reference and "." in reference.partition("/")[0] else f"docker.io/library/{reference}"
     return Resolved(
         key=key,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from build import bake, build_secrets, engine, state
+from build import bake, build_secrets, engine, fingerprint, state
 from build.bases import Resolved
+from build.errors import ToolFailed
 from build.manifest import Manifest, Service, Stage
 from build.version import GitState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuiltImage:
-    """A built image: `reference` is name@digest, `size` compressed bytes, `content` a hash of layers and configuration.
+    """A built image: `reference` is name@digest, `size` compressed bytes, `fingerprint` of what it was built from.
 
     `pushed` says whether the registry at the manifest's address has this digest.
     """
@@ -28,7 +28,7 @@ class BuiltImage:
     name: str
     tag: str
     digest: str
-    content: str
+    fingerprint: str
     size: int
     pushed: bool
     bases: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -107,28 +107,53 @@ def _common(manifest: Manifest, built: Service | Stage, resolved: Mapping[str, R
     }
 
 
+def fingerprints(
+    targets: Mapping[str, Any], resolved: Mapping[str, Resolved], services: Sequence[str]
+) -> dict[str, str]:
+    """The fingerprint of each service, from its bake target and the digests of its bases."""
+    digests = {base.context: base.digest for base in resolved.values()}
+    return {name: fingerprint.of_target(targets, name, digests) for name in services}
+
+
+def unchanged(manifest: Manifest, current: Mapping[str, str]) -> dict[str, BuiltImage]:
+    """The recorded images whose fingerprint is that of now, and which the engine still has; one engine call.
+
+    Provenance gives every rebuild another digest, equal content or not: what is unchanged is not built again.
+    """
+    candidates = {
+        name: image for name, image in recorded(manifest).items()
+        if image.fingerprint == current.get(name) and image.name == manifest.image(name)
+    }  # fmt: skip
+    there = inspect_all([image.reference for image in candidates.values()])
+    return {name: image for name, image in candidates.items() if image.reference in there}
+
+
+def record(manifest: Manifest, made: Mapping[str, BuiltImage]) -> None:
+    """Add images to .uc/images.json, over those of the same services."""
+    stored = {name: dataclasses.asdict(image) for name, image in (recorded(manifest) | dict(made)).items()}
+    state.write(manifest.state / "images.json", stored)
+
+
 def build(
     manifest: Manifest,
-    git: GitState,
+    model: Mapping[str, Any],
     version: str,
     resolved: Mapping[str, Resolved],
-    services: Sequence[str],
+    current: Mapping[str, str],
     *,
     push: bool = False,
     no_cache: bool = False,
     progress: str = "auto",
 ) -> BuildResult:
-    """Bake `services` and record their digests in .uc/images.json.
+    """Bake the services of `current` (service → fingerprint) from the definition `model`, and record their digests.
 
-    A service whose build fails does not take the others with it: they are baked again without it (from the cache) and
-    keep their digests. An image whose layers and configuration are unchanged keeps the digest recorded before, because
-    with provenance on every rebuild gives a new index digest for equal content.
+    A service whose build fails does not take the others with it: they are baked again without it (from the cache).
     Raises MissingTool when the daemon does not answer, RegistryError when a push is refused.
     """
     target_file, metadata_file = manifest.state / "bake.json", manifest.state / "metadata.json"
-    state.write(target_file, definition(manifest, git, version, resolved, services))
+    state.write(target_file, dict(model))
     failed: dict[str, str] = {}
-    going = list(services)
+    going = list(current)
     while going:
         metadata_file.unlink(missing_ok=True)
         outcome = bake.run(
@@ -140,11 +165,11 @@ def build(
         broken = dict.fromkeys(_dependents(manifest, outcome.target, going), outcome.reason)
         failed |= broken
         going = [name for name in going if name not in broken]
-    before = recorded(manifest)
-    made = _read_metadata(manifest, metadata_file, version, going, before, resolved, push=push) if going else {}
-    state.write(
-        manifest.state / "images.json", {name: dataclasses.asdict(image) for name, image in (before | made).items()}
-    )
+    made: dict[str, BuiltImage] = {}
+    if going:
+        remaining = {name: current[name] for name in going}
+        made = _read_metadata(manifest, state.read(metadata_file), version, remaining, resolved, push=push)
+    record(manifest, made)
     return BuildResult(images=made, failed=failed)
 
 
@@ -158,43 +183,34 @@ def _dependents(manifest: Manifest, target: str, going: Sequence[str]) -> list[s
 
 def _read_metadata(
     manifest: Manifest,
-    path: Path,
+    metadata: Mapping[str, Any],
     version: str,
-    services: Sequence[str],
-    before: Mapping[str, BuiltImage],
+    fingerprints: Mapping[str, str],
     resolved: Mapping[str, Resolved],
     *,
     push: bool,
 ) -> dict[str, BuiltImage]:
-    metadata = state.read(path)
-    fresh = {name: metadata[name]["containerimage.digest"] for name in services}
-    references = {f"{manifest.image(name)}@{digest}" for name, digest in fresh.items()}
-    references |= {before[name].reference for name in services if name in before}
-    inspected = inspect_all(sorted(references))
-    made = {}
-    for name, digest in fresh.items():
-        found = inspected[f"{manifest.image(name)}@{digest}"]
-        image = BuiltImage(
+    references = {name: f"{manifest.image(name)}@{metadata[name]['containerimage.digest']}" for name in fingerprints}
+    inspected = inspect_all(sorted(references.values()))
+    return {
+        name: BuiltImage(
             service=name,
             name=manifest.image(name),
             tag=version,
-            digest=digest,
-            content=content_hash(found),
-            size=int(found["Size"]),
+            digest=reference.partition("@")[2],
+            fingerprint=fingerprints[name],
+            size=int(inspected[reference]["Size"]),
             pushed=push,
             bases={key: resolved[key].source for key in manifest.services[name].bases},
         )
-        old = before.get(name)
-        if old and old.reference in inspected and old.content == image.content and (old.pushed or not push):
-            image = dataclasses.replace(image, digest=old.digest, pushed=old.pushed)
-        made[name] = image
-    return made
+        for name, reference in references.items()
+    }
 
 
 def inspect_all(references: Sequence[str]) -> dict[str, dict[str, Any]]:
     """`docker image inspect` of all references in one call: reference → its object, absent when it is not there."""
-    from build.errors import ToolFailed
-
+    if not references:
+        return {}
     try:
         output = engine.cli("image", "inspect", *references).stdout
     except ToolFailed as error:
@@ -206,9 +222,3 @@ def inspect_all(references: Sequence[str]) -> dict[str, dict[str, Any]]:
         for reference in entry["RepoDigests"]:
             found[reference] = entry
     return found
-
-
-def content_hash(inspected: Mapping[str, Any]) -> str:
-    """A hash of what an image is made of: platform, layers, configuration and creation time; not its attestations."""
-    parts = [inspected[key] for key in ("Os", "Architecture", "RootFS", "Config", "Created")]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from build.errors import ManifestError
-from build.manifest import Manifest
+from build.manifest import Bases, Gates, Manifest, Project, RegistrySettings, Tools
 from build.typed import from_table, suggest
 
 FILE, LOCAL = "versions.toml", "versions.local.toml"
-_SCALAR_SECTIONS = ("project", "tools", "registry", "bases", "gates", "build_secrets", "sources")
+# The sections that variables may override; a section of free keys (None) has those that the file names.
+_SECTIONS: dict[str, type | None] = {
+    "build_secrets": None,
+    "sources": None,
+    "project": Project,
+    "tools": Tools,
+    "registry": RegistrySettings,
+    "bases": Bases,
+    "gates": Gates,
+}
 _ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -59,32 +69,33 @@ def _overlay(table: dict[str, Any], override: Mapping[str, Any]) -> None:
 
 
 def _apply_variable(table: dict[str, Any], name: str, value: str) -> None:
-    for section in _SCALAR_SECTIONS:
+    for section, cls in _SECTIONS.items():
         prefix = f"UC_{section.upper()}_"
         if not name.startswith(prefix):
             continue
         key = name.removeprefix(prefix).lower()
-        known = table.setdefault(section, {})
-        present = known.get(key)
-        if isinstance(present, Mapping) or key not in known:
-            raise ManifestError(
-                f"environment: {name}: no key '{key}' in [{section}]{suggest(key, known)}", hint=f"unset {name}"
-            )
-        known[key] = _parse(name, value, present)
+        entries = table.setdefault(section, {})
+        kinds = typing.get_type_hints(cls) if cls else dict.fromkeys(entries, str)
+        kinds = {known: kind for known, kind in kinds.items() if typing.get_origin(kind) is not dict}
+        if key not in kinds:
+            message = f"environment: {name}: no key '{key}' in [{section}]{suggest(key, kinds)}"
+            raise ManifestError(message, hint=f"unset {name}")
+        entries[key] = _parse(name, value, kinds[key])
         return
 
 
-def _parse(name: str, value: str, present: Any) -> Any:
-    if isinstance(present, bool):
+def _parse(name: str, value: str, kind: Any) -> Any:
+    if kind is bool:
         if value.lower() not in {"true", "false", "1", "0"}:
             raise ManifestError(f"environment: {name}: expected true or false, found {value!r}")
         return value.lower() in {"true", "1"}
-    if isinstance(present, int):
+    if kind is int:
         if not value.lstrip("-").isdigit():
             raise ManifestError(f"environment: {name}: expected an integer, found {value!r}")
         return int(value)
-    if isinstance(present, list):
-        return [part.strip() for part in re.split(f"[,{os.pathsep}]" if "ARCHIVES" in name else ",", value) if part]
+    if typing.get_origin(kind) is tuple:
+        separators = f"[,{os.pathsep}]" if name.endswith("_ARCHIVES") else ","
+        return [part.strip() for part in re.split(separators, value) if part.strip()]
     return value
 
 

@@ -139,7 +139,7 @@ class Manifest:
     tools: Tools
     registry: RegistrySettings
     bases: Bases
-    services: dict[str, Service]
+    services: dict[str, Service] = field(default_factory=dict)
     root: Path = Path()
     gates: Gates = field(default_factory=Gates)
     build_secrets: dict[str, str] = field(default_factory=dict)

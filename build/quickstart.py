@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from build import bases, compose, console, loading, pipeline, provision, registry, secrets, views, workflow
+from build import bases, compose, console, loading, pipeline, registry, secrets, views, workflow
 from build.errors import BuildError, Incomplete, ManifestError, ScanBroken, ScanRejected
 from build.manifest import Manifest
 from build.pipeline import Skip, Step
@@ -35,6 +35,8 @@ class Run:
 
 def ensure_engine(manifest: Manifest, *, yes: bool) -> dict[str, str]:
     """The versions of a working engine, buildx and Compose, installed first where that is allowed."""
+    from build import provision
+
     consent = yes or os.environ.get("CI", "").lower() == "true"
     return provision.ensure(manifest.tools, yes=consent, interactive=sys.stdin.isatty())
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from build import engine
 from build.bases import Resolved
 from build.errors import BaseUnavailable, PortTaken, RegistryError, ToolFailed
+from build.images import BuiltImage
 from build.manifest import Manifest
 from build.ports import listener
 from build.process import run
@@ -159,3 +161,36 @@ def login(manifest: Manifest) -> None:
             stdin=_password(manifest),
             timeout=60,
         )
+
+
+def has(manifest: Manifest, image: BuiltImage) -> bool:
+    """Whether the registry holds the manifest of exactly this digest."""
+    import httpx
+
+    repository = image.name.partition("/")[2]
+    accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+    auth = (manifest.registry.username, _password(manifest)) if manifest.registry.username else None
+    path = f"{url(manifest)}/v2/{repository}/manifests/{image.digest}"
+    try:
+        return httpx.head(path, headers={"Accept": accept}, timeout=10, auth=auth).status_code == httpx.codes.OK
+    except httpx.TransportError as error:
+        raise RegistryError(
+            f"registry {manifest.registry.address} does not answer: {error}", hint="./inv doctor"
+        ) from None
+
+
+def push(manifest: Manifest, image: BuiltImage) -> BuiltImage:
+    """The image as pushed: nothing is sent when the registry has its digest already.
+
+    Raises RegistryError when the registry refuses, or holds another digest afterwards.
+    """
+    if not has(manifest, image):
+        try:
+            engine.cli("push", f"{image.name}:{image.tag}")
+        except ToolFailed as error:
+            raise RegistryError(f"push of {image.name} refused", output=error.output, hint="./inv doctor") from None
+        if not has(manifest, image):
+            raise RegistryError(
+                f"{image.name}:{image.tag} was pushed, but not as {image.digest}", hint="./inv build --no-cache"
+            )
+    return replace(image, pushed=True)

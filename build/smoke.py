@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,19 +39,25 @@ class Result:
 
 
 def run(
-    manifest: Manifest, services: Sequence[str], *, stories: Sequence[Callable[[Manifest], Result]] = ()
+    manifest: Manifest,
+    services: Sequence[str],
+    running: Collection[str],
+    *,
+    stories: Sequence[Callable[[Manifest], Result]] = (),
 ) -> list[Result]:
-    """Run every smoke check of the containers of `services` concurrently, and the stories beside them."""
+    """Run every smoke check of the containers of `services` concurrently, and the stories beside them.
+
+    A container that is not in `running` fails its checks at once.
+    """
     import httpx
 
     jobs: list[Callable[[], Result]] = [lambda story=story: story(manifest) for story in stories]  # type: ignore[misc]
     # One client for all: each Client builds its own TLS context, which costs more than the requests.
     with httpx.Client(timeout=_ATTEMPT_SECONDS, trust_env=False) as http:
         for container, (service, settings) in manifest.containers().items():
-            if service in services:
-                base = f"http://127.0.0.1:{settings.port}"
-                for check in manifest.services[service].smoke:
-                    jobs.append(_job(http, manifest, container, service, base, check))
+            for check in manifest.services[service].smoke if service in services else ():
+                base = f"http://127.0.0.1:{settings.port}" if container in running else ""
+                jobs.append(_job(http, manifest, container, service, base, check))
         with ThreadPoolExecutor(max_workers=16) as pool:
             return [future.result() for future in [pool.submit(job) for job in jobs]]
 
@@ -61,7 +67,9 @@ def _job(
 ) -> Callable[[], Result]:
     def job() -> Result:
         started = time.monotonic()
-        reason = until_deadline(lambda: _attempt(http, manifest, base, check), check.deadline_seconds)
+        reason = "the container is not running"
+        if base:
+            reason = until_deadline(lambda: _attempt(http, manifest, base, check), check.deadline_seconds)
         seconds = time.monotonic() - started
         return Result(container=container, service=service, check=check.name, reason=reason, seconds=seconds)
 

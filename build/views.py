@@ -17,19 +17,14 @@ def built(outcome: Built, *, json: bool) -> None:
     if json:
         console.result(as_json(outcome))
         return
-    rows = [
-        (
-            console.mark("ok"),
-            name,
-            f"{image.name}:{image.tag}",
-            human_size(image.size),
-            image.digest[:19],
-            _sources(image),
-        )
-        for name, image in outcome.images.items()
-    ]
-    rows += [(console.mark("fail"), name, "not built", "", "", reason) for name, reason in outcome.missing.items()]
-    console.table(("", "service", "image", "size", "digest", "base"), rows)
+    rows = []
+    for name, image in outcome.images.items():
+        how = "unchanged" if name in outcome.reused else "built"
+        shown = f"{image.name}:{image.tag}"
+        rows.append((console.mark("ok"), name, shown, human_size(image.size), image.digest[:19], how, _sources(image)))
+    for name, reason in outcome.missing.items():
+        rows.append((console.mark("fail"), name, "not built", "", "", "", reason))
+    console.table(("", "service", "image", "size", "digest", "", "base"), rows)
 
 
 def _sources(image: BuiltImage) -> str:

@@ -1,7 +1,6 @@
 """Joins the single-purpose modules into what a task does; L4, so it may import everything below.
 
-The order that matters for a build stands in `build_images`: engine, commit, bases, ONE bake, the record.
-A decision to skip the build of an unchanged service belongs between `_select` and `images.build`.
+The order that matters for a build stands in `build_images`: commit, bases, fingerprints, ONE bake for what changed.
 """
 
 from __future__ import annotations
@@ -26,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """The outcome of a build: its version, the images, and each service that has none with the reason."""
+    """The outcome of a build: its version, the images, those not built again, and why a service has none."""
 
     version: str
     images: dict[str, BuiltImage]
     missing: dict[str, str]
+    reused: tuple[str, ...] = ()
 
 
 def load(root: Path) -> Manifest:
@@ -75,7 +75,7 @@ def build_images(
     no_cache: bool = False,
     progress: str = "auto",
 ) -> Built:
-    """Build the services in one bake invocation and record their digests.
+    """Build the services that changed in one bake invocation and record their digests; the others keep theirs.
 
     Raises MissingTool, RepositoryError, ManifestError, RegistryError; a service that can't be built is in `missing`.
     """
@@ -86,13 +86,26 @@ def build_images(
         registry.ping(manifest)
         registry.login(manifest)
     resolved, buildable, missing = _select(manifest, names)
+    model = images.definition(manifest, git, version, resolved, buildable)
+    current = images.fingerprints(model["target"], resolved, buildable)
+    reused = {} if no_cache else images.unchanged(manifest, current)
+    if push:
+        reused = {name: registry.push(manifest, image) for name, image in reused.items()}
+        images.record(manifest, reused)
+    changed = {name: mark for name, mark in current.items() if name not in reused}
     result = BuildResult(images={}, failed={})
-    if buildable:
+    if changed:
         result = images.build(
-            manifest, git, version, resolved, buildable, push=push, no_cache=no_cache, progress=progress
+            manifest, model, version, resolved, changed, push=push, no_cache=no_cache, progress=progress
         )
-        _write_images_env(manifest)
-    return Built(version=version, images=result.images, missing=missing | result.failed)
+    _write_images_env(manifest)
+    found = reused | result.images
+    return Built(
+        version=version,
+        images={name: found[name] for name in names if name in found},
+        missing=missing | result.failed,
+        reused=tuple(reused),
+    )
 
 
 def _write_images_env(manifest: Manifest) -> None:
@@ -144,12 +157,16 @@ def run_smoke(manifest: Manifest, services: Sequence[str] = ()) -> list[smoke.Re
 
     Raises SmokeFailed when nothing runs.
     """
-    running = {one.service for one in stack.status(manifest) if one.state == "running"}
+    running = {one.name for one in stack.status(manifest) if one.state == "running"}
     if not running:
         raise SmokeFailed("the stack is not running", hint="./inv up")
-    names = chosen(manifest, services)
-    told = [story.tell] if not services and running.issuperset(story.NEEDS) else []
-    results = smoke.run(manifest, names, stories=told)
+    names = list(services) or [name for name in manifest.services if name in images.recorded(manifest)]
+    for name in manifest.services:
+        if name not in names and not services:
+            console.warn(f"{name} has no image and is not checked")
+    needed = {name for name, (service, _) in manifest.containers().items() if service in story.NEEDS}
+    told = [story.tell] if not services and running >= needed else []
+    results = smoke.run(manifest, chosen(manifest, names), running, stories=told)
     reports = manifest.state / "reports"
     smoke.junit(results, reports / "smoke.xml")
     if any(not one.passed for one in results):

@@ -1,0 +1,292 @@
+"""Builds on the real engine: one bake, digests, secrets, failures, interrupts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from build import engine, images, state
+from tests.conftest import Project
+from tests.docker.conftest import DOCKERFILE, add_server
+
+CANARY = "canary-5f1c0d7e-never-in-an-image"
+
+
+def _digests(project: Project) -> dict[str, str]:
+    return {name: image.digest for name, image in images.recorded(project.load()).items()}
+
+
+def test_build_records_a_digest_for_each_service(stack_project: Project) -> None:
+    """One build leaves name@digest of every service, and the engine has exactly that image."""
+    ran = stack_project.inv("build", "--json")
+
+    assert ran.code == 0, ran.text
+    made = json.loads(ran.stdout)["images"]
+    assert sorted(made) == ["one", "two"]
+    for image in images.recorded(stack_project.load()).values():
+        assert engine.cli("image", "inspect", "--format", "{{.Id}}", image.reference).stdout.strip() == image.digest
+
+
+def test_all_services_go_through_one_bake(stack_project: Project) -> None:
+    """The whole build is one buildx invocation: one solve log with every target in it."""
+    ran = stack_project.inv("build", UC_VERBOSE="1")
+
+    assert ran.code == 0, ran.text
+    assert ran.stderr.count("buildx bake") == 1
+
+
+def test_labels_and_provenance(stack_project: Project) -> None:
+    """An image says what it is (OCI labels and annotations), when its commit was made, and how it was built."""
+    commit = stack_project.git("rev-parse", "HEAD")
+    assert stack_project.inv("registry.up").code == 0
+    assert stack_project.inv("build", "--push", "--service", "one").code == 0
+    image = images.recorded(stack_project.load())["one"]
+
+    labels = json.loads(engine.cli("image", "inspect", "--format", "{{json .Config.Labels}}", image.reference).stdout)
+    raw = json.loads(engine.cli("buildx", "imagetools", "inspect", "--raw", image.reference).stdout)
+
+    assert labels["org.opencontainers.image.title"] == "one"
+    assert labels["org.opencontainers.image.revision"] == commit
+    assert labels["org.opencontainers.image.created"].endswith("Z")
+    kinds = [one.get("annotations", {}).get("vnd.docker.reference.type") for one in raw["manifests"]]
+    assert "attestation-manifest" in kinds
+
+
+def test_a_second_build_keeps_the_digests(stack_project: Project) -> None:
+    """Nothing changed, so nothing is renamed: provenance would give a new digest to equal content."""
+    assert stack_project.inv("build").code == 0
+    before = _digests(stack_project)
+    assert stack_project.inv("build").code == 0
+
+    assert _digests(stack_project) == before
+
+
+def test_a_changed_service_gets_a_new_digest_alone(stack_project: Project) -> None:
+    """A change of one folder changes the content of that service's image and of no other."""
+    assert stack_project.inv("build").code == 0
+    before = _digests(stack_project)
+    stack_project.write("docker/two/server.py", "# changed\n")
+    stack_project.commit("Change two")
+    ran = stack_project.inv("build", UC_VERBOSE="1")
+
+    assert ran.code == 0, ran.text
+    assert _digests(stack_project)["one"] == before["one"]
+    assert _digests(stack_project)["two"] != before["two"]
+    assert ran.stderr.split("buildx bake")[1].splitlines()[0].endswith(" two")
+
+
+def test_an_image_that_the_engine_lost_is_built_again(stack_project: Project) -> None:
+    """A record is trusted only while its image is there."""
+    assert stack_project.inv("build").code == 0
+    image = images.recorded(stack_project.load())["one"]
+    engine.cli("rmi", "--force", f"{image.name}:{image.tag}")
+
+    ran = stack_project.inv("build", "--json")
+
+    assert json.loads(ran.stdout)["reused"] == ["two"]
+
+
+def test_push_sends_an_unchanged_image_that_the_registry_lacks(stack_project: Project) -> None:
+    """What was built without --push is pushed later under the same digest, without a rebuild."""
+    assert stack_project.inv("build").code == 0
+    before = _digests(stack_project)
+    assert stack_project.inv("registry.up").code == 0
+
+    ran = stack_project.inv("build", "--push", "--json")
+
+    assert ran.code == 0, ran.text
+    assert json.loads(ran.stdout)["reused"] == ["one", "two"]
+    assert _digests(stack_project) == before
+    for image in images.recorded(stack_project.load()).values():
+        shown = engine.cli("buildx", "imagetools", "inspect", image.reference, "--format", "{{json .Manifest}}").stdout
+        assert json.loads(shown)["digest"] == image.digest
+
+
+def test_a_failing_service_does_not_take_the_others_with_it(stack_project: Project) -> None:
+    """The others get their digests, the table names the one that failed, its log lines are shown once, exit 13."""
+    stack_project.write("docker/two/Dockerfile", DOCKERFILE.replace("USER", "RUN echo the-reason-why && false\nUSER"))
+    stack_project.commit("Break two")
+
+    ran = stack_project.inv("build")
+
+    assert ran.code == 13, ran.text
+    assert list(_digests(stack_project)) == ["one"]
+    assert "two" in ran.stdout
+    assert "not built" in ran.stdout
+    # Once as the step's own output; the command line that buildx quotes holds the words as well.
+    assert (
+        sum(
+            "the-reason-why" in line and "RUN" not in line and "process" not in line for line in ran.stderr.splitlines()
+        )
+        == 1
+    )
+
+
+def test_a_failing_shared_stage_is_named_for_each_service_on_it(stack_project: Project) -> None:
+    """When the stage that services stand on fails, each of them is reported, and the rest go on."""
+    stack_project.write("docker/shared/Dockerfile", "FROM python:3.12-slim AS shared\nRUN false\n")
+    stack_project.append('\n[stages.shared]\nfolder = "docker/shared"\ntarget = "shared"\nbases = ["python"]\n')
+    add_server(
+        stack_project, "three", DOCKERFILE.replace("python:3.12-slim", "shared"), contexts='{ shared = "stage:shared" }'
+    )
+    stack_project.commit("Add a stage that fails")
+
+    ran = stack_project.inv("build")
+
+    assert ran.code == 13, ran.text
+    assert sorted(_digests(stack_project)) == ["one", "two"]
+    assert "three" in ran.stdout
+
+
+def test_a_misspelt_service_gets_a_suggestion(stack_project: Project) -> None:
+    """An unknown --service is refused with the nearest name."""
+    ran = stack_project.inv("build", "--service", "onne")
+
+    assert ran.code == 2
+    assert "did you mean 'one'" in ran.stderr
+
+
+def _with_secret(project: Project, token: Path) -> None:
+    text = (project.root / "versions.toml").read_text().replace('token = ""', f'token = "{token}"')
+    (project.root / "versions.toml").write_text(text)
+    add_server(
+        project, "three",
+        DOCKERFILE.replace(
+            "USER",
+            "RUN --mount=type=secret,id=token,required=true wc -c < /run/secrets/token > /app/size"
+            " && cp /run/secrets/token /tmp/t && rm /tmp/t\nUSER",
+        ),
+        build_secrets='["token"]',
+    )  # fmt: skip
+
+
+def test_a_build_secret_is_in_no_layer_and_no_record(stack_project: Project, tmp_path: Path) -> None:
+    """A canary mounted as a secret is absent from layers, history, config, provenance and the build log."""
+    token = tmp_path / "token"
+    token.write_text(CANARY)
+    _with_secret(stack_project, token)
+    stack_project.commit("Add three")
+    ran = stack_project.inv("build", "--service", "three", "--progress", "plain")
+    assert ran.code == 0, ran.text
+
+    saved = tmp_path / "image.tar"
+    engine.cli("save", "--output", str(saved), images.recorded(stack_project.load())["three"].reference)
+
+    assert CANARY not in ran.text
+    for file in [path for path in stack_project.load().state.rglob("*") if path.is_file()]:
+        assert CANARY.encode() not in file.read_bytes(), file
+    assert _blobs_with(saved, CANARY.encode()) == []
+
+
+def _blobs_with(archive: Path, needle: bytes) -> list[str]:
+    import gzip
+
+    found = []
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.isfile() and (file := tar.extractfile(member)):
+                content = file.read()
+                plain = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+                if needle in plain:
+                    found.append(member.name)
+    return found
+
+
+def test_the_canary_search_finds_what_is_there(stack_project: Project, tmp_path: Path) -> None:
+    """The search that proves absence finds a string that a layer does hold."""
+    stack_project.write("docker/one/server.py", f"# {CANARY}\n")
+    assert stack_project.inv("build", "--service", "one").code == 0
+    saved = tmp_path / "image.tar"
+    engine.cli("save", "--output", str(saved), images.recorded(stack_project.load())["one"].reference)
+
+    assert _blobs_with(saved, CANARY.encode())
+
+
+def test_a_configured_secret_whose_file_is_missing_stops_the_build(stack_project: Project, tmp_path: Path) -> None:
+    """A build never goes on without a secret that was configured."""
+    _with_secret(stack_project, tmp_path / "nowhere")
+    stack_project.commit("Add three")
+
+    ran = stack_project.inv("build", "--service", "three")
+
+    assert ran.code == 11
+    assert "build_secrets.token: no such file" in ran.stderr
+
+
+def test_a_build_by_hand_that_forgets_the_secret_fails(stack_project: Project, tmp_path: Path) -> None:
+    """required=true: without the mount the RUN fails instead of going on with nothing."""
+    _with_secret(stack_project, tmp_path / "x")
+    base = state.read(stack_project.load().state / "bases.json")["python"]["context"]
+    done = subprocess.run(
+        ["docker", "buildx", "build", "--no-cache", "--build-context", f"python:3.12-slim={base}", "docker/three"],
+        cwd=stack_project.root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode != 0
+    assert "secret token: not found" in done.stderr
+
+
+def test_ctrl_c_in_a_build_leaves_the_last_good_state(stack_project: Project) -> None:
+    """An interrupt ends the build at once with 130, no traceback, the earlier digests, and no buildx left behind."""
+    assert stack_project.inv("build").code == 0
+    before = _digests(stack_project)
+    stack_project.write("docker/two/Dockerfile", DOCKERFILE.replace("USER", f"RUN sleep 97 # {os.getpid()}\nUSER"))
+    process = subprocess.Popen(
+        stack_project.command("build", "--progress", "plain"), cwd=stack_project.root, env=stack_project.environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert process.stdout
+    with process.stdout as stream:
+        for line in stream:
+            if "RUN sleep" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        output = stream.read()
+    code = process.wait(30)
+
+    assert code == 130
+    assert time.monotonic() - started < 15
+    assert "Traceback" not in output
+    assert _digests(stack_project) == before
+    listed = subprocess.run(["pgrep", "-f", str(stack_project.root)], capture_output=True, text=True, check=False)
+    assert listed.stdout == ""
+
+
+def test_a_seventh_service_needs_no_python_change(stack_project: Project) -> None:
+    """A folder with a Dockerfile and one table are enough to build, start and smoke-test a new service."""
+    add_server(stack_project, "seventh")
+    stack_project.commit("Add the seventh service")
+
+    for arguments in (["build", "--service", "seventh"], ["secrets.init"], ["up", "--service", "seventh"]):
+        ran = stack_project.inv(*arguments)
+        assert ran.code == 0, ran.text
+    ran = stack_project.inv("smoke", "--service", "seventh", "--json")
+
+    assert ran.code == 0, ran.text
+    assert [(one["container"], one["reason"]) for one in json.loads(ran.stdout)] == [("seventh", "")]
+
+
+def test_dry_run_prints_the_definition_and_builds_nothing(stack_project: Project) -> None:
+    """--dry-run shows the bake definition; no image and no record appear."""
+    ran = stack_project.inv("build", "--dry-run")
+
+    assert ran.code == 0, ran.text
+    assert sorted(json.loads(ran.stdout)["target"]) == ["one", "two"]
+    assert _digests(stack_project) == {}
+
+
+@pytest.mark.parametrize("progress", ["auto", "quiet"])
+def test_output_is_plain_in_a_pipe(stack_project: Project, progress: str) -> None:
+    """Where nobody watches there are no escape codes."""
+    ran = stack_project.inv("build", "--progress", progress)
+
+    assert ran.code == 0, ran.text
+    assert "\x1b[" not in ran.text

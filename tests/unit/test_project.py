@@ -1,0 +1,197 @@
+"""Rules of the house that no single module can keep: layers, one manifest, the traps of a folder called build."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from build import compose, loading
+from tests.conftest import REPOSITORY
+
+LIBRARY = REPOSITORY / "build"
+LAYERS = (
+    {"errors", "console"},
+    {"pipeline", "process", "typed", "manifest", "loading", "state"},
+    {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint"},
+    {"standin", "bake", "smoke", "stack", "provision"},
+    {"bases", "story"},
+    {"images"},
+    {"registry", "trivy_db", "scan"},
+    {"doctor", "workflow", "views", "quickstart", "watch"},
+)
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+# Modules that wrap one outside thing each do not see their neighbours; pure ones and the top may.
+SEES_NEIGHBOURS = {0, 1, 2, 6, 7}
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "build":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("build."):
+            found.add(node.module.split(".")[1])
+    return found
+
+
+def test_imports_go_downward_only() -> None:
+    """A module imports lower layers, never upward; wrappers of outside tools do not import each other."""
+    wrong = []
+    for path in LIBRARY.glob("*.py"):
+        name = path.stem
+        if name == "__init__":
+            continue
+        for imported in _imports(path):
+            neighbour = LEVEL[imported] == LEVEL[name] and LEVEL[name] in SEES_NEIGHBOURS
+            if LEVEL[imported] >= LEVEL[name] and not neighbour:
+                wrong.append(f"{name} imports {imported}")
+
+    assert wrong == []
+
+
+def test_nothing_below_the_tasks_imports_invoke() -> None:
+    """The library serves any front end."""
+    offenders = [
+        path.name for path in LIBRARY.glob("*.py") if re.search(r"^\s*(from|import) invoke", path.read_text(), re.M)
+    ]
+
+    assert offenders == []
+
+
+def test_only_the_console_prints() -> None:
+    """Library code returns; build/console.py (and bake's pass-through of buildx's log) prints."""
+    offenders = [
+        path.name
+        for path in LIBRARY.glob("*.py")
+        if path.stem not in {"console", "bake"} and re.search(r"(?<![\w.])print\(", path.read_text())
+    ]
+
+    assert offenders == []
+
+
+def test_no_module_is_longer_than_300_lines() -> None:
+    """A file that outgrows a reader is split."""
+    files = [*LIBRARY.glob("*.py"), REPOSITORY / "noxfile.py"]
+    long = [path.name for path in files if len(path.read_text().splitlines()) > 300]
+
+    assert long == []
+
+
+def test_every_from_is_a_base_of_the_manifest() -> None:
+    """Dockerfiles name upstream bases, shared stages or their own stages; the manifest knows each base."""
+    manifest = loading.load(REPOSITORY, {}, local=False)
+    known = {base.reference for base in manifest.bases.images.values()} | set(manifest.stages) | {"scratch"}
+    unknown = []
+    for dockerfile in (REPOSITORY / "docker").glob("*/Dockerfile"):
+        text = dockerfile.read_text()
+        stages = set(re.findall(r"^FROM .* AS (\S+)", text, re.M | re.I))
+        for name in re.findall(r"^FROM (?:--platform=\S+ )?(\S+)", text, re.M):
+            if name not in known | stages:
+                unknown.append(f"{dockerfile.parent.name}: {name}")
+
+    assert unknown == []
+
+
+def test_dockerfiles_keep_secrets_out_of_env_and_arg() -> None:
+    """No ENV or ARG carries a credential, and every mounted secret is required."""
+    offenders = []
+    for dockerfile in (REPOSITORY / "docker").glob("*/Dockerfile"):
+        text = dockerfile.read_text()
+        offenders += re.findall(r"^(?:ENV|ARG) .*(?:TOKEN|PASSWORD|API_KEY|SECRET)\S*=.*", text, re.M)
+        offenders += [mount for mount in re.findall(r"--mount=type=secret\S*", text) if "required=true" not in mount]
+
+    assert offenders == []
+
+
+def test_no_latest_anywhere_that_ships() -> None:
+    """`latest` names nothing that production runs."""
+    shipped = [
+        REPOSITORY / "versions.toml",
+        *(REPOSITORY / "docker").rglob("Dockerfile"),
+        *(REPOSITORY / "docker").glob("*.yaml"),
+    ]
+
+    assert [path.name for path in shipped if ":latest" in path.read_text()] == []
+
+
+def test_committed_compose_files_are_current() -> None:
+    """docker/compose.yaml is what versions.toml says today."""
+    for name, text in compose.reference_files(loading.load(REPOSITORY, {}, local=False)).items():
+        assert (REPOSITORY / name).read_text(encoding="utf-8") == text, f"{name} is stale: ./inv compose"
+
+
+@pytest.mark.parametrize(
+    "lock",
+    sorted(
+        str(p.relative_to(REPOSITORY))
+        for p in [*REPOSITORY.glob("requirements*.txt"), *REPOSITORY.glob("docker/*/*.txt")]
+    ),
+)
+def test_locks_carry_hashes_and_name_no_index(lock: str) -> None:
+    """Every requirement is pinned by hash; where packages come from is the machine's business."""
+    text = (REPOSITORY / lock).read_text()
+    blocks = re.split(r"\n(?=\S)", text.strip())
+
+    assert "--index-url" not in text
+    assert "://" not in text
+    assert all("--hash=sha256:" in block for block in blocks if "==" in block)
+
+
+def test_npm_locks_name_no_host() -> None:
+    """package-lock.json records integrity hashes and no download address."""
+    locks = list((REPOSITORY / "docker").rglob("package-lock.json"))
+
+    assert locks
+    assert [lock.name for lock in locks if '"resolved": "http' in lock.read_text()] == []
+
+
+# The five traps of a library folder called build/ ------------------------------------------------------------------
+
+
+def test_build_is_not_ignored_by_git() -> None:
+    """The stock .gitignore line build/ would hide the library from git and from ruff."""
+    done = subprocess.run(["git", "check-ignore", "build/errors.py"], cwd=REPOSITORY, capture_output=True, check=False)
+
+    assert done.returncode == 1
+
+
+def test_build_is_ours_for_pytest_and_invoke() -> None:
+    """`import build` finds the library, not the distribution of that name."""
+    import build
+
+    assert Path(build.__file__ or "").parent == LIBRARY
+
+
+def test_pytest_looks_into_folders_called_build() -> None:
+    """pytest's default norecursedirs would silently skip a test folder called build."""
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["pytest"]
+
+    assert "build" not in settings["norecursedirs"]
+    assert settings["pythonpath"] == ["."]
+
+
+def test_ruff_sees_the_library() -> None:
+    """ruff reports on files below build/."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--show-files", "build"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "build/errors.py" in done.stdout
+
+
+def test_mypy_names_its_folders() -> None:
+    """`mypy .` would stop at the services' equal module names; the files are listed instead."""
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["mypy"]
+
+    assert "build" in settings["files"]
+    assert "docker" not in settings["files"]
