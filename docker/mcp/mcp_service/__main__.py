@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 
 from ucservice import logs
-from ucservice.web import serve
 
-from mcp_service import app
 from mcp_service.settings import Settings, SettingsError
 
 # Each of these writes a line for every request, which ucservice and observe already log once with the request's id.
@@ -18,6 +17,9 @@ _TALKATIVE = ("mcp", "httpx2", "httpcore2", "sse_starlette")
 
 def main() -> int:
     """Exit code 2 for an environment that can't be used."""
+    # The kernel ignores a signal that process 1 has no handler for: without this one a stop during the start, which
+    # takes a second of imports, would wait for Docker's SIGKILL. uvicorn puts its own in this one's place.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logs.setup()
     log = logs.get("start")
     for name in _TALKATIVE:
@@ -28,6 +30,10 @@ def main() -> int:
         log.error("bad_settings", reason=str(error))
         return 2
     log.info("starting", server=settings.server, port=settings.port)
+    from ucservice.web import serve
+
+    from mcp_service import app
+
     serve(app.build(settings), port=settings.port)
     return 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from mcp_rig import TOKEN, LoopbackPeer, Server, running
+from mcp_rig import TOKEN, LoopbackPeer, Server, free_port, running
 
 NAMES = ("modules", "docs", "repository", "events")
 
@@ -185,3 +185,18 @@ def test_a_wrong_server_name_is_told() -> None:
     )
     assert done.returncode == 2
     assert "expected one of modules, docs, repository, events" in json.loads(done.stdout)["reason"]
+
+
+def test_sigterm_during_the_start(tmp_path: Path) -> None:
+    """Process 1 of a container has no default handlers: one must be there before the imports are through."""
+    (tmp_path / "sitecustomize.py").write_text("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "MCP_SERVER": "docs", "UC_HOST": "127.0.0.1", "UC_PORT": str(free_port()), "PYTHONPATH": path}
+    process = subprocess.Popen([sys.executable, "-m", "mcp_service"], env=env, stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        assert b"starting" in process.stdout.readline()
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(10) == 0
+        assert time.monotonic() - began < 3
