@@ -1,0 +1,79 @@
+"""Trivy's JSON report as findings: what it found, what was waived, and what kinds of packages it saw. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN")
+_ID_KEYS = {"vulnerability": "VulnerabilityID", "secret": "RuleID", "misconfiguration": "ID", "license": "Name"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """A vulnerability, secret, misconfiguration or license; `subject` is where, `fixed` the version that mends it."""
+
+    kind: str
+    id: str
+    severity: str
+    subject: str
+    fixed: str = ""
+
+    def __str__(self) -> str:
+        remedy = f", fixed in {self.fixed}" if self.fixed else ", no fix yet" if self.kind == "vulnerability" else ""
+        return f"{self.severity} {self.id}: {self.subject}{remedy}"
+
+    @property
+    def rank(self) -> tuple[int, str, str]:
+        """The sort key that puts the worst first."""
+        return SEVERITIES.index(self.severity), self.id, self.subject
+
+
+def read(report: Mapping[str, Any]) -> Iterator[Finding]:
+    """The findings of a report, but for the licenses of the distribution's own packages.
+
+    Those are the greater part of a base image (663 in Debian with Python, GPL all over) and nobody can act on them.
+    """
+    for result in report.get("Results") or []:
+        target = result.get("Target", "")
+        for entry in result.get("Vulnerabilities") or []:
+            package = f"{entry['PkgName']} {entry.get('InstalledVersion', '')}".rstrip()
+            yield _finding("vulnerability", entry, package, fixed=entry.get("FixedVersion", ""))
+        for entry in result.get("Secrets") or []:
+            yield _finding("secret", entry, f"{target}:{entry['StartLine']}")
+        for entry in result.get("Misconfigurations") or []:
+            if entry.get("Status", "FAIL") == "FAIL":
+                yield _finding("misconfiguration", entry, f"{target}: {entry.get('Title', '')}")
+        for entry in result.get("Licenses") or []:
+            if target != "OS Packages":
+                yield _finding("license", entry, entry.get("PkgName") or entry.get("FilePath", ""))
+
+
+def _finding(kind: str, entry: Mapping[str, Any], subject: str, *, fixed: str = "") -> Finding:
+    severity = entry.get("Severity", "UNKNOWN")
+    return Finding(kind=kind, id=entry[_ID_KEYS[kind]], severity=severity, subject=subject, fixed=fixed)
+
+
+def waived(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The kind, id and reason of every finding that a waiver took out."""
+    return [
+        (entry["Type"], entry["Finding"].get(_ID_KEYS[entry["Type"]], ""), entry.get("Statement", ""))
+        for result in report.get("Results") or []
+        for entry in result.get("ExperimentalModifiedFindings") or []
+        if entry.get("Status") == "ignored" and entry.get("Type") in _ID_KEYS
+    ]
+
+
+def contents(report: Mapping[str, Any]) -> set[str]:
+    """The distribution (`debian 13.1`) and the package types (`python-pkg`) that an image holds."""
+    held = {result.get("Type", "") for result in report.get("Results") or [] if result.get("Class") == "lang-pkgs"}
+    system = report.get("Metadata", {}).get("OS")
+    if system:
+        held.add(f"{system.get('Family', '')} {system.get('Name', '')}".strip())
+    return held
+
+
+def counts(found: list[Finding]) -> dict[str, int]:
+    """How many findings there are of each severity, worst first, zeros included."""
+    return {severity: sum(finding.severity == severity for finding in found) for severity in SEVERITIES}

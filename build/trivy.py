@@ -1,0 +1,65 @@
+"""The Trivy program: where it is, the environment it runs in, and its own failures as errors of ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from build.errors import MissingTool, ScanBroken, ToolFailed
+from build.process import Outcome, run
+
+REFUSED = 3  # asked for by --exit-code: 1 and 2 are Trivy's own failures and must stay apart from findings
+_TIMEOUT_MINUTES = 15
+_QUIET = {"TRIVY_DISABLE_TELEMETRY": "true", "TRIVY_SKIP_VERSION_CHECK": "true"}
+_KEPT = {"TRIVY_USERNAME", "TRIVY_PASSWORD", "TRIVY_REGISTRY_TOKEN", "TRIVY_CACERT"}
+
+
+def program() -> str:
+    """The path of `trivy`: the one installed with this Python, else the first on PATH.
+
+    Raises MissingTool when there is neither.
+    """
+    found = shutil.which("trivy", path=str(Path(sys.executable).parent)) or shutil.which("trivy")
+    if found is None:
+        raise MissingTool("trivy is not installed: it is neither beside this Python nor on PATH", hint="./inv doctor")
+    return found
+
+
+def environment() -> dict[str, str]:
+    """What is added to Trivy's environment.
+
+    Every TRIVY_ variable is a flag, and one left in a shell (TRIVY_SKIP_DIRS, TRIVY_IGNORE_UNFIXED) would open the gate
+    unseen. Trivy takes an empty one as unset, so all but the credentials are emptied.
+    """
+    emptied = {name: "" for name in os.environ if name.startswith("TRIVY_") and name not in _KEPT}
+    return {**emptied, **_QUIET}
+
+
+def trivy(cache: Path, *arguments: str, ok_codes: tuple[int, ...] = (0,), hint: str = "") -> Outcome:
+    """Run `trivy ARGUMENTS` with the cache folder `cache`.
+
+    It runs inside that folder, because a trivy.yaml, .trivyignore or trivy-secret.yaml in the current one would be
+    obeyed unasked. Raises MissingTool, or ScanBroken with Trivy's output for a code outside `ok_codes`.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    argv = [program(), *arguments, "--cache-dir", str(cache), "--timeout", f"{_TIMEOUT_MINUTES}m"]
+    try:
+        return run(argv, cwd=cache, env=environment(), ok_codes=ok_codes, timeout=60 * (_TIMEOUT_MINUTES + 1))
+    except ToolFailed as error:
+        message = f"trivy {arguments[0]} failed ({_kind(error.returncode)})"
+        raise ScanBroken(message, hint=hint, output=error.output or str(error)) from None
+
+
+def _kind(returncode: int) -> str:
+    return "it crashed" if returncode == 2 else f"exit code {returncode}"
+
+
+def insecure(reference: str) -> list[str]:
+    """`--insecure` for a registry on loopback, and for no other.
+
+    Trivy speaks plain HTTP to 127.0.0.1 and localhost of its own accord, to the rest of 127.0.0.0/8 only with the flag.
+    """
+    host = reference.partition("/")[0].rpartition(":")[0] or reference.partition("/")[0]
+    return ["--insecure"] if host.startswith("127.") and host != "127.0.0.1" else []
