@@ -121,18 +121,12 @@ def test_modules_and_commands_are_listed(modules: Server, peer: LoopbackPeer) ->
 
 
 def test_events_are_listed_and_found(events: Server, peer: LoopbackPeer) -> None:
-    """get_event looks through the pages of monitoring's list until the id is there."""
-    many = [{"id": number, "path": "a", "kind": "added"} for number in range(1, 501)]
-    peer.answers = {
-        "GET /events": (200, {"events": many}),
-        "GET /events?after=500&limit=500": (200, {"events": [{"id": 501, "path": "b", "kind": "deleted"}]}),
-    }
-    assert call(events, "get_event", {"event_id": "501"}).structured_content == {
-        "id": 501,
-        "path": "b",
-        "kind": "deleted",
-    }
-    assert "no event 777" in text(call(events, "get_event", {"event_id": "777"}))
-    call(events, "list_events", {"path": "a/b.log", "limit": 7})
-    assert peer.seen[-1][0] == "GET /events?path=a%2Fb.log&limit=7"
+    """Only the filters that were given are asked for, with the peer's own token."""
+    one = {"id": "a-2", "path": "b", "kind": "deleted", "at": "2026-01-01T00:00:00Z", "deliveries": []}
+    peer.answers = {"GET /events": (200, {"events": [one]}), "GET /events/a-2": (200, one)}
+    listed = call(events, "list_events", {"path": "a/b.log", "status": "dead", "limit": 7})
+    assert listed.structured_content == {"events": [one]}
+    assert peer.seen[-1][0] == "GET /events?path=a%2Fb.log&status=dead&limit=7"
     assert peer.seen[-1][1]["authorization"] == "Bearer the-monitoring_token"
+    assert call(events, "get_event", {"event_id": "a-2"}).structured_content == one
+    assert "monitoring answered 404" in text(call(events, "get_event", {"event_id": "../health"}))
