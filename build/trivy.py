@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
 import sys
@@ -61,5 +62,9 @@ def insecure(reference: str) -> list[str]:
 
     Trivy speaks plain HTTP to 127.0.0.1 and localhost of its own accord, to the rest of 127.0.0.0/8 only with the flag.
     """
-    host = reference.partition("/")[0].rpartition(":")[0] or reference.partition("/")[0]
-    return ["--insecure"] if host.startswith("127.") and host != "127.0.0.1" else []
+    registry = reference.partition("/")[0]
+    try:
+        address = ipaddress.ip_address(registry.partition(":")[0])
+    except ValueError:  # a name, and a name may start with 127. too
+        return []
+    return ["--insecure"] if address.is_loopback and str(address) != "127.0.0.1" else []
