@@ -10,13 +10,15 @@ os.environ.setdefault("UC_SERVICE", "autogen-groupchat")
 from ucservice import logs
 from ucservice.web import serve
 
-from groupchat_service.service import from_env
-from groupchat_service.settings import SettingsError
+from groupchat_service.settings import Settings, SettingsError
 
 try:
-    application = from_env()
+    settings = Settings.from_env(os.environ)
 except SettingsError as error:
     logs.setup()
     logs.get("service").error("settings_refused", error=str(error))
     sys.exit(2)
-serve(application, port=8001)
+
+from groupchat_service.service import create_app
+
+serve(create_app(settings), port=8001)

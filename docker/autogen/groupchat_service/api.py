@@ -114,6 +114,7 @@ async def cancel(session_id: str, request: Request) -> Response:
 async def events(
     session_id: str,
     request: Request,
+    *,
     after: Annotated[int, Query(ge=0)] = 0,
     follow: bool = False,
     last_event_id: Annotated[str | None, Header()] = None,
@@ -132,7 +133,7 @@ async def events(
 
 
 @router.websocket("/groupchat/{session_id}/ws")
-async def socket(socket: WebSocket, session_id: str, after: int = 0, follow: bool = False) -> None:
+async def socket(socket: WebSocket, session_id: str, *, after: int = 0, follow: bool = False) -> None:
     """The event log as JSON messages, from `after`."""
     await streams.websocket(_desk(socket), socket, session_id, after=after, forever=follow)
 

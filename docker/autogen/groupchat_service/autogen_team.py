@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.base import ChatAgent, TaskResult
@@ -55,6 +55,7 @@ from groupchat_service.team import (
 _TOOL_ROUNDS = 3
 _CANCEL_GRACE = 0.3
 _ERROR_LENGTH = 500
+Result = TypeVar("Result")
 
 # AutoGen logs whole message bodies, and its errors once more than we do.
 for _name in ("autogen_core", "autogen_core.events", "autogen_core.trace", "autogen_agentchat"):
@@ -79,7 +80,7 @@ class AutoGenTeam:
     def __init__(self, spec: TeamSpec, choice: Choice, *, model_timeout: float) -> None:
         self._spec, self._choice = spec, choice
         self._workers = tuple(name for name in spec.agents if name != HUMAN)
-        self._client = None if choice.provider == "rules" else real_client(choice, timeout=model_timeout)
+        self._client = real_client(choice, timeout=model_timeout)
 
     @property
     def model(self) -> str:
@@ -158,7 +159,7 @@ class AutoGenTeam:
         return self._client or RuleClient(role.name, self._spec.agents, role.rule)
 
 
-async def _unless_cancelled[Result](inner: asyncio.Task[Result], token: CancellationToken, key: str) -> Result:
+async def _unless_cancelled(inner: asyncio.Task[Result], token: CancellationToken, key: str) -> Result:
     try:
         return await asyncio.shield(inner)
     except asyncio.CancelledError:

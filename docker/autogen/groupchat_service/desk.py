@@ -188,7 +188,7 @@ class Desk:
             status, data, model = "failed", _failure(f"the chat took longer than {self._timeout:g} s"), None
         except (TeamError, ProviderUnavailable) as refused:
             status, data, model = "failed", _failure(str(refused)), None
-        except Exception as bug:  # a chat must not stay "running" for ever; the log keeps the traceback
+        except Exception as bug:  # noqa: BLE001  a chat must not stay "running" for ever; the log keeps the traceback
             _log.exception("chat_crashed", session_id=run.identifier)
             status, data, model = "failed", _failure(f"internal error: {type(bug).__name__}"), None
         if await self.store.stop(run.identifier, status, data, model=model):

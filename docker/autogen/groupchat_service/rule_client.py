@@ -1,5 +1,7 @@
 """A model client without a model: it turns AutoGen's messages into a View and lets the agent's rule answer."""
 
+# ruff: noqa: ARG002  (the interface names arguments that are of no use here)
+
 from __future__ import annotations
 
 import asyncio

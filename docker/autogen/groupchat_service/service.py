@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,12 +11,14 @@ from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from ucservice import logs
 from ucservice.secretfile import Secret
 from ucservice.web import RequestLog, TokenAuth
 
 from groupchat_service import api, metrics
+from groupchat_service.autogen_clients import prepare
 from groupchat_service.autogen_team import AutoGenTeam, AutoGenTeams
 from groupchat_service.bodylimit import BodyLimit
 from groupchat_service.desk import Busy, Closing, Desk, Unknown
@@ -47,7 +48,7 @@ class Health:
             try:
                 await asyncio.wait_for(self._store.ping(), 2)
                 self._database = "ok"
-            except Exception as error:  # whatever the reason: it is the answer
+            except Exception as error:  # noqa: BLE001  whatever the reason: it is the answer
                 self._database = f"{type(error).__name__}: {error}"[:200]
             self._checked = time.monotonic()
         return {"database": self._database, "team": self.team}
@@ -63,7 +64,7 @@ class Health:
             async with asyncio.timeout(10):
                 reason = await team.run([Message(source="user", content="self-test")], ignore)
             self.team = "ok" if reason == "decided" else f"the self-test ended with {reason}"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  as above
             self.team = f"{type(error).__name__}: {error}"[:200]
 
 
@@ -79,6 +80,8 @@ def create_app(settings: Settings) -> RequestLog:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await store.open()
         await health.try_a_team(settings)
+        with suppress(ProviderUnavailable):
+            prepare(providers.choose())
         drain = _drain_on_signal(desk)
         resumed = await desk.resume()
         forgetting = asyncio.create_task(_forget_old(store, settings.keep_days))
@@ -93,14 +96,10 @@ def create_app(settings: Settings) -> RequestLog:
     app.include_router(api.router)
     for error, status in _STATUS.items():
         app.add_exception_handler(error, _refusal(status))
+    app.add_exception_handler(RequestValidationError, _invalid)
     _add_probes(app, desk, health, providers)
     guarded = TokenAuth(BodyLimit(app, limit=MAX_BODY), secret=Secret("autogen_token"))
     return RequestLog(guarded)
-
-
-def from_env() -> RequestLog:
-    """The application with the settings of this process's environment."""
-    return create_app(Settings.from_env(os.environ))
 
 
 def _add_probes(app: FastAPI, desk: Desk, health: Health, providers: Providers) -> None:
@@ -132,6 +131,12 @@ def _refusal(status: int) -> Callable[[Request, Exception], Response]:
         return JSONResponse({"detail": str(error)}, status)
 
     return refuse
+
+
+def _invalid(_request: Request, error: Exception) -> Response:
+    """What is wrong and where, without the input: it may be long, and it may be no text that can be sent back."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    return JSONResponse({"detail": [{key: one[key] for key in ("loc", "msg", "type")} for one in problems]}, 422)
 
 
 def _drain_on_signal(desk: Desk) -> Callable[[], asyncio.Task[None]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from groupchat_service.team import Message, TeamSpec
 
@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS probe (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL) STRICT;
 """
 _PAGE = 500
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class Store:
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
-        await self._do(lambda: self._db.close())
+        await self._do(self._shut)
         self._thread.shutdown()
 
     async def ping(self) -> None:
@@ -107,11 +108,11 @@ class Store:
         """The newest sessions, and how many there are in all."""
 
         def sessions() -> tuple[list[Session], int]:
-            where, values = ("WHERE status = ?", (status,)) if status else ("", ())
+            matching = "FROM sessions WHERE ?1 IS NULL OR status = ?1"
             rows = self._db.execute(
-                f"SELECT * FROM sessions {where} ORDER BY created_at DESC LIMIT ?", (*values, limit)
+                "SELECT * " + matching + " ORDER BY created_at DESC LIMIT ?2", (status, limit)
             ).fetchall()
-            total = self._db.execute(f"SELECT count(*) FROM sessions {where}", values).fetchone()[0]
+            total = self._db.execute("SELECT count(*) " + matching, (status,)).fetchone()[0]
             return [_session(row) for row in rows], total
 
         return await self._do(sessions)
@@ -208,7 +209,7 @@ class Store:
 
         return await self._do(events)
 
-    async def _do[Result](self, work: Callable[[], Result]) -> Result:
+    async def _do(self, work: Callable[[], Result]) -> Result:
         # Shielded: a cancelled caller must not leave a transaction half way, it only stops waiting for it.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
@@ -220,6 +221,9 @@ class Store:
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
             raise OSError(f"{self._path}: {error}; UC_DATA must be a folder that uid 10001 can write") from error
+
+    def _shut(self) -> None:
+        self._db.close()
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
@@ -238,7 +242,8 @@ class Store:
 
     def _update(self, identifier: str, condition: str, **fields: object) -> bool:
         assignments = ", ".join(f"{name} = ?" for name in fields)
-        query = f"UPDATE sessions SET {assignments}, updated_at = ? WHERE id = ? AND {condition}"
+        # Names and condition come from this file, values go in as parameters.
+        query = f"UPDATE sessions SET {assignments}, updated_at = ? WHERE id = ? AND {condition}"  # noqa: S608
         return bool(self._db.execute(query, (*fields.values(), time.time(), identifier)).rowcount)
 
     def _append(self, identifier: str, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:

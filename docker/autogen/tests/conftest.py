@@ -1,0 +1,98 @@
+"""Fixtures: one shared rule-based server, servers and a provider of a test's own."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# pytest imports test files by path, so the modules that they share need their folder on the path.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from groupchat_harness import Provider, Server, StartServer
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts servers in one data folder; all are stopped after the test."""
+    servers: list[Server] = []
+
+    def start(**extra: str) -> Server:
+        folder = tmp_path / "service"
+        folder.mkdir(exist_ok=True)
+        servers.append(Server(folder, **extra))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.client.close()
+        server.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One rule-based server for all tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("shared") / "service"
+    folder.mkdir()
+    running = Server(folder)
+    yield running
+    running.client.close()
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """The fake provider's process."""
+    running = Provider(tmp_path_factory.mktemp("provider"))
+    yield running
+    running.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def provider(provider_process: Provider) -> Provider:
+    """The fake provider, as new."""
+    provider_process.set(delay=0.0, keys=[], status=200, calls=[])
+    return provider_process
+
+
+@pytest.fixture(scope="session")
+def model_process(tmp_path_factory: pytest.TempPathFactory, provider_process: Provider) -> Iterator[Server]:
+    """A server whose model calls go to the fake provider; which one it takes is up to the key files."""
+    folder = tmp_path_factory.mktemp("models") / "service"
+    folder.mkdir()
+    address = provider_process.url
+    running = Server(folder, OPENAI_BASE_URL=f"{address}/v1", ANTHROPIC_BASE_URL=address, UC_MODEL="some-model")
+    yield running
+    running.client.close()
+    running.stop()
+
+
+@pytest.fixture
+def model_server(model_process: Server, provider: Provider) -> Server:
+    """The server with models, before any key is set."""
+    for name in ("openai", "anthropic"):
+        model_process.set_key(name, None)
+    return model_process
+
+
+@pytest.fixture
+def slow_server(start_server: StartServer, provider: Provider) -> StartServer:
+    """Starts servers of a test's own on a model that takes `delay` seconds for each answer."""
+
+    def start(delay: float) -> Server:
+        provider.set(delay=delay)
+        server = start_server(OPENAI_BASE_URL=f"{provider.url}/v1")
+        server.set_key("openai", "key-1")
+        return server
+
+    return start
+
+
+@pytest.fixture
+def fresh_id() -> str:
+    """A session id that no other test uses."""
+    return f"chat-{secrets.token_hex(6)}"

@@ -1,0 +1,178 @@
+"""Cancel, kill and shutdown, with a slow model behind the chat."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from groupchat_harness import COMPILE_ERRORS, TOKEN, Provider, Server, StartServer
+from groupchat_service.store import Store
+from groupchat_service.team import TeamSpec
+from sse_reader import Seen, all_events, read
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+AUTH = {"authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_cancel_stops_a_waiting_model_call_within_half_a_second(
+    model_server: Server, provider: Provider, stream: bool
+) -> None:
+    """The answer comes at once, says cancelled, and nothing is added to the log afterwards."""
+    server = model_server
+    server.set_key("openai", "key-1")
+    provider.set(delay=5)
+    session_id = server.start(stream=stream)
+    provider.wait_for_call()
+    busy = server.client.post(f"/groupchat/{session_id}/messages", json={"content": "more"})
+    assert busy.status_code == 409
+    started = time.monotonic()
+    answer = server.client.post(f"/groupchat/{session_id}/cancel")
+    assert time.monotonic() - started < 0.5
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    provider.set(delay=0)
+    follow = server.client.post(f"/groupchat/{session_id}/messages", json={"content": "go on", "wait": True})
+    assert follow.json()["stop_reason"] == "approved"
+    assert [event.event for event in all_events(server.client, session_id)].count("cancelled") == 1
+
+
+def test_a_running_session_can_be_deleted(model_server: Server, provider: Provider) -> None:
+    """Its open stream ends, and it is gone."""
+    server = model_server
+    server.set_key("openai", "key-1")
+    provider.set(delay=5)
+    session_id = server.start()
+    with server.client.stream("GET", f"/groupchat/{session_id}/events") as response:
+        events = read(response)
+        next(events)
+        assert httpx.delete(f"{server.url}/groupchat/{session_id}", headers=AUTH).status_code == 200
+        list(events)
+    assert server.client.get(f"/groupchat/{session_id}").status_code == 404
+
+
+def test_a_chat_goes_on_after_kill_9_and_its_log_has_no_hole(
+    start_server: StartServer, slow_server: StartServer, provider: Provider
+) -> None:
+    """Whoever reconnects with Last-Event-ID sees every event once; no stored turn is asked of the model again."""
+    server = slow_server(0.15)
+    session_id = server.start()
+    seen: list[Seen] = []
+    with server.client.stream("GET", f"/groupchat/{session_id}/events") as response:
+        for event in read(response):
+            seen.append(event)
+            if len(seen) == 6:
+                break
+    server.stop(signal.SIGKILL)
+    calls_before = len(provider.calls())
+    again = start_server(OPENAI_BASE_URL=f"{provider.url}/v1")
+    seen += all_events(again.client, session_id, **{"last-event-id": str(seen[-1].id)})
+    assert [event.id for event in seen] == list(range(1, len(seen) + 1))
+    assert [event.event for event in seen].count("resumed") == 1
+    assert seen[-1].event == "finished"
+    spoken = [event.data["source"] for event in seen if event.event == "message" and event.data["type"] == "text"]
+    assert spoken == ["user"] + [
+        name for worker in ("analyst", "operator", "reviewer") for name in ("supervisor", worker)
+    ] + ["supervisor"]
+    assert len(provider.calls()) - calls_before <= 10 - 4
+    assert again.client.get(f"/groupchat/{session_id}").json()["last_seq"] == len(seen)
+
+
+def test_finished_chats_survive_and_can_be_followed_up_after_a_restart(start_server: StartServer) -> None:
+    """The conversation is rebuilt from its log alone."""
+    first = start_server()
+    session_id = first.chat()["session_id"]
+    before = all_events(first.client, str(session_id))
+    first.stop()
+    second = start_server()
+    assert all_events(second.client, str(session_id)) == before
+    answer = second.client.post(f"/groupchat/{session_id}/messages", json={"content": "again", "wait": True})
+    assert answer.json()["stop_reason"] == "approved"
+
+
+def test_a_chat_that_kills_its_server_again_and_again_is_given_up(start_server: StartServer, tmp_path: Path) -> None:
+    """After three restarts without a new turn the chat fails instead of starting a fourth time."""
+    asyncio.run(_leave_a_chat_running(tmp_path / "service" / "data", restarts=3))
+    server = start_server()
+    view = server.client.get("/groupchat/poison").json()
+    assert (view["status"], view["error"]) == ("failed", "given up after 3 restarts")
+
+
+def test_sigterm_ends_open_streams_and_waiting_clients_within_three_seconds(
+    start_server: StartServer, slow_server: StartServer, provider: Provider
+) -> None:
+    """SSE, WebSocket and a waiting POST all end; the unfinished chat goes on at the next start."""
+    server = slow_server(4)
+    session_id = server.start()
+    waiting: list[int] = []
+    body = {"task": COMPILE_ERRORS, "wait": True}
+    client = threading.Thread(
+        target=lambda: waiting.append(httpx.post(f"{server.url}/groupchat", json=body, headers=AUTH).status_code)
+    )
+    client.start()
+    socket = threading.Thread(target=lambda: asyncio.run(_drain_socket(server, session_id)))
+    socket.start()
+    with server.client.stream("GET", f"/groupchat/{session_id}/events") as response:
+        events = read(response)
+        next(events)
+        assert server.stop() < 3
+        list(events)
+    client.join(3)
+    socket.join(3)
+    assert waiting == [202]
+    provider.set(delay=0)
+    again = start_server(OPENAI_BASE_URL=f"{provider.url}/v1")
+    assert all_events(again.client, session_id)[-1].event == "finished"
+
+
+def test_sigterm_lets_a_quick_chat_finish(slow_server: StartServer, provider: Provider) -> None:
+    """Work that ends within the grace is answered in full."""
+    server = slow_server(0.05)
+    answers: list[dict[str, object]] = []
+    body = {"task": COMPILE_ERRORS, "wait": True}
+    client = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{server.url}/groupchat", json=body, headers=AUTH).json())
+    )
+    client.start()
+    provider.wait_for_call()
+    assert server.stop() < 3
+    client.join(3)
+    assert answers[0]["status"] == "finished"
+
+
+def test_an_unusable_data_folder_is_told_plainly(start_server: StartServer, tmp_path: Path) -> None:
+    """The process ends with the path and the remedy in its log, instead of looking healthy."""
+    with pytest.raises(AssertionError, match="UC_DATA must be a folder"):
+        start_server(UC_DATA=str(tmp_path / "missing"))
+
+
+def test_a_bad_setting_stops_the_start(start_server: StartServer) -> None:
+    """The process ends at once and its log names the variable."""
+    with pytest.raises(AssertionError, match="UC_MODEL_PROVIDER: 'gemini' is not one of"):
+        start_server(UC_MODEL_PROVIDER="gemini")
+
+
+async def _leave_a_chat_running(folder: Path, *, restarts: int) -> None:
+    folder.mkdir(parents=True)
+    store = Store(folder)
+    await store.open()
+    await store.create("poison", "task", TeamSpec(agents=("analyst",), max_rounds=4))
+    for _ in range(restarts):
+        await store.restart("poison")
+    await store.close()
+
+
+async def _drain_socket(server: Server, session_id: str) -> None:
+    url = f"ws://127.0.0.1:{server.port}/groupchat/{session_id}/ws"
+    async with connect(url, additional_headers=AUTH, proxy=None) as socket:
+        try:
+            while True:
+                json.loads(await socket.recv())
+        except ConnectionClosed:
+            return
