@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     strict = os.environ.get("DOCS_STRICT", "true").lower() not in {"false", "0", "no"}
     try:
-        _make(args.source, args.out, strict=strict)
+        _make(args.source.resolve(), args.out.resolve(), strict=strict)
     except SourceError as error:
         _say(str(error))
         return 2

@@ -20,6 +20,15 @@ def test_a_faultless_project_builds(project: Path, tmp_path: Path) -> None:
     assert (tmp_path / "site/guide/a/index.html").is_file()
 
 
+def test_relative_paths_are_the_callers(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OUT is where the caller stands, not below the documentation, which may be read-only."""
+    monkeypatch.chdir(tmp_path)
+
+    assert make(Path("project"), Path("site")).code == 0
+
+    assert (tmp_path / "site/index.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("page", "names"),
     [
