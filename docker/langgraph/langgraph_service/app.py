@@ -25,8 +25,6 @@ from langgraph_service.runner import Runner
 from langgraph_service.settings import Settings
 from langgraph_service.state import State, opened
 
-SWEEP_SECONDS = 60.0
-
 _log = logs.get("app")
 
 
@@ -63,11 +61,11 @@ def _on_term(runner: Runner, loop: asyncio.AbstractEventLoop) -> None:
 
 async def _sweep(state: State) -> None:
     while True:
-        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.sleep(state.settings.sweep_seconds)
         try:
             if removed := await state.sweep():
                 _log.info("threads_expired", removed=removed)
-        except Exception:  # the next minute may be better; the service goes on
+        except Exception:  # noqa: BLE001 - the next minute may be better; the service goes on
             _log.exception("sweep_failed")
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the statements are put together from the constants below, never from a request
 """What the checkpointer's own interface has no word for: copying, undoing and thinning the checkpoints of a thread."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from typing import Any
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 _OF_RUN = "thread_id = ? AND json_extract(CAST(metadata AS TEXT), '$.run_id') = ?"
+_CHECKPOINTS_OF_RUN = f"SELECT checkpoint_id FROM checkpoints WHERE {_OF_RUN}"
 _CHECKPOINT = "thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata"
 _WRITE = "thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value"
 
@@ -49,8 +51,7 @@ class Checkpoints:
         """Remove everything a run has saved in its thread."""
         statements: list[tuple[str, Sequence[Any]]] = [
             (
-                "DELETE FROM writes WHERE thread_id = ? AND checkpoint_id IN"
-                f" (SELECT checkpoint_id FROM checkpoints WHERE {_OF_RUN})",
+                f"DELETE FROM writes WHERE thread_id = ? AND checkpoint_id IN ({_CHECKPOINTS_OF_RUN})",
                 (thread_id, thread_id, run_id),
             ),
             (f"DELETE FROM checkpoints WHERE {_OF_RUN}", (thread_id, run_id)),

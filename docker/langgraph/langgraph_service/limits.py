@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from ucservice.web import App, Receive, Scope, Send
 
 from langgraph_service.encode import dumps
-
-
-class _TooLarge(Exception):
-    """The body went past the limit while it was read."""
 
 
 class BodyLimit:
@@ -29,29 +26,24 @@ class BodyLimit:
         if announced.isdigit() and int(announced) > self.limit:
             await self._refuse(send)
             return
-        seen, started = 0, False
+        seen = 0
 
         async def counted() -> MutableMapping[str, Any]:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self.limit:
-                raise _TooLarge
+                # Raised inside the route that reads the body, and answered by the application's own handler.
+                raise HTTPException(413, self._reason)
             return message
 
-        async def noted(message: MutableMapping[str, Any]) -> None:
-            nonlocal started
-            started = True
-            await send(message)
+        await self.app(scope, counted, send)
 
-        try:
-            await self.app(scope, counted, noted)
-        except _TooLarge:
-            if not started:
-                await self._refuse(send)
+    @property
+    def _reason(self) -> str:
+        return f"the body is larger than {self.limit} bytes"
 
     async def _refuse(self, send: Send) -> None:
-        body = dumps({"detail": f"the body is larger than {self.limit} bytes"})
         headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": dumps({"detail": self._reason})})

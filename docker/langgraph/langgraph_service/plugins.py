@@ -130,7 +130,7 @@ def load(folder: Path) -> Graphs:
     for name, entry in entries.items():
         try:
             graphs.loaded[name] = _load_one(folder, entry)
-        except (Exception, SystemExit) as error:  # foreign code: it may raise anything, and must not end the service
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything; the service goes on
             graphs.failed[name] = f"{type(error).__name__}: {error}"
             _log.warning("graph_failed", graph=name, entry=entry, reason=graphs.failed[name])
     _log.info("graphs_loaded", loaded=sorted(graphs.loaded), failed=sorted(graphs.failed))

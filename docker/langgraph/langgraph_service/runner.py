@@ -144,7 +144,7 @@ class Runner:
         metrics.SECONDS.labels(job.graph).observe(time.perf_counter() - started)
         try:
             await self._end(job, more=any(not other.done.is_set() for other in list(lane)[1:]))
-        except Exception as error:  # the tables failed: the client gets its answer all the same, the lane goes on
+        except Exception as error:  # noqa: BLE001 - the tables failed: the client is answered, the lane goes on
             _log.exception("run_not_recorded", run_id=job.run_id)
             job.error = job.error or {"error": type(error).__name__, "message": str(error)}
         self._close(job)

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - what is put into the statements is column names and question marks, never a value
 """The table of runs."""
 
 from __future__ import annotations

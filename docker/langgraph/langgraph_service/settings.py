@@ -21,6 +21,7 @@ class Settings:
     resume_on_start: bool
     max_attempts: int
     thread_ttl_days: float
+    sweep_seconds: float
 
     @property
     def tables(self) -> Path:
@@ -45,4 +46,5 @@ class Settings:
             resume_on_start=environ.get("LANGGRAPH_RESUME_ON_START", "true").lower() in {"1", "true", "yes"},
             max_attempts=int(environ.get("LANGGRAPH_MAX_ATTEMPTS", "3")),
             thread_ttl_days=float(environ.get("LANGGRAPH_THREAD_TTL_DAYS", "0")),
+            sweep_seconds=float(environ.get("LANGGRAPH_SWEEP_SECONDS", "60")),
         )

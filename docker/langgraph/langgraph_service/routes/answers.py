@@ -37,7 +37,7 @@ class Values(Response):
         del self.headers["content-length"]
         self._runner, self._job, self._cancel = runner, job, cancel
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
         job = self._job
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

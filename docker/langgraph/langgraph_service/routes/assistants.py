@@ -59,7 +59,7 @@ def _state_schema(graph: Graph) -> dict[str, Any]:
         kind = graph.channels[name].UpdateType  # type: ignore[union-attr]
         try:
             create_model(name, value=(kind, None)).model_json_schema()
-        except Exception:  # a channel may hold a type that has no JSON schema: anything, then
+        except Exception:  # noqa: BLE001 - a channel may hold a type that has no JSON schema: anything, then
             kind = Any
         fields[name] = (kind, None)
     schema: dict[str, Any] = create_model(graph.get_name("State"), **fields).model_json_schema()
@@ -70,7 +70,7 @@ def _schemas(graph: Graph) -> dict[str, Any]:
     def attempt(make: Any) -> Any:
         try:
             return make()
-        except Exception:  # the same: no schema is an answer here, and no reason to fail
+        except Exception:  # noqa: BLE001 - the same: no schema is an answer here, and no reason to fail
             return None
 
     return {
@@ -115,7 +115,7 @@ async def get(state: Opened, assistant: str) -> Response:
 
 
 @router.get("/assistants/{assistant}/graph")
-async def drawing(state: Opened, assistant: str, xray: bool = False) -> Response:
+async def drawing(state: Opened, assistant: str, *, xray: bool = False) -> Response:
     """The graph's nodes and edges."""
     graph = state.graphs.loaded[_named(state, assistant)]
     drawn = (await graph.aget_graph(xray=xray)).to_json()
@@ -134,7 +134,7 @@ async def schemas(state: Opened, assistant: str) -> Response:
 
 @router.get("/assistants/{assistant}/subgraphs")
 @router.get("/assistants/{assistant}/subgraphs/{namespace:path}")
-async def subgraphs(state: Opened, assistant: str, namespace: str | None = None, recurse: bool = False) -> Response:
+async def subgraphs(state: Opened, assistant: str, *, namespace: str | None = None, recurse: bool = False) -> Response:
     """The schemas of the graphs inside the graph."""
     graph = state.graphs.loaded[_named(state, assistant)]
     inner: dict[str, Pregel[Any, Any, Any, Any]] = {}

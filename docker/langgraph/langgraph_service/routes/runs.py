@@ -161,7 +161,7 @@ async def batch(state: Opened, runner: Running, given: list[RunCreate]) -> Respo
 
 
 @router.post("/runs/cancel")
-async def cancel_many(state: Opened, runner: Running, given: RunsCancel, action: Action = "interrupt") -> Response:
+async def cancel_many(runner: Running, given: RunsCancel, action: Action = "interrupt") -> Response:
     """Cancel runs by thread and ids, or by status."""
     if not given.run_ids and not given.status:
         raise NotFound(GONE)
@@ -227,8 +227,10 @@ async def _rejoined(
     job = runner.job(run_id)
     if job is None or thread_id not in {None, job.thread_id}:
         job = runner.ended(await state.runs.get(run_id, thread_id))
-    wanted = frozenset("messages" if mode == "messages-tuple" else mode for mode in modes) if modes else None
-    return events(runner, job, job.log.reader(after), modes=wanted, headers=_location(job, "stream"), cancel=cancel)
+    # A client without a wish sends an empty one.
+    wanted = frozenset("messages" if mode == "messages-tuple" else mode for mode in modes or () if mode)
+    reader = job.log.reader(after)
+    return events(runner, job, reader, modes=wanted or None, headers=_location(job, "stream"), cancel=cancel)
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}/stream")
@@ -237,6 +239,7 @@ async def join_stream(
     runner: Running,
     thread_id: ThreadId,
     run_id: RunId,
+    *,
     stream_mode: Modes = None,
     cancel_on_disconnect: bool = False,
     last_event_id: Annotated[str | None, Header()] = None,
@@ -257,7 +260,7 @@ async def join_stream_stateless(
 
 @router.post("/threads/{thread_id}/runs/{run_id}/cancel")
 async def cancel(
-    state: Opened, runner: Running, thread_id: ThreadId, run_id: RunId, wait: bool = False, action: Action = "interrupt"
+    runner: Running, thread_id: ThreadId, run_id: RunId, *, wait: bool = False, action: Action = "interrupt"
 ) -> Response:
     """Cancel a run; with `wait` the answer comes when it has let go."""
     job = runner.job(run_id)

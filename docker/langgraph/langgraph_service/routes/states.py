@@ -59,7 +59,7 @@ async def _snapshot(
 
 
 @router.get("/threads/{thread_id}/state")
-async def now(state: Opened, thread_id: ThreadId, subgraphs: bool = False) -> Response:
+async def now(state: Opened, thread_id: ThreadId, *, subgraphs: bool = False) -> Response:
     """The newest state."""
     return Json(await _snapshot(state, thread_id, None, subgraphs=subgraphs))
 
@@ -71,7 +71,7 @@ async def at(state: Opened, thread_id: ThreadId, given: StateAt) -> Response:
 
 
 @router.get("/threads/{thread_id}/state/{checkpoint_id}")
-async def at_id(state: Opened, thread_id: ThreadId, checkpoint_id: str, subgraphs: bool = False) -> Response:
+async def at_id(state: Opened, thread_id: ThreadId, checkpoint_id: str, *, subgraphs: bool = False) -> Response:
     """The state at a checkpoint, by its id alone."""
     return Json(await _snapshot(state, thread_id, {"checkpoint_id": checkpoint_id}, subgraphs=subgraphs))
 

@@ -19,11 +19,11 @@ from langgraph_service.state import State
 router = APIRouter()
 
 VERSION = "1.0.0"
-CHECK_SECONDS = 5.0
+CHECK_SECONDS = 2.0
 
 
 class Health:
-    """Whether the state is writable, asked of the disk every five seconds at most."""
+    """Whether the state is writable, asked of the disk every two seconds at most."""
 
     def __init__(self) -> None:
         self._at = 0.0
@@ -35,7 +35,7 @@ class Health:
             try:
                 await state.check()
                 self._reason = None
-            except Exception as error:  # whatever it is, it is the answer
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
                 self._reason = f"{type(error).__name__}: {error}"
             self._at = time.monotonic()
         return self._reason

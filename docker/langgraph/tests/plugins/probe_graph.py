@@ -1,7 +1,8 @@
-"""Two steps that sleep, write custom events or fail when the input asks for it."""
+"""Two steps that sleep, wait for a file, write custom events or fail when the input asks for it."""
 
 import asyncio
 import operator
+from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from langgraph.config import get_store, get_stream_writer
@@ -11,6 +12,7 @@ from langgraph.graph import END, START, StateGraph
 class Probe(TypedDict, total=False):
     text: str
     sleep: float
+    hold: str
     custom: int
     fail: bool
     remember: str
@@ -30,6 +32,8 @@ async def first(state: Probe) -> dict[str, Any]:
 async def second(state: Probe) -> dict[str, Any]:
     if state.get("sleep"):
         await asyncio.sleep(state["sleep"])
+    while state.get("hold") and not Path(state["hold"]).exists():
+        await asyncio.sleep(0.02)
     if state.get("fail"):
         raise ValueError("asked to fail")
     return {"log": [f"second {state.get('text', '')}"]}

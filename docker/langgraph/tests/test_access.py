@@ -1,0 +1,164 @@
+"""Who gets in, what probes and scrapers see, and the routes of the project's first server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import uuid
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from conftest import StartServer
+from langgraph_harness import KEY, Server, until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"x-api-key": "wrong"}, 401),
+        ({"authorization": "Bearer wrong"}, 401),
+        ({"x-api-key": KEY}, 200),
+        ({"authorization": f"Bearer {KEY}"}, 200),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/info", "/ok", "/agents", "/assistants", "/openapi.json", "/docs"])
+async def test_only_the_key_opens_a_route(server: Server, path: str, headers: dict[str, str], status: int) -> None:
+    """Everything but the probes needs the key, as x-api-key or as a bearer token; and nothing documents itself."""
+    async with httpx.AsyncClient(base_url=server.url) as anyone:
+        answer = await anyone.get(path, headers=headers)
+
+    documentation = path in {"/openapi.json", "/docs"} and status == 200
+    assert answer.status_code == (404 if documentation else status)
+
+
+async def test_a_rotated_key_needs_no_restart(server: Server) -> None:
+    """Overwriting the key file in place changes who gets in, at the next request; two lines are two valid keys."""
+    async with httpx.AsyncClient(base_url=server.url) as anyone:
+
+        async def status(key: str) -> int:
+            return (await anyone.get("/ok", headers={"x-api-key": key})).status_code
+
+        server.key_file.write_text(f"new-key\n{KEY}\n")
+        overlap = [await status("new-key"), await status(KEY)]
+        server.key_file.write_text("new-key\n")
+        after = [await status("new-key"), await status(KEY)]
+        server.key_file.write_text(f"{KEY}\n")
+
+    assert overlap + after == [200, 200, 200, 401]
+
+
+async def test_probes_and_metrics_are_open(server: Server) -> None:
+    """Health, readiness and metrics answer without a key, with every graph's state and the runs' figures."""
+    async with httpx.AsyncClient(base_url=server.url) as anyone:
+        health, ready, metrics = [await anyone.get(path) for path in ("/health", "/ready", "/metrics")]
+
+    assert (health.json()["status"], ready.json()["ready"]) == ("healthy", True)
+    assert health.json()["graphs"]["probe"] == {"state": "loaded"}
+    assert "ModuleNotFoundError" in health.json()["graphs"]["broken"]["reason"]
+    assert "has no attribute 'absent'" in health.json()["graphs"]["missing"]["reason"]
+    assert 'langgraph_graphs{state="failed"} 2.0' in metrics.text
+
+
+async def test_a_full_disk_is_unhealthy_until_there_is_room(start: StartServer) -> None:
+    """Health writes to the disk: when that fails it is 503 with the reason, and 200 again when it works."""
+    server = start(UC_LOG_LEVEL="ERROR")
+    async with httpx.AsyncClient(base_url=server.url) as anyone:
+        for size, status in ((0, 503), (resource.RLIM_INFINITY, 200)):
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+            async def turned(status: int = status) -> bool:
+                answer = await anyone.get("/health")
+                return (answer.status_code, answer.json()["database"]["state"] == "writable") == (status, status == 200)
+
+            await until(turned)
+
+
+async def test_a_body_that_is_too_large_is_413(http: httpx.AsyncClient) -> None:
+    """A large body is refused, whether its length is announced or not."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 100_000
+
+    announced = await http.post("/threads", content=b" " * 2_000_000)
+    chunked = await http.post("/threads", content=chunks(), headers={"content-type": "application/json"})
+
+    assert [announced.status_code, chunked.status_code] == [413, 413]
+
+
+async def test_the_request_id_is_answered_and_logged(server: Server, http: httpx.AsyncClient) -> None:
+    """The caller's X-Request-Id comes back, and every line of the log is one JSON object."""
+    identifier = uuid.uuid4().hex
+
+    answer = await http.get("/info", headers={"x-request-id": identifier})
+
+    async def logged() -> bool:
+        return identifier in server.log.read_text()
+
+    await until(logged)
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert answer.headers["x-request-id"] == identifier
+    assert [line["path"] for line in lines if line.get("request_id") == identifier] == ["/info"]
+    assert {line["service"] for line in lines} == {"langgraph-api"}
+
+
+async def test_no_secret_reaches_the_log(server: Server, http: httpx.AsyncClient) -> None:
+    """Keys are compared, never written."""
+    await http.get("/info", headers={"authorization": "Bearer a-wrong-secret"})
+
+    log = server.log.read_text()
+    assert KEY not in log
+    assert "a-wrong-secret" not in log
+
+
+async def test_the_first_servers_routes_still_work(http: httpx.AsyncClient) -> None:
+    """Messages, agent states and workflows of a session, as the project's first clients use them."""
+    session = uuid.uuid4().hex
+    message = {"session_id": session, "sender": "orchestrator", "message": "hello", "metadata": {"n": 1}}
+    remembered = {"session_id": session, "agent_name": "analyst", "state_data": {"step": 2}}
+
+    sent = (await http.post("/messages", json=message)).json()
+    shown = (await http.get(f"/messages/{session}")).json()["messages"]
+    kept = (await http.post("/state", json=remembered)).json()
+    state = (await http.get(f"/state/{session}/analyst")).json()
+    nobody = await http.get(f"/state/{session}/nobody")
+    given = {"workflow_name": "probe", "parameters": {"text": "w", "log": []}, "session_id": session}
+    started = (await http.post("/workflow", json=given)).json()
+    joined = await http.get(f"/threads/{started['thread_id']}/runs/{started['run_id']}/join")
+    agents = (await http.get("/agents")).json()["agents"]
+
+    assert (sent["status"], kept["status"], nobody.status_code) == ("sent", "updated", 404)
+    assert (shown[0]["message"], shown[0]["metadata"], state["state"]) == ("hello", {"n": 1}, {"step": 2})
+    assert joined.json()["log"] == ["first w", "second w"]
+    assert tuple(
+        next(agent["status"] for agent in agents if agent["name"] == name) for name in ("probe", "broken")
+    ) == ("active", "failed")
+
+
+async def test_thirty_two_clients_see_no_server_error(server: Server, http: httpx.AsyncClient) -> None:
+    """32 clients that create, run, read, search and delete at once get no 5xx and each its own answer."""
+    statuses: list[int] = []
+
+    async def one(number: int) -> str:
+        async with server.http() as mine:
+            for _ in range(4):
+                made = await mine.post("/threads", json={"metadata": {"client": number}})
+                thread = made.json()["thread_id"]
+                body = {"assistant_id": "probe", "input": {"text": str(number), "log": []}}
+                ran = await mine.post(f"/threads/{thread}/runs/wait", json=body)
+                read = await mine.get(f"/threads/{thread}/state")
+                found = await mine.post("/threads/search", json={"metadata": {"client": number}})
+                gone = await mine.delete(f"/threads/{thread}")
+                statuses.extend(answer.status_code for answer in (made, ran, read, found, gone))
+            return str(ran.json()["log"][1])
+
+    answers = await asyncio.gather(*(one(number) for number in range(32)))
+
+    assert [f"second {number}" for number in range(32)] == answers
+    assert {200, 204} == set(statuses)
+    assert (await http.get("/health")).status_code == 200

@@ -1,0 +1,134 @@
+"""Stopped, killed and started again: what is kept, and what goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import StartServer
+from langgraph_harness import new_thread, running, until
+from langgraph_sdk.client import LangGraphClient
+
+pytestmark = pytest.mark.anyio
+
+RUNS = 20
+
+
+async def _reached(client: LangGraphClient, thread: str) -> None:
+    async def second() -> bool:
+        return (await client.threads.get_state(thread))["next"] == ["second"]
+
+    await until(second)
+
+
+async def _in_flight(client: LangGraphClient, hold: Path) -> list[tuple[str, str]]:
+    made = []
+    for number in range(RUNS):
+        thread = await new_thread(client)
+        given = {"text": str(number), "hold": str(hold), "log": []}
+        made.append((thread, (await client.runs.create(thread, "probe", input=given))["run_id"]))
+    for thread, run_id in made:
+        await running(client, thread, run_id)
+        await _reached(client, thread)
+    return made
+
+
+async def test_runs_of_a_killed_process_go_on_from_their_checkpoint(start: StartServer, tmp_path: Path) -> None:
+    """kill -9 loses no accepted run: the next process finishes each, without repeating a finished step.
+
+    A question that waits for a person still waits, and can be answered.
+    """
+    server, hold = start(), tmp_path / "go"
+    async with server.client() as client:
+        made = await _in_flight(client, hold)
+        gate, waiting = await new_thread(client), await new_thread(client)
+        asked = await client.runs.wait(gate, "gate", input={"subject": "x"})
+        await client.runs.create(waiting, "probe", input={"text": "a", "hold": str(hold), "log": []})
+        behind = await client.runs.create(waiting, "probe", input={"text": "b", "log": []})
+        server.kill()
+        server.restart()
+        hold.touch()
+
+        values = [await client.runs.join(thread, run_id) for thread, run_id in made]
+        statuses = {(await client.runs.get(thread, run_id))["status"] for thread, run_id in made}
+        queued = await client.runs.join(waiting, behind["run_id"])
+        still = (await client.threads.get(gate))["interrupts"]
+        answered = await client.runs.wait(gate, "gate", command={"resume": {"approved": True}})
+
+    assert [[f"first {number}", f"second {number}"] for number in range(RUNS)] == [value["log"] for value in values]
+    assert {"success"} == statuses
+    assert queued["log"] == ["first a", "second a", "first b", "second b"]
+    assert next(iter(still.values()))[0]["id"] == asked["__interrupt__"][0]["id"]
+    assert answered["subject"] == "x: closed"
+
+
+async def test_without_automatic_resumption_lost_runs_are_marked(start: StartServer, tmp_path: Path) -> None:
+    """With LANGGRAPH_RESUME_ON_START=false a killed run is an error that says so, and a null input continues it."""
+    server, hold = start(LANGGRAPH_RESUME_ON_START="false"), tmp_path / "go"
+    async with server.client() as client:
+        made = await _in_flight(client, hold)
+        server.kill()
+        server.restart()
+        hold.touch()
+
+        runs = {(await client.runs.get(thread, run_id))["status"] for thread, run_id in made}
+        threads = [await client.threads.get(thread) for thread, _ in made]
+        values = await asyncio.gather(*(client.runs.wait(thread, "probe", input=None) for thread, _ in made))
+
+    assert {"error"} == runs
+    assert {("error", "RunLost")} == {(thread["status"], thread["error"]["error"]) for thread in threads}
+    assert [[f"first {number}", f"second {number}"] for number in range(RUNS)] == [value["log"] for value in values]
+
+
+async def test_a_run_that_kills_the_process_is_given_up(start: StartServer, tmp_path: Path) -> None:
+    """A run that ends its process is not tried for ever: after its last attempt it is marked as lost."""
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    source = (
+        "import os, signal, time\nfrom langgraph.graph import START, StateGraph\n"
+        "def build():\n    def deadly(state): time.sleep(0.3); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return StateGraph(dict).add_node('deadly', deadly).add_edge(START, 'deadly')\n"
+    )
+    (folder / "deadly.py").write_text(source)
+    (folder / "agents.toml").write_text("[graphs]\ndeadly='deadly:build'\n")
+    server = start(folder, LANGGRAPH_MAX_ATTEMPTS="1")
+    async with server.client() as client:
+        thread = await new_thread(client)
+        run = await client.runs.create(thread, "deadly", input={"x": 1})
+        await asyncio.to_thread(server.process.wait, 15)
+        server.restart()
+
+        assert (await client.runs.get(thread, run["run_id"]))["status"] == "error"
+        assert "attempt 1 was the last" in (await client.threads.get(thread))["error"]["message"]
+
+
+async def test_sigterm_hands_over_to_the_next_process(start: StartServer, tmp_path: Path) -> None:
+    """SIGTERM ends the process within 3 s: a short run is finished, a long one goes on in the next process.
+
+    Open streams do not hold it, and a client that waits comes back by itself and gets its answer.
+    """
+    server, hold = start(), tmp_path / "go"
+    async with server.client() as client:
+        short, long = await new_thread(client), await new_thread(client)
+        streams = [client.runs.stream(None, "probe", input={"sleep": 30}) for _ in range(3)]
+        for stream in streams:
+            await anext(stream)
+        quick = await client.runs.create(short, "probe", input={"text": "s", "sleep": 1.0, "log": []})
+        given: dict[str, Any] = {"text": "l", "hold": str(hold), "log": []}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the official client warns that it reconnects
+            waiting = asyncio.create_task(client.runs.wait(long, "probe", input=given))
+            await running(client, short, quick["run_id"])
+            await _reached(client, long)
+            seconds = await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.restart)
+            hold.touch()
+            resumed = await asyncio.wait_for(waiting, 30)
+        finished = await client.runs.get(short, quick["run_id"])
+
+    assert seconds < 3
+    assert finished["status"] == "success"
+    assert resumed["log"] == ["first l", "second l"]

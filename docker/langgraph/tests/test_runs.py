@@ -1,0 +1,248 @@
+"""Runs: what happens when several want one thread, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import httpx
+import pytest
+from langgraph_harness import Server, new_thread, running, until
+from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.errors import ConflictError, NotFoundError, UnprocessableEntityError
+
+pytestmark = pytest.mark.anyio
+SLOW = {"text": "slow", "sleep": 30, "log": []}
+
+
+async def test_enqueue_runs_one_after_the_other(client: LangGraphClient) -> None:
+    """Runs on one thread never overlap, and each starts from what the one before left."""
+    thread = await new_thread(client)
+    given = [{"text": str(number), "sleep": 0.02, "log": []} for number in range(4)]
+
+    made = [await client.runs.create(thread, "probe", input=one) for one in given]
+    last = await client.runs.join(thread, made[-1]["run_id"])
+
+    assert [f"{step} {number}" for number in range(4) for step in ("first", "second")] == last["log"]
+    assert (await client.threads.get(thread))["status"] == "idle"
+
+
+async def test_reject_refuses_while_a_run_is_in_flight(client: LangGraphClient) -> None:
+    """multitask_strategy reject answers 409 and leaves the running one alone."""
+    thread = await new_thread(client)
+    first = await client.runs.create(thread, "probe", input={"text": "a", "sleep": 0.3, "log": []})
+
+    with pytest.raises(ConflictError):
+        await client.runs.create(thread, "probe", input={}, multitask_strategy="reject")
+
+    assert (await client.runs.join(thread, first["run_id"]))["log"] == ["first a", "second a"]
+
+
+async def test_interrupt_stops_the_running_one_and_keeps_its_work(client: LangGraphClient) -> None:
+    """multitask_strategy interrupt cancels what runs; its finished steps stay in the thread."""
+    thread = await new_thread(client)
+    slow = await client.runs.create(thread, "probe", input=SLOW)
+    await running(client, thread, slow["run_id"])
+    await asyncio.sleep(0.2)
+
+    values = await client.runs.wait(thread, "probe", input={"text": "b", "sleep": 0}, multitask_strategy="interrupt")
+
+    assert values["log"] == ["first slow", "first b", "second b"]
+    assert (await client.runs.get(thread, slow["run_id"]))["status"] == "interrupted"
+
+
+async def test_rollback_undoes_the_running_one(client: LangGraphClient) -> None:
+    """multitask_strategy rollback leaves no trace of what ran: no run, no checkpoint."""
+    thread = await new_thread(client)
+    await client.runs.wait(thread, "probe", input={"text": "a", "log": []})
+    slow = await client.runs.create(thread, "probe", input=SLOW)
+    await running(client, thread, slow["run_id"])
+    await asyncio.sleep(0.2)
+
+    values = await client.runs.wait(thread, "probe", input={"text": "b", "sleep": 0}, multitask_strategy="rollback")
+
+    assert values["log"] == ["first a", "second a", "first b", "second b"]
+    with pytest.raises(NotFoundError):
+        await client.runs.get(thread, slow["run_id"])
+
+
+async def test_rollback_of_a_resume_gives_the_question_back(client: LangGraphClient) -> None:
+    """Rolling back a run that answered an interrupt leaves the interrupt unanswered."""
+    thread = await new_thread(client)
+    await client.runs.wait(thread, "probe", input=SLOW, interrupt_before=["second"])
+    before = await client.threads.get_state(thread)
+    slow = await client.runs.create(thread, "probe", command={"update": {"text": "answered"}})
+    await running(client, thread, slow["run_id"])
+    await asyncio.sleep(0.2)
+
+    await client.runs.cancel(thread, slow["run_id"], wait=True, action="rollback")
+
+    assert before == await client.threads.get_state(thread)
+
+
+async def test_a_waiting_run_is_cancelled_at_once(client: LangGraphClient) -> None:
+    """Cancelling a run that waits behind another ends it without waiting for that one."""
+    thread = await new_thread(client)
+    first = await client.runs.create(thread, "probe", input=SLOW)
+    second = await client.runs.create(thread, "probe", input=SLOW)
+    await running(client, thread, first["run_id"])
+
+    await client.runs.cancel(thread, second["run_id"], wait=True)
+
+    statuses = {run["run_id"]: run["status"] for run in await client.runs.list(thread)}
+    assert {first["run_id"]: "running", second["run_id"]: "interrupted"} == statuses
+    await client.runs.cancel_many(thread_id=thread, status="all")
+    assert await client.runs.join(thread, first["run_id"]) is not None
+
+
+async def test_joining_waits_for_a_run_in_flight(client: LangGraphClient) -> None:
+    """join answers when the run is over, with its values; joining it again answers the same."""
+    thread = await new_thread(client)
+    made = await client.runs.create(thread, "probe", input={"text": "j", "sleep": 0.3, "log": []})
+    started = time.monotonic()
+
+    joined = await client.runs.join(thread, made["run_id"])
+
+    assert time.monotonic() - started > 0.2
+    assert joined["log"] == ["first j", "second j"]
+    assert joined == await client.runs.join(thread, made["run_id"])
+
+
+async def test_joining_a_failed_run_tells_the_failure(client: LangGraphClient) -> None:
+    """Whoever joins a failed run, early or late, learns why it failed."""
+    thread = await new_thread(client)
+    made = await client.runs.create(thread, "probe", input={"fail": True, "sleep": 0.2})
+    expected = {"__error__": {"error": "ValueError", "message": "asked to fail"}}
+
+    assert expected == await client.runs.join(thread, made["run_id"])
+    assert expected == await client.runs.join(thread, made["run_id"])
+    assert (await client.runs.get(thread, made["run_id"]))["status"] == "error"
+
+
+async def test_one_idempotency_key_is_one_run(http: httpx.AsyncClient, client: LangGraphClient) -> None:
+    """The same request sent twice, even at once, starts one run."""
+    thread = await new_thread(client)
+    body = {"assistant_id": "probe", "input": {"text": "once", "log": []}}
+    headers = {"idempotency-key": "delivery-1"}
+
+    twice = [http.post(f"/threads/{thread}/runs", json=body, headers=headers) for _ in range(4)]
+    answers = [answer.json()["run_id"] for answer in await asyncio.gather(*twice)]
+    late = await http.post(f"/threads/{thread}/runs/wait", json=body, headers=headers)
+
+    assert len({*answers}) == 1
+    assert late.json()["log"] == ["first once", "second once"]
+    assert len(await client.runs.list(thread)) == 1
+
+
+async def test_after_seconds_holds_a_run_back(client: LangGraphClient) -> None:
+    """A delayed run is pending until its time, and can be cancelled before."""
+    thread = await new_thread(client)
+    soon = await client.runs.create(thread, "probe", input={"text": "d", "log": []}, after_seconds=1)
+    never = await client.runs.create(thread, "probe", input=SLOW, after_seconds=600)
+
+    assert (await client.runs.get(thread, soon["run_id"]))["status"] == "pending"
+    await client.runs.cancel(thread, never["run_id"], wait=True)
+    assert (await client.runs.join(thread, soon["run_id"]))["log"] == ["first d", "second d"]
+
+
+async def test_stateless_runs_leave_no_thread(client: LangGraphClient, http: httpx.AsyncClient) -> None:
+    """A run without a thread answers and leaves nothing; with on_completion keep its thread stays."""
+    before = await client.threads.count()
+    await client.runs.wait(None, "probe", input={"text": "s", "log": []})
+    made = await client.runs.create(None, "probe", input={"text": "s", "sleep": 0.2, "log": []})
+    joined = await http.get(f"/runs/{made['run_id']}/join")
+    assert joined.json()["log"] == ["first s", "second s"]
+    assert before == await client.threads.count()
+
+    kept = await client.runs.create(None, "probe", input={"text": "k", "log": []}, on_completion="keep")
+
+    assert (await client.runs.join(kept["thread_id"], kept["run_id"]))["log"] == ["first k", "second k"]
+    assert before + 1 == await client.threads.count()
+
+
+async def test_a_batch_starts_every_run(client: LangGraphClient) -> None:
+    """Each payload of a batch is a run of its own."""
+    made = await client.runs.create_batch([{"assistant_id": "probe", "input": {"text": str(n)}} for n in range(3)])
+
+    assert len({run["run_id"] for run in made}) == 3
+
+
+async def test_goto_and_update_commands(client: LangGraphClient) -> None:
+    """A command can write to the state and choose the next node."""
+    thread = await new_thread(client)
+    await client.runs.wait(thread, "probe", input={"text": "a", "log": []})
+
+    values = await client.runs.wait(thread, "probe", command={"update": {"text": "moved"}, "goto": "second"})
+
+    assert values["log"][-1] == "second moved"
+
+
+async def test_graphs_and_the_api_share_one_store(client: LangGraphClient) -> None:
+    """What a graph remembers, the store routes show."""
+    await client.runs.wait(None, "probe", input={"remember": "this", "log": []})
+
+    assert (await client.store.get_item(["probe"], key="last"))["value"] == {"text": "this"}
+
+
+async def test_engine_keys_of_a_config_are_ignored(client: LangGraphClient) -> None:
+    """A caller cannot reach into the engine through the config, nor run on another thread than the one it named."""
+    thread = await new_thread(client)
+    config = {"configurable": {"thread_id": "other", "__pregel_resuming": True, "mine": 1}, "tags": ["t"]}
+
+    values = await client.runs.wait(thread, "probe", input={"text": "c", "log": []}, config=config)
+
+    state = await client.threads.get_state(thread)
+    assert values == state["values"]
+    assert state["metadata"]["mine"] == 1
+
+
+@pytest.mark.parametrize("extra", [{"webhook": "http://x"}, {"stream_mode": "nonsense"}, {"multitask_strategy": "no"}])
+async def test_what_is_not_supported_is_refused(http: httpx.AsyncClient, extra: dict[str, str]) -> None:
+    """An option that would be silently dropped is refused instead."""
+    answer = await http.post("/runs/wait", json={"assistant_id": "probe", "input": {}, **extra})
+
+    assert answer.status_code == 422
+    assert next(iter(extra)) in answer.json()["detail"]
+
+
+async def test_a_graph_that_failed_to_load_says_why(client: LangGraphClient) -> None:
+    """Running a broken plug-in is refused with the reason it did not load."""
+    with pytest.raises(UnprocessableEntityError, match="failed to load: ModuleNotFoundError"):
+        await client.runs.create(None, "broken", input={})
+
+
+async def test_a_full_queue_is_503(tight: Server) -> None:
+    """More runs than the service holds are refused, and taken again when there is room."""
+    async with tight.client() as client, tight.http() as http:
+        for _ in range(2):
+            await client.runs.create(None, "probe", input=SLOW)
+        refused = await http.post("/runs", json={"assistant_id": "probe", "input": {}})
+        await client.runs.cancel_many(status="all")
+
+        async def room() -> bool:
+            return (await http.post("/runs/wait", json={"assistant_id": "probe", "input": {}})).status_code == 200
+
+        await until(room)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+
+
+async def test_a_run_that_takes_too_long_times_out(tight: Server) -> None:
+    """The run's own limit ends it with status timeout and a reason."""
+    async with tight.client() as client:
+        thread = await new_thread(client)
+        values = await client.runs.wait(thread, "probe", input=SLOW, raise_error=False)
+        statuses = [run["status"] for run in await client.runs.list(thread)]
+
+    assert (values["__error__"]["error"], statuses) == ("TimeoutError", ["timeout"])
+
+
+async def test_threads_past_their_time_are_forgotten(client: LangGraphClient) -> None:
+    """A thread's time-to-live ends it, and no other thread."""
+    thread = await new_thread(client, ttl={"ttl": 0.005})
+    kept = await new_thread(client)
+
+    async def gone() -> bool:
+        return await client.threads.search(ids=[thread]) == []
+
+    await until(gone)
+    assert (await client.threads.get(kept))["thread_id"] == kept
