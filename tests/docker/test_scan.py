@@ -109,7 +109,7 @@ def build(
     registry: Registry, docker_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Build]:
     """Builds an image of a few files, with provenance as the real ones have, and pushes it unless told not to."""
-    made: list[str] = []
+    made: set[str] = set()
 
     def build(
         service: str, files: dict[str, str], *, more: str = "", push: bool = True, platform: str = ""
@@ -125,8 +125,8 @@ def build(
             "--tag", f"{name}:1", *(["--push"] if push else []), *(["--platform", platform] if platform else []),
             str(folder),
         )  # fmt: skip
-        made.append(f"{name}:1")
         digest = state.read(metadata)["containerimage.digest"]
+        made.add(digest)
         return BuiltImage(service=service, name=name, tag="1", digest=digest, fingerprint="", size=0, pushed=push)
 
     yield build
