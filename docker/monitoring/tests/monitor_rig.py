@@ -21,7 +21,7 @@ SERVICE = Path(__file__).resolve().parent.parent
 TOKEN = "monitoring-token-of-the-tests"
 
 
-def eventually(found: Callable[[], Any], timeout: float = 10.0) -> Any:
+def eventually(found: Callable[[], Any], timeout: float = 20.0) -> Any:
     """The first true answer of `found`; an assertion error after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (answer := found()):
@@ -105,7 +105,7 @@ class Monitor:
         }
         with self.output.open("wb") as stdout:
             self.process = subprocess.Popen(
-                [*wrapper, sys.executable, "-m", "monitor_service"], env=environment, stdout=stdout
+                [*wrapper, sys.executable, "-m", "monitor_service"], env=environment, cwd=home, stdout=stdout
             )
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=10)
 

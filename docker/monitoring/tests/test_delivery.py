@@ -129,6 +129,21 @@ def test_writes_in_a_row_are_one_delivery(start: Start, rules: Rules, target: Ta
     assert [(event["kind"], event["path"]) for event in monitor.events()] == [("added", "log.txt")]
 
 
+def test_each_trigger_has_its_own_debounce(start: Start, rules: Rules, target: Target, workspace: Path) -> None:
+    """A patient trigger tells a row of changes once, while a quick one tells each of them."""
+    slow = '[[triggers]]\nname = "slow"\ndebounce = 2.0\ntarget = "hook"\npath = "/slow"'
+    rules(trigger_keys=slow)
+    start()
+
+    for length in range(1, 4):
+        (workspace / "f.txt").write_text("x" * length)
+        eventually(lambda count=length: len(target.requests) == count)  # type: ignore[misc]
+
+    eventually(lambda: len(target.requests) == 4)
+    time.sleep(0.5)
+    assert [request["path"] for request in target.requests] == ["/", "/", "/", "/slow"]
+
+
 def test_a_file_that_never_rests_is_told_all_the_same(
     start: Start, rules: Rules, target: Target, workspace: Path
 ) -> None:

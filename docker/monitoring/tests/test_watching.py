@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from monitor_rig import Monitor, Rules, Start, Target, eventually
+from monitor_service.hints import Hints
+from monitor_service.pattern import Ignore
+from monitor_service.tree import Tree
 
 
 def test_files_in_new_nested_folders_are_all_seen(start: Start, rules: Rules, workspace: Path) -> None:
@@ -87,10 +90,11 @@ def test_ignored_names_and_linked_folders_are_not_part_of_the_tree(
     outside.mkdir()
     for name in (".git", "src/node_modules", "src/plain"):
         (workspace / name).mkdir(parents=True)
+    (workspace / "old-link").symlink_to(outside)
     monitor = start(UC_RESCAN_SECONDS="0.5")
 
     (workspace / "link").symlink_to(outside)
-    for name in (".git/index", "src/node_modules/x.js", "link/behind.txt", "src/plain/seen.txt"):
+    for name in (".git/index", "src/node_modules/x.js", "link/behind.txt", "old-link/behind.txt", "src/plain/seen.txt"):
         (workspace / name).write_text("x")
     eventually(lambda: "src/plain/seen.txt" in monitor.every_path())
     scans = monitor.metric("filemonitor_scans_total")
@@ -176,6 +180,33 @@ def test_a_lost_workspace_is_unhealthy_and_not_a_deletion(start: Start, rules: R
     (workspace / "g.txt").write_text("x")
 
     eventually(lambda: monitor.every_path() == ["g.txt"])
+
+
+def test_a_replaced_workspace_is_watched_again(start: Start, rules: Rules, workspace: Path) -> None:
+    """When another folder takes the root's place the watch moves to it; its files are compared with the old ones."""
+    (workspace / "f.txt").write_text("x")
+    monitor = start()
+
+    workspace.rename(workspace.with_name("away"))
+    workspace.mkdir()
+    eventually(lambda: monitor.every_path() == ["f.txt"])
+    (workspace / "g.txt").write_text("x")
+
+    eventually(lambda: monitor.every_path() == ["f.txt", "g.txt"])
+    assert monitor.events()[0]["kind"] == "deleted"
+
+
+def test_new_folders_are_looked_at_twice(workspace: Path) -> None:
+    """A file that appears in a new folder before inotify watches it, so without a hint, is found by a second look."""
+    hints = Hints(Tree(workspace, Ignore([])))
+    (workspace / "new").mkdir()
+    assert hints.changes({"new"}, {}, now=10.0) == []
+    (workspace / "new" / "unhinted.txt").write_text("x")
+
+    assert not hints.pending(10.1)
+    assert hints.pending(11.0)
+    assert [change.path for change in hints.changes(set(), {}, now=11.0)] == ["new/unhinted.txt"]
+    assert not hints.pending(20.0)
 
 
 def test_without_watches_left_it_says_so_and_scans(start: Start, rules: Rules, workspace: Path) -> None:
