@@ -116,7 +116,7 @@ async def test_sigterm_hands_over_to_the_next_process(start: StartServer, tmp_pa
         streams = [client.runs.stream(None, "probe", input={"sleep": 30}) for _ in range(3)]
         for stream in streams:
             await anext(stream)
-        quick = await client.runs.create(short, "probe", input={"text": "s", "sleep": 1.0, "log": []})
+        quick = await client.runs.create(short, "probe", input={"text": "s", "sleep": 0.3, "log": []})
         given: dict[str, Any] = {"text": "l", "hold": str(hold), "log": []}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the official client warns that it reconnects
