@@ -1,0 +1,292 @@
+"""The triage graph that ships with the project, against peers that listen on real sockets."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph_harness import AGENTS, Server, new_thread
+
+pytestmark = pytest.mark.anyio
+
+Answer = tuple[int, Any]
+LOG_ERROR = {"file": "A.cs", "line": 3, "column": 5, "severity": "error", "code": "CS0103", "message": "no such name"}
+FINISHED = {"session_id": "s1", "status": "finished", "messages": [], "result": "Mend A.cs", "stop_reason": "APPROVED"}
+
+
+class Peer:
+    """A small HTTP server: `answer` says what it answers, `requests` what it was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, dict[str, str], Any]] = []
+        self.answer: Callable[[str, Any], Answer] = lambda path, body: (404, {"detail": "nothing here"})
+        peer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _respond(self) -> None:
+                length = int(self.headers.get("content-length", 0))
+                body = json.loads(self.rfile.read(length)) if length else None
+                headers = {key.lower(): value for key, value in self.headers.items()}
+                peer.requests.append((self.command, self.path, headers, body))
+                status, content = peer.answer(self.path, body)
+                sent = content if isinstance(content, bytes) else json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("content-length", str(len(sent)))
+                self.end_headers()
+                self.wfile.write(sent)
+
+            do_GET = do_POST = _respond  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                """The tests read `requests`."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Stack:
+    """The service with the shipped graph, and its two peers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.powershell, self.autogen = Peer(), Peer()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.token = folder / "autogen_token"
+        self.token.write_text("token-of-autogen\n")
+        (folder / "powershell_token").write_text("token-of-powershell\n")
+        self.server = Server(
+            folder,
+            AGENTS,
+            POWERSHELL_URL=self.powershell.url,
+            AUTOGEN_URL=self.autogen.url,
+            POWERSHELL_TOKEN_FILE=str(folder / "powershell_token"),
+            AUTOGEN_TOKEN_FILE=str(self.token),
+            TRIAGE_INVOKE_SECONDS="1",
+            TRIAGE_CONSULT_SECONDS="2",
+        )
+
+    def reset(self) -> None:
+        """Peers that answer as they should."""
+        for peer in (self.powershell, self.autogen):
+            peer.requests.clear()
+        self.powershell.answer = lambda path, body: (200, {"ok": True, "result": [{"Files": 3}], "errors": [], "ms": 1})
+        self.autogen.answer = lambda path, body: (200, FINISHED)
+
+    def compile_log(self, *records: dict[str, Any]) -> None:
+        """Let the modules find these records in the log."""
+        self.powershell.answer = lambda path, body: (200, {"ok": True, "result": [*records], "errors": [], "ms": 1})
+
+    async def run(self, path: Any, kind: str = "modified", thread: str | None = None) -> dict[str, Any]:
+        """Triage one change."""
+        event = {"id": uuid.uuid4().hex, "path": path, "kind": kind, "at": "2026-01-01T00:00:00Z"}
+        async with self.server.client() as client:
+            values = await client.runs.wait(thread, "triage", input={"event": event})
+        assert isinstance(values, dict)
+        return values
+
+
+@pytest.fixture(scope="module")
+def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("triage"))
+    yield stack
+    stack.server.stop()
+    stack.powershell.close()
+    stack.autogen.close()
+
+
+@pytest.fixture
+def stack(_stack: Stack) -> Stack:
+    """The shared stack, with peers that answer as they should."""
+    _stack.reset()
+    return _stack
+
+
+async def test_a_harmless_change_is_discussed_without_asking(stack: Stack) -> None:
+    """An ordinary file: its folder is summarised, the team consulted, and the result is the team's."""
+    values = await stack.run("Assets/Data/readme.txt", "added")
+
+    (_, invoked, _, call), (_, consulted, _, chat) = stack.powershell.requests[0], stack.autogen.requests[0]
+    expected = {
+        "module": "Unity-Claude-FileTree",
+        "command": "Get-FileTreeSummary",
+        "parameters": {"Path": "Assets/Data"},
+    }
+    assert ("/invoke", expected) == (invoked, call)
+    assert (consulted, chat["wait"]) == ("/groupchat", True)
+    assert "Assets/Data/readme.txt" in chat["task"]
+    assert {"event", "summary", "risk", "approval", "discussion", "result"} == set(values)
+    assert (values["risk"], values["approval"], values["summary"]["tree"]) == ("low", None, {"Files": 3})
+    assert values["result"] == {"status": "done", "text": "Mend A.cs"}
+
+
+async def test_a_log_without_errors_is_no_risk(stack: Stack) -> None:
+    """Warnings alone ask nobody; the log itself is what the modules read."""
+    stack.compile_log({**LOG_ERROR, "severity": "warning"})
+
+    values = await stack.run("Logs/Editor.log")
+
+    call = stack.powershell.requests[0][3]
+    assert (call["command"], call["parameters"]) == ("ConvertFrom-UnityCompileLog", {"Path": "Logs/Editor.log"})
+    assert (values["risk"], values["summary"]["errors"], values["summary"]["warnings"]) == ("low", 0, 1)
+    assert values["result"]["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "records"),
+    [
+        ("Logs/Editor.log", "modified", [LOG_ERROR]),
+        ("Assets/a.txt", "deleted", []),
+        ("Logs/Editor.log", "deleted", []),
+        ("Tools/run.PS1", "added", []),
+        ("Tools/m.psm1", "modified", []),
+        ("Tools/m.psd1", "modified", []),
+    ],
+)
+async def test_a_risky_change_waits_for_a_person(
+    stack: Stack, path: str, kind: str, records: list[dict[str, Any]]
+) -> None:
+    """Compile errors, deletions and PowerShell scripts stop at a question that shows the event and its summary."""
+    stack.compile_log(*records)
+
+    values = await stack.run(path, kind)
+
+    asked = values["__interrupt__"][0]["value"]
+    assert {"question", "event", "summary"} == set(asked)
+    assert (path, len(records)) == (asked["event"]["path"], asked["summary"]["errors"])
+    assert (values["risk"], stack.autogen.requests) == ("high", [])
+
+
+@pytest.mark.parametrize(("approved", "status", "consulted"), [(True, "done", 1), (False, "rejected", 0)])
+async def test_the_answer_decides(stack: Stack, approved: bool, status: str, consulted: int) -> None:
+    """Approved goes on to the team, rejected ends; who said so is kept. An answer that says neither is asked again."""
+    async with stack.server.client() as client:
+        thread = await new_thread(client)
+        await stack.run("Tools/run.ps1", thread=thread)
+        again = await client.runs.wait(thread, "triage", command={"resume": "perhaps"})
+        values = await client.runs.wait(thread, "triage", command={"resume": {"approved": approved, "by": "ada"}})
+
+    assert "expected" in again["__interrupt__"][0]["value"]["error"]
+    assert {"approved": approved, "by": "ada"} == values["approval"]
+    assert (status, consulted) == (values["result"]["status"], len(stack.autogen.requests))
+
+
+async def test_a_second_event_on_a_thread_starts_afresh(stack: Stack) -> None:
+    """Nothing of an earlier event is left in the next one's result."""
+    async with stack.server.client() as client:
+        thread = await new_thread(client)
+        await stack.run("Tools/run.ps1", thread=thread)
+        await client.runs.wait(thread, "triage", command={"resume": {"approved": False, "by": "ada"}})
+
+        values = await stack.run("a.txt", thread=thread)
+
+    assert (values["approval"], values["risk"], values["result"]["status"]) == (None, "low", "done")
+
+
+async def test_tokens_and_the_request_id_go_along(stack: Stack) -> None:
+    """Each peer gets its own token, read at each call, and the id of the request that started the run."""
+    identifier = uuid.uuid4().hex
+    body = {"assistant_id": "triage", "input": {"event": {"id": "1", "path": "a.txt", "kind": "added"}}}
+    stack.token.write_text("rotated\n")
+    async with stack.server.http() as http:
+        await http.post("/runs/wait", json=body, headers={"x-request-id": identifier})
+    stack.token.write_text("token-of-autogen\n")
+
+    sent = [peer.requests[0][2] for peer in (stack.powershell, stack.autogen)]
+    assert [headers["authorization"] for headers in sent] == ["Bearer token-of-powershell", "Bearer rotated"]
+    assert [identifier] * 2 == [headers["x-request-id"] for headers in sent]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((401, {"error": "unauthorized"}), "refused the token (401)"),
+        ((500, {"detail": "out of runspaces"}), "answered 500: out of runspaces"),
+        ((200, b"<html>"), "not JSON"),
+        ((200, ["a list"]), "not an object"),
+        ((200, {"ok": False, "errors": ["no such file"]}), "ConvertFrom-UnityCompileLog failed: no such file"),
+        ((200, {"ok": False, "errors": [{"message": "no such file"}]}), "failed: no such file"),
+    ],
+)
+async def test_what_a_peer_does_wrong_is_the_result(stack: Stack, answer: Answer, reason: str) -> None:
+    """A peer's failure ends in a result that names the peer and the reason, and the run itself succeeds."""
+    stack.powershell.answer = lambda path, body: answer
+
+    values = await stack.run("Logs/Editor.log")
+
+    assert values["result"]["status"] == "failed"
+    assert values["result"]["text"].startswith("powershell-modules")
+    assert reason in values["result"]["text"]
+
+
+async def test_a_peer_that_hangs_is_left_at_the_deadline(stack: Stack) -> None:
+    """A peer that takes longer than its deadline fails the triage in time."""
+    stack.powershell.answer = lambda path, body: (time.sleep(2.5), (200, {}))[1]
+    started = time.monotonic()
+
+    values = await stack.run("a.txt")
+
+    assert time.monotonic() - started < 2.4
+    assert "did not answer within 1 s" in values["result"]["text"]
+
+
+async def test_a_deleted_folder_is_summarised_from_the_root(stack: Stack) -> None:
+    """When the deleted file's folder is gone too, the tree it was in is what is shown."""
+    gone = {"ok": False, "errors": ["path not found"]}
+    there = {"ok": True, "result": [{"Files": 9}], "errors": []}
+    stack.powershell.answer = lambda path, body: (200, there if body["parameters"]["Path"] == "." else gone)
+
+    values = await stack.run("gone/a.txt", "deleted")
+
+    assert (values["summary"]["tree"], values["summary"]["path"]) == ({"Files": 9}, ".")
+
+
+async def test_a_long_discussion_is_followed_to_its_end(stack: Stack) -> None:
+    """A team that answers 202 is asked again until it has finished; one that failed is a failed result."""
+    stack.autogen.answer = lambda path, body: (
+        (202, {"session_id": "s1", "status": "running"}) if path == "/groupchat" else (200, FINISHED)
+    )
+    finished = await stack.run("a.txt")
+    stack.autogen.answer = lambda path, body: (200, {**FINISHED, "status": "failed", "error": "no model"})
+    failed = await stack.run("a.txt")
+
+    assert finished["result"] == {"status": "done", "text": "Mend A.cs"}
+    assert (failed["result"]["status"], "no model" in failed["result"]["text"]) == ("failed", True)
+
+
+async def test_an_event_without_a_path_is_told(stack: Stack) -> None:
+    """Input that is no event is a failed result, not a crash, and nobody is called."""
+    values = await stack.run(None)
+
+    assert values["result"] == {"status": "failed", "text": "event: expected an object with a path"}
+    assert stack.powershell.requests == []
+
+
+async def test_a_peer_that_is_down_is_the_result(tmp_path: Path) -> None:
+    """A service that is not there, or a token that is missing, fails the triage by name."""
+    stack = Stack(tmp_path / "service")
+    stack.reset()
+    try:
+        stack.autogen.close()
+        down = (await stack.run("a.txt"))["result"]
+        (tmp_path / "service" / "powershell_token").unlink()
+        tokenless = (await stack.run("a.txt"))["result"]
+    finally:
+        stack.server.stop()
+        stack.powershell.close()
+
+    assert (down["status"], tokenless["status"]) == ("failed", "failed")
+    assert down["text"].startswith("autogen-groupchat is down")
+    assert "the secret powershell_token is missing" in tokenless["text"]
