@@ -33,7 +33,7 @@ FILES = {
     ".github/ci.yml": "on: push\n",
     "Assets/Player.cs": "class Player {\n    int Health;\n}\n",
     "Assets/Player.cs.meta": "guid: 1\n",
-    "README.md": "# Game\n\nThe player has health.\n",
+    "README.md": "# Game\n\nThe player has health.\n\nRun it with --fast.\n",
 }
 
 

@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_rig import Server, checkout, git, write
+from mcp_rig import FILES, Server, checkout, git, write
 from mcp_service.history import History
 from mcp_service.jail import Jail
 from mcp_service.toolsets.repository import Repository
@@ -102,6 +103,7 @@ def test_text_is_found(server: Server) -> None:
     assert call(server, "search", pattern="Health")["matches"][0]["text"] == "    int Health;"
     assert call(server, "search", pattern="player {", literal=True)["matches"][0]["line"] == 1
     assert call(server, "search", pattern="CS1002", include_ignored=True)["matches"][0]["path"] == "Editor.log"
+    assert call(server, "search", pattern="--fast")["matches"][0]["line"] == 5
     assert call(server, "search", pattern="--files") == {"matches": [], "truncated": False, "timed_out": False}
     assert call(server, "search", pattern="health", glob="--pre=id")["matches"] == []
     assert "unclosed group" in call(server, "search", pattern="(")["error"]
@@ -117,16 +119,26 @@ def test_lines_are_read(server: Server) -> None:
 
 
 def test_odd_files_are_read_or_refused(repository: Repository, tree: Path) -> None:
-    """UTF-16 is text, a binary file and a pipe are refused at once, an endless line is cut."""
+    """UTF-16 is text, a binary file, a pipe and a folder are refused at once."""
     (tree / "log.txt").write_text("eins\r\nzwei ü\r\n", "utf-16")
     (tree / "image.png").write_bytes(b"\x89PNG\0\0")
-    (tree / "long.txt").write_text("x" * 5_000_000 + "\nend\n")
     os.mkfifo(tree / "pipe")
     assert repository.read_file("log.txt")["text"] == "eins\nzwei ü"
-    assert [len(line) for line in repository.read_file("long.txt")["text"].split("\n")] == [2000, 3]
     for name, reason in (("image.png", "binary"), ("pipe", "not a file"), ("Assets", "not a file")):
         with pytest.raises(ToolError, match=reason):
             repository.read_file(name)
+
+
+def test_an_endless_line_costs_no_memory(repository: Repository, tree: Path) -> None:
+    """A file of one line is read in pieces and its line is cut."""
+    (tree / "long.txt").write_text("x" * 20_000_000 + "\nend\n")
+    tracemalloc.start()
+    try:
+        text = repository.read_file("long.txt")["text"]
+        assert [len(line) for line in text.split("\n")] == [2000, 3]
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_search_ends_in_time(tree: Path) -> None:
@@ -185,7 +197,7 @@ def test_a_checkout_from_another_system_is_clean(repository: Repository, tree: P
     git(tree, "add", "big.bin")
     git(tree, "commit", "--quiet", "-m", "Add an asset")
     (tree / "big.bin").write_bytes(asset)
-    write(tree, {"README.md": "# Game\r\n\r\nThe player has health.\r\n"})
+    write(tree, {"README.md": FILES["README.md"].replace("\n", "\r\n")})
     (tree / "Assets/Player.cs").chmod(0o777)
     os.utime(tree / "Assets/Player.cs", (1, 1))
     assert repository.git_status()["clean"]
