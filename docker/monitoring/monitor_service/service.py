@@ -52,6 +52,8 @@ class Service:
     async def stop(self) -> None:
         """End both; what is not delivered stays in the outbox."""
         await asyncio.gather(self.dispatcher.stop(), asyncio.to_thread(self.watcher.stop, 1.8))
+        if self._delivery is not None:
+            await asyncio.wait([self._delivery], timeout=0.5)
         _log.info("stopped")
 
     @property

@@ -174,8 +174,9 @@ class _Table:
 
     def error(self, key: str, reason: str) -> RulesError:
         """RulesError at the key's own line in this table, else at its header."""
-        end = re.compile(r"(?m)^\s*\[(?!triggers\.)").search(self.text, self.start)
-        found = re.compile(rf"(?m)^.*{key}").search(self.text, self.start, end.start() if end else len(self.text))
+        end = re.compile(r"(?m)^\s*\[(?!triggers\.)").search(self.text, self.start) if self.start else None
+        named = re.compile(rf"(?m)^.*(?<![A-Za-z0-9_]){key}(?![A-Za-z0-9_])")
+        found = named.search(self.text, self.start, end.start() if end else len(self.text))
         at = found.end() if key and found else self.start
         return RulesError(self.text.count("\n", 0, at) + 1, reason)
 

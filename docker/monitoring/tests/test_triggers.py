@@ -18,6 +18,7 @@ TRIGGER = '[[triggers]]\nname = "a"\ntarget = "t"\n'
     [
         ("[targets.t]\nurl = http", 2, "not valid TOML"),
         ("[target.t]\nurl = 'http://t'", 1, "perhaps you meant 'targets'"),
+        (TARGET + TRIGGER + "[[trigger]]", 7, "perhaps you meant 'triggers'"),
         ('[targets.t]\nurl = "ftp://t"', 2, "no http(s) address"),
         ('[targets.t]\nurl = "${UNSET_URL}"', 2, "no http(s) address"),
         ('[targets.t]\nurl = "http://me:pw@t"', 2, "no credentials"),
