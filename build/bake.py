@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from build import console, engine
-from build.errors import MissingTool, RegistryError, ToolFailed
+from build.errors import MissingTool, RegistryError
 from build.process import stop_group
 
 _VERTEX = re.compile(r"#(?P<id>\d+) \[(?P<name>[^\]]+)\] (?P<what>.*)")
@@ -26,7 +26,7 @@ _REFUSED = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """A target that failed: its name and the step that did it."""
+    """What ended a bake: the target that failed ("" when buildx does not say, as for a Dockerfile it can't parse)."""
 
     target: str
     reason: str
@@ -46,8 +46,7 @@ def run(
 
     progress: `auto` shows one line a step (a live line on a terminal), `plain` buildx's own log, `quiet` nothing.
     The whole log is always kept in `log`.
-    Raises MissingTool when the daemon does not answer, RegistryError when a push is refused, ToolFailed when bake fails
-    before any target does.
+    Raises MissingTool when the daemon does not answer, RegistryError when a push is refused.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     argv = [
@@ -129,7 +128,7 @@ def _explain(lines: Sequence[str], targets: Sequence[str], log: Path) -> Failure
         raise RegistryError(last.removeprefix("ERROR: "), hint="./inv doctor")
     target = _target_of(step["name"] if step else "", last, targets)
     if not target:
-        raise ToolFailed("docker buildx bake failed before any target did", output="\n".join(lines[-15:]))
+        return Failure(target="", reason=last.removeprefix("ERROR: "))
     excerpt = _excerpt(lines)
     reason = last.removeprefix("ERROR: ").removeprefix(f"target {target}: ").removeprefix("failed to solve: ")
     console.error(f"{target}: {reason}", output=excerpt, hint=f"less {log}")

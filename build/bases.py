@@ -63,7 +63,7 @@ def recorded(manifest: Manifest, keys: Iterable[str]) -> dict[str, Resolved]:
     found = {}
     for key in keys:
         record = stored.get(key)
-        if record and record["recipe"] == recipe(manifest, manifest.bases.images[key]):
+        if record and record.get("recipe") == recipe(manifest, manifest.bases.images[key]):
             found[key] = Resolved(**record)
     return found
 

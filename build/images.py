@@ -48,9 +48,14 @@ class BuildResult:
 
 
 def recorded(manifest: Manifest) -> dict[str, BuiltImage]:
-    """The images of the last build, by service; empty before the first."""
+    """The images of the last build, by service; empty before the first. A record of another format counts as none."""
     stored = state.read(manifest.state / "images.json")
-    return {name: BuiltImage(**record) for name, record in stored.items() if name in manifest.services}
+    keys = {field.name for field in dataclasses.fields(BuiltImage)}
+    return {
+        name: BuiltImage(**record)
+        for name, record in stored.items()
+        if name in manifest.services and record.keys() == keys
+    }
 
 
 def definition(
@@ -152,19 +157,26 @@ def build(
     """
     target_file, metadata_file = manifest.state / "bake.json", manifest.state / "metadata.json"
     state.write(target_file, dict(model))
+    log = manifest.state / "reports" / "build.log"
+
+    def attempt(names: Sequence[str], *, fresh: bool) -> bake.Failure | None:
+        metadata_file.unlink(missing_ok=True)
+        return bake.run(
+            target_file, names, metadata=metadata_file, push=push, no_cache=fresh, progress=progress, log=log
+        )
+
     failed: dict[str, str] = {}
     going = list(current)
     while going:
-        metadata_file.unlink(missing_ok=True)
-        outcome = bake.run(
-            target_file, going, metadata=metadata_file, push=push, no_cache=no_cache and not failed, progress=progress,
-            log=manifest.state / "reports" / "build.log",
-        )  # fmt: skip
-        if not outcome:
+        failure = attempt(going, fresh=no_cache and not failed)
+        if not failure:
             break
-        broken = dict.fromkeys(_dependents(manifest, outcome.target, going), outcome.reason)
-        failed |= broken
-        going = [name for name in going if name not in broken]
+        if failure.target:
+            failed |= dict.fromkeys(_dependents(manifest, failure.target, going), failure.reason)
+        else:
+            found = {name: one.reason for name in going if (one := attempt([name], fresh=False))}
+            failed |= found or dict.fromkeys(going, failure.reason)
+        going = [name for name in going if name not in failed]
     made: dict[str, BuiltImage] = {}
     if going:
         remaining = {name: current[name] for name in going}

@@ -54,7 +54,7 @@ def up(manifest: Manifest, base: Resolved | None, reason: str = "") -> str:
         return "running"
     name = container(manifest)
     host, _, port = address.rpartition(":")
-    if owner := listener(int(port)):
+    if owner := listener(int(port), host):
         raise PortTaken(f"port {port}, the registry's, is taken by {owner}", hint="stop it, or set UC_REGISTRY_ADDRESS")
     outcome = "started"
     try:

@@ -1,0 +1,188 @@
+"""`nox -s bench`: ratios to a floor or a peer, taken in one run, rounds interleaved (A B A B …), medians quoted.
+
+usage: run.py [--rounds N] [--only build,list,up,scan,size] [--json FILE]     needs the six images (./inv build --push)
+Nothing here asserts: these figures depend on the machine, and the ratio is what travels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from build import console, engine, images, loading, registry, state
+from build.manifest import Manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+INVOKE = [sys.executable, "-m", "invoke"]
+BUILD_STAGE = {
+    "powershell-modules": "check",
+    "langgraph-api": "build",
+    "autogen-groupchat": "build",
+    "docs-server": "pack",
+    "mcp-servers": "build",
+    "monitoring": "build",
+}
+
+
+def timed(argv: Sequence[str], *, before: Callable[[], None] | None = None) -> float:
+    """Seconds of wall time of one whole process; its output is thrown away. Raises CalledProcessError on failure."""
+    if before:
+        before()
+    started = time.perf_counter()
+    subprocess.run(argv, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def pair(rounds: int, ours: Callable[[], float], peer: Callable[[], float]) -> tuple[float, float, float]:
+    """Medians of both, and the median of the per-round ratios, after one round that does not count."""
+    ours(), peer()
+    taken = [(ours(), peer()) for _ in range(rounds)]
+    return (
+        statistics.median(a for a, _ in taken),
+        statistics.median(b for _, b in taken),
+        statistics.median(a / b for a, b in taken),
+    )
+
+
+def bench_build(manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
+    """A build with nothing to do, beside buildx on the same file with everything cached."""
+    definition = manifest.state / "bench-bake.json"
+    shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
+    model = json.loads(shown.stdout)
+    for target in model["target"].values():
+        target["tags"] = [
+            f"bench.invalid/{tag.rpartition('/')[2].partition(':')[0]}:bench" for tag in target.get("tags", [])
+        ]
+    state.write(definition, model)
+    raw = [engine.docker(), "buildx", "bake", "--file", str(definition)]
+    a, b, ratio = pair(rounds, lambda: timed([*INVOKE, "build"]), lambda: timed(raw))
+    subprocess.run(
+        [engine.docker(), "rmi", "--force", *[f"bench.invalid/{name}:bench" for name in manifest.services]],
+        check=False,
+        capture_output=True,
+    )
+    return [("no-op build", "docker buildx bake, cached", f"{a:.2f} s", f"{b:.2f} s", f"{ratio:.2f}", "<= 1.15")]
+
+
+def bench_list(_manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
+    """The task list, beside the bare import of its framework; and the wrapper beside what it calls."""
+    bare = [sys.executable, "-c", "import invoke"]
+    a, b, ratio = pair(max(rounds, 9), lambda: timed([*INVOKE, "--list"]), lambda: timed(bare))
+    rows = [
+        (
+            "invoke --list",
+            "python -c 'import invoke'",
+            f"{a * 1000:.0f} ms",
+            f"{b * 1000:.0f} ms",
+            f"{ratio:.2f}",
+            "<= 1.5",
+        )
+    ]
+    program = str(Path(sys.executable).with_name("invoke"))
+    if Path(program).exists():
+        c, d, _ = pair(max(rounds, 9), lambda: timed(["./inv", "--version"]), lambda: timed([program, "--version"]))
+        rows.append(
+            (
+                "./inv --version",
+                "invoke --version",
+                f"{c * 1000:.0f} ms",
+                f"{d * 1000:.0f} ms",
+                f"+{(c - d) * 1000:.0f} ms",
+                "< 20 ms",
+            )
+        )
+    return rows
+
+
+def bench_up(manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
+    """From nothing to every service healthy, beside Compose started without waiting for the answers."""
+
+    def down() -> None:
+        subprocess.run([*INVOKE, "down"], cwd=ROOT, check=True, capture_output=True)
+
+    peer = [engine.docker(), "compose", "--file", str(manifest.state / "compose.yaml"), "up", "--detach"]
+    a, b, ratio = pair(rounds, lambda: timed([*INVOKE, "up"], before=down), lambda: timed(peer, before=down))
+    down()
+    return [("up until all are healthy", "docker compose up -d", f"{a:.2f} s", f"{b:.2f} s", f"{ratio:.2f}", "<= 1.7")]
+
+
+def bench_scan(manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
+    """A scan of all images, with its caches gone and with them there."""
+    cache = manifest.state / "trivy"
+
+    def empty() -> None:
+        shutil.rmtree(cache / "fanal", ignore_errors=True)
+
+    def scan() -> float:
+        started = time.perf_counter()
+        subprocess.run([*INVOKE, "scan"], cwd=ROOT, check=False, capture_output=True)
+        return time.perf_counter() - started
+
+    def cold() -> float:
+        empty()
+        return scan()
+
+    a, b, ratio = pair(max(1, rounds // 2), cold, scan)
+    return [("scan of all, cold", "the same, warm", f"{a:.2f} s", f"{b:.2f} s", f"{ratio:.2f}", "")]
+
+
+def bench_size(manifest: Manifest, _rounds: int) -> list[tuple[str, ...]]:
+    """Each image, beside the image of the stage that builds it: the same application in one stage on the same base."""
+    recorded = images.recorded(manifest)
+    shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
+    model = json.loads(shown.stdout)
+    names = [name for name in recorded if name in BUILD_STAGE]
+    for name in names:
+        model["target"][name] |= {"target": BUILD_STAGE[name], "tags": [f"bench.invalid/{name}:one-stage"]}
+    definition = manifest.state / "bench-bake.json"
+    state.write(definition, model)
+    engine.cli("buildx", "bake", "--file", str(definition), *names)
+    rows = []
+    for name in names:
+        one = int(engine.cli("image", "inspect", "--format", "{{.Size}}", f"bench.invalid/{name}:one-stage").stdout)
+        size = recorded[name].size
+        rows.append(
+            (
+                f"size of {name}",
+                f"its stage '{BUILD_STAGE[name]}'",
+                f"{size / 1e6:.0f} MB",
+                f"{one / 1e6:.0f} MB",
+                f"{size / one:.2f}",
+                "",
+            )
+        )
+    engine.cli("rmi", "--force", *[f"bench.invalid/{name}:one-stage" for name in names])
+    return rows
+
+
+BENCHES = {"build": bench_build, "list": bench_list, "up": bench_up, "scan": bench_scan, "size": bench_size}
+
+
+def main() -> None:
+    """Run the chosen benches and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default=",".join(BENCHES))
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    manifest = loading.load(ROOT, {})
+    if not registry.answers(manifest):
+        console.warn("the registry does not answer: ./inv registry.up && ./inv build --push")
+    rows: list[tuple[str, ...]] = []
+    for name in chosen.only.split(","):
+        with console.step(name):
+            rows += BENCHES[name](manifest, chosen.rounds)
+    console.table(("what", "beside", "ours", "theirs", "ratio", "target"), rows)
+    if chosen.json:
+        state.write(chosen.json, {"rows": rows})
+
+
+if __name__ == "__main__":
+    main()
