@@ -15,6 +15,7 @@ from build.errors import ScanBroken
 from build.manifest import Gates
 from build.trivy import insecure, trivy
 
+_SILENT_SECONDS = 10
 OFFLINE = ("--skip-db-update", "--skip-java-db-update", "--offline-scan")
 # How Go words a network that is not there. All else (no such artifact, no permission, no database) is a failure.
 _UNREACHABLE = (
@@ -48,36 +49,60 @@ def provide(cache: Path, gates: Gates) -> Database | None:
     if not gates.db_repository:
         console.warn("vulnerabilities were NOT checked: gates.db_repository names no database")
         return None
-    try:
-        _fetch(cache, gates.db_repository)
-    except ScanBroken as error:
-        if not any(words in error.output for words in _UNREACHABLE):
-            raise
-        if made(cache) is None:
-            console.warn(f"vulnerabilities were NOT checked: the registry of {gates.db_repository} can't be reached")
-            return None
-        console.warn(f"the registry of {gates.db_repository} can't be reached: the copy fetched earlier is used")
+    reached = _fetch(cache, gates.db_repository)
     updated = made(cache)
     if updated is None:
-        raise ScanBroken(f"{gates.db_repository} is no vulnerability database", hint="mirror aquasec/trivy-db:2 there")
+        if reached:
+            raise ScanBroken(
+                f"{gates.db_repository} is no vulnerability database", hint="mirror aquasec/trivy-db:2 there"
+            )
+        console.warn(f"vulnerabilities were NOT checked: the registry of {gates.db_repository} can't be reached")
+        return None
+    if not reached:
+        console.warn(f"the registry of {gates.db_repository} can't be reached: the copy fetched earlier is used")
     check_age(updated, gates, datetime.now(UTC))
     _require(cache, gates.db_repository, "python-pkg")
     return Database(repository=gates.db_repository, updated=updated)
 
 
-def _fetch(cache: Path, repository: str) -> None:
-    """Download the database, unless the cache has it by the same digest; one from elsewhere is dropped first."""
+def _fetch(cache: Path, repository: str) -> bool:
+    """Download the database, unless the cache has it by the same digest; False when its registry can't be reached.
+
+    A database from elsewhere is dropped first: Trivy would hold it for current.
+    """
     origin = cache / "origin.json"
     if state.read(origin).get("repository") != repository:
         shutil.rmtree(cache / "db", ignore_errors=True)
     elif "@sha256:" in repository and made(cache):
-        return
+        return True
     state.write(origin, {"repository": repository})
     with console.waiting(f"fetching the vulnerability database from {repository}"):
-        trivy(
-            cache, "image", "--download-db-only", "--no-progress", "--db-repository", repository, *insecure(repository),
-            hint="check gates.db_repository and the login of its registry (docker login, TRIVY_USERNAME, TRIVY_CACERT)",
-        )  # fmt: skip
+        if _is_silent(repository):
+            return False
+        try:
+            trivy(
+                cache, "image", "--download-db-only", "--no-progress",
+                "--db-repository", repository, *insecure(repository),
+                hint="check gates.db_repository and the login there (docker login, TRIVY_USERNAME, TRIVY_CACERT)",
+            )  # fmt: skip
+        except ScanBroken as error:
+            if not any(words in error.output for words in _UNREACHABLE):
+                raise
+            return False
+    return True
+
+
+def _is_silent(repository: str) -> bool:
+    """Whether the registry lets us wait, as behind a firewall that drops packets: Trivy would for its whole timeout."""
+    import httpx
+
+    try:
+        httpx.get(f"https://{repository.partition('/')[0]}/v2/", timeout=_SILENT_SECONDS)
+    except httpx.TimeoutException:
+        return True
+    except (httpx.HTTPError, httpx.InvalidURL):
+        pass  # an answer of a kind, or a wrong setting: Trivy says it better
+    return False
 
 
 def made(cache: Path) -> datetime | None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -317,11 +318,16 @@ def test_without_a_database_an_sbom_is_kept(manifest: Manifest, vulnerable: Buil
     assert [part["purl"] for part in report(verdict, "cdx.json")["components"]] == ["pkg:pypi/jinja2@2.10"]
 
 
+@pytest.mark.parametrize("listens", [False, True], ids=["refuses", "never answers"])
 def test_an_unreachable_database_leaves_the_other_scanners(
-    manifest: Manifest, leaking: BuiltImage, capsys: pytest.CaptureFixture[str]
+    manifest: Manifest, leaking: BuiltImage, capsys: pytest.CaptureFixture[str], listens: bool
 ) -> None:
-    """The database's registry is away: as with none configured, and said as plainly."""
-    (verdict,) = gate(manifest, leaking, db_repository=f"127.0.0.1:{free_port()}/db:2")
+    """The database's registry is away, or lost behind a firewall: as with none configured, and said as plainly."""
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        if listens:
+            dead.listen()
+        (verdict,) = gate(manifest, leaking, db_repository=f"127.0.0.1:{dead.getsockname()[1]}/db:2")
 
     assert (verdict.refused, verdict.vulnerabilities_checked) == (True, False)
     assert "vulnerabilities were NOT checked: the registry of 127.0.0.1" in capsys.readouterr().err
@@ -335,13 +341,13 @@ def test_a_copy_in_the_cache_serves_while_the_registry_is_away(
         pinned = other.push("own", trivy_db.bolt(trivy_db.advisories()), age=timedelta(hours=30))
         tagged = pinned.partition("@")[0] + ":2"
         assert gate(manifest, vulnerable, db_repository=pinned)[0].refused
+    # As a day later, when Trivy holds its copy no longer for current.
+    metadata = manifest.state / "trivy" / "db" / "metadata.json"
+    state.write(metadata, state.read(metadata) | {"DownloadedAt": "2020-01-01T00:00:00Z"})
     assert gate(manifest, vulnerable, db_repository=pinned)[0].vulnerabilities_checked
     assert "warning" not in capsys.readouterr().err
 
-    # As a day later, when Trivy holds its copy no longer for current.
     state.write(manifest.state / "trivy" / "origin.json", {"repository": tagged})
-    metadata = manifest.state / "trivy" / "db" / "metadata.json"
-    state.write(metadata, state.read(metadata) | {"DownloadedAt": "2020-01-01T00:00:00Z"})
     assert gate(manifest, vulnerable, db_repository=tagged)[0].vulnerabilities_checked
     assert "can't be reached: the copy fetched earlier is used" in capsys.readouterr().err
 
