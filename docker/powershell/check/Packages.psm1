@@ -1,5 +1,8 @@
 # Required modules from packages: .nupkg files of a folder, and, when one is configured, a module repository.
 
+$script:Client = [Net.Http.HttpClient]::new()
+$script:Client.Timeout = [timespan]::FromSeconds(60)
+
 function Get-PackageModule([IO.Compression.ZipArchive] $Zip, [string] $File) {
     # @{ Name; Id } of the module in a package: the manifest at its root that bears the package's name.
     $nuspec = $Zip.Entries | Where-Object { $_.FullName -notmatch '/' -and $_.FullName -like '*.nuspec' } | Select-Object -First 1
@@ -65,28 +68,28 @@ function Get-Repository([string] $SecretFile) {
     $repository
 }
 
-function Get-Answer([hashtable] $Repository, [string] $Url, [string] $File) {
-    # The answer's status and text, or the body in $File. What went wrong is told without the URL: it may be a company's own.
-    $parameters = @{ Uri = $Url; Headers = $Repository.Headers; TimeoutSec = 60; SkipHttpErrorCheck = $true; UseBasicParsing = $true }
+function Get-Answer([hashtable] $Repository, [string] $Url) {
+    # @{ Status; Bytes }. What went wrong is told without the URL: it may be a company's own. A redirect drops the credentials.
+    $request = [Net.Http.HttpRequestMessage]::new([Net.Http.HttpMethod]::Get, $Url)
+    foreach ($name in $Repository.Headers.Keys) { $null = $request.Headers.TryAddWithoutValidation($name, [string] $Repository.Headers[$name]) }
     try {
-        if (-not $File) {
-            $answer = Invoke-WebRequest @parameters
-            return @{ Status = [int] $answer.StatusCode; Text = "$($answer.Content)" }
-        }
-        $parameters.Remove('SkipHttpErrorCheck')
-        Invoke-WebRequest @parameters -OutFile $File
-        @{ Status = 200 }
+        $answer = $script:Client.Send($request)
+        @{ Status = [int] $answer.StatusCode; Bytes = $answer.Content.ReadAsByteArrayAsync().GetAwaiter().GetResult() }
     } catch {
-        $status = [int] "$($_.Exception.Response.StatusCode.value__)"
-        if ($status) { return @{ Status = $status } }
-        throw "the module repository did not answer ($($_.Exception.GetBaseException().GetType().Name))"
+        $cause = $_.Exception.GetBaseException()
+        $kind = if ($cause -is [Net.Sockets.SocketException]) { "$($cause.SocketErrorCode)" } else { $cause.GetType().Name }
+        throw "the module repository did not answer ($kind)"
+    } finally {
+        $request.Dispose()
     }
 }
+
+function Get-Text([hashtable] $Answer) { [Text.Encoding]::UTF8.GetString($Answer.Bytes).TrimStart([char] 0xFEFF) }
 
 function Get-FlatBase([hashtable] $Repository) {
     $answer = Get-Answer $Repository $Repository.Base
     if ($answer.Status -ne 200) { throw "the module repository answered $($answer.Status) for its index" }
-    $found = (ConvertFrom-Json $answer.Text).resources | Where-Object '@type' -like 'PackageBaseAddress/*' | Select-Object -First 1
+    $found = (ConvertFrom-Json (Get-Text $answer)).resources | Where-Object '@type' -like 'PackageBaseAddress/*' | Select-Object -First 1
     if (-not $found) { throw "the module repository's index names no PackageBaseAddress" }
     $found.'@id'.TrimEnd('/')
 }
@@ -95,8 +98,8 @@ function Find-PackageUrl([hashtable] $Repository, [hashtable] $Need) {
     # Flat container (NuGet v3) when the repository lists versions there, else the address of v2.
     $id = $Need.Name.ToLowerInvariant()
     $answer = Get-Answer $Repository "$($Repository.Base)/$id/index.json"
-    if ($answer.Status -eq 200 -and $answer.Text.TrimStart().StartsWith('{')) {
-        $versions = @((ConvertFrom-Json $answer.Text).versions | Where-Object { $_ -notmatch '-' -and (Test-Version $_ $Need) })
+    if ($answer.Status -eq 200 -and (Get-Text $answer).TrimStart().StartsWith('{')) {
+        $versions = @((ConvertFrom-Json (Get-Text $answer)).versions | Where-Object { $_ -notmatch '-' -and (Test-Version $_ $Need) })
         $best = $null
         foreach ($version in $versions) { if (-not $best -or (Compare-Versions $version $best) -gt 0) { $best = $version } }
         if ($best) { return "$($Repository.Base)/$id/$best/$id.$best.nupkg" }
@@ -115,8 +118,9 @@ function Save-Package([hashtable] $Repository, [hashtable] $Need, [string] $Into
     $url = Find-PackageUrl $Repository $Need
     $file = [IO.Path]::Combine([IO.Path]::GetTempPath(), "$([guid]::NewGuid().ToString('n')).nupkg")
     try {
-        $answer = Get-Answer $Repository $url $file
+        $answer = Get-Answer $Repository $url
         if ($answer.Status -ne 200) { throw "the module repository answered $($answer.Status) for $($Need.Name)" }
+        [IO.File]::WriteAllBytes($file, $answer.Bytes)
         $package = Expand-Package $file $Into 'repository'
         if (-not (Test-Version $package.version $Need)) { throw "the module repository gave $($package.name) $($package.version), which does not fit" }
         $package

@@ -37,6 +37,16 @@ function Get-AssemblyReason([hashtable] $Failure) {
     @{ Kind = 'missing-assembly'; Reason = $Failure.Message }
 }
 
+function Get-SyntaxReason([hashtable] $Failure) {
+    # The engine tells syntax errors as "At file:line char:column", the source, a marker, and the message below.
+    if ($Failure.Message -match 'At (?<file>\S[^\n]*):(?<line>\d+) char:\d+\r?\n\+[^\n]*\n(?:\+[^\n]*\n)?(?<text>[^\n]+)') {
+        return @{ Kind = 'parse-error'; Reason = "$([IO.Path]::GetFileName($Matches['file'])), line $($Matches['line']): $($Matches['text'].Trim())" }
+    }
+    if ($Failure.Type -eq 'ParseException' -or $Failure.Inner -eq 'ParseException' -or $Failure.Message -match 'not a valid PowerShell module manifest') {
+        @{ Kind = 'parse-error'; Reason = $Failure.Message }
+    }
+}
+
 function Get-FileReason([hashtable] $Failure) {
     if ($Failure.Message -notmatch "module to process '(?<file>[^']+)', listed in field '(?<field>[^']+)'") { return }
     $file, $field = $Matches['file'], ($Matches['field'] -split '/')[-1]
@@ -52,10 +62,7 @@ function Get-ImportReason([object[]] $Failures) {
         if ($failure.Message -match "required module '(?<name>[^']+)'") {
             return @{ Kind = 'missing-required-module'; Reason = "the required module $($Matches['name']) is not there or can't be loaded" }
         }
-        if ($failure.Type -eq 'ParseException' -or $failure.Inner -eq 'ParseException' -or $failure.Message -match 'not a valid PowerShell module manifest') {
-            return @{ Kind = 'parse-error'; Reason = $failure.Message }
-        }
-        foreach ($reason in (Get-AssemblyReason $failure), (Get-EnvironmentReason $failure), (Get-FileReason $failure)) {
+        foreach ($reason in (Get-SyntaxReason $failure), (Get-AssemblyReason $failure), (Get-EnvironmentReason $failure), (Get-FileReason $failure)) {
             if ($reason) { return $reason }
         }
     }

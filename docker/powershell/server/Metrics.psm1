@@ -52,7 +52,7 @@ function Get-Sum([hashtable] $Shared, [string] $Table) {
 }
 
 function Get-Family([string] $Name, [string] $Type, [string] $Help, [string[]] $Samples) {
-    "# HELP $Name $Help", "# TYPE $Name $Type" + $Samples
+    "# HELP $Name $Help", "# TYPE $Name $Type" + @($Samples | Where-Object { $_ })
 }
 
 function Get-Labelled([string] $Name, [hashtable] $Values, [string[]] $Labels) {

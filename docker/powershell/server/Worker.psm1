@@ -107,7 +107,7 @@ function Invoke-Work([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Jo
     $Job.Route = $route
     if (-not (Test-Framing $request)) { return Send-Refusal $Job 400 'bad-framing' 'Content-Length and Transfer-Encoding were both sent' -Last }
     if ($route -eq 'other') { return Send-Refusal $Job 404 'not-found' 'there are /health, /ready, /metrics, /modules, /modules/{module}/commands, /invoke' -Last }
-    if (-not (Test-Token $request $Shared.Settings.TokenFile)) { return Send-Refusal $Job 401 'unauthorized' 'send Authorization: Bearer <token>' -Last }
+    if (-not (Test-Token $Shared $request)) { return Send-Refusal $Job 401 'unauthorized' 'send Authorization: Bearer <token>' -Last }
     if ($request.HttpMethod -cne $method) {
         $Job.Context.Response.Headers['Allow'] = $method
         return Send-Refusal $Job 405 'method-not-allowed' "$route takes $method" -Last

@@ -14,7 +14,7 @@ try {
 $log = Open-Log $settings
 
 $shared = [hashtable]::Synchronized(@{
-    Settings = $settings; Log = $log; Catalog = $null; Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
+    Settings = $settings; Log = $log; Catalog = $null; Tokens = @(); Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
     Stop = [Threading.ManualResetEventSlim]::new($false)
     InFlight = [Threading.CountdownEvent]::new(1)
     Queue = [Collections.Concurrent.BlockingCollection[hashtable]]::new($settings.Queue)

@@ -1,0 +1,151 @@
+"""The service at its edge: probes, framing, bodies, tokens, request ids and logs."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import httpx
+import pytest
+from psserver import TOKEN, Service
+
+
+def test_health_names_every_critical_module_and_the_runspace(service: Service) -> None:
+    """Healthy means: each critical module is available and a runspace opens, and the answer says so without a token."""
+    answer = service.request("GET", "/health", token=None)
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["status"] == "healthy"
+    assert [(row["name"], row["available"]) for row in body["modules"]] == [
+        ("Probe", True),
+        ("Unity-Claude-CompileLog", True),
+    ]
+    assert body["runspace"]["ok"] is True
+
+
+def test_metrics_are_prometheus_text(service: Service) -> None:
+    """Every line is a comment or a sample with a number, every family has a type, and modules are counted by state."""
+    answer = service.request("GET", "/metrics", token=None)
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    sample = re.compile(r'[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? -?[0-9.E+-]+')
+    lines = answer.text.splitlines()
+    assert [line for line in lines if not line.startswith("# ") and not sample.fullmatch(line)] == []
+    typed = {line.split()[2] for line in lines if line.startswith("# TYPE ")}
+    named = {re.sub(r"_(bucket|sum|count)$", "", re.split(r"[{ ]", line)[0]) for line in lines if line[0] != "#"}
+    assert named <= typed
+    assert 'uc_modules{state="importable"} 5' in lines
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nowhere", 404), ("GET", "/invoke", 405), ("POST", "/modules", 405), ("POST", "/health", 405)],
+)
+def test_unknown_paths_and_methods_are_refused(service: Service, method: str, path: str, status: int) -> None:
+    """Nothing but the documented endpoints answers."""
+    assert service.request(method, path).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/modules", "/modules/Probe/commands"])
+def test_everything_but_the_probes_needs_the_token(service: Service, path: str) -> None:
+    """Without a token, or with a wrong one, the answer is 401 and names the scheme."""
+    for token in (None, "wrong", TOKEN + "x"):
+        answer = service.request("GET", path, token=token)
+        assert (answer.status_code, answer.headers.get("www-authenticate")) == (401, "Bearer")
+    assert service.request("GET", path, token=None, headers={"x-api-key": TOKEN}).status_code == 200
+
+
+def test_a_rotated_token_counts_at_once(service: Service) -> None:
+    """Two lines are two valid tokens, the old one ends with its line, an empty moment while writing changes nothing."""
+
+    def statuses(*tokens: str) -> list[int]:
+        return [service.request("GET", "/modules", token=token).status_code for token in tokens]
+
+    try:
+        service.token_file.write_text(f"{TOKEN}\nthe-next-one\n")
+        assert statuses(TOKEN, "the-next-one") == [200, 200]
+        service.token_file.write_text("the-next-one\n")
+        assert statuses(TOKEN, "the-next-one") == [401, 200]
+        service.token_file.write_text("")
+        assert statuses(TOKEN, "the-next-one") == [401, 200]
+        service.token_file.unlink()
+        assert statuses(TOKEN, "the-next-one") == [401, 401]
+    finally:
+        service.token_file.write_text(f"{TOKEN}\n")
+    assert statuses(TOKEN) == [200]
+
+
+def test_request_ids_are_taken_made_answered_and_logged(service: Service) -> None:
+    """A caller's id comes back and is in the log line; one that is unsafe to log is replaced."""
+    taken = service.request("GET", "/modules", headers={"X-Request-Id": "from-the-caller.1"})
+    assert taken.headers["x-request-id"] == "from-the-caller.1"
+    line = service.event("request", request_id="from-the-caller.1")
+    assert (line["method"], line["path"], line["status"], line["level"]) == ("GET", "/modules", 200, "info")
+    assert line["ms"] > 0
+    made = service.request("GET", "/modules", headers={"X-Request-Id": 'un"safe'}).headers["x-request-id"]
+    assert re.fullmatch(r"[0-9a-f]{32}", made)
+
+
+def test_every_line_on_stdout_is_one_json_object(service: Service) -> None:
+    """Modules print at import and past every stream; the log stays readable by machines."""
+    service.request("GET", "/health")
+    lines = [json.loads(line) for line in service.stdout().splitlines()]
+    assert all({"time", "level", "service", "event"} <= line.keys() for line in lines)
+    assert "printed" not in service.stdout()
+
+
+def test_a_body_of_10_mb_is_refused_readably(service: Service) -> None:
+    """413, and the caller gets to read it although it was still sending."""
+    answer = service.request("POST", "/invoke", content=b" " * 10_000_000)
+    assert (answer.status_code, answer.json()["error"]) == (413, "too-large")
+
+
+def test_a_chunked_body_is_counted(service: Service) -> None:
+    """A body without a Content-Length can't grow past the limit either."""
+    answer = service.request("POST", "/invoke", content=(b" " * 65536 for _ in range(40)))
+    assert answer.status_code == 413
+
+
+def test_content_length_beside_transfer_encoding_is_refused(service: Service) -> None:
+    """Two statements about a body's end are how requests are smuggled: 400, and the connection ends."""
+    head = f"POST /invoke HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
+    answer = service.raw(f"{head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+def test_a_body_that_never_comes_holds_nobody_up(service: Service) -> None:
+    """408 after the body's time, while another caller is answered at once."""
+    head = f"POST /invoke HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
+    with httpx.Client() as client:
+        started = time.monotonic()
+        answer = service.raw(f"{head}Content-Length: 50\r\n\r\n{{".encode())
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert time.monotonic() - started < 10
+        assert client.get(f"{service.url}/health").status_code == 200
+
+
+BAD_JSON = [
+    b"",
+    b"[]",
+    b'"text"',
+    b"{'module':'Probe'}",
+    b'{"module":"Probe","command":"Get-Nothing",}',
+    b'{"module":"Probe","command":"Get-Nothing"} // why',
+    b'{"module":"Probe","command":"Get-Echo","parameters":{"Number":NaN}}',
+    b'{"module":"Probe","command":"Get-Echo","parameters":{"text":"a","Text":"b"}}',
+    b'{"module":"Probe","command":"\xff"}',
+    b'{"module":"Probe","command":7}',
+    b'{"module":"Probe"}',
+    b'{"module":"Probe","command":"Get-Nothing","parameters":[1]}',
+    b'{"module":"Probe","command":"Get-Nothing","more":1}',
+    b'{"a":' * 100 + b"1" + b"}" * 100,
+]
+
+
+@pytest.mark.parametrize("body", BAD_JSON)
+def test_only_strict_json_of_the_right_shape_is_read(service: Service, body: bytes) -> None:
+    """Anything else is 400 with a sentence, never a guess."""
+    answer = service.request("POST", "/invoke", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["detail"]

@@ -1,0 +1,87 @@
+"""A user's own rough tree: what can't be imported is told by kind and reason, and stops nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from psserver import Service, running
+from pstrees import write_rough_tree
+
+
+@pytest.fixture(scope="module")
+def rough(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service on the rough tree, which is read-only."""
+    folder = tmp_path_factory.mktemp("rough")
+    tree = folder / "Modules"
+    write_rough_tree(tree)
+    for path in [*tree.rglob("*"), tree]:
+        path.chmod(path.stat().st_mode & ~0o222)
+    with running(pwsh, tree, folder, ["Good", "Broken"], UC_CALL_TIMEOUT_SECONDS=4) as service:
+        yield service
+    for path in [tree, *tree.rglob("*")]:
+        path.chmod(path.stat().st_mode | 0o200)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "kind", "reason"),
+    [
+        ("Windows", "failed", "windows-only-assembly", "System.Windows.Forms"),
+        ("Forms", "failed", "windows-only-assembly", "PresentationFramework"),
+        ("Needy", "failed", "missing-required-module", "Nowhere"),
+        ("Broken", "failed", "parse-error", "Missing closing '}'"),
+        ("Garbled", "failed", "parse-error", "Missing closing ')'"),
+        ("Homeless", "failed", "null-environment", "UC_NOT_SET"),
+        ("Rootless", "failed", "missing-root-module", "Gone.psm1"),
+        ("Thrower", "failed", "other", "no luck today"),
+        ("Hanging", "failed", "timeout", "4 s"),
+        ("Other", "not-discoverable", "name-mismatch", "Mismatch"),
+        ("lower", "not-discoverable", "name-case", "case"),
+        ("Inner", "not-discoverable", "nested", "Good"),
+        ("Loose", "not-discoverable", "loose-file", "root of the tree"),
+    ],
+)
+def test_a_broken_module_is_told_by_kind_and_reason(
+    rough: Service, name: str, state: str, kind: str, reason: str
+) -> None:
+    """The kind is what a person can act on, the reason names the thing; calling it is 403 with the same."""
+    row = rough.modules()[name]
+    assert (row["state"], row["kind"]) == (state, kind)
+    assert reason in row["reason"]
+    assert rough.invoke(name, "Get-Good").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "result"),
+    [
+        ("Good", "Get-Good", "good"),
+        ("Bare", "Get-Bare", "bare"),
+        ("Front", "Get-Part", "part"),
+        ("Zealot", "Get-Zeal", "zeal"),
+        ("Writer", "Get-Written", "tried"),
+    ],
+)
+def test_the_rest_of_a_rough_tree_works(rough: Service, name: str, command: str, result: str) -> None:
+    """Also what another import unloads, what another module owns, and what can't write beside itself."""
+    assert rough.modules()[name]["state"] == "importable"
+    assert rough.result(name, command) == [result]
+
+
+def test_a_command_names_the_module_that_owns_it(rough: Service) -> None:
+    """Declared by one, defined by another: both are told."""
+    assert rough.modules()["Front"]["commands"][0]["owner"] == "Part"
+
+
+def test_the_tree_is_left_as_it_was(rough: Service) -> None:
+    """Imports may try to write; a read-only tree stays as it is."""
+    tree = rough.folder / "Modules"
+    assert not (tree / "written").exists()
+
+
+def test_a_critical_module_that_fails_makes_the_service_unhealthy(rough: Service) -> None:
+    """503 with the module's name and reason, while its other modules are still served."""
+    answer = rough.request("GET", "/health")
+    assert answer.status_code == 503
+    (good, broken) = answer.json()["modules"]
+    assert (good["available"], broken["available"]) == (True, False)
+    assert "parse-error" in broken["reason"]
