@@ -37,23 +37,12 @@ class Peer:
         return "" if answer.status_code == 200 else f"{self.name}: /health answered {answer.status_code}"
 
     async def get(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
-        """The JSON object at path; tried once more if a kept connection had been closed meanwhile."""
-        try:
-            return await self._call("GET", path, query=query)
-        except (httpx2.RemoteProtocolError, httpx2.ReadError):
-            return await self._reporting("GET", path, query=query)
+        """The JSON object at path."""
+        return await self._call("GET", path, query=query)
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The JSON object that answers body; never repeated, because it may have acted."""
-        return await self._reporting("POST", path, body=body)
-
-    async def _reporting(
-        self, method: str, path: str, *, query: dict[str, str] | None = None, body: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        try:
-            return await self._call(method, path, query=query, body=body)
-        except (httpx2.RemoteProtocolError, httpx2.ReadError) as error:
-            raise ToolError(self._unreachable(error)) from error
+        """The JSON object that answers body."""
+        return await self._call("POST", path, body=body)
 
     async def _call(
         self, method: str, path: str, *, query: dict[str, str] | None = None, body: dict[str, Any] | None = None
@@ -67,8 +56,6 @@ class Peer:
                 await answer.aclose()
         except httpx2.ReadTimeout as error:
             raise ToolError(f"{self.name} did not answer in time") from error
-        except (httpx2.RemoteProtocolError, httpx2.ReadError):
-            raise
         except httpx2.HTTPError as error:
             raise ToolError(self._unreachable(error)) from error
         return self._decode(answer.status_code, content)

@@ -36,7 +36,6 @@ class Settings:
     monitoring_url: str
     peer_timeout: float
     search_timeout: float
-    conformance: bool
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -58,7 +57,6 @@ class Settings:
             monitoring_url=_url(env, "MONITORING_URL", "http://monitoring:8003"),
             peer_timeout=_number(env, "UC_PEER_TIMEOUT", 60),
             search_timeout=_number(env, "UC_SEARCH_TIMEOUT", 10),
-            conformance=env.get("MCP_CONFORMANCE", "") in {"1", "true", "yes", "on"},
         )
 
 

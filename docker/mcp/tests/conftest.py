@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,10 +30,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def peer() -> Iterator[LoopbackPeer]:
     """A peer that records what it was asked."""
-    with LoopbackServer() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with LoopbackServer.on() as server:
         yield server.state
-        server.shutdown()
 
 
 @pytest.fixture(scope="session")

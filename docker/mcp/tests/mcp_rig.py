@@ -7,11 +7,12 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -190,9 +191,32 @@ class LoopbackPeer:
 class LoopbackServer(ThreadingHTTPServer):
     """Carries the state that its handlers answer from."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.state = LoopbackPeer(url=f"http://127.0.0.1:{self.server_address[1]}")
+        self.connections: list[socket.socket] = []
+
+    @classmethod
+    @contextmanager
+    def on(cls, port: int = 0) -> Iterator[LoopbackServer]:
+        """Serving, on a port of the kernel's choice or a given one."""
+        with cls(port) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield server
+            server.stop()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Keep the connection in sight, so that stop can end it."""
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+    def stop(self) -> None:
+        """As a peer that ends: nothing listens, and no connection stays open."""
+        self.shutdown()
+        self.socket.close()
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_rig import LoopbackPeer, Server, running
+from mcp_rig import LoopbackPeer, LoopbackServer, Server, running
 from mcp_types import CallToolResult
 
 
@@ -107,6 +107,19 @@ def test_a_peer_that_is_down(tmp_path: Path) -> None:
     assert text(result).endswith(
         "powershell-modules can't be reached at http://127.0.0.1:9: All connection attempts failed"
     )
+
+
+def test_a_peer_that_was_restarted_is_called_at_once(tmp_path: Path) -> None:
+    """No connection from before the restart is used again."""
+    body = {"module": "M", "command": "Get-It"}
+    with LoopbackServer.on() as first, running(tmp_path, "modules", POWERSHELL_URL=first.state.url) as server:
+        first.state.answers = {"POST /invoke": (200, {"ok": True})}
+        assert not call(server, "invoke", body).is_error
+        first.stop()
+        with LoopbackServer.on(first.server_address[1]) as second:
+            second.state.answers = {"POST /invoke": (200, {"ok": True})}
+            assert not call(server, "invoke", body).is_error
+            assert len(second.state.seen) == 1
 
 
 def test_modules_and_commands_are_listed(modules: Server, peer: LoopbackPeer) -> None:
