@@ -67,12 +67,16 @@ def _answers(one: Daemon) -> bool:
 
 
 def _runs(pid_file: Path) -> bool:
-    """Whether the process of a pid file is a dockerd or containerd: after a crash its pid may be another program's."""
+    """Whether the process of a pid file is a dockerd or containerd: after a crash its pid may be another program's.
+
+    A zombie is no process any more, though dockerd takes one for a containerd that still runs.
+    """
     try:
         pid = int(pid_file.read_text(encoding="ascii"))
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() in {"dockerd", "containerd"}
+        name, _, rest = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").partition("(")[2].rpartition(") ")
     except (OSError, ValueError):
         return False
+    return name in {"dockerd", "containerd"} and not rest.startswith("Z")
 
 
 def _text(log: Path) -> str:
