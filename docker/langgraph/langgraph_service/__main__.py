@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -27,6 +28,7 @@ def main() -> int:
     from langgraph_service.settings import Settings
 
     logs.setup()
+    logging.captureWarnings(capture=True)
     if "--check" in sys.argv[1:]:
         return _check()
     web.serve(create_app(Settings.from_environ()), port=8000)

@@ -50,6 +50,11 @@ class EventLog:
         self._last = (0, 0)
         self._news = asyncio.Event()
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody reads."""
+        return self._readers > 0
+
     def publish(self, name: str, data: object) -> None:
         """Add an event for the readers."""
         if not (self.resumable or self._readers):

@@ -62,9 +62,9 @@ def run_config(run: Mapping[str, Any], graph: str, attempt: int) -> RunnableConf
 
 def _arguments(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     modes = {_RENAMED.get(mode, mode) for mode in kwargs["stream_mode"]} - {None} | {"values"}
-    arguments: dict[str, Any] = {"stream_mode": sorted(modes), "subgraphs": True, "durability": kwargs["durability"]}
-    if not kwargs.get("subgraphs"):
-        arguments["subgraphs"] = False
+    arguments: dict[str, Any] = {"stream_mode": sorted(modes), "subgraphs": bool(kwargs.get("subgraphs"))}
+    if not kwargs["temporary"]:
+        arguments["durability"] = kwargs["durability"]
     for key in ("interrupt_before", "interrupt_after", "context"):
         if kwargs.get(key):
             arguments[key] = kwargs[key]

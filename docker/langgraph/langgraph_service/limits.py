@@ -44,6 +44,7 @@ class BodyLimit:
         return f"the body is larger than {self.limit} bytes"
 
     async def _refuse(self, send: Send) -> None:
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+        # The connection stays open, so that the client can finish sending and read this: a reset would hide it.
+        headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
         await send({"type": "http.response.body", "body": dumps({"detail": self._reason})})

@@ -14,6 +14,7 @@ from langgraph_service import metrics
 from langgraph_service.errors import Conflict, Overloaded
 from langgraph_service.events import EventLog
 from langgraph_service.execution import execute, run_config
+from langgraph_service.feeds import Feeds
 from langgraph_service.job import Job, Stop
 from langgraph_service.plugins import Graph
 from langgraph_service.state import State
@@ -31,6 +32,7 @@ class Runner:
     def __init__(self, state: State) -> None:
         self.state = state
         self.stopping = asyncio.Event()
+        self.feeds = Feeds()
         self._lanes: dict[str, deque[Job]] = {}
         self._jobs: dict[str, Job] = {}
         self._slots = asyncio.Semaphore(state.settings.max_running)
@@ -148,6 +150,7 @@ class Runner:
             _log.exception("run_not_recorded", run_id=job.run_id)
             job.error = job.error or {"error": type(error).__name__, "message": str(error)}
         self._close(job)
+        self.feeds.done(job)
         self._forget(job)
 
     def _graph(self, job: Job) -> Graph:
@@ -159,11 +162,12 @@ class Runner:
         if not job.temporary and (kwargs.get("command") or kwargs.get("input") is None):
             job.mark = await self.state.checkpoints.mark()
         attempt = await self.state.runs.start(job.run_id)
-        job.log.publish("metadata", {"run_id": job.run_id, "attempt": attempt})
+        publish = self.feeds.publisher(job)
+        publish("metadata", {"run_id": job.run_id, "attempt": attempt})
         config = run_config(job.run, job.graph, attempt)
         try:
             async with asyncio.timeout(self.state.settings.run_timeout) as limit:
-                job.values = await execute(self._graph(job), kwargs, config, job.log.publish)
+                job.values = await execute(self._graph(job), kwargs, config, publish)
         except TimeoutError as error:
             if limit.expired():
                 job.status = "timeout"
@@ -195,7 +199,7 @@ class Runner:
     def _fail(self, job: Job, failure: BaseException) -> None:
         job.error = {"error": type(failure).__name__, "message": str(failure)}
         job.status = "timeout" if job.status == "timeout" else "error"
-        job.log.publish("error", job.error)
+        self.feeds.publisher(job)("error", job.error)
         _log.warning("run_failed", run_id=job.run_id, thread_id=job.thread_id, graph=job.graph, exc_info=failure)
 
     def _forget(self, job: Job) -> None:

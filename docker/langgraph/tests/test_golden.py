@@ -229,7 +229,8 @@ async def store(client: LangGraphClient) -> dict[str, Any]:
     out: dict[str, Any] = {"put": await api.put_item(["a", "b"], key="k", value={"n": 1})}
     await api.put_item(["a", "c"], key="k2", value={"n": 2})
     out["get"] = await api.get_item(["a", "b"], key="k")
-    out["search"] = await api.search_items(["a"])
+    found = await api.search_items(["a"])
+    out["search"] = {"items": sorted(found["items"], key=lambda item: item["key"])}
     out["filter"] = await api.search_items(["a"], filter={"n": 2})
     out["namespaces"] = await api.list_namespaces(prefix=["a"])
     out["missing"] = await refused(api.get_item(["a", "b"], key="absent"))

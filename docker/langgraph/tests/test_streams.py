@@ -134,3 +134,32 @@ async def test_a_failure_in_a_stream_ends_it_with_an_error_event(client: LangGra
 
     assert got[-1] == ("error", {"error": "ValueError", "message": "asked to fail"})
     assert (await client.runs.get(thread, run["run_id"]))["status"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("mode", "hidden"), [("run_modes", ""), ("lifecycle", "values custom"), ("state_update", "custom")]
+)
+async def test_watching_a_thread_sees_every_run(client: LangGraphClient, mode: str, hidden: str) -> None:
+    """Who watches a thread is told of each of its runs, from begin to end, whoever started it."""
+    thread, seen = await new_thread(client), []
+
+    async def watch() -> None:
+        async for part in await client.threads.join_stream(thread, stream_mode=mode):
+            seen.append((part.event, part.data))
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0.3)
+    given = {"text": "w", "custom": 1, "log": []}
+    run = await client.runs.create(thread, "probe", input=given, stream_mode=["custom", "values"])
+    await client.runs.join(thread, run["run_id"])
+    await client.runs.wait(thread, "probe", input={"fail": True, "custom": 0}, raise_error=False)
+
+    async def both() -> bool:
+        return sum(data.get("status") == "run_done" for _, data in seen) == 2
+
+    await until(both)
+    watching.cancel()
+
+    first, second = "metadata values custom values values metadata", "metadata values values error metadata"
+    expected = [name for name in f"{first} {second}".split() if name not in hidden.split()]
+    assert [name for name, _ in seen] == expected

@@ -71,6 +71,16 @@ async def _sent(
             await asyncio.shield(runner.cancel([job], "interrupt"))
 
 
+async def _watched(runner: Runner, thread_id: str, modes: frozenset[str] | None) -> AsyncIterator[ServerSentEvent]:
+    async for event in runner.feeds.watch(thread_id, modes):
+        yield ServerSentEvent(data=event.data, event=event.name, id=event.id, sep="\r\n")
+
+
+def watching(runner: Runner, thread_id: str, modes: frozenset[str] | None) -> EventSourceResponse:
+    """The events of every run of a thread, until the client leaves."""
+    return EventSourceResponse(_watched(runner, thread_id, modes), ping=15, sep="\r\n")
+
+
 def events(
     runner: Runner,
     job: Job,

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from langgraph_service.encode import Json
 from langgraph_service.errors import Conflict, Invalid
+from langgraph_service.feeds import MODES
 from langgraph_service.routes.access import Opened, Running, ThreadId
+from langgraph_service.routes.answers import watching
 from langgraph_service.routes.states import apply
 from langgraph_service.runner import Runner
 from langgraph_service.schemas import Prune, ThreadCreate, ThreadFilter, ThreadPatch, ThreadSearch
 from langgraph_service.state import State
 
 router = APIRouter()
+
+ThreadMode = Literal["run_modes", "lifecycle", "state_update"]
 
 
 
@@ -110,6 +114,17 @@ async def delete(state: Opened, runner: Running, thread_id: ThreadId) -> Respons
     await state.threads.get(thread_id)
     await _forget(state, runner, thread_id)
     return Response(status_code=204)
+
+
+@router.get("/threads/{thread_id}/stream")
+async def watch(
+    state: Opened, runner: Running, thread_id: ThreadId, stream_mode: Annotated[list[ThreadMode] | None, Query()] = None
+) -> Response:
+    """The events of every run of a thread from now on: all, their begin and end, or the state's changes."""
+    await state.threads.get(thread_id)
+    chosen = [MODES[mode] for mode in stream_mode or ["run_modes"]]
+    modes = None if None in chosen else frozenset(mode for some in chosen for mode in some or ())
+    return watching(runner, thread_id, modes)
 
 
 @router.post("/threads/{thread_id}/copy")
