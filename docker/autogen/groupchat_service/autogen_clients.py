@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from autogen_core.models import ChatCompletionClient, LLMMessage, ModelFamily, ModelInfo
 from ucservice import logs
@@ -24,21 +23,15 @@ WINDOW = 128_000
 _RETRIES = 2
 
 
-def prepare(choice: Choice) -> type[Any] | None:
-    """Import the provider's library: it takes most of a second, and the rules need none."""
+def real_client(choice: Choice, *, timeout: float) -> ChatCompletionClient | None:
+    """A client for the chosen provider, None for the rules; the request id goes along to gateways that log it.
+
+    The provider's library is imported here: it takes most of a second, and the rules need none.
+    """
     if choice.provider == "rules":
         return None
     module = importlib.import_module(f"groupchat_service.{choice.provider}_client")
-    client: type[Any] = module.Client
-    return client
-
-
-def real_client(choice: Choice, *, timeout: float) -> ChatCompletionClient | None:
-    """A client for the chosen provider, None for the rules; the request id goes along to gateways that log it."""
-    make = prepare(choice)
-    if make is None:
-        return None
-    client: ChatCompletionClient = make(
+    client: ChatCompletionClient = module.Client(
         model=choice.model,
         api_key=choice.key,
         base_url=choice.base_url,

@@ -70,17 +70,19 @@ class AutoGenTeams:
     def __init__(self, providers: Providers, *, model_timeout: float) -> None:
         self._providers, self._timeout = providers, model_timeout
 
-    def __call__(self, spec: TeamSpec) -> AutoGenTeam:
-        return AutoGenTeam(spec, self._providers.choose(), model_timeout=self._timeout)
+    async def __call__(self, spec: TeamSpec) -> AutoGenTeam:
+        choice = self._providers.choose()
+        # A provider's library is imported with its first client: seconds on a busy machine, so not on the event loop.
+        client = await asyncio.to_thread(real_client, choice, timeout=self._timeout)
+        return AutoGenTeam(spec, choice, client)
 
 
 class AutoGenTeam:
     """A SelectorGroupChat that lives for one run; the conversation itself is kept by the caller as neutral messages."""
 
-    def __init__(self, spec: TeamSpec, choice: Choice, *, model_timeout: float) -> None:
-        self._spec, self._choice = spec, choice
+    def __init__(self, spec: TeamSpec, choice: Choice, client: ChatCompletionClient | None) -> None:
+        self._spec, self._choice, self._client = spec, choice, client
         self._workers = tuple(name for name in spec.agents if name != HUMAN)
-        self._client = real_client(choice, timeout=model_timeout)
 
     @property
     def model(self) -> str:

@@ -136,7 +136,7 @@ class Desk:
     async def ask(self, agent: str, content: str) -> Turn:
         """One agent's answer; nothing is kept."""
         self._refuse_when_closing()
-        team = self._teams(TeamSpec(agents=(agent,), max_rounds=1))
+        team = await self._teams(TeamSpec(agents=(agent,), max_rounds=1))
         try:
             async with asyncio.timeout(self._timeout):
                 return await team.ask(agent, content)
@@ -201,7 +201,7 @@ class Desk:
     async def _converse(self, identifier: str) -> tuple[Status, dict[str, Any], str]:
         session = await self.session(identifier)
         messages, last = await self.store.history(identifier)
-        team = self._teams(session.spec)
+        team = await self._teams(session.spec)
 
         async def emit(item: Turn | Chunk) -> None:
             nonlocal last

@@ -15,7 +15,7 @@ _DEFAULT_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://ap
 
 
 class ProviderUnavailable(Exception):
-    """The configured provider has no key."""
+    """The configured provider has no key, or its file can't be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +44,19 @@ class Providers:
     def choose(self) -> Choice:
         """The provider that the settings name; `auto` takes the first whose key file holds a key, else the rules."""
         wanted = self._settings.provider
-        if wanted in ("auto", "openai") and (key := self._secrets["openai"].current()):
+        if wanted in ("auto", "openai") and (key := self._key("openai")):
             return self._choice("openai", key, self._settings.openai_base_url)
-        if wanted in ("auto", "anthropic") and (key := self._secrets["anthropic"].current()):
+        if wanted in ("auto", "anthropic") and (key := self._key("anthropic")):
             return self._choice("anthropic", key, self._settings.anthropic_base_url)
         if wanted in ("auto", "rules"):
             return Choice(provider="rules", model="rules")
         raise ProviderUnavailable(f"UC_MODEL_PROVIDER is {wanted}, but {self._secrets[wanted].path} holds no key")
+
+    def _key(self, provider: str) -> str | None:
+        try:
+            return self._secrets[provider].current()
+        except OSError as error:
+            raise ProviderUnavailable(f"{self._secrets[provider].path}: {error.strerror or error}") from error
 
     def _choice(self, provider: Literal["openai", "anthropic"], key: str, base_url: str | None) -> Choice:
         model = self._settings.model or _DEFAULT_MODELS[provider]

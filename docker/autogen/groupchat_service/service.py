@@ -18,7 +18,6 @@ from ucservice.secretfile import Secret
 from ucservice.web import RequestLog, TokenAuth
 
 from groupchat_service import api, metrics
-from groupchat_service.autogen_clients import prepare
 from groupchat_service.autogen_team import AutoGenTeam, AutoGenTeams
 from groupchat_service.bodylimit import BodyLimit
 from groupchat_service.desk import Busy, Closing, Desk, Unknown
@@ -53,10 +52,10 @@ class Health:
             self._checked = time.monotonic()
         return {"database": self._database, "team": self.team}
 
-    async def try_a_team(self, settings: Settings) -> None:
+    async def try_a_team(self) -> None:
         """Run one whole rule-based chat in memory: proves that the framework works as it was installed."""
         spec = TeamSpec(agents=DEFAULT_TEAM, max_rounds=16)
-        team = AutoGenTeam(spec, Choice(provider="rules", model="rules"), model_timeout=settings.model_timeout)
+        team = AutoGenTeam(spec, Choice(provider="rules", model="rules"), None)
 
         async def ignore(_item: Turn | Chunk) -> None: ...
 
@@ -79,9 +78,7 @@ def create_app(settings: Settings) -> RequestLog:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await store.open()
-        await health.try_a_team(settings)
-        with suppress(ProviderUnavailable):
-            prepare(providers.choose())
+        await health.try_a_team()
         drain = _drain_on_signal(desk)
         resumed = await desk.resume()
         forgetting = asyncio.create_task(_forget_old(store, settings.keep_days))

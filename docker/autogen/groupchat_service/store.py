@@ -108,11 +108,10 @@ class Store:
         """The newest sessions, and how many there are in all."""
 
         def sessions() -> tuple[list[Session], int]:
-            matching = "FROM sessions WHERE ?1 IS NULL OR status = ?1"
-            rows = self._db.execute(
-                "SELECT * " + matching + " ORDER BY created_at DESC LIMIT ?2", (status, limit)
-            ).fetchall()
-            total = self._db.execute("SELECT count(*) " + matching, (status,)).fetchone()[0]
+            matching = "FROM sessions WHERE :status IS NULL OR status = :status"
+            values = {"status": status, "limit": limit}
+            rows = self._db.execute(f"SELECT * {matching} ORDER BY created_at DESC LIMIT :limit", values).fetchall()
+            total = self._db.execute(f"SELECT count(*) {matching}", values).fetchone()[0]
             return [_session(row) for row in rows], total
 
         return await self._do(sessions)
@@ -249,8 +248,9 @@ class Store:
     def _append(self, identifier: str, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
         now = time.time()
         self._db.executemany(
-            "INSERT INTO events SELECT ?1, coalesce(max(seq), 0) + 1, ?2, ?3, ?4 FROM events WHERE session_id = ?1",
-            [(identifier, kind, json.dumps(data), now) for kind, data in entries],
+            "INSERT INTO events SELECT :id, coalesce(max(seq), 0) + 1, :kind, :data, :at FROM events"
+            " WHERE session_id = :id",
+            [{"id": identifier, "kind": kind, "data": json.dumps(data), "at": now} for kind, data in entries],
         )
 
 

@@ -109,7 +109,7 @@ class Team(Protocol):
 class TeamBuilder(Protocol):
     """Makes a team with today's settings and keys."""
 
-    def __call__(self, spec: TeamSpec) -> Team: ...
+    async def __call__(self, spec: TeamSpec) -> Team: ...
 
 
 class TeamError(Exception):

@@ -55,7 +55,7 @@ def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provi
 @pytest.fixture
 def provider(provider_process: Provider) -> Provider:
     """The fake provider, as new."""
-    provider_process.set(delay=0.0, keys=[], status=200, calls=[])
+    provider_process.set(delay=0.0, keys=[], status=200, calls=[], aborted=0)
     return provider_process
 
 

@@ -6,13 +6,15 @@ It plays every agent: it knows them by their system prompts, calls the tool that
 from __future__ import annotations
 
 import json
+import select
+import socket
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-STATE: dict[str, Any] = {"delay": 0.0, "keys": [], "status": 200, "calls": []}
+STATE: dict[str, Any] = {"delay": 0.0, "keys": [], "status": 200, "calls": [], "aborted": 0}
 LOCK = threading.Lock()
 Json = dict[str, Any]
 
@@ -67,7 +69,11 @@ class Handler(BaseHTTPRequestHandler):
             call = {"path": self.path, "key": key, "stream": bool(body.get("stream")), "model": body["model"]}
             STATE["calls"].append({**call, "request_id": self.headers.get("x-request-id")})
             delay, keys, status = STATE["delay"], STATE["keys"], STATE["status"]
-        time.sleep(delay)
+        if self._client_left_within(delay):
+            with LOCK:
+                STATE["aborted"] += 1
+            self.close_connection = True
+            return
         if keys and key not in keys:
             self._json(401, {"error": {"type": "authentication_error", "message": f"bad key {key}"}})
         elif status != 200:
@@ -76,6 +82,14 @@ class Handler(BaseHTTPRequestHandler):
             self._anthropic(body)
         else:
             self._openai(body)
+
+    def _client_left_within(self, delay: float) -> bool:
+        deadline = time.monotonic() + delay
+        while (left := deadline - time.monotonic()) > 0:
+            readable, _, _ = select.select([self.connection], [], [], left)
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                return True
+        return False
 
     def _openai(self, body: Json) -> None:
         messages = body["messages"]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -138,16 +139,27 @@ class Provider(Process):
         """Change how the provider answers: delay, keys, status."""
         httpx.post(self.url + "/state", json=state).raise_for_status()
 
-    def wait_for_call(self) -> None:
-        """Return once the first call has come in."""
-        deadline = time.monotonic() + 10
-        while not self.calls():
-            assert time.monotonic() < deadline, "no model call came"
-            time.sleep(0.02)
+    def state(self) -> dict[str, Any]:
+        """How it is set, every request that it got, and how many clients left before their answer."""
+        return dict(httpx.get(self.url + "/state").json())
 
-    def calls(self) -> list[dict[str, object]]:
+    def calls(self) -> list[dict[str, Any]]:
         """Every request that it got."""
-        return list(httpx.get(self.url + "/state").json()["calls"])
+        return list(self.state()["calls"])
+
+    def wait_for_calls(self, count: int) -> None:
+        """Return once that many calls have come in."""
+        self._wait_until(lambda: len(self.calls()) >= count)
+
+    def wait_for_abort(self) -> None:
+        """Return once a client has left before its answer."""
+        self._wait_until(lambda: self.state()["aborted"] > 0)
+
+    def _wait_until(self, reached: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 10
+        while not reached():
+            assert time.monotonic() < deadline, self.state()
+            time.sleep(0.02)
 
 
 StartServer = Callable[..., Server]

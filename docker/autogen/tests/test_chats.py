@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import httpx
 import pytest
@@ -192,6 +193,10 @@ def test_metrics_count_runs_and_are_plain_prometheus(server: Server) -> None:
 def test_every_log_line_is_json_and_carries_the_request_id(server: Server) -> None:
     """A chat's own lines can be found by the id of the request that started it; no message text is logged."""
     server.client.post("/groupchat", json={"task": "SECRETTEXT", "wait": True}, headers={"x-request-id": "find-me"})
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    assert {"chat_stopped", "request"} <= {line["event"] for line in lines if line.get("request_id") == "find-me"}
+    deadline = time.monotonic() + 5  # the request's own line follows its answer
+    found: set[str] = set()
+    while not {"chat_stopped", "request"} <= found:
+        assert time.monotonic() < deadline, found
+        lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+        found = {line["event"] for line in lines if line.get("request_id") == "find-me"}
     assert "SECRETTEXT" not in server.log.read_text()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -25,18 +27,20 @@ AUTH = {"authorization": f"Bearer {TOKEN}"}
 def test_cancel_stops_a_waiting_model_call_within_half_a_second(
     model_server: Server, provider: Provider, stream: bool
 ) -> None:
-    """The answer comes at once, says cancelled, and nothing is added to the log afterwards."""
+    """The answer comes at once, the model call itself is broken off, and the chat can go on later."""
     server = model_server
     server.set_key("openai", "key-1")
     provider.set(delay=5)
     session_id = server.start(stream=stream)
-    provider.wait_for_call()
+    provider.wait_for_calls(1)
     busy = server.client.post(f"/groupchat/{session_id}/messages", json={"content": "more"})
     assert busy.status_code == 409
     started = time.monotonic()
     answer = server.client.post(f"/groupchat/{session_id}/cancel")
     assert time.monotonic() - started < 0.5
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    provider.wait_for_abort()
+    assert time.monotonic() - started < 2, "the model call was left to run"
     provider.set(delay=0)
     follow = server.client.post(f"/groupchat/{session_id}/messages", json={"content": "go on", "wait": True})
     assert follow.json()["stop_reason"] == "approved"
@@ -121,6 +125,7 @@ def test_sigterm_ends_open_streams_and_waiting_clients_within_three_seconds(
     with server.client.stream("GET", f"/groupchat/{session_id}/events") as response:
         events = read(response)
         next(events)
+        provider.wait_for_calls(2)
         assert server.stop() < 3
         list(events)
     client.join(3)
@@ -140,7 +145,7 @@ def test_sigterm_lets_a_quick_chat_finish(slow_server: StartServer, provider: Pr
         target=lambda: answers.append(httpx.post(f"{server.url}/groupchat", json=body, headers=AUTH).json())
     )
     client.start()
-    provider.wait_for_call()
+    provider.wait_for_calls(1)
     assert server.stop() < 3
     client.join(3)
     assert answers[0]["status"] == "finished"
@@ -156,6 +161,21 @@ def test_a_bad_setting_stops_the_start(start_server: StartServer) -> None:
     """The process ends at once and its log names the variable."""
     with pytest.raises(AssertionError, match="UC_MODEL_PROVIDER: 'gemini' is not one of"):
         start_server(UC_MODEL_PROVIDER="gemini")
+
+
+def test_health_tells_when_the_database_takes_no_writes(start_server: StartServer) -> None:
+    """A blocked database turns health to 503 with the reason, and back to 200 when it is free."""
+    server = start_server()
+    with closing(sqlite3.connect(server.folder / "data" / "groupchat.db", isolation_level=None)) as intruder:
+        intruder.execute("BEGIN IMMEDIATE")
+        time.sleep(2.1)  # an answer is kept for two seconds
+        answer = httpx.get(server.url + "/health", timeout=5)
+        assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
+        assert answer.json()["checks"]["database"] != "ok"
+        intruder.execute("ROLLBACK")
+    deadline = time.monotonic() + 10
+    while httpx.get(server.url + "/health", timeout=5).status_code != 200:
+        assert time.monotonic() < deadline
 
 
 async def _leave_a_chat_running(folder: Path, *, restarts: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -52,6 +53,9 @@ def test_a_following_stream_sees_the_next_run_too(server: Server) -> None:
             if kinds.count("finished") == 2:
                 break
     assert kinds.count("message") > 20
+    deadline = time.monotonic() + 5
+    while server.metric("groupchat_streams"):
+        assert time.monotonic() < deadline, "a stream that its client left is still counted"
 
 
 def test_the_stream_uses_the_line_ends_and_headers_that_proxies_need(server: Server) -> None:
