@@ -1,0 +1,163 @@
+"""Provisioning against the real engine, which is only looked at, and daemons of our own, which are started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from build import daemon, engine, loading, provision
+from build.errors import MissingTool
+from build.manifest import Tools
+from tests.conftest import REPOSITORY
+
+TOOLS = loading.load(REPOSITORY, {}, local=False).tools
+PLUGINS = Path("/usr/libexec/docker/cli-plugins")
+
+
+@pytest.fixture(autouse=True)
+def fresh_client() -> Iterator[None]:
+    """The choice of the docker binary is made anew, before and after."""
+    engine.docker.cache_clear()
+    yield
+    engine.docker.cache_clear()
+
+
+def untouched() -> list[str]:
+    """What provisioning would change: the daemon, its configuration, apt's sources."""
+    files = (Path("/run/docker.pid"), Path("/etc/docker/daemon.json"))
+    sources = (path.name for path in Path("/etc/apt/sources.list.d").glob("*"))
+    return [*(path.read_text() if path.exists() else "" for path in files), *sorted(sources)]
+
+
+def test_an_engine_that_will_do_is_left_alone(docker_engine: dict[str, str]) -> None:
+    """With everything there, consent or not, nothing is installed or written."""
+    before = untouched()
+    assert provision.ensure(TOOLS, yes=True, interactive=False) == docker_engine
+    assert untouched() == before
+
+
+def test_an_engine_that_is_too_old_is_not_replaced(docker_engine: dict[str, str]) -> None:
+    """Consent to an installation is none to a replacement: the hint tells the owner how."""
+    before = untouched()
+    with pytest.raises(MissingTool, match=rf"engine {docker_engine['engine']} is too old: 99\.0") as caught:
+        provision.ensure(Tools(engine="99.0", buildx="0", compose="0"), yes=True, interactive=False)
+    assert re.search(r"apt-get|Docker Desktop|https://", caught.value.hint)
+    assert untouched() == before
+
+
+def test_a_plugin_that_is_too_old_is_named_with_its_place(docker_engine: dict[str, str]) -> None:
+    """Whoever put it there can find it."""
+    with pytest.raises(MissingTool, match=r"buildx .* is too old: 99\.0") as caught:
+        provision.ensure(Tools(engine="0", buildx="99.0", compose="0"), yes=True, interactive=False)
+    assert "docker-buildx" in caught.value.hint
+
+
+def test_a_dead_docker_host_is_not_ours_to_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """DOCKER_HOST names an engine of somebody's choice: starting another one would not be what was meant."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone.sock")
+    before = untouched()
+    with pytest.raises(MissingTool, match=re.escape(f"DOCKER_HOST=unix://{tmp_path}/gone.sock")) as caught:
+        provision.ensure(TOOLS, yes=True, interactive=False)
+    assert "unset DOCKER_HOST" in caught.value.hint
+    assert untouched() == before
+
+
+def test_without_docker_on_path_it_asks_for_consent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without consent, no docker means exit code 7 and the command that installs it."""
+    for name in ("apt-get", "dpkg-query", "sudo"):
+        if Path(f"/usr/bin/{name}").exists():
+            (tmp_path / name).symlink_to(f"/usr/bin/{name}")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    before = untouched()
+    with pytest.raises(MissingTool, match="docker is not installed or not on PATH") as caught:
+        provision.ensure(TOOLS, yes=False, interactive=False)
+    assert re.search(r"\./inv engine --yes|https://|install", caught.value.hint)
+    assert untouched() == before
+
+
+def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str, str]) -> None:
+    """An engine without buildx: only the two plugins are offered."""
+    if os.geteuid() != 0 or not PLUGINS.is_dir():
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail("hiding the plugins needs root, and the plugins where the distribution puts them")
+        pytest.skip("hiding the plugins needs root")
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from build import provision; from build.errors import MissingTool; from build.manifest import Tools\n"
+        "try: provision.ensure(Tools(engine='1', buildx='0.1', compose='2'), yes=False, interactive=False)\n"
+        "except MissingTool as error: print(error, '|', error.hint)\n"
+    )
+    hide = f'mount -t tmpfs tmpfs {PLUGINS} && exec "$@"'
+    argv = ["unshare", "--mount", "sh", "-c", hide, "sh", sys.executable, "-c", program, str(REPOSITORY)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert "docker buildx is missing" in done.stdout, done.stderr
+    assert re.search(r"docker-buildx(-plugin|/trixie| )", done.stdout)
+    assert "docker.io" not in done.stdout
+
+
+@pytest.fixture
+def second(docker_engine: dict[str, str]) -> Iterator[daemon.Daemon]:
+    """A daemon beside the machine's own, with files of its own and no networks."""
+    if os.geteuid() != 0:
+        pytest.skip("starting a daemon needs root")
+    with tempfile.TemporaryDirectory(prefix="uc-") as name:
+        folder = Path(name)
+        (folder / "daemon.json").write_text(json.dumps({"bridge": "none", "iptables": False, "ip6tables": False}))
+        one = daemon.Daemon(
+            host=f"unix://{folder}/s",
+            arguments=(
+                "--host", f"unix://{folder}/s", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/run",
+                "--pidfile", f"{folder}/pid", "--config-file", f"{folder}/daemon.json",
+            ),
+            pid_files=(folder / "pid", folder / "run/containerd/containerd.pid"),
+            log=folder / "log",
+        )  # fmt: skip
+        yield one
+        if one.pid_files[0].exists() and daemon._runs(one.pid_files[0]):
+            os.kill(int(one.pid_files[0].read_text()), signal.SIGTERM)
+            until(lambda: not one.pid_files[0].exists())
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_stopped_daemon_is_started_past_stale_pid_files(second: daemon.Daemon) -> None:
+    """After a crash the pids may be other programs' by now: dockerd would refuse to start, so the files go first."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        for path in second.pid_files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(str(other.pid))
+        daemon.start(second)
+        assert daemon._answers(second)
+        assert other.poll() is None, "the process that the stale file named was not ours to end"
+        pid = second.pid_files[0].read_text()
+        daemon.start(second)
+        assert second.pid_files[0].read_text() == pid, "a daemon that answers is left alone"
+        other.kill()
+
+
+def test_a_daemon_that_can_not_start_shows_its_log(second: daemon.Daemon) -> None:
+    """The reason is in the log's last lines, and it is shown without waiting for the whole deadline."""
+    config = Path(second.arguments[-1])
+    config.write_text('{"no-such-key": 1}')
+    began = time.monotonic()
+    with pytest.raises(MissingTool, match="did not start") as caught:
+        daemon.start(second, seconds=60)
+    assert "no-such-key" in caught.value.output
+    assert str(second.log) in caught.value.hint
+    assert time.monotonic() - began < 30
