@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from build import console, findings, state, trivy_db, waivers
+from build import console, findings, trivy_db, waivers
 from build.errors import ScanBroken, ScanRejected
 from build.findings import Finding
 from build.images import BuiltImage
 from build.manifest import Manifest
-from build.trivy import REFUSED, insecure, trivy
+from build.trivy_image import Scanned, Settings, analyse, convert
 
 _SHOWN = 5
 _KINDS = {"vuln": "vulnerability", "secret": "secret", "misconfig": "misconfiguration", "license": "license"}
-# Trivy's words when it must be asked differently → the arguments to add, and what they leave out.
-_SECOND_TRIES = {
-    "no child with platform linux/amd64": (("--platform", "linux/arm64"), ""),
-    "Java DB": (
-        ("--skip-files", "**/*.jar,**/*.war,**/*.ear,**/*.par"),
-        "its Java archives were NOT checked, which takes a Java database",
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,21 +40,6 @@ class Verdict:
     reports: dict[str, Path]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Run:
-    """What all images of a run are scanned with: another scanner set would analyse every layer again."""
-
-    cache: Path
-    reports: Path
-    scanners: tuple[str, ...]
-    severity: tuple[str, ...]
-    ignore_file: Path | None
-    database: trivy_db.Database | None
-
-    def paths(self, service: str) -> dict[str, Path]:
-        return {kind: self.reports / f"{service}.{kind}" for kind in ("json", "sarif", "txt", "cdx.json")}
-
-
 def scan(manifest: Manifest, images: Mapping[str, BuiltImage], *, reports: Path) -> tuple[Verdict, ...]:
     """Scan the images one after another; `enforce` turns the verdicts into a failure.
 
@@ -75,7 +53,7 @@ def scan(manifest: Manifest, images: Mapping[str, BuiltImage], *, reports: Path)
     if not scanners:
         message = "nothing can be scanned for: gates.scanners has only vuln, and there is no vulnerability database"
         raise ScanBroken(message, hint='set gates.db_repository, or add "secret" to gates.scanners')
-    run = _Run(
+    settings = Settings(
         cache=cache,
         reports=(reports / "scan").absolute(),
         scanners=scanners,
@@ -83,16 +61,18 @@ def scan(manifest: Manifest, images: Mapping[str, BuiltImage], *, reports: Path)
         ignore_file=ignore_file,
         database=database,
     )
-    run.reports.mkdir(parents=True, exist_ok=True)
-    for path in [path for service in images for path in run.paths(service).values()]:
+    settings.reports.mkdir(parents=True, exist_ok=True)
+    for path in [path for service in images for path in settings.paths(service).values()]:
         path.unlink(missing_ok=True)
-    scanned = [_scan(run, image) for image in images.values()]
+    scanned = [analyse(settings, image) for image in images.values()]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        refusals = list(pool.map(partial(convert, settings), scanned))
     if database:
-        contents = {kind for _, report in scanned for kind in findings.contents(report)}
+        contents = {kind for one in scanned for kind in findings.contents(one.report)}
         for kind in trivy_db.prove(cache, database, contents):
             console.warn(f"no probe can prove that the vulnerability database knows {kind}")
-    _report_waivers(waived, [used for _, report in scanned for used in findings.waived(report)], scanners)
-    return tuple(verdict for verdict, _ in scanned)
+    _report_waivers(waived, [used for one in scanned for used in findings.waived(one.report)], scanners)
+    return tuple(_verdict(settings, one, refused=refused) for one, refused in zip(scanned, refusals, strict=True))
 
 
 def _database(manifest: Manifest, cache: Path) -> trivy_db.Database | None:
@@ -102,92 +82,30 @@ def _database(manifest: Manifest, cache: Path) -> trivy_db.Database | None:
     return None
 
 
-def _scan(run: _Run, image: BuiltImage) -> tuple[Verdict, dict[str, Any]]:
-    paths = run.paths(image.service)
-    with console.waiting(f"scanning {image.service}"):
-        report, notes = _analyse(run, image, paths["json"])
-        refused = _convert(run, report, paths)
+def _verdict(settings: Settings, scanned: Scanned, *, refused: bool) -> Verdict:
+    service, report, notes = scanned.image.service, scanned.report, list(scanned.left_out)
     found = list(findings.read(report))
-    gated = sorted((finding for finding in found if finding.severity in run.severity), key=lambda finding: finding.rank)
+    gated = sorted((one for one in found if one.severity in settings.severity), key=lambda one: one.rank)
     # The licenses of the distribution's packages refuse by Trivy's rules, not by ours.
-    if refused and not gated and "license" not in run.scanners:
-        message = f"{image.service}: Trivy refuses, and its report has nothing that this toolkit can read"
-        raise ScanBroken(message, hint=f"look at {paths['txt']}: has the version of Trivy changed?")
+    if refused and not gated and "license" not in settings.scanners:
+        message = f"{service}: Trivy refuses, and its report has nothing that this toolkit can read"
+        raise ScanBroken(message, hint=f"look at {settings.paths(service)['txt']}: has the version of Trivy changed?")
     if report.get("Metadata", {}).get("OS", {}).get("EOSL"):
         notes.append("its distribution gets no security updates any more")
     for note in notes:
-        console.warn(f"{image.service}: {note}")
-    verdict = Verdict(
-        service=image.service,
-        reference=image.reference,
-        vulnerabilities_checked=run.database is not None,
-        database=run.database.updated.isoformat() if run.database else "",
+        console.warn(f"{service}: {note}")
+    return Verdict(
+        service=service,
+        reference=scanned.image.reference,
+        vulnerabilities_checked=settings.database is not None,
+        database=settings.database.updated.isoformat() if settings.database else "",
         findings=findings.counts(found),
         refused=bool(gated),
         gated=tuple(gated),
         waived=len(findings.waived(report)),
         notes=tuple(notes),
-        reports=paths,
+        reports=settings.paths(service),
     )
-    return verdict, report
-
-
-def _analyse(run: _Run, image: BuiltImage, output: Path) -> tuple[dict[str, Any], list[str]]:
-    """Trivy's report on the image, of every severity, and what had to be left out."""
-    arguments = [
-        "image", *trivy_db.OFFLINE, "--skip-check-update", "--no-progress", "--format", "json", "--show-suppressed",
-        "--scanners", ",".join(run.scanners), "--image-src", "remote" if image.pushed else "docker",
-        "--ignorefile", str(run.ignore_file or ""), "--output", str(output), *insecure(image.reference),
-    ]  # fmt: skip
-    if of_configuration := [name for name in run.scanners if name in {"secret", "misconfig"}]:
-        arguments += ["--image-config-scanners", ",".join(of_configuration)]
-    left_out: list[str] = []
-    tries = dict(_SECOND_TRIES)
-    while True:
-        try:
-            trivy(run.cache, *arguments, image.reference, hint=f"is {image.reference} there? ./inv build makes it")
-            break
-        except ScanBroken as error:
-            words = next((words for words in tries if words in error.output), None)
-            if words is None:
-                raise
-            more, missed = tries.pop(words)
-            arguments += more
-            left_out += [missed] if missed else []
-    report: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
-    scanned = report.get("Metadata", {}).get("RepoDigests") or []
-    if image.reference not in scanned:
-        other = ", ".join(scanned) or "an image without digest"
-        raise ScanBroken(f"Trivy was given {image.reference} and scanned {other}")
-    return report, left_out
-
-
-def _convert(run: _Run, report: Mapping[str, Any], paths: Mapping[str, Path]) -> bool:
-    """Write the other reports from the JSON one; whether Trivy itself would refuse the image."""
-    common = ("convert", "--quiet", "--ignorefile", "")
-    located = run.cache / "located.json"
-    state.write(located, _located(report, paths["json"].stem))
-    for kind, form, source in (("sarif", "sarif", located), ("cdx.json", "cyclonedx", paths["json"])):
-        trivy(run.cache, *common, "--format", form, "--output", str(paths[kind]), str(source))
-    outcome = trivy(
-        run.cache, *common, "--format", "table", "--show-suppressed", "--scanners", ",".join(run.scanners),
-        "--severity", ",".join(run.severity), "--exit-code", str(REFUSED),
-        "--output", str(paths["txt"]), str(paths["json"]), ok_codes=(0, REFUSED),
-    )  # fmt: skip
-    return outcome.returncode == REFUSED
-
-
-def _located(report: Mapping[str, Any], service: str) -> dict[str, Any]:
-    """The report with the service's name where a finding in the image's configuration is located.
-
-    Trivy puts the reference there, and crashes writing SARIF when that begins with an address and a port: it is no URI.
-    """
-    results = report.get("Results") or []
-    name = report["ArtifactName"]
-    return {
-        **report,
-        "Results": [{**result, "Target": service} if result.get("Target") == name else result for result in results],
-    }
 
 
 def _report_waivers(

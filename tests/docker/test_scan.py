@@ -226,6 +226,7 @@ def test_a_secret_in_the_configuration_refuses(manifest: Manifest, build: Build)
 
     assert {finding.id for finding in verdict.gated} == {"github-pat"}
     assert report(verdict, "sarif")["runs"][0]["results"][0]["ruleId"] == "github-pat"
+    assert not [path for path in verdict.reports.values() if TOKEN in path.read_text()]
 
 
 def test_licenses_of_the_distribution_do_not_refuse(manifest: Manifest, build: Build) -> None:
