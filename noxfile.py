@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,14 +13,26 @@ import nox
 ROOT = Path(__file__).resolve().parent
 IN_VENV = Path(sys.prefix) == ROOT / ".venv"
 # Each has its own locks, package and tests; the PowerShell and docs services bring their own runtimes.
-SERVICES = ("powershell", "langgraph", "autogen", "docs", "mcp", "monitoring")
+SERVICES = ("python", "powershell", "langgraph", "autogen", "docs", "mcp", "monitoring")
 PACKAGES = {
+    "python": "ucservice",
     "langgraph": "langgraph_service",
     "autogen": "groupchat_service",
     "docs": "docsite",
     "mcp": "mcp_service",
     "monitoring": "monitor_service",
 }
+
+
+def service_python() -> str:
+    """The Python that services are tested on: the newest of 3.13 and 3.12 that really runs, else this one."""
+    pyenv = sorted(Path.home().glob(".pyenv/versions/3.1[23].*/bin/python"), reverse=True)
+    for candidate in ("python3.13", "python3.12", *map(str, pyenv)):
+        found = shutil.which(candidate)
+        if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return found
+    return sys.executable
+
 
 nox.options.default_venv_backend = "none" if IN_VENV else "venv"
 nox.options.reuse_existing_virtualenvs = True
@@ -60,14 +74,15 @@ def unit(session: nox.Session) -> None:
     pytest(session, "tests/unit")
 
 
-@nox.session(venv_backend="uv" if IN_VENV else "venv")
+@nox.session(venv_backend="uv" if IN_VENV else "venv", python=service_python())
 @nox.parametrize("service", SERVICES)
 def services(session: nox.Session, service: str) -> None:
     """A service's own tests, on the machine, in a venv of its own locks."""
     folder = ROOT / "docker" / service
     locks = [str(path) for name in ("requirements.txt", "requirements-test.txt") if (path := folder / name).exists()]
     session.install("--require-hashes", *(part for lock in locks for part in ("--requirement", lock)))
-    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT / "docker" / "python"), str(folder)])}
+    path = os.pathsep.join(dict.fromkeys([str(ROOT / "docker" / "python"), str(folder)]))
+    environment = {"PYTHONPATH": path, "MYPYPATH": path}
     if service in PACKAGES:
         session.run("mypy", "--strict", "--package", PACKAGES[service], env=environment)
     report = ROOT / ".uc" / "reports" / f"services-{service}.xml"

@@ -59,8 +59,9 @@ def setup(level: str | None = None) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    # The middleware in ucservice.web logs each request once, with its id; uvicorn's own line would be the second.
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    # The middleware in ucservice.web logs each request once, with its id; these would say it again.
+    for name in ("uvicorn.access", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def get(name: str) -> Any:

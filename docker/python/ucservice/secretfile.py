@@ -21,21 +21,20 @@ class Secret:
         self._values: tuple[bytes, ...] = ()
 
     def values(self) -> tuple[bytes, ...]:
-        """Every non-blank line, stripped; empty when the file is missing (the caller's offline mode).
+        """Every non-blank line, stripped; empty when the file is missing or unreadable (the caller's offline mode).
 
         A file that is empty for a moment while it is overwritten in place keeps its last values.
         """
         try:
             stat = self.path.stat()
-        except FileNotFoundError:
+            signature = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            if signature != self._signature:
+                lines = tuple(line.strip() for line in self.path.read_bytes().splitlines() if line.strip())
+                if lines or not self._values:
+                    self._values = lines
+                self._signature = signature
+        except (FileNotFoundError, PermissionError):
             self._signature, self._values = None, ()
-            return ()
-        signature = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-        if signature != self._signature:
-            lines = tuple(line.strip() for line in self.path.read_bytes().splitlines() if line.strip())
-            if lines or not self._values:
-                self._values = lines
-            self._signature = signature
         return self._values
 
     def current(self) -> str | None:

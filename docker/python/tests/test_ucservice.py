@@ -1,0 +1,175 @@
+"""What every Python service shares, over real files and a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ucservice.secretfile import Secret
+
+SERVER = """
+import json
+from ucservice import logs, web
+from ucservice.secretfile import Secret
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    if scope["path"] == "/boom":
+        raise RuntimeError("boom")
+    logs.get("app").info("handled", path=scope["path"])
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": json.dumps({"id": logs.request_id.get()}).encode()})
+
+web.serve(web.RequestLog(web.TokenAuth(app, secret=Secret("test_token"))), port=1)
+"""
+
+
+@pytest.fixture
+def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "token"
+    path.write_text("first\n")
+    monkeypatch.setenv("TEST_TOKEN_FILE", str(path))
+    return path
+
+
+@pytest.fixture
+def server(secret: Path, tmp_path: Path) -> Iterator[tuple[str, Path, subprocess.Popen[str]]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    script = tmp_path / "server.py"
+    script.write_text(SERVER)
+    log = tmp_path / "log"
+    environment = os.environ | {"UC_HOST": "127.0.0.1", "UC_PORT": str(port), "UC_SERVICE": "test"}
+    with log.open("w") as out:
+        process = subprocess.Popen([sys.executable, str(script)], env=environment, stdout=out, stderr=out, text=True)
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(url + "/health", trust_env=False)
+            break
+        except httpx.TransportError:
+            time.sleep(0.05)
+    yield url, log, process
+    process.kill()
+    process.wait()
+
+
+def get(url: str, **headers: str) -> httpx.Response:
+    return httpx.get(url, headers={key.replace("_", "-"): value for key, value in headers.items()}, trust_env=False)
+
+
+def test_a_replaced_and_an_overwritten_secret_are_both_seen(secret: Path) -> None:
+    """A change in place and a rename are read at the next use."""
+    held = Secret("test_token")
+    assert held.current() == "first"
+    secret.write_text("second-value\n")
+    assert held.current() == "second-value"
+    other = secret.with_name("new")
+    other.write_text("third\n")
+    other.replace(secret)
+
+    assert held.current() == "third"
+
+
+def test_several_lines_are_several_valid_values(secret: Path) -> None:
+    """During a rotation old and new both match, and clients send the first."""
+    secret.write_text("new\nold\n\n")
+    held = Secret("test_token")
+
+    assert (held.matches("new"), held.matches("old"), held.matches("other"), held.current()) == (
+        True,
+        True,
+        False,
+        "new",
+    )
+
+
+def test_a_momentarily_empty_file_keeps_the_last_values(secret: Path) -> None:
+    """An overwrite in place passes through an empty file, which must not lock everybody out."""
+    held = Secret("test_token")
+    assert held.matches("first")
+    secret.write_text("")
+
+    assert held.matches("first")
+
+
+def test_a_missing_secret_matches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file means no value: nothing is accepted, also not the empty string."""
+    monkeypatch.setenv("TEST_TOKEN_FILE", str(tmp_path / "nowhere"))
+    held = Secret("test_token")
+
+    assert (held.current(), held.matches("")) == (None, False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_secret_counts_as_missing(secret: Path) -> None:
+    """A file of another user is no crash."""
+    secret.chmod(0)
+
+    assert Secret("test_token").values() == ()
+
+
+def test_only_a_right_token_gets_in(server: tuple[str, Path, subprocess.Popen[str]]) -> None:
+    """Bearer and x-api-key are accepted, anything else is 401, and the public paths stay open."""
+    url = server[0]
+
+    assert get(url + "/x").status_code == 401
+    assert get(url + "/x", Authorization="Bearer wrong").status_code == 401
+    assert get(url + "/x", Authorization="Basic first").status_code == 401
+    assert get(url + "/x", Authorization="Bearer first").status_code == 200
+    assert get(url + "/x", x_api_key="first").status_code == 200
+    assert get(url + "/health").status_code == 200
+
+
+def test_the_request_id_is_taken_made_and_logged(server: tuple[str, Path, subprocess.Popen[str]]) -> None:
+    """A safe id is kept, an unsafe or missing one replaced; answer, code and log carry the same."""
+    url, log, _ = server
+    answer = get(url + "/x", Authorization="Bearer first", X_Request_Id="abc-1")
+    unsafe = get(url + "/x", Authorization="Bearer first", X_Request_Id="a b;c")
+
+    assert answer.headers["x-request-id"] == answer.json()["id"] == "abc-1"
+    assert unsafe.headers["x-request-id"] not in {"", "a b;c"}
+    handled = [line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "handled"]
+    assert handled[1]["request_id"] == "abc-1"
+
+
+def test_every_line_is_json_also_for_a_crash(server: tuple[str, Path, subprocess.Popen[str]]) -> None:
+    """A traceback is one JSON line with its keys, not many lines of text."""
+    url, log, _ = server
+    assert get(url + "/boom", Authorization="Bearer first").status_code == 500
+
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+
+    assert all({"time", "level", "service", "event"} <= set(line) for line in lines)
+    assert any("RuntimeError: boom" in line.get("exception", "") for line in lines)
+
+
+def test_a_secret_is_never_logged(server: tuple[str, Path, subprocess.Popen[str]]) -> None:
+    """Neither the right nor a wrong token reaches the log."""
+    url, log, _ = server
+    get(url + "/x", Authorization="Bearer first")
+    get(url + "/x", Authorization="Bearer another-token")
+
+    assert "Bearer" not in log.read_text()
+    assert "another-token" not in log.read_text()
+
+
+def test_sigterm_ends_it_at_once(server: tuple[str, Path, subprocess.Popen[str]]) -> None:
+    """SIGTERM ends an idle server in under three seconds."""
+    process = server[2]
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(3) in {0, -signal.SIGTERM}
