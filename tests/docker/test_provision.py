@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -106,14 +107,29 @@ def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str,
     assert "docker.io" not in done.stdout
 
 
+@contextlib.contextmanager
+def bridge() -> Iterator[str]:
+    """A network bridge for one daemon, with an address of the range kept for tests (RFC 5737)."""
+    name = f"uct{os.getpid() % 100000}"
+    subprocess.run(["ip", "link", "add", "name", name, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", "198.51.100.1/24", "dev", name], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "link", "delete", name], check=True)
+
+
 @pytest.fixture
 def second(docker_engine: dict[str, str]) -> Iterator[daemon.Daemon]:
-    """A daemon beside the machine's own, with files of its own and no networks."""
+    """A daemon beside the machine's own, with files and a bridge of its own.
+
+    Not "bridge": "none": a daemon told so removes docker0, and with it the network of the machine's own engine.
+    """
     if os.geteuid() != 0:
         pytest.skip("starting a daemon needs root")
-    with tempfile.TemporaryDirectory(prefix="uc-") as name:
+    with bridge() as link, tempfile.TemporaryDirectory(prefix="uc-") as name:
         folder = Path(name)
-        (folder / "daemon.json").write_text(json.dumps({"bridge": "none", "iptables": False, "ip6tables": False}))
+        (folder / "daemon.json").write_text(json.dumps({"bridge": link, "iptables": False, "ip6tables": False}))
         one = daemon.Daemon(
             host=f"unix://{folder}/s",
             arguments=(
