@@ -1,4 +1,4 @@
-"""The list of checks. In the project's .venv (`./inv test`, `.venv/bin/nox`) they run there; elsewhere nox makes one."""
+"""The list of checks. In the project's .venv (`./inv test`, `.venv/bin/nox`) they run there; elsewhere nox makes it."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def services(session: nox.Session, service: str) -> None:
     folder = ROOT / "docker" / service
     locks = [str(path) for name in ("requirements.txt", "requirements-test.txt") if (path := folder / name).exists()]
     session.install("--require-hashes", *(part for lock in locks for part in ("--requirement", lock)))
-    path = os.pathsep.join(dict.fromkeys([str(ROOT / "docker" / "python"), str(folder)]))
-    environment = {"PYTHONPATH": path, "MYPYPATH": path}
+    search = os.pathsep.join(dict.fromkeys([str(ROOT / "docker" / "python"), str(folder)]))
+    environment = {"PYTHONPATH": search, "MYPYPATH": search}
     if service in PACKAGES:
         session.run("mypy", "--strict", "--package", PACKAGES[service], env=environment)
     report = ROOT / ".uc" / "reports" / f"services-{service}.xml"
@@ -104,7 +104,7 @@ def smoke(session: nox.Session) -> None:
     locked(session)
     session.run("invoke", "registry.up")
     try:
-        # 13: a service that can't be built here; the others are still started and asked, and the session fails at its end.
+        # 13: a service can't be built here, by name and reason; the others are started and asked all the same.
         session.run("invoke", "build", "--push", success_codes=[0, 13])
         session.run("invoke", "secrets.init")
         session.run("invoke", "up")

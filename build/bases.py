@@ -22,7 +22,7 @@ _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.xz", ".tar.zst")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resolved:
-    """Where a base comes from: `context` is bake's value for it, `digest` the image's, `recipe` the hash of its settings."""
+    """Where a base comes from: `context` as bake takes it, `digest` of the image, `recipe` the hash of its settings."""
 
     key: str
     reference: str

@@ -107,7 +107,7 @@ def render(model: Mapping[str, Any], purpose: str) -> str:
     import yaml
 
     class Plain(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  (the signature is PyYAML's)
             return True
 
     return _HEADER.format(purpose=purpose) + yaml.dump(model, Dumper=Plain, sort_keys=False, width=120)

@@ -49,7 +49,7 @@ def _add_folder(digest: Any, folder: Path) -> None:
         kind = stat.S_IFMT(status.st_mode) | (status.st_mode & 0o111)
         digest.update(f"{relative}\0{kind:o}\0".encode())
         if entry.is_symlink():
-            digest.update(os.readlink(entry).encode())
+            digest.update(str(entry.readlink()).encode())
         elif entry.is_file():
             digest.update(hashlib.sha256(entry.read_bytes()).digest())
 

@@ -86,8 +86,9 @@ def _scan(run: Run) -> Run:
 
     try:
         verdicts = workflow.run_scan(run.manifest, list(run.built.images))
-        scan.show(verdicts)
         scans = {verdict.service: scan.summary(verdict) for verdict in verdicts}
+        for name, said in scans.items():
+            console.note(f"{name}: {said}")
         scan.enforce(verdicts)
     except ScanBroken as error:
         return replace(run, problems=(*run.problems, error), scans=dict.fromkeys(run.built.images, "could not scan"))
@@ -105,14 +106,16 @@ def _secrets(run: Run) -> Run:
 
 
 def _up(run: Run) -> Run:
-    views.running(workflow.start(run.manifest, list(run.built.images)), json=False)
+    for one in workflow.start(run.manifest, list(run.built.images)):
+        console.note(f"{one.name}: {one.health or one.state}, {one.url}")
     return run
 
 
 def _smoke(run: Run) -> Run:
     results = workflow.run_smoke(run.manifest)
     present = [one for one in results if one.service in run.built.images or one.service == "story"]
-    views.smoke(present, json=False)
+    for one in present:
+        console.note(f"{console.mark('ok' if one.passed else 'fail')} {one.container}: {one.check}  {one.reason}")
     smokes = {}
     for name in run.built.images:
         failed = [one.check for one in present if one.service == name and not one.passed]

@@ -44,7 +44,7 @@ def url(manifest: Manifest) -> str:
 def up(manifest: Manifest, base: Resolved | None, reason: str = "") -> str:
     """Start the embedded registry and wait until it answers; "running", "started" or "created".
 
-    Raises RegistryError for an address that is not ours to serve, PortTaken, or BaseUnavailable without an image for it.
+    Raises RegistryError for an address that is not ours to serve, PortTaken, BaseUnavailable without an image for it.
     """
     address = manifest.registry.address
     if not manifest.registry.embedded or not is_loopback(address):

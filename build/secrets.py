@@ -79,10 +79,11 @@ def _problems(manifest: Manifest, name: str) -> Iterable[str]:
     if not found.st_size and manifest.secrets[name] == "random":
         yield f"secret {name}: {path} is empty; remove it to have a new one made"
     hidden = not path.parent.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    mode = f"mode {stat.S_IMODE(found.st_mode):04o}"
     if found.st_mode & stat.S_IROTH and not hidden:
-        yield f"secret {name}: {path} is readable by everyone (mode {stat.S_IMODE(found.st_mode):04o}): chmod 700 {path.parent}"
+        yield f"secret {name}: {path} is readable by everyone ({mode}): chmod 700 {path.parent}"
     if found.st_mode & stat.S_IWOTH:
-        yield f"secret {name}: {path} is writable by everyone (mode {stat.S_IMODE(found.st_mode):04o}): chmod 400 {path}"
+        yield f"secret {name}: {path} is writable by everyone ({mode}): chmod 400 {path}"
 
 
 def value(manifest: Manifest, name: str) -> str:

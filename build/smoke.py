@@ -119,7 +119,7 @@ def _judge(check: SmokeCheck, answer: httpx.Response) -> str:
 
 
 def _mcp(http: httpx.Client, url: str, headers: dict[str, str]) -> str:
-    """Initialize an MCP session over streamable HTTP and list its tools (specification 2025-11-25, lifecycle and tools)."""
+    """Initialize an MCP session over streamable HTTP and list its tools (2025-11-25: lifecycle, tools)."""
     headers = headers | {"Accept": "application/json, text/event-stream"}
     client = {"name": "smoke", "version": "1"}
     parameters = {"protocolVersion": MCP_PROTOCOL, "capabilities": {}, "clientInfo": client}

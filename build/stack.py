@@ -125,7 +125,8 @@ def _diagnosis(manifest: Manifest, error: ToolFailed | None) -> BuildError:
     for one in guilty:
         kept = keep_evidence(manifest, one.name, manifest.state / "reports")
         parts.append(
-            f"{one.name}: state {one.state}, health {one.health or 'none'}, exit code {one.exit_code}, restarts {one.restarts}"
+            f"{one.name}: state {one.state}, health {one.health or 'none'}, "
+            f"exit code {one.exit_code}, restarts {one.restarts}"
         )
         parts.append(kept)
     names = ", ".join(one.name for one in guilty)

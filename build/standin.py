@@ -84,8 +84,9 @@ def _target(folder: Path, root: str, key: str, one: StandIn) -> dict[str, object
         "FROM root",
         "RUN --mount=type=secret,id=ca_bundle \\",
         "    if [ -s /run/secrets/ca_bundle ]; then set -- -o Acquire::https::CAInfo=/run/secrets/ca_bundle; fi; \\",
-        '    apt-get "$@" -qq update && DEBIAN_FRONTEND=noninteractive apt-get "$@" -qq install -y '
-        f"--no-install-recommends {' '.join(one.base.packages)} \\",
+        '    apt-get "$@" -qq update \\',
+        '    && DEBIAN_FRONTEND=noninteractive apt-get "$@" -qq install -y --no-install-recommends \\',
+        f"       {' '.join(one.base.packages)} \\",
         "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* /var/cache/debconf/*-old",
     ]
     if one.archive:
@@ -126,7 +127,7 @@ def _make_root(manifest: Manifest, name: str) -> None:
 
 
 def _mmdebstrap(manifest: Manifest) -> list[str]:
-    """The command that makes a Debian root: the installed one, else one unpacked from its package (no system change)."""
+    """The command that makes a Debian root: the installed one, else one unpacked from its package."""
     if shutil.which("mmdebstrap"):
         return ["mmdebstrap"]
     unpacked = manifest.state / "tools" / "mmdebstrap"

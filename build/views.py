@@ -132,6 +132,6 @@ def quickstart(
                 urls[name],
                 scans.get(name, "not scanned"),
                 smokes.get(name, "not run"),
-            )  # fmt: skip
+            )
         )
     console.table(("", "service", "image", "size", "digest", "url", "scan", "smoke"), rows)

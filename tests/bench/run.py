@@ -31,6 +31,9 @@ BUILD_STAGE = {
 }
 
 
+Rows = list[tuple[str, ...]]
+
+
 def timed(argv: Sequence[str], *, before: Callable[[], None] | None = None) -> float:
     """Seconds of wall time of one whole process; its output is thrown away. Raises CalledProcessError on failure."""
     if before:
@@ -51,7 +54,7 @@ def pair(rounds: int, ours: Callable[[], float], peer: Callable[[], float]) -> t
     )
 
 
-def bench_build(manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
+def bench_build(manifest: Manifest, rounds: int) -> Rows:
     """A build with nothing to do, beside buildx on the same file with everything cached."""
     definition = manifest.state / "bench-bake.json"
     shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
@@ -71,11 +74,11 @@ def bench_build(manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
     return [("no-op build", "docker buildx bake, cached", f"{a:.2f} s", f"{b:.2f} s", f"{ratio:.2f}", "<= 1.15")]
 
 
-def bench_list(_manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
+def bench_list(_manifest: Manifest, rounds: int) -> Rows:
     """The task list, beside the bare import of its framework; and the wrapper beside what it calls."""
     bare = [sys.executable, "-c", "import invoke"]
     a, b, ratio = pair(max(rounds, 9), lambda: timed([*INVOKE, "--list"]), lambda: timed(bare))
-    rows = [
+    rows: Rows = [
         (
             "invoke --list",
             "python -c 'import invoke'",
@@ -101,7 +104,7 @@ def bench_list(_manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
     return rows
 
 
-def bench_up(manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
+def bench_up(manifest: Manifest, rounds: int) -> Rows:
     """From nothing to every service healthy, beside Compose started without waiting for the answers."""
 
     def down() -> None:
@@ -113,7 +116,7 @@ def bench_up(manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
     return [("up until all are healthy", "docker compose up -d", f"{a:.2f} s", f"{b:.2f} s", f"{ratio:.2f}", "<= 1.7")]
 
 
-def bench_scan(manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
+def bench_scan(manifest: Manifest, rounds: int) -> Rows:
     """A scan of all images, with its caches gone and with them there."""
     cache = manifest.state / "trivy"
 
@@ -133,7 +136,7 @@ def bench_scan(manifest: Manifest, rounds: int) -> list[tuple[str, ...]]:
     return [("scan of all, cold", "the same, warm", f"{a:.2f} s", f"{b:.2f} s", f"{ratio:.2f}", "")]
 
 
-def bench_size(manifest: Manifest, _rounds: int) -> list[tuple[str, ...]]:
+def bench_size(manifest: Manifest, _rounds: int) -> Rows:
     """Each image, beside the image of the stage that builds it: the same application in one stage on the same base."""
     recorded = images.recorded(manifest)
     shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
@@ -144,7 +147,7 @@ def bench_size(manifest: Manifest, _rounds: int) -> list[tuple[str, ...]]:
     definition = manifest.state / "bench-bake.json"
     state.write(definition, model)
     engine.cli("buildx", "bake", "--file", str(definition), *names)
-    rows = []
+    rows: Rows = []
     for name in names:
         one = int(engine.cli("image", "inspect", "--format", "{{.Size}}", f"bench.invalid/{name}:one-stage").stdout)
         size = recorded[name].size
@@ -175,7 +178,7 @@ def main() -> None:
     manifest = loading.load(ROOT, {})
     if not registry.answers(manifest):
         console.warn("the registry does not answer: ./inv registry.up && ./inv build --push")
-    rows: list[tuple[str, ...]] = []
+    rows: Rows = []
     for name in chosen.only.split(","):
         with console.step(name):
             rows += BENCHES[name](manifest, chosen.rounds)

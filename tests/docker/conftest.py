@@ -61,7 +61,7 @@ def docker_engine() -> dict[str, str]:
 def python_base(docker_engine: dict[str, str]) -> dict[str, Any]:
     """The record of the Python base image, resolved once in the repository."""
     manifest = loading.load(REPOSITORY, os.environ)
-    found, reasons = bases.resolve(manifest, ["python", "registry"])
+    _, reasons = bases.resolve(manifest, ["python", "registry"])
     assert not reasons, reasons
     return state.read(manifest.state / "bases.json")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from ucservice.secretfile import Secret
 
 SERVER = """

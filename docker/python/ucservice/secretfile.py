@@ -12,7 +12,7 @@ _Signature = tuple[int, int, int]
 class Secret:
     """One secret file: /run/secrets/<name>, or the path in the environment variable <NAME>_FILE.
 
-    Several lines are several valid values: the overlap window of a rotation. The first line is the one that clients send.
+    Several lines are several valid values: the overlap window of a rotation. Clients send the first line.
     """
 
     def __init__(self, name: str) -> None:
