@@ -32,10 +32,17 @@ def build(settings: Settings) -> App:
     probes = Probes(settings.server, checks, chosen.peer, registry)
     for path, handler in (("/health", probes.health), ("/ready", probes.ready), ("/metrics", probes.metrics)):
         server.custom_route(path, methods=["GET"])(handler)
+    return on_wire(server, settings)
+
+
+def on_wire(server: MCPServer[None], settings: Settings, *, stateless: bool = True, streams: bool = False) -> App:
+    """The transport with its Host and Origin checks; the defaults are what is served.
+
+    A call is answered with JSON, not with a stream: a stream would be cut at SIGTERM, and the call in it with it.
+    """
     application = server.streamable_http_app(
-        stateless_http=True,
-        # A JSON answer, not a stream: a stream would be cut at SIGTERM, and the call in it with it.
-        json_response=True,
+        stateless_http=stateless,
+        json_response=not streams,
         transport_security=TransportSecuritySettings(
             allowed_hosts=list(settings.allowed_hosts), allowed_origins=list(settings.allowed_origins)
         ),
