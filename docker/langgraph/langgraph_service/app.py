@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from langgraph_service import metrics
 from langgraph_service.encode import Json
 from langgraph_service.errors import ApiError
 from langgraph_service.limits import BodyLimit
+from langgraph_service.ownership import owned
 from langgraph_service.routes import assistants, legacy, runs, states, store, system, threads
 from langgraph_service.runner import Runner
 from langgraph_service.settings import Settings
@@ -32,6 +34,15 @@ async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     headers = {"retry-after": "5"} if error.status == 503 else None
     return Json({"detail": error.detail}, status_code=error.status, headers=headers)
+
+
+async def _unwritable(_request: Request, error: Exception) -> Response:
+    _log.error("state_failed", exc_info=error)
+    return Json({"detail": f"the state cannot be used: {error}"}, status_code=503, headers={"retry-after": "5"})
+
+
+async def _bug(_request: Request, _error: Exception) -> Response:
+    return Json({"detail": "internal error", "request_id": logs.request_id.get()}, status_code=500)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:
@@ -59,10 +70,11 @@ def _on_term(runner: Runner, loop: asyncio.AbstractEventLoop) -> None:
         signal.signal(number, stop)
 
 
-async def _sweep(state: State) -> None:
+async def _sweep(state: State, runner: Runner) -> None:
     while True:
         await asyncio.sleep(state.settings.sweep_seconds)
         try:
+            await runner.record_again()
             if removed := await state.sweep():
                 _log.info("threads_expired", removed=removed)
         except Exception:  # noqa: BLE001 - the next minute may be better; the service goes on
@@ -72,14 +84,14 @@ async def _sweep(state: State) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    async with opened(settings) as state:
+    async with owned(settings.checkpoints.parent), opened(settings) as state:
         runner = Runner(state)
         app.state.opened, app.state.runner, app.state.health = state, runner, system.Health()
         metrics.GRAPHS.labels("loaded").set(len(state.graphs.loaded))
         metrics.GRAPHS.labels("failed").set(len(state.graphs.failed))
         _on_term(runner, asyncio.get_running_loop())
         await runner.recover()
-        sweeper = asyncio.create_task(_sweep(state))
+        sweeper = asyncio.create_task(_sweep(state, runner))
         _log.info("started", graphs=sorted(state.graphs.loaded), database=str(settings.checkpoints))
         yield
         sweeper.cancel()
@@ -95,6 +107,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router)
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(sqlite3.Error, _unwritable)
+    app.add_exception_handler(Exception, _bug)
     app.add_middleware(BodyLimit, limit=settings.max_body)
     app.add_middleware(TokenAuth, secret=Secret("langgraph_api_key"))
     app.add_middleware(RequestLog)

@@ -11,6 +11,7 @@ import aiosqlite
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "journal_size_limit=67108864")
 
+VERSION = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS threads (
     thread_id TEXT PRIMARY KEY,
@@ -92,7 +93,11 @@ class Database:
     async def open(cls, path: Path) -> Database:
         """Open the file and make the tables that are missing."""
         connection = await connect(path, autocommit=True)
-        await connection.executescript(SCHEMA)
+        [(version,)] = await connection.execute_fetchall("PRAGMA user_version")
+        if version > VERSION:
+            await connection.close()
+            raise RuntimeError(f"{path} has schema {version}, this release knows {VERSION}: start a newer one on it")
+        await connection.executescript(f"{SCHEMA}\nPRAGMA user_version = {VERSION};")
         connection.row_factory = aiosqlite.Row
         return cls(connection)
 

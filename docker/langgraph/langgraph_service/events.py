@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from langgraph_service.encode import dumps
 
 KEPT_EVENTS = 10_000
+KEPT_CHARACTERS = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ class EventLog:
     def __init__(self, *, resumable: bool) -> None:
         self.resumable = resumable
         self.closed = False
-        self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self._events: deque[Event] = deque()
         self._count = 0
+        self._size = 0
         self._readers = 0
         self._last = (0, 0)
         self._news = asyncio.Event()
@@ -61,7 +63,11 @@ class EventLog:
             return
         now = time.time_ns() // 1_000_000
         self._last = (now, 0) if now > self._last[0] else (self._last[0], self._last[1] + 1)
-        self._events.append(Event(self._last, name, dumps(data).decode()))
+        event = Event(self._last, name, dumps(data).decode())
+        self._size += len(event.data)
+        while self._events and (self._size > KEPT_CHARACTERS or len(self._events) >= KEPT_EVENTS):
+            self._size -= len(self._events.popleft().data)
+        self._events.append(event)
         self._count += 1
         self._wake()
 

@@ -38,6 +38,7 @@ class Runner:
         self._slots = asyncio.Semaphore(state.settings.max_running)
         self._workers: set[asyncio.Task[None]] = set()
         self._unfinished = 0
+        self._unrecorded: list[Job] = []
 
     def job(self, run_id: str) -> Job | None:
         """The run, if it is in motion or was a moment ago."""
@@ -149,6 +150,7 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - the tables failed: the client is answered, the lane goes on
             _log.exception("run_not_recorded", run_id=job.run_id)
             job.error = job.error or {"error": type(error).__name__, "message": str(error)}
+            self._unrecorded.append(job)
         self._close(job)
         self.feeds.done(job)
         self._forget(job)
@@ -227,6 +229,15 @@ class Runner:
                 await self.state.runs.finish(job.run_id, job.status)
             if not job.temporary and not self.active(job.thread_id):
                 await self.state.refresh(job.thread_id)
+
+    async def record_again(self) -> None:
+        """Record the ends of runs that could not be recorded when they happened, as after a full disk."""
+        while self._unrecorded:
+            job = self._unrecorded[-1]
+            await self.state.runs.finish(job.run_id, job.status)
+            if not job.temporary and not self.active(job.thread_id):
+                await self.state.refresh(job.thread_id)
+            self._unrecorded.pop()
 
     async def recover(self) -> None:
         """Take over what the process before left: go on from the checkpoint, or mark it as failed."""

@@ -7,11 +7,12 @@ import json
 import resource
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 from conftest import StartServer
-from langgraph_harness import KEY, Server, until
+from langgraph_harness import KEY, Server, new_thread, running, until
 
 pytestmark = pytest.mark.anyio
 
@@ -64,18 +65,48 @@ async def test_probes_and_metrics_are_open(server: Server) -> None:
     assert 'langgraph_graphs{state="failed"} 2.0' in metrics.text
 
 
-async def test_a_full_disk_is_unhealthy_until_there_is_room(start: StartServer) -> None:
-    """Health writes to the disk: when that fails it is 503 with the reason, and 200 again when it works."""
-    server = start(UC_LOG_LEVEL="ERROR")
-    async with httpx.AsyncClient(base_url=server.url) as anyone:
-        for size, status in ((0, 503), (resource.RLIM_INFINITY, 200)):
-            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+async def test_a_full_disk_is_told_and_survived(start: StartServer, tmp_path: Path) -> None:
+    """While nothing can be written, health is 503 and so is every write; afterwards all is as before.
 
-            async def turned(status: int = status) -> bool:
-                answer = await anyone.get("/health")
-                return (answer.status_code, answer.json()["database"]["state"] == "writable") == (status, status == 200)
+    A run that ended in the meantime is recorded as soon as that is possible.
+    """
+    server, hold = start(UC_LOG_LEVEL="ERROR", LANGGRAPH_SWEEP_SECONDS="0.2"), tmp_path / "go"
 
-            await until(turned)
+    def allow(size: int) -> None:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    async with server.client() as client, server.http() as http:
+
+        async def state() -> tuple[int, bool]:
+            answer = await http.get("/health")
+            return answer.status_code, answer.json()["database"]["state"] == "writable"
+
+        async def is_ill() -> bool:
+            return await state() == (503, False)
+
+        async def is_well() -> bool:
+            return await state() == (200, True)
+
+        thread = await new_thread(client)
+        run = await client.runs.create(thread, "probe", input={"hold": str(hold), "log": []})
+        await running(client, thread, run["run_id"])
+        allow(0)
+        await until(is_ill)
+        refused = await http.post("/threads", json={})
+        hold.touch()
+        joined = await client.runs.join(thread, run["run_id"])
+        allow(resource.RLIM_INFINITY)
+        await until(is_well)
+
+        async def recorded() -> bool:
+            return (await client.runs.get(thread, run["run_id"]))["status"] == "error"
+
+        await until(recorded)
+        again = await client.runs.wait(thread, "probe", input={"text": "again", "log": []})
+
+    assert (refused.status_code, "cannot be used" in refused.json()["detail"]) == (503, True)
+    assert "__error__" in joined
+    assert again["log"][-1] == "second again"
 
 
 async def test_a_body_that_is_too_large_is_413(http: httpx.AsyncClient) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import StartServer
-from langgraph_harness import new_thread, running, until
+from langgraph_harness import Server, new_thread, running, until
 from langgraph_sdk.client import LangGraphClient
 
 pytestmark = pytest.mark.anyio
@@ -132,3 +132,24 @@ async def test_sigterm_hands_over_to_the_next_process(start: StartServer, tmp_pa
     assert seconds < 3
     assert finished["status"] == "success"
     assert resumed["log"] == ["first l", "second l"]
+
+
+async def test_two_processes_never_serve_one_folder(start: StartServer, tmp_path: Path) -> None:
+    """A second process waits until the first is gone, so that a replacement takes the runs over and not away."""
+    first, hold = start(), tmp_path / "go"
+    async with first.client() as client:
+        thread = await new_thread(client)
+        run = await client.runs.create(thread, "probe", input={"text": "a", "hold": str(hold), "log": []})
+        await _reached(client, thread)
+        starting = asyncio.create_task(asyncio.to_thread(Server, first.folder))
+        await asyncio.sleep(3)
+        alone = not starting.done()
+        await asyncio.to_thread(first.stop)
+        second = await starting
+    hold.touch()
+    async with second.client() as client:
+        joined = await client.runs.join(thread, run["run_id"])
+    await asyncio.to_thread(second.stop)
+
+    assert alone
+    assert joined["log"] == ["first a", "second a"]

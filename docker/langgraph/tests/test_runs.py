@@ -187,7 +187,7 @@ async def test_graphs_and_the_api_share_one_store(client: LangGraphClient) -> No
 async def test_engine_keys_of_a_config_are_ignored(client: LangGraphClient) -> None:
     """A caller cannot reach into the engine through the config, nor run on another thread than the one it named."""
     thread = await new_thread(client)
-    config = {"configurable": {"thread_id": "other", "__pregel_resuming": True, "mine": 1}, "tags": ["t"]}
+    config = {"configurable": {"thread_id": "other", "__pregel_task_id": "x", "mine": 1}, "tags": ["t"]}
 
     values = await client.runs.wait(thread, "probe", input={"text": "c", "log": []}, config=config)
 
