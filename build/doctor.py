@@ -54,7 +54,7 @@ def _rows(name: str, check: Check, manifest: Manifest, docker: Future[Docker]) -
     except BuildError as error:
         named = [(name, Finding("fail", str(error), error.hint))]
     except (OSError, ValueError) as error:
-        named = [(name, Finding("fail", f"{type(error).__name__}: {error}"))]
+        named = [(name, Finding("fail", f"{type(error).__name__}: {error}", "mend what the message names"))]
     return [Row(check=one, **finding._asdict()) for one, finding in named]
 
 
@@ -136,7 +136,10 @@ def _docker_config_file() -> Path:
 
 def _docker_config() -> dict[str, Any]:
     path = _docker_config_file()
-    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise BuildError(f"{path} is no JSON: {error}", hint=f"mend or remove {path}") from None
     return config if isinstance(config, dict) else {}
 
 
