@@ -19,7 +19,7 @@ _HEALTH = {
     "timeout": "5s",
     "retries": 3,
     "start_period": "60s",
-    "start_interval": "200ms",
+    "start_interval": "500ms",
 }
 _HARDENING: dict[str, Any] = {
     "user": USER,

@@ -14,7 +14,7 @@ from build.errors import BuildError, PortTaken, SmokeFailed, ToolFailed
 from build.manifest import Manifest
 from build.ports import listener
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 _LOG_LINES = "25"
 
 
