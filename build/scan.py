@@ -158,5 +158,7 @@ def enforce(verdicts: Sequence[Verdict]) -> None:
         lines += [f"    {finding}" for finding in verdict.gated[:_SHOWN]]
         if len(verdict.gated) > _SHOWN:
             lines.append(f"    … and {len(verdict.gated) - _SHOWN} more in {verdict.reports['txt']}")
-    hint = "raise the versions, or waive with a date and a reason in the file of gates.ignore_file"
+    secrets = any(finding.kind == "secret" for verdict in refused for finding in verdict.gated)
+    remedy = "take the secrets out and renew them; " if secrets else ""
+    hint = f"{remedy}raise the versions, or waive with a date and a reason in the file of gates.ignore_file"
     raise ScanRejected("\n".join(lines), hint=hint)

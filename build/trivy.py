@@ -50,7 +50,8 @@ def trivy(cache: Path, *arguments: str, ok_codes: tuple[int, ...] = (0,), hint: 
         return run(argv, cwd=cache, env=environment(), ok_codes=ok_codes, timeout=60 * (_TIMEOUT_MINUTES + 1))
     except ToolFailed as error:
         message = f"trivy {arguments[0]} failed ({_kind(error.returncode)})"
-        raise ScanBroken(message, hint=hint, output=error.output or str(error)) from None
+        output = (error.output or str(error)).partition("\ngoroutine ")[0]  # a crash adds pages of stack
+        raise ScanBroken(message, hint=hint, output=output) from None
 
 
 def _kind(returncode: int) -> str:

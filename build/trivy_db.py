@@ -47,7 +47,7 @@ def provide(cache: Path, gates: Gates) -> Database | None:
     Raises ScanBroken for a database that can't be had from a registry that answers, and for a stale or broken one.
     """
     if not gates.db_repository:
-        console.warn("vulnerabilities were NOT checked: gates.db_repository names no database")
+        console.warn("vulnerabilities were NOT checked: gates.db_repository is empty (name a mirror of trivy-db)")
         return None
     reached = _fetch(cache, gates.db_repository)
     updated = made(cache)
@@ -68,27 +68,34 @@ def provide(cache: Path, gates: Gates) -> Database | None:
 def _fetch(cache: Path, repository: str) -> bool:
     """Download the database, unless the cache has it by the same digest; False when its registry can't be reached.
 
-    A database from elsewhere is dropped first: Trivy would hold it for current.
+    origin.json says where the one in the cache is from, and is there only while that one is whole. A database from
+    elsewhere is dropped first: Trivy would hold it for current.
     """
     origin = cache / "origin.json"
-    if state.read(origin).get("repository") != repository:
+    cached = state.read(origin).get("repository") == repository
+    if not cached:
         shutil.rmtree(cache / "db", ignore_errors=True)
     elif "@sha256:" in repository and made(cache):
         return True
-    state.write(origin, {"repository": repository})
     with console.waiting(f"fetching the vulnerability database from {repository}"):
         if _is_silent(repository):
             return False
-        try:
-            trivy(
-                cache, "image", "--download-db-only", "--no-progress",
-                "--db-repository", repository, *insecure(repository),
-                hint="check gates.db_repository and the login there (docker login, TRIVY_USERNAME, TRIVY_CACERT)",
-            )  # fmt: skip
-        except ScanBroken as error:
-            if not any(words in error.output for words in _UNREACHABLE):
-                raise
-            return False
+        origin.unlink(missing_ok=True)
+        reached = _download(cache, repository)
+    if reached or cached:
+        state.write(origin, {"repository": repository})
+    return reached
+
+
+def _download(cache: Path, repository: str) -> bool:
+    hint = "check gates.db_repository and the login there (docker login, TRIVY_USERNAME, TRIVY_CACERT)"
+    arguments = ("--download-db-only", "--no-progress", "--db-repository", repository, *insecure(repository))
+    try:
+        trivy(cache, "image", *arguments, hint=hint)
+    except ScanBroken as error:
+        if not any(words in error.output for words in _UNREACHABLE):
+            raise
+        return False
     return True
 
 

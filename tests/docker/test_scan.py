@@ -225,6 +225,9 @@ def test_a_secret_in_the_configuration_refuses(manifest: Manifest, build: Build)
     (verdict,) = gate(manifest, build("environment", {"a": "a"}, more=f"ENV GITHUB_PAT={TOKEN}"))
 
     assert {finding.id for finding in verdict.gated} == {"github-pat"}
+    with pytest.raises(ScanRejected) as refusal:
+        scan.enforce([verdict])
+    assert refusal.value.hint.startswith("take the secrets out and renew them")
     assert report(verdict, "sarif")["runs"][0]["results"][0]["ruleId"] == "github-pat"
     assert not [path for path in verdict.reports.values() if TOKEN in path.read_text()]
 
@@ -309,7 +312,7 @@ def test_without_a_database_secrets_are_found_and_it_is_said(
     assert (leaked.refused, leaked.vulnerabilities_checked) == (True, False)
     assert (unknown.refused, unknown.vulnerabilities_checked, unknown.database) == (False, False, "")
     assert scan.summary(unknown) == "passed, vulnerabilities NOT checked"
-    assert "vulnerabilities were NOT checked: gates.db_repository names no database" in capsys.readouterr().err
+    assert "vulnerabilities were NOT checked: gates.db_repository is empty" in capsys.readouterr().err
 
 
 def test_without_a_database_an_sbom_is_kept(manifest: Manifest, vulnerable: BuiltImage) -> None:
@@ -382,10 +385,22 @@ def test_a_truncated_database_breaks_the_gate_until_it_is_whole(
     whole = trivy_db.bolt(trivy_db.advisories())
     tag = registry.push("cut", whole[: len(whole) // 2]).partition("@")[0] + ":2"
 
-    with pytest.raises(ScanBroken, match="is broken: Trivy can't read it"):
+    with pytest.raises(ScanBroken, match="is broken: Trivy can't read it") as broken:
         gate(manifest, clean, db_repository=tag)
+    assert broken.value.output
+    assert "goroutine" not in broken.value.output
     registry.push("cut", whole)
     assert gate(manifest, clean, db_repository=tag)[0].vulnerabilities_checked
+
+
+def test_a_download_that_was_cut_off_is_made_again(manifest: Manifest, clean: BuiltImage) -> None:
+    """Killed while unpacking, Trivy leaves a database that looks whole; one without our mark is fetched again."""
+    gate(manifest, clean)
+    (manifest.state / "trivy" / "origin.json").unlink()
+    half = manifest.state / "trivy" / "db" / "trivy.db"
+    os.truncate(half, half.stat().st_size // 2)
+
+    assert gate(manifest, clean)[0].vulnerabilities_checked
 
 
 def test_an_empty_database_breaks_the_gate(manifest: Manifest, vulnerable: BuiltImage, registry: Registry) -> None:
