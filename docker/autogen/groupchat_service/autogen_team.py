@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -57,6 +58,9 @@ _CANCEL_GRACE = 0.3
 _ERROR_LENGTH = 500
 Result = TypeVar("Result")
 
+# Warnings go the way of all logs; AutoGen's doubt about the resolved name of a model is none, for we give model_info.
+logging.captureWarnings(capture=True)
+warnings.filterwarnings("ignore", message="Resolved model mismatch")
 # AutoGen logs whole message bodies, and its errors once more than we do.
 for _name in ("autogen_core", "autogen_core.events", "autogen_core.trace", "autogen_agentchat"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)

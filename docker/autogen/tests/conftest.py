@@ -65,7 +65,7 @@ def model_process(tmp_path_factory: pytest.TempPathFactory, provider_process: Pr
     folder = tmp_path_factory.mktemp("models") / "service"
     folder.mkdir()
     address = provider_process.url
-    running = Server(folder, OPENAI_BASE_URL=f"{address}/v1", ANTHROPIC_BASE_URL=address, UC_MODEL="some-model")
+    running = Server(folder, OPENAI_BASE_URL=f"{address}/v1", ANTHROPIC_BASE_URL=address, UC_MODEL="gpt-5-mini")
     yield running
     running.client.close()
     running.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_a_chat_with_a_real_client_runs_tools_and_ends_approved(
     before = model_server.metric('groupchat_model_tokens_total{kind="prompt"}')
     view = model_server.chat(stream=stream)
     assert (view["status"], view["stop_reason"]) == ("finished", "approved"), view
-    assert (view["result"], view["model"]) == ("ship the model's fix", f"{name}:some-model")
+    assert (view["result"], view["model"]) == ("ship the model's fix", f"{name}:gpt-5-mini")
     messages = list(view["messages"])
     types = [message["type"] for message in messages]
     assert (types.count("tool_call"), types.count("tool_result")) == (3, 3)
@@ -82,6 +83,16 @@ def test_one_agent_s_model_error_is_a_502(model_server: Server, provider: Provid
     assert answer.status_code == 502
     assert "refused by the test" in answer.text
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_libraries_add_no_line_to_the_log_that_is_not_json(model_server: Server, name: str) -> None:
+    """Warnings of the client libraries are log lines like all others."""
+    model_server.set_key(name, "key-1")
+    for stream in (False, True):
+        model_server.chat(stream=stream)
+    for line in model_server.log.read_text().splitlines():
+        json.loads(line)
 
 
 def test_without_a_key_auto_means_rules(model_server: Server, provider: Provider) -> None:
