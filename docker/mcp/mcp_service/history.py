@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from dulwich.diff_tree import TreeChange, tree_changes
-from dulwich.errors import NotGitRepository
+from dulwich.errors import NotGitRepository, NotTreeError
+from dulwich.object_store import tree_lookup_path
 from dulwich.objects import Blob, Commit
 from dulwich.objectspec import parse_commit
 from dulwich.patch import write_object_diff
@@ -26,6 +28,8 @@ _SECONDS = 10.0
 _LARGEST_DIFF = 100_000
 _LARGEST_BLOB = 256 * 1024
 _MOST_CHANGES = 500
+_REVISION = re.compile(r"(.+?)((?:[~^]\d{0,4})*)")
+_STEP = re.compile(r"([~^])(\d*)")
 # Each of these may be a link or name another folder, and so lead out of the jail.
 _INNER = ("HEAD", "objects", "refs", "index", "packed-refs", "config", "commondir", "logs", "info")
 
@@ -81,10 +85,14 @@ class History:
         """The newest commits that touch path."""
         deadline = time.monotonic() + _SECONDS
         with self._checkout(path) as (repo, inner):
-            walker = repo.get_walker(include=[_commit(repo, revision).id], paths=[inner] if inner else None)
             found: list[CommitLine] = []
-            for entry in walker:
-                if len(found) == limit or time.monotonic() > deadline:
+            # Filtered here and not by the walker, which would look for the next match without ever coming back.
+            for entry in repo.get_walker(include=[_commit(repo, revision).id]):
+                if time.monotonic() > deadline:
+                    return Commits(commits=found, truncated=True)
+                if inner and not _changed_at(repo, entry.commit, inner):
+                    continue
+                if len(found) == limit:
                     return Commits(commits=found, truncated=True)
                 found.append(_line(entry.commit))
             return Commits(commits=found, truncated=False)
@@ -162,10 +170,33 @@ def _is_top(folder: Path) -> bool:
 
 
 def _commit(repo: Repo, revision: str) -> Commit:
+    """A branch, tag or (short) hash, with any number of `~2` and `^2` behind it."""
+    found = _REVISION.fullmatch(revision)
     try:
-        return parse_commit(repo, revision)
-    except (KeyError, ValueError, NotImplementedError) as error:
+        if found is None:
+            raise ValueError(revision)
+        commit = parse_commit(repo, found[1])
+        for kind, number in _STEP.findall(found[2]):
+            count = int(number or 1)
+            for parent in [0] * count if kind == "~" else [count - 1][:count]:
+                commit = parse_commit(repo, commit.parents[parent])
+    except (KeyError, ValueError, IndexError, NotImplementedError) as error:
         raise ToolError(f"no commit {revision!r}") from error
+    return commit
+
+
+def _changed_at(repo: Repo, commit: Commit, path: bytes) -> bool:
+    """Whether a commit has something else at path than each of its parents has."""
+    here = _object_at(repo, commit, path)
+    parents = [_object_at(repo, parse_commit(repo, parent), path) for parent in commit.parents] or [None]
+    return here not in parents
+
+
+def _object_at(repo: Repo, commit: Commit, path: bytes) -> bytes | None:
+    try:
+        return tree_lookup_path(repo.object_store.__getitem__, commit.tree, path)[1]
+    except (KeyError, NotTreeError):
+        return None
 
 
 def _line(commit: Commit) -> CommitLine:

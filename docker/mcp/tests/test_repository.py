@@ -161,6 +161,9 @@ def test_log_and_show(server: Server, workspace: Path) -> None:
     assert shown["changes"] == ["modify Assets/Player.cs"]
     assert "+    int Speed;" in shown["diff"]
     assert shown["message"].endswith("And more.")
+    for revision in ("main~1", "HEAD^", "HEAD~", log["commits"][1]["id"][:8], "main^0~1"):
+        assert call(server, "git_show", revision=revision)["id"] == log["commits"][1]["id"]
+    assert "no commit 'HEAD~9'" in call(server, "git_show", revision="HEAD~9")["error"]
     assert "no commit 'nothing'" in call(server, "git_show", revision="nothing")["error"]
     first = call(server, "git_show", revision=log["commits"][1]["id"], path="Assets")
     assert first["changes"] == ["add Assets/Player.cs", "add Assets/Player.cs.meta"]

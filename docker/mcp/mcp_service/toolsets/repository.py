@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Annotated, Any, TypedDict
 
@@ -14,6 +15,7 @@ from mcp_service.jail import Jail
 from mcp_service.settings import Settings
 from mcp_service.toolset import Toolset, reads
 
+_AT_ONCE = 4
 PathName = Annotated[str, Field(description="Relative to the workspace", max_length=4096)]
 Glob = Annotated[str, Field(description="Such as *.cs or Assets/**; !*.meta leaves out", max_length=500)]
 IncludeIgnored = Annotated[bool, Field(description="Also what .gitignore and .ignore leave out")]
@@ -58,6 +60,8 @@ class Repository:
     def __init__(self, jail: Jail, *, search_timeout: float) -> None:
         self.jail, self.search_timeout = jail, search_timeout
         self.history = History(jail)
+        # A client that asks for a hundred searches at once gets them, a few at a time.
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def list_files(
         self,
@@ -70,7 +74,7 @@ class Repository:
         """List the files under a folder of the workspace, without those that .gitignore leaves out."""
         arguments = ["--files", "--null", "--sort=path", *ripgrep.options(glob=glob, include_ignored=include_ignored)]
         files: list[str] = []
-        async with self._run([*arguments, "--", self._target(path)], end=b"\0") as run:
+        async with self._turns, self._run([*arguments, "--", self._target(path)], end=b"\0") as run:
             async for record in run.records():
                 if len(files) == limit:
                     return Files(files=files, truncated=True)
@@ -116,7 +120,7 @@ class Repository:
             *ripgrep.options(glob=glob, include_ignored=include_ignored),
         ]
         matches: list[Match] = []
-        async with self._run([*arguments, "--", pattern, self._target(path)], end=b"\n") as run:
+        async with self._turns, self._run([*arguments, "--", pattern, self._target(path)], end=b"\n") as run:
             async for record in run.records():
                 if (match := _match(record)) is None:
                     continue
