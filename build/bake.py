@@ -54,19 +54,25 @@ def run(
         "--progress", "plain", *(["--push"] if push else []), *(["--no-cache"] if no_cache else []), *targets,
     ]  # fmt: skip
     console.command(argv)
-    process = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True, encoding="utf-8", errors="replace", start_new_session=True,
-    )  # fmt: skip
-    assert process.stderr is not None
-    try:
-        with log.open("w", encoding="utf-8") as kept:
-            lines = _follow(process.stderr, kept, progress)
-        if process.wait() == 0:
-            return None
-    except BaseException:
-        stop_group(process)
-        raise
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        try:
+            with log.open("w", encoding="utf-8") as kept:
+                lines = _follow(process.stderr, kept, progress)
+        except BaseException:
+            stop_group(process)
+            raise
+    if process.returncode == 0:
+        return None
     return _explain(lines, targets, log)
 
 

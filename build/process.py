@@ -57,7 +57,7 @@ def run(
     if shutil.which(argv[0]) is None:
         raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint=hint or "./inv doctor")
     pipe = subprocess.PIPE if capture else None
-    process = subprocess.Popen(
+    with subprocess.Popen(
         list(argv),
         cwd=cwd,
         env={**os.environ, **env} if env else None,
@@ -68,15 +68,15 @@ def run(
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
-    )
-    try:
-        stdout, stderr = process.communicate(stdin, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        stop_group(process)
-        raise ToolFailed(f"gave up after {timeout:g} s: {shown}", hint=hint) from None
-    except BaseException:
-        stop_group(process)
-        raise
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            stop_group(process)
+            raise ToolFailed(f"gave up after {timeout:g} s: {shown}", hint=hint) from None
+        except BaseException:
+            stop_group(process)
+            raise
     if process.returncode not in ok_codes:
         output = redact("\n".join(part for part in (stdout, stderr) if part)) if capture else ""
         raise ToolFailed(

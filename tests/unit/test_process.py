@@ -1,0 +1,79 @@
+"""The one subprocess call, with real children."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from build import process
+from build.errors import MissingTool, ToolFailed
+
+
+def test_output_and_code_come_back() -> None:
+    """A finished child gives its code and both streams."""
+    outcome = process.run([sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr)"])
+
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "out\n", "err\n")
+
+
+def test_a_failure_shows_what_was_hidden() -> None:
+    """A failing child's output is in the error, with its code."""
+    with pytest.raises(ToolFailed, match="exit code 3") as caught:
+        process.run([sys.executable, "-c", "print('why'); raise SystemExit(3)"], hint="mend it")
+
+    assert (caught.value.output.strip(), caught.value.returncode, caught.value.hint) == ("why", 3, "mend it")
+
+
+def test_an_expected_code_is_no_failure() -> None:
+    """A code that the caller named comes back as an outcome."""
+    assert process.run([sys.executable, "-c", "raise SystemExit(3)"], ok_codes=(0, 3)).returncode == 3
+
+
+def test_a_missing_tool_is_told_apart() -> None:
+    """A tool that is not there is MissingTool, not a failure of the tool."""
+    with pytest.raises(MissingTool, match="no-such-tool-here"):
+        process.run(["no-such-tool-here"])
+
+
+def test_a_timeout_ends_the_child_and_its_children() -> None:
+    """After the deadline nothing of the child's process group is left."""
+    program = "import subprocess, sys; p = subprocess.Popen(['sleep', '61']); print(p.pid, flush=True); p.wait()"
+    started = time.monotonic()
+    with pytest.raises(ToolFailed, match="gave up after 1 s"):
+        process.run([sys.executable, "-c", program], timeout=1)
+
+    assert time.monotonic() - started < 5
+    assert "sleep\x0061" not in _command_lines()
+
+
+def _command_lines() -> str:
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(entry.read_text())
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://user:pass@host/x", "https://***@host/x"),
+        ("see http://token@h and HTTPS://a:b@c", "see http://***@h and HTTPS://***@c"),
+        ("no credentials at https://host/path@2", "no credentials at https://host/path@2"),
+    ],
+)
+def test_credentials_in_urls_are_masked(text: str, expected: str) -> None:
+    """A URL's user and password never reach a log or a message."""
+    assert process.redact(text) == expected
+
+
+def test_a_masked_command_line_in_the_error() -> None:
+    """The error quotes the command without the credentials in it."""
+    with pytest.raises(ToolFailed) as caught:
+        process.run([sys.executable, "-c", "raise SystemExit(1)", "https://me:secret@host"])
+
+    assert "secret" not in str(caught.value)

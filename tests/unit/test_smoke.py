@@ -1,0 +1,110 @@
+"""Smoke checks against real HTTP servers on loopback, and their JUnit report."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from build import secrets, smoke
+from build.manifest import Manifest
+from tests.conftest import Project
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        token = self.headers.get("Authorization", "")
+        self.send_response(200 if self.path != "/missing" else 404)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps({"status": "healthy", "authorized": token.startswith("Bearer ")}).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A real server on a free port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def _manifest(project: Project, port: int, check: str) -> Manifest:
+    path = project.root / "versions.toml"
+    path.write_text(path.read_text().replace("18980", str(port)))
+    project.append(f'\n[[services.web.smoke]]\nname = "check"\ndeadline_seconds = 0\n{check}\n')
+    return project.load()
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        ('path = "/"', ""),
+        ('json = { status = "healthy" }', ""),
+        ('json = { status = "fine" }', "expected {'status': 'fine'}, got {'status': 'healthy'}"),
+        ('contains = "healthy"', ""),
+        ('contains = "sick"', "'sick' is not in the answer"),
+        ('path = "/missing"', "expected status 200, got 404"),
+        ('path = "/missing"\nstatus = 404', ""),
+        ('kind = "mcp"\npath = "/mcp"', "initialize: status 501"),
+        ('secret = "alpha"\njson = { authorized = true }', ""),
+        ("json = { authorized = true }", "got {'authorized': False}"),
+    ],
+)
+def test_checks_judge_the_answer(project: Project, port: int, check: str, reason: str) -> None:
+    """A check passes on the right answer and says what was wrong with another."""
+    manifest = _manifest(project, port, check)
+    secrets.initialise(manifest)
+
+    (result,) = smoke.run(manifest, ["web"], {"web"})
+
+    assert reason in result.reason
+    assert result.passed is (not reason)
+
+
+def test_nobody_listens(project: Project) -> None:
+    """A connection that is refused is a failed check with the address in it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    (result,) = smoke.run(_manifest(project, free, 'path = "/"'), ["web"], {"web"})
+
+    assert f"http://127.0.0.1:{free}/" in result.reason
+
+
+def test_a_check_is_repeated_until_its_deadline() -> None:
+    """A service that is still warming up gets its time, and no more."""
+    answers = iter(["not yet", "not yet", ""])
+
+    assert smoke.until_deadline(lambda: next(answers), 5) == ""
+    started = time.monotonic()
+    assert smoke.until_deadline(lambda: "never", 0.3) == "never"
+    assert time.monotonic() - started < 3
+
+
+def test_junit_counts_failures(tmp_path: Path) -> None:
+    """The report has a case for each check, and the reason of each failure."""
+    results = [
+        smoke.Result(container="a", service="a", check="one", reason="", seconds=0.1),
+        smoke.Result(container="b", service="b", check="two", reason="<bad> & worse", seconds=0.2),
+    ]
+    smoke.junit(results, tmp_path / "r.xml")
+
+    suite = ET.parse(tmp_path / "r.xml").getroot()
+
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert [case.get("name") for case in suite] == ["one", "two"]
+    assert suite[1][0].text == "<bad> & worse"
