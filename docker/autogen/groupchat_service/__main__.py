@@ -6,6 +6,8 @@ import os
 import sys
 
 os.environ.setdefault("UC_SERVICE", "autogen-groupchat")
+# Nothing exports AutoGen's spans here, and making them is a quarter of a chat's work.
+os.environ.setdefault("AUTOGEN_DISABLE_RUNTIME_TRACING", "true")
 
 from ucservice import logs
 from ucservice.web import serve

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 from autogen_agentchat.agents import AssistantAgent
@@ -32,6 +33,7 @@ from autogen_core.models import (
     LLMMessage,
     UserMessage,
 )
+from autogen_core.tools import FunctionTool, ToolSchema
 
 from groupchat_service.autogen_clients import real_client
 from groupchat_service.providers import Choice, Providers
@@ -66,6 +68,20 @@ for _name in ("autogen_core", "autogen_core.events", "autogen_core.trace", "auto
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 for _name in ("httpx", "httpx2", "httpcore", "openai", "anthropic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class _Tool(FunctionTool):
+    """A function tool that works out its JSON schema once: AutoGen asks for it several times in each turn."""
+
+    @cached_property
+    def schema(self) -> ToolSchema:
+        """The tool as a model is told of it."""
+        return super().schema
+
+
+@cache
+def _tool(function: Callable[..., Any]) -> _Tool:
+    return _Tool(function, description=function.__doc__ or "")
 
 
 class AutoGenTeams:
@@ -153,7 +169,7 @@ class AutoGenTeam:
         return AssistantAgent(
             role.name,
             model_client=self._brain(role),
-            tools=list(role.tools) or None,
+            tools=[_tool(function) for function in role.tools] or None,
             description=role.description,
             system_message=supervisor_prompt(self._spec.agents) if role is LEADER else role.prompt,
             model_context=UnboundedChatCompletionContext(initial_messages=_context(history, role.name)),

@@ -29,8 +29,8 @@ def facts_in(text: str) -> Json:
     facts: Json = {
         "path": str(event.get("path", "")),
         "kind": str(event.get("kind", "")),
-        "errors": len(errors) or _counted(summary, "error"),
-        "warnings": len(records) - len(errors) or _counted(summary, "warning"),
+        "errors": max(len(errors), _counted(summary, "error")),
+        "warnings": max(len(records) - len(errors), _counted(summary, "warning")),
         "codes": dict(Counter(record["code"] for record in errors if record["code"]).most_common()),
         "groups": _groups(errors),
         "details": _scalars(summary) if not records else {},

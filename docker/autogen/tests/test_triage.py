@@ -46,6 +46,12 @@ def test_risk(event: dict[str, str], summary: dict[str, int], risk: str) -> None
     assert facts_in(json.dumps({"event": event, "summary": summary}))["risk"] == risk
 
 
+def test_a_summary_that_was_cut_short_still_tells_its_own_count() -> None:
+    """Forty errors are forty, even when only the first few came along."""
+    facts = facts_in(json.dumps({"event": EVENT, "summary": {"errors": 40, "warnings": 2, "records": [RECORD]}}))
+    assert (facts["errors"], facts["warnings"], len(facts["groups"])) == (40, 2, 1)
+
+
 @pytest.mark.parametrize("text", ["", "{", "{" * 5000, "[" * 5000, '{"event": 1}', '{"event": {"path": null}}', "{}{}"])
 def test_no_input_breaks_the_reader(text: str) -> None:
     """Text that holds no event gives facts that say so, never an exception."""
