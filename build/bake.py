@@ -17,6 +17,8 @@ from build.process import stop_group
 _VERTEX = re.compile(r"#(?P<id>\d+) \[(?P<name>[^\]]+)\] (?P<what>.*)")
 _END = re.compile(r"#(?P<id>\d+) (?P<end>DONE [\d.]+s|CACHED|CANCELED|ERROR: .*)$")
 _FAILED_STEP = re.compile(r"^ > \[(?P<name>[^\]]+)\]")
+_OUTPUT = re.compile(r"#(?P<id>\d+) \d+\.\d+ (?P<text>.*)$")
+_EXCERPT = 40
 _WORTH_A_LINE = 0.5  # seconds
 _STEP_POSITION = re.compile(r"\d+/\d+")
 _REFUSED = re.compile(
@@ -152,8 +154,9 @@ def _target_of(step: str, last: str, targets: Sequence[str]) -> str:
 
 
 def _excerpt(lines: Sequence[str]) -> str:
-    """The failing step's own log lines: what buildx prints between its two rulers at the end, shown once."""
-    rulers = [i for i, line in enumerate(lines) if line == "------"]
-    if len(rulers) >= 2:
-        return "\n".join(lines[rulers[-2] + 1 : rulers[-1]])
-    return "\n".join(lines[-8:])
+    """The failing step's own output, whole up to _EXCERPT lines; without a failing step, the end of the log."""
+    failed = next(
+        (match["id"] for line in lines if (match := _END.match(line)) and match["end"].startswith("ERROR")), ""
+    )
+    output = [match["text"] for line in lines if (match := _OUTPUT.match(line)) and match["id"] == failed]
+    return "\n".join(output[-_EXCERPT:] or lines[-8:])

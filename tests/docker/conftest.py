@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from build import bases, engine, loading, state
-from build.errors import MissingTool
+from build.errors import MissingTool, ToolFailed
 from tests.conftest import REPOSITORY, Project
 
 _HERE = Path(__file__).parent
@@ -64,6 +65,22 @@ def python_base(docker_engine: dict[str, str]) -> dict[str, Any]:
     _, reasons = bases.resolve(manifest, ["python", "registry"])
     assert not reasons, reasons
     return state.read(manifest.state / "bases.json")
+
+
+@pytest.fixture(scope="session")
+def registry_program(python_base: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Distribution's own program, taken out of the registry base: for registries with odd settings, run as processes."""
+    image = python_base["registry"]["context"].removeprefix("docker-image://")
+    container = engine.cli("create", image, "x").stdout.strip()
+    program = tmp_path_factory.mktemp("registry-program") / "registry"
+    try:
+        for inside in ("/usr/bin/docker-registry", "/bin/registry"):
+            with contextlib.suppress(ToolFailed):
+                engine.cli("cp", f"{container}:{inside}", str(program))
+                return str(program)
+    finally:
+        engine.cli("rm", "--force", container)
+    raise AssertionError(f"{image} holds no registry program")
 
 
 def free_port() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -60,13 +59,8 @@ class Registry:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, host: str) -> Iterator[Registry]:
+def serve(program: str, folder: Path, host: str) -> Iterator[Registry]:
     """A Distribution registry on a free port of a loopback address, without TLS, until the block ends."""
-    program = shutil.which("docker-registry") or shutil.which("registry")
-    if program is None:
-        if os.environ.get("CI", "").lower() == "true":
-            raise MissingTool("docker-registry (package docker-registry) is not installed")
-        pytest.skip("docker-registry is not installed")
     address = f"{host}:{free_port()}"
     storage = {"filesystem": {"rootdirectory": str(folder / "storage")}}
     config = {"version": "0.1", "log": {"level": "error"}, "storage": storage, "http": {"addr": address}}
@@ -93,9 +87,9 @@ def answers(address: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+def registry(registry_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry for the images and databases of this file, on an address of its own."""
-    with serve(tmp_path_factory.mktemp("registry"), f"127.0.77.{2 + os.getpid() % 200}") as running:
+    with serve(registry_program, tmp_path_factory.mktemp("registry"), f"127.0.77.{2 + os.getpid() % 200}") as running:
         yield running
 
 
@@ -338,10 +332,14 @@ def test_an_unreachable_database_leaves_the_other_scanners(
 
 
 def test_a_copy_in_the_cache_serves_while_the_registry_is_away(
-    manifest: Manifest, vulnerable: BuiltImage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    registry_program: str,
+    manifest: Manifest,
+    vulnerable: BuiltImage,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A database fetched by digest needs no registry again; one fetched by tag is used with a warning."""
-    with serve(tmp_path, "127.0.0.1") as other:
+    with serve(registry_program, tmp_path, "127.0.0.1") as other:
         pinned = other.push("own", trivy_db.bolt(trivy_db.advisories()), age=timedelta(hours=30))
         tagged = pinned.partition("@")[0] + ":2"
         assert gate(manifest, vulnerable, db_repository=pinned)[0].refused

@@ -19,11 +19,11 @@ LAYERS = (
     {"errors", "console"},
     {"pipeline", "process", "typed", "manifest", "loading", "state"},
     {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint"},
-    {"standin", "bake", "smoke", "stack", "provision"},
-    {"bases", "story"},
+    {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon"},
+    {"bases", "story", "provision"},
     {"images"},
-    {"registry", "trivy_db", "scan"},
-    {"doctor", "workflow", "views", "quickstart", "watch"},
+    {"registry", "trivy_db", "trivy_image", "scan"},
+    {"doctor_docker", "doctor", "workflow", "views", "quickstart", "watch"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Modules that wrap one outside thing each do not see their neighbours; pure ones and the top may.
