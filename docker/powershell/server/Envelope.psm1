@@ -3,9 +3,17 @@
 
 $script:MostText = 65536
 $script:MostProperties = 200
-$script:MostValues = 20000
-$script:Opaque = [type[]] ([delegate], [IO.Stream], [Threading.Thread], [intptr], [uintptr], [Reflection.Assembly], [Reflection.MemberInfo], [runspace],
-    [Management.Automation.PowerShell], [Threading.Tasks.Task], [Threading.WaitHandle], [xml.XmlNode])
+$script:MostValues = 10000
+$script:Codes = @{}
+$script:Kinds = [ordered]@{
+    [Management.Automation.ErrorRecord] = 'string'; [scriptblock] = 'string'; [exception] = 'message'
+    [IO.FileSystemInfo] = 'full'; [type] = 'full'; [Management.Automation.CommandInfo] = 'name'; [psmoduleinfo] = 'name'
+    [securestring] = 'secret'; [pscredential] = 'secret'; [Diagnostics.Process] = 'process'
+    [delegate] = 'opaque'; [IO.Stream] = 'opaque'; [Threading.Thread] = 'opaque'; [intptr] = 'opaque'; [uintptr] = 'opaque'
+    [Reflection.Assembly] = 'opaque'; [Reflection.MemberInfo] = 'opaque'; [runspace] = 'opaque'; [Management.Automation.PowerShell] = 'opaque'
+    [Threading.Tasks.Task] = 'opaque'; [Threading.WaitHandle] = 'opaque'; [xml.XmlNode] = 'opaque'
+    [Collections.IDictionary] = 'dictionary'; [Collections.IEnumerable] = 'list'
+}
 
 function New-UcEnvelope([int] $Bytes, [int] $Depth) {
     <#
@@ -56,53 +64,67 @@ function Get-SafeText([hashtable] $Envelope, [string] $Text) {
     [Text.Encoding]::UTF8.GetString([Text.Encoding]::UTF8.GetBytes($Text))
 }
 
-function Write-Number([Text.Json.Utf8JsonWriter] $Writer, [object] $Value) {
-    switch ($Value.GetType().Name) {
-        'Double' { if ([double]::IsFinite($Value)) { $Writer.WriteNumberValue([double] $Value) } else { $Writer.WriteStringValue("$Value") } }
-        'Single' { if ([float]::IsFinite($Value)) { $Writer.WriteNumberValue([float] $Value) } else { $Writer.WriteStringValue("$Value") } }
-        'Decimal' { $Writer.WriteNumberValue([decimal] $Value) }
-        'UInt64' { $Writer.WriteNumberValue([ulong] $Value) }
-        default { $Writer.WriteNumberValue([long] $Value) }
-    }
-}
-
-function Get-Text([object] $Value) {
-    # The kinds whose properties are endless, private or useless become one string; $null means: look inside.
-    # Not a switch: that would look at a list's elements instead of the list.
-    if ($Value -is [string]) { return $Value }
-    if ($Value -is [enum] -or $Value -is [char] -or $Value -is [guid] -or $Value -is [version] -or $Value -is [uri]) { return "$Value" }
-    if ($Value -is [datetime] -or $Value -is [DateTimeOffset]) { return $Value.ToString('o', [cultureinfo]::InvariantCulture) }
-    if ($Value -is [timespan]) { return $Value.ToString('c', [cultureinfo]::InvariantCulture) }
-    if ($Value -is [Collections.IDictionary] -or $Value -is [array] -or $Value.PSObject.BaseObject -is [Management.Automation.PSCustomObject]) { return $null }
-    if ($Value -is [Management.Automation.ErrorRecord] -or $Value -is [scriptblock] -or $Value -is [numerics.biginteger]) { return "$Value" }
-    if ($Value -is [exception]) { return $Value.Message }
-    if ($Value -is [IO.FileSystemInfo] -or $Value -is [type]) { return $Value.FullName }
-    if ($Value -is [securestring] -or $Value -is [pscredential]) { return '***' }
-    if ($Value -is [Diagnostics.Process]) { return "process $($Value.Id)" }
-    if ($Value -is [Management.Automation.CommandInfo] -or $Value -is [psmoduleinfo]) { return $Value.Name }
-    foreach ($opaque in $script:Opaque) { if ($opaque.IsInstanceOfType($Value)) { return $Value.GetType().FullName } }
-    $null
+function Get-Code([type] $Type) {
+    # How values of a type are written; worked out once for each type. The kinds whose properties are endless, private or useless
+    # become one string.
+    if ($Type -eq [string]) { return 'text' }
+    if ($Type -eq [bool] -or $Type -eq [switch]) { return 'truth' }
+    if ($Type.IsEnum -or $Type -in [char], [guid], [version], [uri], [numerics.biginteger]) { return 'string' }
+    if ($Type -in [double], [float]) { return 'real' }
+    if ($Type -in [decimal], [ulong]) { return "$Type" }
+    if ($Type.IsPrimitive -and $Type -notin [intptr], [uintptr]) { return 'whole' }
+    if ($Type -eq [dbnull]) { return 'null' }
+    if ($Type -in [datetime], [DateTimeOffset], [timespan]) { return 'time' }
+    foreach ($kind in $script:Kinds.Keys) { if ($kind.IsAssignableFrom($Type)) { return $script:Kinds[$kind] } }
+    'object'
 }
 
 function Write-Value([hashtable] $Envelope, [object] $Value, [int] $Depth) {
     $writer = $Envelope.Writer
-    $Envelope.Values += 1
-    if ($null -eq $Value -or $Value -is [dbnull]) { $writer.WriteNullValue(); return }
-    if ($Value -is [bool]) { $writer.WriteBooleanValue($Value); return }
-    if ($Value -is [switch]) { $writer.WriteBooleanValue($Value.IsPresent); return }
-    if (($Value -is [decimal] -or $Value.GetType().IsPrimitive) -and $Value -isnot [char] -and $Value -isnot [intptr] -and $Value -isnot [uintptr] -and $Value -isnot [enum]) {
-        Write-Number $writer $Value
+    $Envelope.Values++
+    if ($null -eq $Value) { $writer.WriteNullValue(); return }
+    $type = $Value.GetType()
+    $code = $script:Codes[$type] ?? ($script:Codes[$type] = Get-Code $type)
+    switch ($code) {
+        'text' { $writer.WriteStringValue([string] (Get-SafeText $Envelope $Value)); return }
+        'whole' { $writer.WriteNumberValue([long] $Value); return }
+        'truth' { $writer.WriteBooleanValue([bool] $Value); return }
+        'null' { $writer.WriteNullValue(); return }
+        'real' {
+            if ([double]::IsFinite($Value)) { $writer.WriteNumberValue([double] $Value) } else { $writer.WriteStringValue("$Value") }
+            return
+        }
+        'decimal' { $writer.WriteNumberValue([decimal] $Value); return }
+        'ulong' { $writer.WriteNumberValue([ulong] $Value); return }
+        'time' { $writer.WriteStringValue($Value.ToString($(if ($Value -is [timespan]) { 'c' } else { 'o' }), [cultureinfo]::InvariantCulture)); return }
+    }
+    if ($code -in 'dictionary', 'list', 'object') { Write-Container $Envelope $Value $Depth $code }
+    else { $writer.WriteStringValue([string] (Get-SafeText $Envelope (Get-Text $Value $code))) }
+}
+
+function Get-Text([object] $Value, [string] $Code) {
+    switch ($Code) {
+        'string' { "$Value" }
+        'message' { $Value.Message }
+        'full' { $Value.FullName }
+        'name' { $Value.Name }
+        'secret' { '***' }
+        'process' { "process $($Value.Id)" }
+        'opaque' { $Value.GetType().FullName }
+    }
+}
+
+function Write-Container([hashtable] $Envelope, [object] $Value, [int] $Depth, [string] $Code) {
+    if ($Depth -le 0) {
+        $Envelope.Truncated = $true
+        $Envelope.Writer.WriteStringValue([string] $Value.PSObject.TypeNames[0])
         return
     }
-    $text = Get-Text $Value
-    if ($null -eq $text -and $Depth -le 0) {
-        $Envelope.Truncated = $true
-        $text = $Value.PSObject.TypeNames[0]
+    switch ($Code) {
+        'dictionary' { Write-Dictionary $Envelope $Value ($Depth - 1) }
+        'list' { Write-List $Envelope $Value ($Depth - 1) }
+        'object' { Write-Properties $Envelope $Value ($Depth - 1) }
     }
-    if ($null -ne $text) { $writer.WriteStringValue([string] (Get-SafeText $Envelope $text)); return }
-    if ($Value -is [Collections.IDictionary]) { Write-Dictionary $Envelope $Value ($Depth - 1) }
-    elseif ($Value -is [Collections.IEnumerable]) { Write-List $Envelope $Value ($Depth - 1) }
-    else { Write-Properties $Envelope $Value ($Depth - 1) }
 }
 
 function Write-Dictionary([hashtable] $Envelope, [Collections.IDictionary] $Table, [int] $Depth) {

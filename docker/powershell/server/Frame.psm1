@@ -13,7 +13,7 @@ $script:Automatic = [Collections.Generic.HashSet[string]]::new(
 function Initialize-UcFrame([string[]] $Paths, [string] $Place) {
     <#
     .SYNOPSIS
-        Import the modules every call may need and remember the globals; returns what failed as @{ path = message }.
+        Import the modules every call may need; returns what failed as @{ path = message }.
     #>
     $global:ProgressPreference = 'SilentlyContinue'
     if ([IO.Directory]::Exists($Place)) { Set-Location -LiteralPath $Place }
@@ -23,11 +23,15 @@ function Initialize-UcFrame([string[]] $Paths, [string] $Place) {
         $outcome = Import-UcModule $path
         if (-not $outcome.Loaded) { $failed[$path] = "$($outcome.Failures | ForEach-Object Message | Select-Object -First 1)" }
     }
-    $envelope = New-UcEnvelope 1024 2
-    Add-UcResult $envelope ([pscustomobject] @{ warm = 1 })
-    $null = Close-UcEnvelope $envelope
-    Save-UcGlobals
     $failed
+}
+
+function Test-UcFrame([string] $Text) {
+    <#
+    .SYNOPSIS
+        What the first call of a new frame calls: one of each common kind of value.
+    #>
+    [pscustomobject] @{ text = $Text; number = 1; list = @(1.5, $true); table = @{ at = [DateTime]::UtcNow }; nothing = $null }
 }
 
 function Get-Failure([Management.Automation.ErrorRecord] $Record) {
@@ -77,18 +81,22 @@ function Find-UcCommand([string] $Module, [string] $Command, [string] $Owner) {
     }
 }
 
-function Find-OrImport([hashtable] $Call) {
-    # Modules beyond the critical ones are imported when a call first names them: the module, then the command's owner, then all,
-    # because some commands exist only after another module brought its components.
+function Import-UcCall([hashtable] $Call) {
+    <#
+    .SYNOPSIS
+        Have the command of a call there: @{ Outcome = found|lost }.
+    .DESCRIPTION
+        Modules beyond the critical ones are imported when a call first names them: the module, then the command's owner, then all,
+        because some commands exist only after another module brought its components.
+    #>
     $found = Find-UcCommand $Call.Module $Call.Command $Call.Owner
-    foreach ($path in $Call.Path, $Call.OwnerPath + $Call.AllPaths) {
+    foreach ($path in @($Call.Path, $Call.OwnerPath) + $Call.AllPaths) {
         if ($found) { break }
         if (-not $path) { continue }
         $null = Import-UcModule $path
         $found = Find-UcCommand $Call.Module $Call.Command $Call.Owner
-        Save-UcGlobals
     }
-    $found
+    @{ Outcome = if ($found) { 'found' } else { 'lost' } }
 }
 
 function Add-Message([Collections.Generic.List[string]] $List, [object] $Message) {
@@ -107,7 +115,7 @@ function Invoke-UcCommand([hashtable] $Call) {
     .SYNOPSIS
         Call one command with splatted parameters. @{ Outcome = done|bad-parameters|lost; Json; Errors; Warnings; Truncated }.
     #>
-    $command = Find-OrImport $Call
+    $command = Find-UcCommand $Call.Module $Call.Command $Call.Owner
     if (-not $command) { return @{ Outcome = 'lost' } }
     $envelope = New-UcEnvelope $Call.ResultBytes $Call.ResultDepth
     $errors = [Collections.Generic.List[string]]::new()
@@ -134,9 +142,13 @@ function Invoke-UcCommand([hashtable] $Call) {
     @{ Outcome = $outcome; Json = $json; Errors = $errors.ToArray(); Warnings = $warnings.ToArray(); Truncated = $envelope.Truncated }
 }
 
-function Save-UcGlobals {
+function Save-UcFrame {
+    <#
+    .SYNOPSIS
+        Remember the global variables, which are piped in: only a pipeline at the top level sees them and nothing else.
+    #>
     $script:Globals = @{}
-    foreach ($variable in Get-Variable -Scope Global) {
+    foreach ($variable in $input) {
         if (-not $script:Automatic.Contains($variable.Name)) { $script:Globals[$variable.Name] = $variable.Value }
     }
 }
@@ -144,18 +156,24 @@ function Save-UcGlobals {
 function Restore-UcFrame {
     <#
     .SYNOPSIS
-        After a call: globals, preferences, location and $Error as they were, so that no call sees another's.
+        After a call: globals (piped in), preferences, location and $Error as they were, so that no call sees another's.
     #>
-    foreach ($variable in Get-Variable -Scope Global) {
+    $kept = 0
+    foreach ($variable in $input) {
         $name = $variable.Name
         if ($script:Automatic.Contains($name)) { continue }
-        if (-not $script:Globals.ContainsKey($name)) { Remove-Variable -Name $name -Scope Global -Force -ErrorAction Ignore }
-        elseif (-not [object]::ReferenceEquals($script:Globals[$name], $variable.Value)) {
-            try { $variable.Value = $script:Globals[$name] } catch { $null = $_ }
+        if (-not $script:Globals.ContainsKey($name)) { Remove-Variable -Name $name -Scope Global -Force -ErrorAction Ignore 2>$null; continue }
+        $kept++
+        if ([object]::ReferenceEquals($script:Globals[$name], $variable.Value)) { continue }
+        try { $variable.Value = $script:Globals[$name] } catch { $null = $_ }
+    }
+    if ($kept -lt $script:Globals.Count) {
+        foreach ($name in $script:Globals.Keys) {
+            if (-not (Test-Path "variable:global:$name")) { Set-Variable -Name $name -Scope Global -Value $script:Globals[$name] }
         }
     }
-    Set-Location -LiteralPath $script:Place
+    if ($ExecutionContext.SessionState.Path.CurrentLocation.ProviderPath -cne $script:Place) { Set-Location -LiteralPath $script:Place }
     $global:Error.Clear()
 }
 
-Export-ModuleMember -Function Initialize-UcFrame, Import-UcModule, Find-UcCommand, Invoke-UcCommand, Restore-UcFrame
+Export-ModuleMember -Function Initialize-UcFrame, Import-UcModule, Import-UcCall, Find-UcCommand, Invoke-UcCommand, Save-UcFrame, Restore-UcFrame, Test-UcFrame

@@ -14,16 +14,17 @@ function New-Runspace([string[]] $Files) {
     $runspace
 }
 
-function Invoke-Timed([runspace] $Runspace, [string] $Command, [hashtable] $Parameters, [int] $Milliseconds) {
+function Invoke-Timed([runspace] $Runspace, [string] $Command, [hashtable] $Parameters, [int] $Milliseconds, [string] $Fed = '') {
     <#
     .SYNOPSIS
         Run one command with a time limit: @{ State = done|failed|stopped|stuck; Output; Reason; Async }.
     .DESCRIPTION
         A running script is stopped. A blocking .NET call can't be: the state is then `stuck`, the runspace must not be used again, and
-        Async tells later whether it ended after all.
+        Async tells later whether it ended after all. -Fed names a drive whose items are piped into the command.
     #>
     $shell = [powershell]::Create()
     $shell.Runspace = $Runspace
+    if ($Fed) { $null = $shell.AddCommand('Get-ChildItem').AddParameter('Path', $Fed) }
     $null = $shell.AddCommand($Command).AddParameters($Parameters)
     $async = $shell.BeginInvoke()
     if ($async.AsyncWaitHandle.WaitOne($Milliseconds)) {
@@ -41,14 +42,22 @@ function Invoke-Timed([runspace] $Runspace, [string] $Command, [hashtable] $Para
     @{ State = $state; Async = $async }
 }
 
-function New-ModuleRunspace([hashtable] $Settings, [string[]] $Paths) {
+function New-ModuleRunspace([hashtable] $Settings, [string[]] $Paths, [switch] $Cold) {
     <#
     .SYNOPSIS
         A runspace for the user's modules, with those in $Paths imported: @{ Runspace; Failed }. Throws when it can't be had in time.
+        -Cold leaves out what only calls need.
     #>
     $runspace = New-Runspace "$PSScriptRoot/Frame.psm1", "$PSScriptRoot/Describe.psm1"
-    $begun = Invoke-Timed $runspace 'Initialize-UcFrame' @{ Paths = $Paths; Place = $Settings.Workspace } (1000 * $Settings.CallSeconds)
+    $limit = 1000 * $Settings.CallSeconds
+    $begun = Invoke-Timed $runspace 'Initialize-UcFrame' @{ Paths = $Paths; Place = $Settings.Workspace } $limit
     if ($begun.State -ne 'done') { throw "a runspace did not get ready: $($begun.State) $($begun.Reason)" }
+    if ($Cold) { return @{ Runspace = $runspace; Failed = $begun.Output } }
+    $null = Invoke-Timed $runspace 'Save-UcFrame' @{} $limit 'variable:'
+    # Once through everything a call runs: the first caller should not wait for the compiler.
+    $call = @{ Module = 'Frame'; Command = 'Test-UcFrame'; Owner = ''; Parameters = @{ Text = 'x' }; ResultBytes = 1MB; ResultDepth = 6 }
+    $null = Invoke-Timed $runspace 'Invoke-UcCommand' @{ Call = $call } $limit
+    $null = Invoke-Timed $runspace 'Restore-UcFrame' @{} $limit 'variable:'
     @{ Runspace = $runspace; Failed = $begun.Output }
 }
 

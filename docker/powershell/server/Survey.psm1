@@ -51,7 +51,7 @@ function Import-All([object[]] $Rows, [object[]] $Before, [runspace] $Runspace, 
     # Returns the runspace to go on with: after an import that hangs it is a new one, with everything so far imported again.
     foreach ($row in $Rows) {
         if ($row.State -ne 'pending' -or (Import-Row $row $Runspace $Settings)) { continue }
-        $Runspace = (New-ModuleRunspace $Settings @()).Runspace
+        $Runspace = (New-ModuleRunspace $Settings @() -Cold).Runspace
         $good = @($Before + $Rows | Where-Object State -eq 'importable')
         foreach ($done in $good) { $null = Import-Row $done $Runspace $Settings }
     }
@@ -109,7 +109,7 @@ function Start-Survey([hashtable] $Shared) {
         $rows = @(Find-TreeModule $settings.ModulesPath | ForEach-Object { New-Row $_ $settings })
         $critical = @($rows | Where-Object { $_.Critical })
         $rest = @($rows | Where-Object { -not $_.Critical })
-        $runspace = (New-ModuleRunspace $settings @()).Runspace
+        $runspace = (New-ModuleRunspace $settings @() -Cold).Runspace
         $runspace = Import-All $critical @() $runspace $settings
         Update-Commands $critical $runspace $settings
         Publish-Catalog $Shared $critical $false

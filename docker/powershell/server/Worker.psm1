@@ -2,12 +2,14 @@
 # under a time limit. Nothing of the user's ever runs in the worker's own runspace, so a call can't hold the worker.
 
 $script:Modules = $null
+$script:Prepared = @{}
 
 function Get-ModuleRunspace([hashtable] $Shared) {
     if (-not $script:Modules) {
         $made = New-ModuleRunspace $Shared.Settings $Shared.Catalog.Critical
         foreach ($path in $made.Failed.Keys) { Write-Log $Shared.Log warning 'critical_import_failed' @{ path = $path; reason = $made.Failed[$path] } }
         $script:Modules = $made.Runspace
+        $script:Prepared = @{}
     }
     $script:Modules
 }
@@ -21,7 +23,7 @@ function Remove-ModuleRunspace([hashtable] $Counters, [hashtable] $Outcome) {
 
 function Clear-Call([hashtable] $Shared, [hashtable] $Counters) {
     # After the answer, so that nobody waits for it.
-    $cleared = Invoke-Timed $script:Modules 'Restore-UcFrame' @{} 5000
+    $cleared = Invoke-Timed $script:Modules 'Restore-UcFrame' @{} 5000 'variable:'
     if ($cleared.State -ne 'done') { Remove-ModuleRunspace $Counters $cleared }
 }
 
@@ -48,15 +50,28 @@ function Send-Outcome([hashtable] $Job, [hashtable] $Call, [hashtable] $Outcome,
     if ($output.Errors.Count) { 'errors' } else { 'ok' }
 }
 
+function Invoke-Prepared([hashtable] $Shared, [hashtable] $Call) {
+    # The first call of a command in a runspace may have to import its module; globals that the import makes are there to stay.
+    $runspace = Get-ModuleRunspace $Shared
+    $limit = 1000 * $Shared.Settings.CallSeconds
+    $key = "$($Call.Module)\$($Call.Command)"
+    if (-not $script:Prepared[$key]) {
+        $found = Invoke-Timed $runspace 'Import-UcCall' @{ Call = $Call } $limit
+        if ($found.State -ne 'done' -or $found.Output.Outcome -ne 'found') { return $found }
+        $null = Invoke-Timed $runspace 'Save-UcFrame' @{} $limit 'variable:'
+        $script:Prepared[$key] = $true
+    }
+    Invoke-Timed $runspace 'Invoke-UcCommand' @{ Call = $Call } $limit
+}
+
 function Invoke-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Job) {
     $body = Read-Body $Job.Context.Request $Shared.Settings.BodyBytes $Shared.Settings.BodySeconds
     if ($body.Status -eq 413) { return Send-Refusal $Job 413 'too-large' "the body is larger than $($Shared.Settings.BodyBytes) bytes" -Last }
     if ($body.Status -eq 408) { return Send-Refusal $Job 408 'body-timeout' 'the body did not arrive in time' -Last }
     $call = New-Call $Shared $body.Bytes
     if ($call.Refused) { return Send-Refusal $Job $call.Status $call.Code $call.Detail }
-    $runspace = Get-ModuleRunspace $Shared
     $started = [Diagnostics.Stopwatch]::GetTimestamp()
-    $outcome = Invoke-Timed $runspace 'Invoke-UcCommand' @{ Call = $call } (1000 * $Shared.Settings.CallSeconds)
+    $outcome = Invoke-Prepared $Shared $call
     $elapsed = [Diagnostics.Stopwatch]::GetElapsedTime($started).TotalMilliseconds
     $Job.Call = "$($call.Module)\$($call.Command)"
     $word = Send-Outcome $Job $call $outcome $elapsed
@@ -122,6 +137,8 @@ function Initialize-Worker([hashtable] $Shared) {
     #>
     while (-not $Shared.Catalog -and -not $Shared.Stop.IsSet) { $null = $Shared.Stop.Wait(20) }
     if ($Shared.Stop.IsSet) { return }
+    $null = ConvertFrom-StrictJson ([Text.Encoding]::UTF8.GetBytes('{"module":"","command":"","parameters":{}}'))
+    $null = ConvertTo-Answer @{ Json = '[]'; Errors = @(); Warnings = @(); Truncated = $false } 0
     try { $null = Get-ModuleRunspace $Shared } catch { Write-Log $Shared.Log error 'runspace_failed' @{ reason = "$($_.Exception.GetBaseException().Message)" } }
 }
 

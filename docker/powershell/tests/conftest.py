@@ -13,8 +13,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from psserver import SHIPPED, Service, running, write_module  # noqa: E402
-from pstrees import PROBE, PROBE_EXPORTS  # noqa: E402
+from psserver import SHIPPED, Service, running, write_module
+from pstrees import PROBE, PROBE_EXPORTS
 
 
 def _unavailable(reason: str) -> None:

@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 SCRIPT = HERE.parent / "server" / "server.ps1"
 CHECK = HERE.parent / "check" / "check.ps1"
 SHIPPED = HERE.parents[2] / "Modules"
-TOKEN = "a-token-of-the-tests"  # noqa: S105
+TOKEN = "a-token-of-the-tests"
 DEADLINE = 60.0
 
 
