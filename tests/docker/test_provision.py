@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,7 +91,8 @@ def test_without_docker_on_path_it_asks_for_consent(monkeypatch: pytest.MonkeyPa
 def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str, str]) -> None:
     """An engine without buildx: only the two plugins are offered."""
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if not PLUGINS.is_dir() or subprocess.run([*root, "true"], capture_output=True, check=False).returncode:
+    may = not root or (shutil.which("sudo") and not subprocess.run([*root, "true"], check=False).returncode)
+    if not may or not PLUGINS.is_dir():
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail("hiding the plugins needs root, and the plugins where the distribution puts them")
         pytest.skip("hiding the plugins needs root")
