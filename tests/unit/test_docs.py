@@ -1,0 +1,161 @@
+"""The pages say what is there: tasks, flags, sessions, keys with their defaults, exit codes."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.exceptions import ParseError
+from invoke.parser import Parser
+from invoke.program import Program
+
+import tasks
+from build import errors, manifest
+from tests.conftest import REPOSITORY
+
+PAGES = REPOSITORY / "docs" / "pages"
+README = REPOSITORY / "README.md"
+TEXTS = [*([README] if README.exists() else []), *sorted(PAGES.rglob("*.md"))]
+# Invoke fills no positional argument that has a default: `./inv logs NAME` is refused, `--container NAME` is taken.
+REFUSED = pytest.mark.xfail(strict=True, reason="README.md shows ./inv logs NAME, which Invoke refuses")
+TYPED = [pytest.param(path, marks=REFUSED) if path == README else path for path in TEXTS]
+CONTEXTS = tasks.ns.to_contexts()
+NAMES = {str(context.name) for context in CONTEXTS}
+SECTIONS = {
+    manifest.Project: "[project]",
+    manifest.Tools: "[tools]",
+    manifest.RegistrySettings: "[registry]",
+    manifest.Bases: "[bases]",
+    manifest.BaseImage: "[bases.images.KEY]",
+    manifest.Gates: "[gates]",
+    manifest.Stage: "[stages.KEY]",
+    manifest.Service: "[services.NAME]",
+    manifest.Container: "[services.NAME.containers.CONTAINER]",
+    manifest.SmokeCheck: "[[services.NAME.smoke]]",
+}
+
+
+def _code(text: str) -> Iterator[str]:
+    """What a reader may copy: the lines of code blocks, and code inside sentences."""
+    fenced = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.M | re.S)
+    indented = re.findall(r"^    (\S.*)$", text, re.M)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    yield from (line for block in fenced for line in block.splitlines())
+    yield from indented
+    yield from re.findall(r"`([^`\n]+)`", prose)
+
+
+def _commands(text: str, program: str) -> Iterator[list[str]]:
+    """The arguments of every call of `program`, without comments and placeholders such as TASK."""
+    for code in _code(text):
+        for found in re.findall(rf"(?:^|\s){re.escape(program)}(?=\s)([^|]*)", code):
+            words = shlex.split(found.strip().partition("  ")[0], comments=True)
+            if words and not words[0].isupper():
+                yield words
+
+
+def _parse(words: list[str]) -> str:
+    """Why Invoke would not take the words, or nothing."""
+    try:
+        Parser(initial=Program().initial_context, contexts=CONTEXTS).parse_argv(words)
+    except ParseError as error:
+        return str(error)
+    return ""
+
+
+def _headings(page: str) -> dict[str, str]:
+    """Heading → the text below it, of one page."""
+    text = (PAGES / page).read_text(encoding="utf-8")
+    parts = re.split(r"^#{2,3} (.*)$", text, flags=re.M)
+    return {title.strip("`"): body for title, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _rows(text: str) -> dict[str, list[str]]:
+    """The tables' rows by their first cell, code marks taken off."""
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
+    return {row[0].strip("`"): row for row in rows}
+
+
+def _sessions() -> set[str]:
+    tree = ast.parse((REPOSITORY / "noxfile.py").read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {one.name for one in functions if any("nox.session" in ast.unparse(mark) for mark in one.decorator_list)}
+
+
+@pytest.mark.parametrize("path", TYPED, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_inv_command_can_be_typed(path: Path) -> None:
+    """A reader who copies an ./inv command gets no complaint about a task, a flag or a stray word."""
+    commands = list(_commands(path.read_text(encoding="utf-8"), "./inv"))
+    wrong = {shlex.join(words): reason for words in commands if (reason := _parse(words))}
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_nox_session_exists(path: Path) -> None:
+    """A session that a page names is one of the noxfile."""
+    text = path.read_text(encoding="utf-8")
+    calls = [words for program in ("nox", ".venv/bin/nox") for words in _commands(text, program)]
+    named = {words[1].partition("(")[0] for words in calls if words[0] in {"-s", "--session"}}
+
+    assert named - _sessions() == set()
+
+
+def test_every_task_and_session_has_a_section() -> None:
+    """Nothing that can be called is left out of the page on tasks."""
+    headings = set(_headings("tasks.md"))
+
+    assert {name for name in NAMES if name not in headings} == set()
+    assert {name for name in _sessions() if f"Session {name}" not in headings} == set()
+
+
+@pytest.mark.parametrize("context", CONTEXTS, ids=lambda context: str(context.name))
+def test_a_task_s_section_lists_its_flags(context: Any) -> None:
+    """A task's table of flags has all of them, and no other."""
+    section = _headings("tasks.md")[context.name]
+    listed = {flag.split()[0] for flag in _rows(section) if flag.startswith("--")}
+
+    assert listed == set(context.flags)
+
+
+@pytest.mark.parametrize(("shape", "heading"), SECTIONS.items(), ids=SECTIONS.values())
+def test_the_reference_has_every_key_with_its_default(shape: Any, heading: str) -> None:
+    """Each key of versions.toml stands in the table of its section, with the default that the code has."""
+    rows = _rows(_headings("versions-toml.md")[heading])
+    fields = {field.name: field for field in dataclasses.fields(shape)}
+
+    assert set(rows) - {"Key"} == set(fields)
+    assert {name: rows[name][2].strip("`") for name in fields} == {name: _default(one) for name, one in fields.items()}
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        return json.dumps(field.default_factory())
+    if field.default is dataclasses.MISSING:
+        return "required"
+    return "none" if field.default is None else json.dumps(field.default)
+
+
+def test_the_reference_has_every_section() -> None:
+    """A section of the manifest that no heading names would be a secret."""
+    headings = " ".join(_headings("versions-toml.md"))
+    fields = {field.name for field in dataclasses.fields(manifest.Manifest)} - {"root"}
+
+    assert {name for name in fields if f"[{name}" not in headings} == set()
+
+
+def test_troubleshooting_has_every_exit_code() -> None:
+    """Each kind of failure stands in the table under its own number, with a mend."""
+    rows = _rows(_headings("troubleshooting.md")["Exit codes"])
+    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.BuildError)]
+    told = {number: row[1].strip("`") for number, row in rows.items() if number.isdigit() and row[3]}
+
+    assert told == {**{str(kind.exit_code): kind.__name__ for kind in kinds}, str(errors.INTERRUPTED): "Ctrl-C"}
