@@ -12,6 +12,9 @@ import nox
 
 ROOT = Path(__file__).resolve().parent
 IN_VENV = Path(sys.prefix) == ROOT / ".venv"
+if IN_VENV:
+    # Sessions without a venv of their own find the tools of this one, activated or not.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 # Each has its own locks, package and tests; the PowerShell and docs services bring their own runtimes.
 SERVICES = ("python", "powershell", "langgraph", "autogen", "docs", "mcp", "monitoring")
 PACKAGES = {
@@ -72,6 +75,13 @@ def unit(session: nox.Session) -> None:
     """Everything that needs no daemon, in under five seconds."""
     locked(session)
     pytest(session, "tests/unit")
+
+
+@nox.session
+def setup(session: nox.Session) -> None:
+    """The wrapper: real environments made, broken, interrupted and made again."""
+    locked(session)
+    pytest(session, "tests/setup")
 
 
 @nox.session(venv_backend="uv" if IN_VENV else "venv", python=service_python())

@@ -169,7 +169,8 @@ def down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
         names = [one.name for one in stack.status(manifest)]
         console.text(f"would remove: {', '.join(names) or 'nothing'}{', and every volume' if volumes else ''}")
     else:
-        console.note("stack removed" if stack.down(manifest, volumes=volumes) else "nothing was running")
+        there = stack.down(manifest, volumes=volumes)
+        console.note(("stack removed" if there else "nothing was running") + (", volumes removed" if volumes else ""))
 
 
 @task(help=_JSON)
@@ -184,18 +185,19 @@ def ps(_c: Context, *, json: bool = False) -> None:
     views.running(stack.status(workflow.load(ROOT)), json=json)
 
 
-@task(positional=["container"], optional=["container"], help={
-    "container": "one container (default: all)", "follow": "keep printing", "tail": "lines of each to start with",
+@task(iterable=["container"], help={
+    "container": "a container's name; give it again for another (default: all)",
+    "follow": "keep printing", "tail": "lines of each to start with",
 })  # fmt: skip
 @reports
-def logs(_c: Context, container: str = "", *, follow: bool = False, tail: str = "200") -> None:
-    """Print the logs of the stack, or of one container.
+def logs(_c: Context, *, container: list[str], follow: bool = False, tail: str = "200") -> None:
+    """Print the logs of the stack, or of the containers named.
 
-    Examples: ./inv logs   |   ./inv logs monitoring --follow
+    Examples: ./inv logs   |   ./inv logs --container monitoring --follow
     """
     from build import stack, workflow
 
-    stack.logs(workflow.load(ROOT), [container] if container else [], follow=follow, tail=tail)
+    stack.logs(workflow.load(ROOT), container, follow=follow, tail=tail)
 
 
 @task(iterable=["service"], help=_SERVICE)
@@ -271,16 +273,16 @@ def version(_c: Context, *, json: bool = False) -> None:
     console.result({"version": found, "commit": state.commit, "dirty": state.dirty}) if json else console.text(found)
 
 
-@task(positional=["sessions"], optional=["sessions"], help={"sessions": "comma-separated nox sessions (default: all)"})
+@task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})
 @reports
-def test(_c: Context, sessions: str = "lint,types,unit,services,docker,smoke") -> None:
-    """Set up everything the tests need, then run them: lint, types, unit, services, docker, smoke.
+def test(_c: Context, *, session: list[str]) -> None:
+    """Set up everything the tests need, then run them: lint, types, unit, setup, services, docker, smoke.
 
-    Examples: ./inv test   |   ./inv test unit,docker
+    Examples: ./inv test   |   ./inv test --session unit --session docker
     """
     from build import quickstart, workflow
 
-    quickstart.run_tests(workflow.load(ROOT), sessions.split(","))
+    quickstart.run_tests(workflow.load(ROOT), session)
 
 
 @task(name="up", help=_DRY)
@@ -344,12 +346,12 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
     console.result(outcome) if json else console.table(("secret", "file"), list(outcome.items()))
 
 
-@task(name="rotate", positional=["name"], help={"name": "the secret to renew"} | _DRY)
+@task(name="rotate", help={"name": "the secret to renew"} | _DRY)
 @reports
-def secrets_rotate(_c: Context, name: str, *, dry_run: bool = False) -> None:
+def secrets_rotate(_c: Context, *, name: str = "", dry_run: bool = False) -> None:
     """Put a new value in front of a secret, in place; the old one stays valid as the second line.
 
-    Examples: ./inv secrets.rotate mcp_token
+    Examples: ./inv secrets.rotate --name mcp_token
     """
     from build import console, secrets, workflow
 

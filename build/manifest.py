@@ -61,6 +61,7 @@ class Gates:
     db_repository: str = ""
     db_max_age_hours: int = 48
     ignore_file: str = ""
+    require_vulnerabilities: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +106,8 @@ class Container:
 class Service:
     """One image and the containers that run it.
 
-    `port` is where it listens inside its containers, and what a service with no `containers` table publishes.
+    `port` is where it listens inside its containers; a service with no `containers` table publishes `published`, or
+    the same number, on loopback.
     `contexts` maps a named build context to `source:KEY` or `stage:KEY`; `volumes` a volume to its path;
     `mounts` a source to the path where it is mounted read-only.
     """
@@ -113,6 +115,7 @@ class Service:
     folder: str
     description: str
     port: int
+    published: int = 0
     bases: tuple[str, ...] = ()
     contexts: dict[str, str] = field(default_factory=dict)
     build_secrets: tuple[str, ...] = ()
@@ -165,7 +168,9 @@ class Manifest:
         """Every container of the stack: its name → (its service, its settings with the service's own merged in)."""
         merged: dict[str, tuple[str, Container]] = {}
         for name, service in self.services.items():
-            for container, own in (service.containers or {name: Container(port=service.port)}).items():
+            for container, own in (
+                service.containers or {name: Container(port=service.published or service.port)}
+            ).items():
                 merged[container] = (name, _merge(service, own))
         return merged
 

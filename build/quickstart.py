@@ -15,10 +15,11 @@ from build.pipeline import Skip, Step
 from build.process import run as run_process
 from build.workflow import Built
 
+TEST_SESSIONS = ("lint", "types", "unit", "setup", "services", "docker", "smoke")
 NEXT_STEPS = """\
 next:
   ./inv ps                      what runs, and where
-  ./inv logs monitoring -f      follow a service
+  ./inv logs -f -c monitoring   follow a container
   ./inv smoke                   ask all of it again        (./inv down stops it)"""
 
 
@@ -145,7 +146,11 @@ def run(manifest: Manifest, *, as_json: bool = False, dry_run: bool = False) -> 
     Raises the first problem that did not stop the run (a refused scan, a failed check), or Incomplete.
     """
     if dry_run:
-        console.table(("step",), [(step.title,) for step in STEPS], title="would do, in this order:")
+        titles = [step.title for step in STEPS]
+        if as_json:
+            console.result({"steps": titles})
+        else:
+            console.table(("step",), [(title,) for title in titles], title="would do, in this order:")
         return
     done = pipeline.execute(STEPS, Run(manifest=manifest))
     views.quickstart(manifest, done.built, done.scans, done.smokes, json=as_json)
@@ -180,11 +185,12 @@ def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
 
     Raises Incomplete when a session fails; its own output says why.
     """
+    sessions = sessions or TEST_SESSIONS
     if {"docker", "smoke", "bench"} & set(sessions):
         ensure_engine(manifest, yes=False)
     argv = [sys.executable, "-m", "nox", "--noxfile", str(manifest.root / "noxfile.py"), "--sessions", *sessions]
     outcome = run_process(argv, cwd=manifest.root, capture=False, ok_codes=range(256))
     if outcome.returncode:
         raise Incomplete(
-            f"nox: a session failed (exit code {outcome.returncode})", hint="./inv test SESSION runs one again"
+            f"nox: a session failed (exit code {outcome.returncode})", hint="./inv test --session NAME runs one again"
         )

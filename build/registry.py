@@ -102,7 +102,7 @@ def _get(manifest: Manifest, path: str) -> Any:
     settings = manifest.registry
     auth = (settings.username, _password(manifest)) if settings.username else None
     try:
-        answer = httpx.get(url(manifest) + path, timeout=10, auth=auth)
+        answer = httpx.get(url(manifest) + path, timeout=10, auth=auth, trust_env=not is_loopback(settings.address))
     except httpx.TransportError as error:
         hint = "./inv registry.up" if settings.embedded else "./inv doctor"
         raise RegistryError(f"registry {settings.address} does not answer: {error}", hint=hint) from None
@@ -172,7 +172,9 @@ def has(manifest: Manifest, image: BuiltImage) -> bool:
     auth = (manifest.registry.username, _password(manifest)) if manifest.registry.username else None
     path = f"{url(manifest)}/v2/{repository}/manifests/{image.digest}"
     try:
-        return httpx.head(path, headers={"Accept": accept}, timeout=10, auth=auth).status_code == httpx.codes.OK
+        direct = is_loopback(manifest.registry.address)
+        answer = httpx.head(path, headers={"Accept": accept}, timeout=10, auth=auth, trust_env=not direct)
+        return answer.status_code == httpx.codes.OK
     except httpx.TransportError as error:
         raise RegistryError(
             f"registry {manifest.registry.address} does not answer: {error}", hint="./inv doctor"

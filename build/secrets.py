@@ -15,6 +15,7 @@ from pathlib import Path
 
 from build.errors import SecretError
 from build.manifest import Manifest
+from build.typed import suggest
 
 UID = 10001
 _HINT = "./inv secrets.init"
@@ -108,10 +109,11 @@ def rotate(manifest: Manifest, name: str) -> None:
     The old value stays as the second line, so that clients are not refused before they read the new one.
     Raises SecretError for a secret that is not ours to make.
     """
-    if manifest.secrets.get(name) != "random":
-        raise SecretError(
-            f"secret {name} is not one that is made here", hint=f"write {folder(manifest) / name} in place"
-        )
+    if name not in manifest.secrets:
+        known = ", ".join(key for key, kind in manifest.secrets.items() if kind == "random")
+        raise SecretError(f"no secret is called '{name}'{suggest(name, manifest.secrets)}", hint=f"one of: {known}")
+    if manifest.secrets[name] != "random":
+        raise SecretError(f"secret {name} is not made here", hint=f"write {folder(manifest) / name} in place")
     old = value(manifest, name)
     path = folder(manifest) / name
     mode = stat.S_IMODE(path.stat().st_mode)

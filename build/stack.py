@@ -64,14 +64,21 @@ def _compose(manifest: Manifest, *arguments: str, **options: Any) -> str:
     return engine.cli("compose", *_files(manifest), "--progress", "plain", *arguments, **options).stdout
 
 
-def up(manifest: Manifest, images: Mapping[str, str], *, fluentd: bool = False, timeout: float = 180) -> list[Running]:
-    """Start every container with the image of its service and wait until all are healthy.
+def up(
+    manifest: Manifest,
+    images: Mapping[str, str],
+    services: Sequence[str],
+    *,
+    fluentd: bool = False,
+    timeout: float = 180,
+) -> list[Running]:
+    """Start the containers of `services`, and those they depend on, with the images given; wait until all are healthy.
 
     An interrupt or a failure while nothing of ours ran before takes the half-started stack down again, except that a
     failed container's evidence is kept in .uc/reports.
     Raises SecretError, PortTaken, SmokeFailed (a container never gets healthy; its last words are in `output`).
     """
-    names = [name for name, (service, _) in manifest.containers().items() if service in images]
+    names = _with_dependencies(manifest, images, services)
     wanted = {secret for name in names for secret in manifest.containers()[name][1].secrets}
     secrets.check(manifest, sorted(wanted))
     before = _running_names(manifest)
@@ -80,7 +87,8 @@ def up(manifest: Manifest, images: Mapping[str, str], *, fluentd: bool = False, 
     try:
         with console.waiting(f"starting {len(names)} containers"):
             try:
-                _compose(manifest, "up", "--detach", "--remove-orphans", "--no-build", "--quiet-pull", timeout=timeout)
+                options = ("--detach", "--remove-orphans", "--no-build", "--quiet-pull")
+                _compose(manifest, "up", *options, *names, timeout=timeout)
             except ToolFailed as error:
                 raise _diagnosis(manifest, error) from None
             _wait_healthy(manifest, names, timeout)
@@ -92,12 +100,33 @@ def up(manifest: Manifest, images: Mapping[str, str], *, fluentd: bool = False, 
     return status(manifest)
 
 
+def _with_dependencies(manifest: Manifest, images: Mapping[str, str], services: Sequence[str]) -> list[str]:
+    """The containers of `services` and, through depends_on, all that they need; those without an image left out."""
+    containers = {name: entry for name, entry in manifest.containers().items() if entry[0] in images}
+    wanted: set[str] = set()
+    pending = [name for name, (service, _) in containers.items() if service in services]
+    while pending:
+        name = pending.pop()
+        if name in containers and name not in wanted:
+            wanted.add(name)
+            pending += containers[name][1].depends_on
+    return [name for name in containers if name in wanted]
+
+
 def _check_ports(manifest: Manifest, names: Sequence[str]) -> None:
     for name in names:
         port = manifest.containers()[name][1].port
         if owner := listener(port):
             message = f"port {port} of {name} is taken by {owner}"
-            raise PortTaken(message, hint=f"stop it, or give services.{name}.port another value in versions.local.toml")
+            raise PortTaken(
+                message, hint=f"stop it, or give {_port_key(manifest, name)} another value in versions.local.toml"
+            )
+
+
+def _port_key(manifest: Manifest, container: str) -> str:
+    service = manifest.containers()[container][0]
+    own = container in manifest.services[service].containers
+    return f"services.{service}.containers.{container}.port" if own else f"services.{service}.published"
 
 
 def _wait_healthy(manifest: Manifest, names: Sequence[str], timeout: float) -> None:
@@ -130,7 +159,9 @@ def _diagnosis(manifest: Manifest, error: ToolFailed | None) -> BuildError:
         )
         parts.append(kept)
     names = ", ".join(one.name for one in guilty)
-    return SmokeFailed(f"not healthy: {names}", output="\n".join(parts), hint=f"./inv logs {guilty[0].name}")
+    return SmokeFailed(
+        f"not healthy: {names}", output="\n".join(parts), hint=f"./inv logs --container {guilty[0].name}"
+    )
 
 
 def keep_evidence(manifest: Manifest, container: str, folder: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from build import bases, console, images, loading, registry, repo, smoke, stack, story
-from build.errors import Incomplete, ManifestError, SmokeFailed
+from build.errors import Incomplete, ManifestError, ScanBroken, SmokeFailed
 from build.images import BuildResult, BuiltImage
 from build.manifest import Manifest
 from build.typed import suggest
@@ -143,13 +143,21 @@ def run_scan(manifest: Manifest, services: Sequence[str] = ()) -> tuple[Verdict,
     """Scan the recorded digests; verdicts in manifest order. Raises ScanBroken when the scan could not be made."""
     from build import scan
 
-    return scan.scan(manifest, present_images(manifest, services), reports=manifest.state / "reports")
+    verdicts = scan.scan(manifest, present_images(manifest, services), reports=manifest.state / "reports")
+    unchecked = [verdict.service for verdict in verdicts if not verdict.vulnerabilities_checked]
+    if unchecked and manifest.gates.require_vulnerabilities:
+        message = (
+            f"vulnerabilities were not checked, and gates.require_vulnerabilities wants it: {', '.join(unchecked)}"
+        )
+        raise ScanBroken(message, hint="set [gates] db_repository to a registry that has trivy-db")
+    return verdicts
 
 
 def start(manifest: Manifest, services: Sequence[str] = (), *, fluentd: bool = False) -> list[stack.Running]:
-    """Bring the recorded images up and wait for health."""
-    found = present_images(manifest, services)
-    return stack.up(manifest, {name: image.reference for name, image in found.items()}, fluentd=fluentd)
+    """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
+    wanted = present_images(manifest, services)
+    found = {name: image.reference for name, image in images.recorded(manifest).items()}
+    return stack.up(manifest, found, list(wanted), fluentd=fluentd)
 
 
 def run_smoke(manifest: Manifest, services: Sequence[str] = ()) -> list[smoke.Result]:

@@ -148,7 +148,7 @@ def test_rotation_is_seen_by_the_running_container(built: Project) -> None:
     """A renewed secret is in the container at once, without a restart, with the old value as its second line."""
     assert built.inv("up").code == 0
     before = secrets.value(built.load(), "alpha")
-    assert built.inv("secrets.rotate", "alpha").code == 0
+    assert built.inv("secrets.rotate", "--name", "alpha").code == 0
 
     container = f"{built.load().project.name}-one-1"
     seen = engine.cli("exec", container, "cat", "/run/secrets/alpha").stdout.split()
@@ -280,3 +280,26 @@ def test_a_broken_check_of_one_container_does_not_hide_the_other(built: Project)
     reasons = {one["container"]: one["reason"] for one in json.loads(ran.stdout)}
     assert ran.code == 6
     assert reasons == {"one": "", "two": "the container is not running"}
+
+
+def test_up_of_one_service_leaves_the_others_alone(built: Project) -> None:
+    """`up --service` starts what it names, with what that depends on, and removes nothing."""
+    assert built.inv("up", "--service", "one").code == 0
+    assert _states(built) == {"one": "running"}
+
+    assert built.inv("up", "--service", "two").code == 0
+
+    assert _states(built) == {"one": "running", "two": "running"}
+
+
+def test_a_dependency_comes_along(stack_project: Project) -> None:
+    """Naming a service starts what it depends on, first."""
+    add_server(stack_project, "three", depends_on='["one"]')
+    stack_project.commit("Add a service that depends on one")
+    for arguments in (["build"], ["secrets.init"]):
+        assert stack_project.inv(*arguments).code == 0
+
+    ran = stack_project.inv("up", "--service", "three")
+
+    assert ran.code == 0, ran.text
+    assert _states(stack_project) == {"one": "running", "three": "running"}

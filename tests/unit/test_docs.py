@@ -24,9 +24,6 @@ from tests.conftest import REPOSITORY
 PAGES = REPOSITORY / "docs" / "pages"
 README = REPOSITORY / "README.md"
 TEXTS = [*([README] if README.exists() else []), *sorted(PAGES.rglob("*.md"))]
-# Invoke fills no positional argument that has a default: `./inv logs NAME` is refused, `--container NAME` is taken.
-REFUSED = pytest.mark.xfail(strict=True, reason="README.md shows ./inv logs NAME, which Invoke refuses")
-TYPED = [pytest.param(path, marks=REFUSED) if path == README else path for path in TEXTS]
 CONTEXTS = tasks.ns.to_contexts()
 NAMES = {str(context.name) for context in CONTEXTS}
 SECTIONS = {
@@ -90,7 +87,7 @@ def _sessions() -> set[str]:
     return {one.name for one in functions if any("nox.session" in ast.unparse(mark) for mark in one.decorator_list)}
 
 
-@pytest.mark.parametrize("path", TYPED, ids=lambda path: str(path.relative_to(REPOSITORY)))
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_every_inv_command_can_be_typed(path: Path) -> None:
     """A reader who copies an ./inv command gets no complaint about a task, a flag or a stray word."""
     commands = list(_commands(path.read_text(encoding="utf-8"), "./inv"))

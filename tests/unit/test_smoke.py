@@ -34,7 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
 def port() -> Iterator[int]:
     """A real server on a free port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
     thread.start()
     yield server.server_address[1]
     server.shutdown()

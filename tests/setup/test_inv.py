@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.inv_project import Project, invoke_files, make_project, python_without_ensurepip, wheel
+from tests.setup.inv_project import Project, invoke_files, make_project, python_without_ensurepip, wheel
 
 TOOLS = ["sh", "cat", "cmp", "cp", "env", "find", "grep", "id", "mkdir", "mv", "ps", "readlink", "rm", "rmdir"]
 TOOLS += ["sed", "sleep", "tail", "uname", "apt-get"]
