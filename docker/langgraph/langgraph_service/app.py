@@ -22,7 +22,7 @@ from langgraph_service.encode import Json
 from langgraph_service.errors import ApiError
 from langgraph_service.limits import BodyLimit
 from langgraph_service.ownership import owned
-from langgraph_service.routes import assistants, legacy, runs, states, store, system, threads
+from langgraph_service.routes import assistants, legacy, protocol, runs, states, store, system, threads
 from langgraph_service.runner import Runner
 from langgraph_service.settings import Settings
 from langgraph_service.state import State, opened
@@ -103,7 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The service, not yet started."""
     app = FastAPI(title="langgraph-api", version=system.VERSION, lifespan=_lifespan, openapi_url=None)
     app.state.settings = settings
-    for module in (system, assistants, threads, states, runs, store, legacy):
+    for module in (system, assistants, threads, states, runs, protocol, store, legacy):
         app.include_router(module.router)
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

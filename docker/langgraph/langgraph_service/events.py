@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from langgraph_service.encode import dumps
 
@@ -21,6 +22,7 @@ class Event:
     key: tuple[int, int]
     name: str
     data: str
+    tag: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -31,6 +33,14 @@ class Event:
     def mode(self) -> str:
         """The stream mode it belongs to: `values|ns` and `messages/partial` count as their first part."""
         return self.name.partition("|")[0].partition("/")[0]
+
+
+Chosen = Callable[[Event], bool]
+
+
+def in_modes(modes: frozenset[str] | None) -> Chosen:
+    """Whether an event belongs to one of the stream modes (None: all); metadata and errors always do."""
+    return lambda event: modes is None or event.mode in modes or event.mode in {"metadata", "error"}
 
 
 def parse_id(text: str) -> tuple[int, int]:
@@ -57,13 +67,18 @@ class EventLog:
         """Whether anybody reads."""
         return self._readers > 0
 
-    def publish(self, name: str, data: object) -> None:
+    @property
+    def count(self) -> int:
+        """How many events there have been."""
+        return self._count
+
+    def publish(self, name: str, data: object, tag: Mapping[str, Any] | None = None) -> None:
         """Add an event for the readers."""
         if not (self.resumable or self._readers):
             return
         now = time.time_ns() // 1_000_000
         self._last = (now, 0) if now > self._last[0] else (self._last[0], self._last[1] + 1)
-        event = Event(self._last, name, dumps(data).decode())
+        event = Event(self._last, name, dumps(data).decode(), tag)
         self._size += len(event.data)
         while self._events and (self._size > KEPT_CHARACTERS or len(self._events) >= KEPT_EVENTS):
             self._size -= len(self._events.popleft().data)
@@ -86,6 +101,10 @@ class EventLog:
         if self.resumable:
             key = parse_id(after) if after else (-1, -1)
             position = self._count - sum(1 for event in self._events if event.key > key)
+        return self.reader_from(position)
+
+    def reader_from(self, position: int) -> Reader:
+        """A reader of everything after the first `position` events."""
         self._readers += 1
         return Reader(self, position)
 
@@ -97,14 +116,19 @@ class Reader:
         self._log, self._position = log, position
         self._open = True
 
+    @property
+    def position(self) -> int:
+        """How many events lie behind."""
+        return self._position
+
     def close(self) -> None:
         """Stop counting as a reader."""
         if self._open:
             self._open = False
             self._log._readers -= 1
 
-    async def events(self, modes: frozenset[str] | None = None) -> AsyncIterator[Event]:
-        """Events until the run ends; only those of `modes`, if given. A reader too slow for the log ends early."""
+    async def events(self, chosen: Chosen) -> AsyncIterator[Event]:
+        """The chosen events until the log ends. A reader too slow for the log ends early."""
         log = self._log
         try:
             while True:
@@ -115,7 +139,7 @@ class Reader:
                 while self._position < log._count:
                     event = log._events[self._position - (log._count - len(log._events))]
                     self._position += 1
-                    if modes is None or event.mode in modes or event.mode in {"metadata", "error"}:
+                    if chosen(event):
                         yield event
                     if self._position < log._count - len(log._events):
                         break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from langgraph_service.events import Event, EventLog
+from langgraph_service.events import Event, EventLog, in_modes
 from langgraph_service.execution import Publish
 from langgraph_service.job import Job
 
@@ -41,7 +41,7 @@ class Feeds:
         """The thread's events from now on, for as long as the client stays."""
         log = self._logs.setdefault(thread_id, EventLog(resumable=False))
         try:
-            async for event in log.reader().events(modes):
+            async for event in log.reader().events(in_modes(modes)):
                 yield event
         finally:
             if not log.watched:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ucservice import logs
 
-from langgraph_service import metrics
+from langgraph_service import metrics, protocol
 from langgraph_service.errors import Conflict, Overloaded
 from langgraph_service.events import EventLog
 from langgraph_service.execution import execute, run_config
@@ -32,7 +32,7 @@ class Runner:
     def __init__(self, state: State) -> None:
         self.state = state
         self.stopping = asyncio.Event()
-        self.feeds = Feeds()
+        self.feeds, self.sessions = Feeds(), protocol.Sessions()
         self._lanes: dict[str, deque[Job]] = {}
         self._jobs: dict[str, Job] = {}
         self._slots = asyncio.Semaphore(state.settings.max_running)
@@ -153,6 +153,7 @@ class Runner:
             self._unrecorded.append(job)
         self._close(job)
         self.feeds.done(job)
+        self.sessions.ended(job)
         self._forget(job)
 
     def _graph(self, job: Job) -> Graph:
@@ -169,7 +170,11 @@ class Runner:
         config = run_config(job.run, job.graph, attempt)
         try:
             async with asyncio.timeout(self.state.settings.run_timeout) as limit:
-                job.values = await execute(self._graph(job), kwargs, config, publish)
+                if kwargs.get("protocol"):
+                    session = self.sessions.of(job.thread_id)
+                    job.values = await protocol.execute(self._graph(job), job, config, session)
+                else:
+                    job.values = await execute(self._graph(job), kwargs, config, publish)
         except TimeoutError as error:
             if limit.expired():
                 job.status = "timeout"

@@ -202,3 +202,27 @@ class Namespaces(BaseModel):
     max_depth: int | None = Field(default=None, ge=1)
     limit: int = Field(default=100, ge=1, le=1000)
     offset: int = Field(default=0, ge=0)
+
+
+class ProtocolCommand(BaseModel):
+    """POST /threads/{id}/commands"""
+
+    id: int | str
+    method: str
+    params: Metadata = Field(default_factory=dict)
+
+
+class Respond(BaseModel):
+    """The parameters of the command input.respond"""
+
+    interrupt_id: str
+    response: Any = None
+
+
+class Subscribe(BaseModel):
+    """POST /threads/{id}/stream/events"""
+
+    channels: list[str] = Field(min_length=1)
+    namespaces: list[list[str]] | None = None
+    depth: int | None = Field(default=None, ge=0)
+    since: int = Field(default=0, ge=0)

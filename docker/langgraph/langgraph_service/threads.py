@@ -176,4 +176,3 @@ class Threads:
             (now(), cut),
         )
         return [row["thread_id"] for row in rows]
-

@@ -215,9 +215,7 @@ async def background(client: LangGraphClient) -> dict[str, Any]:
     slow = await runs.create(thread, "probe", input={"text": "slow", "sleep": 30})
     await asyncio.sleep(0.4)
     out["busy"] = (await client.threads.get(thread))["status"]
-    out["reject"] = await refused(
-        runs.create(thread, "probe", input={"text": "no"}, multitask_strategy="reject")
-    )
+    out["reject"] = await refused(runs.create(thread, "probe", input={"text": "no"}, multitask_strategy="reject"))
     out["cancel"] = await runs.cancel(thread, slow["run_id"], wait=True)
     out["cancelled"] = (await runs.get(thread, slow["run_id"]))["status"]
     out["idle"] = (await client.threads.get(thread))["status"]

@@ -53,7 +53,7 @@ async def test_an_impossible_search_is_422(http: httpx.AsyncClient, body: dict[s
 async def test_metadata_that_looks_like_sql_or_a_path_is_data(client: LangGraphClient) -> None:
     """Keys and values of a filter never become part of the statement."""
     mark = uuid.uuid4().hex
-    odd = {'a".b\' OR 1=1 --': mark, "$.x": [1, {"y": 2}]}
+    odd = {"a\".b' OR 1=1 --": mark, "$.x": [1, {"y": 2}]}
     thread = await new_thread(client, metadata=odd)
 
     assert [thread] == [t["thread_id"] for t in await client.threads.search(metadata=odd)]
@@ -109,8 +109,9 @@ async def test_deleting_a_busy_thread_stops_its_run(client: LangGraphClient) -> 
 
     with pytest.raises(NotFoundError):
         await client.runs.get(thread, run["run_id"])
-    fresh = await client.threads.create(thread_id=thread)
-    assert (await client.threads.get_state(fresh["thread_id"]))["values"] == {}
+    await client.threads.create(thread_id=thread)
+    assert (await client.threads.get_state(thread))["values"] == {}
+    assert (await client.runs.wait(thread, "probe", input=GIVEN))["log"] == ["first a", "second a"]
 
 
 async def test_state_cannot_change_under_a_run(client: LangGraphClient) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from langgraph_service.encode import dumps
-from langgraph_service.events import Reader
+from langgraph_service.events import Reader, in_modes
 from langgraph_service.job import Job
 from langgraph_service.runner import Runner
 
@@ -62,7 +62,7 @@ async def _sent(
     runner: Runner, job: Job, reader: Reader, modes: frozenset[str] | None, *, cancel: bool
 ) -> AsyncIterator[ServerSentEvent]:
     try:
-        async for event in reader.events(modes):
+        async for event in reader.events(in_modes(modes)):
             identifier = event.id if job.log.resumable else None
             yield ServerSentEvent(data=event.data, event=event.name, id=identifier, sep="\r\n")
     finally:

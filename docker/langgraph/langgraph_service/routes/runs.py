@@ -53,7 +53,13 @@ def _kwargs(given: RunCreate, *, temporary: bool) -> dict[str, Any]:
 
 
 async def launch(
-    state: State, runner: Runner, given: RunCreate, thread_id: str | None, idempotency_key: str | None = None
+    state: State,
+    runner: Runner,
+    given: RunCreate,
+    thread_id: str | None,
+    idempotency_key: str | None = None,
+    *,
+    protocol: bool = False,
 ) -> Job:
     """Accept a run: on a thread, or on one that lives only as long as the run."""
     graph = state.graphs.resolve(given.assistant_id)
@@ -73,7 +79,7 @@ async def launch(
         "assistant_id": assistant,
         "metadata": {"created_by": "system", **given.metadata, "graph_id": graph, "assistant_id": assistant},
         "multitask_strategy": given.multitask_strategy,
-        "kwargs": _kwargs(given, temporary=temporary),
+        "kwargs": {**_kwargs(given, temporary=temporary), "protocol": protocol},
         "request_id": logs.request_id.get(),
         "idempotency_key": idempotency_key,
     }

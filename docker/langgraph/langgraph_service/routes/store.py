@@ -79,5 +79,3 @@ async def namespaces(state: Opened, given: schemas.Namespaces) -> Response:
         offset=given.offset,
     )
     return Json({"namespaces": [list(item) for item in found]})
-
-

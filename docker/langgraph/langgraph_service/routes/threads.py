@@ -23,8 +23,6 @@ router = APIRouter()
 ThreadMode = Literal["run_modes", "lifecycle", "state_update"]
 
 
-
-
 async def stop_runs(runner: Runner, thread_id: str) -> None:
     """Cancel a thread's runs and wait until they let go."""
     active = runner.active(thread_id)
@@ -50,9 +48,7 @@ async def _replay(state: State, given: ThreadCreate, thread_id: str) -> None:
 async def create(state: Opened, given: ThreadCreate | None = None) -> Response:
     """A new thread, or the existing one if that is what the request asks for."""
     given = given or ThreadCreate()
-    thread, made = await state.threads.create(
-        given.thread_id, given.metadata, existing=given.if_exists, ttl=given.ttl
-    )
+    thread, made = await state.threads.create(given.thread_id, given.metadata, existing=given.if_exists, ttl=given.ttl)
     if made and given.supersteps:
         await _replay(state, given, thread["thread_id"])
         thread = await state.threads.get(thread["thread_id"])
