@@ -6,28 +6,19 @@ $script:Common = [Collections.Generic.HashSet[string]]::new([string[]] [Manageme
 function Get-UcCommands([object[]] $Modules, [string[]] $Roots) {
     <#
     .SYNOPSIS
-        For each @{ Name; Path; Names }: @{ name = @{ Loaded; Commands } }, where Commands holds the names that resolve to code under $Roots.
+        For each @{ Name; Names }: the commands among Names that resolve to code under $Roots, as @{ module = @{ command = facts } }.
     #>
-    $loaded = @{}
-    foreach ($module in Get-Module) { $loaded["$($module.Path)"] = $true }
     $catalog = @{}
     foreach ($module in $Modules) {
         $commands = [ordered]@{}
         foreach ($name in $module.Names | Sort-Object -Unique) {
-            $found = if ($name -notmatch '[*?\[\]\\]') { Resolve-Command $module.Name $name }
+            # The requested module's own export, else whoever owns the name by now: a component that was imported globally.
+            $found = if ($name -notmatch '[*?\[\]\\]') { Find-UcCommand $module.Name $name '' }
             if ($found -and (Test-Origin $found $Roots)) { $commands[$name] = Get-CommandFacts $found }
         }
-        $script_ = $module.Path -replace '\.psd1$', '.psm1'
-        $catalog[$module.Name] = @{ Loaded = $loaded.ContainsKey($module.Path) -or $loaded.ContainsKey($script_) -or (Test-Loaded $module.Name); Commands = $commands }
+        $catalog[$module.Name] = $commands
     }
     $catalog
-}
-
-function Test-Loaded([string] $Name) { $null -ne (Get-Module -Name $Name) }
-
-function Resolve-Command([string] $Module, [string] $Name) {
-    # The requested module's own export first; else whoever owns it by now (a component that was imported globally).
-    Find-UcCommand $Module $Name ''
 }
 
 function Get-Origin([Management.Automation.CommandInfo] $Command) {

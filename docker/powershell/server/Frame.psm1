@@ -71,7 +71,10 @@ function Import-UcModule([string] $Path) {
 function Find-UcCommand([string] $Module, [string] $Command, [string] $Owner) {
     <#
     .SYNOPSIS
-        The command as the requested module exports it, else as its owner does; only among what is loaded.
+        The command as the requested module exports it, else as its owner does.
+    .DESCRIPTION
+        A name with its module brings the module back when a later import has unloaded it. A bare name must not make the engine
+        look through every module there is.
     #>
     $PSModuleAutoLoadingPreference = 'None'
     $names = if ($Owner) { "$Module\$Command", "$Owner\$Command" } else { "$Module\$Command", $Command }

@@ -7,7 +7,7 @@ function New-Row([hashtable] $Entry, [hashtable] $Settings) {
         State = if ($Entry.Discoverable) { 'pending' } else { 'not-discoverable' }
         Critical = $Entry.Discoverable -and $Entry.Name -in $Settings.Critical
         Allowed = $Entry.Discoverable -and ($Settings.Allowed.Count -eq 0 -or $Entry.Name -in $Settings.Allowed)
-        Declared = Get-Declared $Entry; Commands = [ordered]@{}; Loaded = $false
+        Declared = Get-Declared $Entry; Commands = [ordered]@{}
     }
 }
 
@@ -59,21 +59,12 @@ function Import-All([object[]] $Rows, [object[]] $Before, [runspace] $Runspace, 
 }
 
 function Update-Commands([object[]] $Rows, [runspace] $Runspace, [hashtable] $Settings) {
-    # Some modules unload others when they are imported: those are imported again, last, before anything is asked.
     $imported = @($Rows | Where-Object State -eq 'importable')
-    foreach ($round in 1, 2) {
-        $questions = @($imported | ForEach-Object { @{ Name = $_.Name; Path = $_.Path; Names = $_.Names } })
-        $parameters = @{ Modules = $questions; Roots = @($Settings.ModulesPath, $Settings.RequiredPath) }
-        $call = Invoke-Timed $Runspace 'Get-UcCommands' $parameters 120000
-        if ($call.State -ne 'done') { throw "asking for the modules' commands: $($call.State) $($call.Reason)" }
-        foreach ($row in $imported) {
-            $facts = $call.Output[$row.Name]
-            $row.Loaded, $row.Commands = $facts.Loaded, $facts.Commands
-        }
-        $unloaded = @($imported | Where-Object { -not $_.Loaded })
-        if ($unloaded.Count -eq 0) { break }
-        foreach ($row in $unloaded) { if ($round -eq 1) { $null = Import-Row $row $Runspace $Settings } }
-    }
+    $questions = @($imported | ForEach-Object { @{ Name = $_.Name; Names = $_.Names } })
+    $parameters = @{ Modules = $questions; Roots = @($Settings.ModulesPath, $Settings.RequiredPath) }
+    $call = Invoke-Timed $Runspace 'Get-UcCommands' $parameters 120000
+    if ($call.State -ne 'done') { throw "asking for the modules' commands: $($call.State) $($call.Reason)" }
+    foreach ($row in $imported) { $row.Commands = $call.Output[$row.Name] }
 }
 
 function Publish-Catalog([hashtable] $Shared, [object[]] $Rows, [bool] $Complete) {
@@ -92,7 +83,7 @@ function ConvertTo-CatalogJson([object[]] $Rows) {
     $list = @(foreach ($row in $Rows) {
         [ordered]@{
             name = $row.Name; version = $row.Version; state = $row.State; kind = $row.Kind; reason = $row.Reason; critical = $row.Critical
-            allowed = $row.Allowed; loaded = $row.Loaded; path = $row.Path
+            allowed = $row.Allowed; path = $row.Path
             commands = @(foreach ($command in $row.Commands.Values) { [ordered]@{ name = $command.Name; owner = $command.Owner; synopsis = $command.Synopsis } })
         }
     })
