@@ -100,11 +100,7 @@ async def summarise(state: Triage) -> Json:
 async def decide(state: Triage) -> Json:
     """High risk: compile errors, a deletion, or a PowerShell script."""
     event, summary = state["event"], state.get("summary") or {}
-    risky = (
-        summary.get("errors", 0) > 0
-        or event.get("kind") == "deleted"
-        or event["path"].lower().endswith(SCRIPTS)
-    )
+    risky = summary.get("errors", 0) > 0 or event.get("kind") == "deleted" or event["path"].lower().endswith(SCRIPTS)
     return {"risk": "high" if risky else "low"}
 
 

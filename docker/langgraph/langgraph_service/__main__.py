@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
 
+# Imports make objects that stay: collecting garbage among them only costs time.
+gc.disable()
 # Before langgraph is imported: checkpoints may hold data, never a class of somebody's choosing.
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 # Tracing to LangSmith is another product's, and this service speaks to its peers alone.
@@ -27,6 +30,8 @@ def main() -> int:
     from langgraph_service.app import create_app
     from langgraph_service.settings import Settings
 
+    gc.freeze()
+    gc.enable()
     logs.setup()
     logging.captureWarnings(capture=True)
     if "--check" in sys.argv[1:]:
