@@ -6,6 +6,7 @@ import ipaddress
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from build.errors import MissingTool, ScanBroken, ToolFailed
@@ -13,6 +14,8 @@ from build.process import Outcome, run
 
 REFUSED = 3  # asked for by --exit-code: 1 and 2 are Trivy's own failures and must stay apart from findings
 _TIMEOUT_MINUTES = 15
+_LOCKED = "cache may be in use by another process"
+_LOCK_SECONDS = 300
 _QUIET = {"TRIVY_DISABLE_TELEMETRY": "true", "TRIVY_SKIP_VERSION_CHECK": "true"}
 _KEPT = {"TRIVY_USERNAME", "TRIVY_PASSWORD", "TRIVY_REGISTRY_TOKEN", "TRIVY_CACERT"}
 
@@ -47,11 +50,22 @@ def trivy(cache: Path, *arguments: str, ok_codes: tuple[int, ...] = (0,), hint: 
     cache.mkdir(parents=True, exist_ok=True)
     argv = [program(), *arguments, "--cache-dir", str(cache), "--timeout", f"{_TIMEOUT_MINUTES}m"]
     try:
-        return run(argv, cwd=cache, env=environment(), ok_codes=ok_codes, timeout=60 * (_TIMEOUT_MINUTES + 1))
+        return _patiently(argv, cache, ok_codes)
     except ToolFailed as error:
         message = f"trivy {arguments[0]} failed ({_kind(error.returncode)})"
         output = (error.output or str(error)).partition("\ngoroutine ")[0]  # a crash adds pages of stack
         raise ScanBroken(message, hint=hint, output=output) from None
+
+
+def _patiently(argv: list[str], cache: Path, ok_codes: tuple[int, ...]) -> Outcome:
+    """Run Trivy, again while another scan holds the cache: Trivy itself waits five seconds for its lock."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            return run(argv, cwd=cache, env=environment(), ok_codes=ok_codes, timeout=60 * (_TIMEOUT_MINUTES + 1))
+        except ToolFailed as error:
+            if _LOCKED not in error.output or time.monotonic() > deadline:
+                raise
 
 
 def _kind(returncode: int) -> str:

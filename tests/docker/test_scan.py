@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -564,3 +566,17 @@ def test_the_task_ends_with_the_code_of_its_kind(
 
     assert ran.code == code, ran.text
     assert ("NOT checked" in ran.text) is (repository == "")
+
+
+def test_two_scans_at_once_take_turns(manifest: Manifest, clean: BuiltImage) -> None:
+    """While another scan holds the cache for longer than Trivy waits, ours waits on instead of breaking."""
+    gate(manifest, clean)
+    held = manifest.state / "trivy" / "fanal" / "fanal.db"
+    with held.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        release = threading.Timer(7, lambda: fcntl.flock(file, fcntl.LOCK_UN))
+        release.start()
+        (verdict,) = gate(manifest, clean)
+        release.join()
+
+    assert not verdict.refused
