@@ -48,6 +48,21 @@ def locked(session: nox.Session) -> None:
         session.install("--require-hashes", "--requirement", "requirements.txt")
 
 
+def powershell_environment(session: nox.Session) -> dict[str, str]:
+    """Where the PowerShell tests find an engine: on PATH, else in the archive that stand-ins are made from.
+
+    With neither they can't run, which is said aloud: the machine lacks it, no test was left out by choice.
+    """
+    if shutil.which("pwsh") or "UC_PWSH" in os.environ:
+        return {}
+    folders = os.environ.get("UC_BASE_ARCHIVES", "").split(os.pathsep) + ["bases", "../shared/bases"]
+    for folder in filter(None, folders):
+        if (archive := ROOT / folder / "powershell.tar.xz").is_file():
+            return {"UC_PWSH_ARCHIVE": str(archive.resolve())}
+    session.warn("no pwsh on PATH and no archive of it (UC_BASE_ARCHIVES): the PowerShell service is NOT tested here")
+    return {"UC_BASES_UNAVAILABLE": "powershell"}
+
+
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest with a JUnit report beside the others."""
     report = ROOT / ".uc" / "reports" / f"{session.name}.xml"
@@ -93,6 +108,8 @@ def services(session: nox.Session, service: str) -> None:
     session.install("--require-hashes", *(part for lock in locks for part in ("--requirement", lock)))
     search = os.pathsep.join(dict.fromkeys([str(ROOT / "docker" / "python"), str(folder)]))
     environment = {"PYTHONPATH": search, "MYPYPATH": search}
+    if service == "powershell":
+        environment |= powershell_environment(session)
     if service in PACKAGES:
         session.run("mypy", "--strict", "--package", PACKAGES[service], env=environment)
     report = ROOT / ".uc" / "reports" / f"services-{service}.xml"

@@ -215,6 +215,31 @@ def test_rotation_needs_no_restart(running: Manifest, container: str, secret: st
     assert again == started
 
 
+def _readme_commands() -> list[str]:
+    lines = (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
+    return [line.split("#")[0].strip() for line in lines if line.startswith("    ")]
+
+
+def test_every_command_of_the_readme_runs(running: Manifest) -> None:
+    """Each command that the README shows for every day ends as it should, on a stack that is up.
+
+    quickstart started that stack; `./inv test` and nox are what runs this test.
+    """
+    elsewhere = {"./inv quickstart", "./inv test", "nox", "nox -s smoke"}
+    commands = [command for command in _readme_commands() if command not in elsewhere]
+    assert len(commands) >= 8
+
+    for command in commands:
+        done = subprocess.run(command.split(), cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        # The doctor fails for what this machine lacks, build and scan name what can't be had or is refused: no tracebacks.
+        allowed = {"./inv doctor": {0, 1}, "./inv build": {0, 13}}.get(command, {0})
+        assert done.returncode in allowed, f"{command}: {done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr, command
+
+    assert stack.status(running) == [], "the last of them is down"
+    assert _inv("up").code == 0
+
+
 def test_mcp_smoke_refuses_a_wrong_token(running: Manifest) -> None:
     """The MCP check can fail: with a wrong token the same request is refused."""
     port = running.containers()["mcp-docs"][1].port
