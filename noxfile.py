@@ -55,7 +55,7 @@ def powershell_environment(session: nox.Session) -> dict[str, str]:
     """
     if shutil.which("pwsh") or "UC_PWSH" in os.environ:
         return {}
-    folders = os.environ.get("UC_BASE_ARCHIVES", "").split(os.pathsep) + ["bases", "../shared/bases"]
+    folders = [*os.environ.get("UC_BASE_ARCHIVES", "").split(os.pathsep), "bases", "../shared/bases"]
     for folder in filter(None, folders):
         if (archive := ROOT / folder / "powershell.tar.xz").is_file():
             return {"UC_PWSH_ARCHIVE": str(archive.resolve())}
