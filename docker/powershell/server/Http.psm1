@@ -80,6 +80,7 @@ function Send-Answer([hashtable] $Job, [int] $Status, [byte[]] $Bytes, [string] 
         if ($Last) { $response.KeepAlive = $false }
         $written = $response.OutputStream.WriteAsync($Bytes, 0, $Bytes.Length)
         if (-not $written.Wait(10000)) { throw 'the caller does not read' }
+        $Job.Answered = [Diagnostics.Stopwatch]::GetTimestamp()
         if ($Last -and $Job.Context.Request.HasEntityBody) { Clear-Body $Job.Context.Request }
         $response.Close()
     } catch {

@@ -33,7 +33,8 @@ function Start-Loop([hashtable] $Shared, [string] $Kind, [object] $Line, [hashta
     foreach ($job in $Line.Queue.GetConsumingEnumerable()) {
         try {
             $null = Invoke-Job $Shared $Counters $Kind $job
-            $elapsed = [Diagnostics.Stopwatch]::GetElapsedTime($job.Started)
+            # Until the answer was written: what a worker tidies up afterwards is not the caller's time.
+            $elapsed = [Diagnostics.Stopwatch]::GetElapsedTime($job.Started, $job.Answered ?? [Diagnostics.Stopwatch]::GetTimestamp())
             Add-Request $Counters "$($job.Route)" $job.Status $elapsed.TotalSeconds
             Write-Request $Shared $job $elapsed.TotalMilliseconds
         } catch {

@@ -49,7 +49,7 @@ function New-ModuleRunspace([hashtable] $Settings, [string[]] $Paths, [switch] $
         -Cold leaves out what only calls need.
     #>
     $runspace = New-Runspace "$PSScriptRoot/Frame.psm1", "$PSScriptRoot/Describe.psm1"
-    $limit = 1000 * $Settings.CallSeconds
+    $limit = 1000 * $Settings.ImportSeconds
     $begun = Invoke-Timed $runspace 'Initialize-UcFrame' @{ Paths = $Paths; Place = $Settings.Workspace } $limit
     if ($begun.State -ne 'done') { throw "a runspace did not get ready: $($begun.State) $($begun.Reason)" }
     if ($Cold) { return @{ Runspace = $runspace; Failed = $begun.Output } }

@@ -40,6 +40,7 @@ function Get-Settings {
         StuckLimit    = 4 * $workers
         Queue         = Read-Number 'UC_QUEUE' 64 1 10000
         CallSeconds   = Read-Number 'UC_CALL_TIMEOUT_SECONDS' 30 1 3600
+        ImportSeconds = Read-Number 'UC_IMPORT_TIMEOUT_SECONDS' 30 1 3600
         DrainSeconds  = Read-Number 'UC_DRAIN_SECONDS' 8 0 3600
         BodySeconds   = Read-Number 'UC_BODY_TIMEOUT_SECONDS' 5 1 300
         BodyBytes     = 1MB

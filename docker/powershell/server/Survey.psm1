@@ -28,9 +28,9 @@ function Set-Failed([hashtable] $Row, [string] $Kind, [string] $Reason) {
 
 function Import-Row([hashtable] $Row, [runspace] $Runspace, [hashtable] $Settings) {
     # True when the runspace can go on being used.
-    $call = Invoke-Timed $Runspace 'Import-UcModule' @{ Path = $Row.Path } (1000 * $Settings.CallSeconds)
+    $call = Invoke-Timed $Runspace 'Import-UcModule' @{ Path = $Row.Path } (1000 * $Settings.ImportSeconds)
     if ($call.State -in 'stopped', 'stuck') {
-        Set-Failed $Row 'timeout' "its import did not end within $($Settings.CallSeconds) s"
+        Set-Failed $Row 'timeout' "its import did not end within $($Settings.ImportSeconds) s"
         return $false
     }
     $outcome = $call.Output

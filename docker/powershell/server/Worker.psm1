@@ -56,7 +56,7 @@ function Invoke-Prepared([hashtable] $Shared, [hashtable] $Call) {
     $limit = 1000 * $Shared.Settings.CallSeconds
     $key = "$($Call.Module)\$($Call.Command)"
     if (-not $script:Prepared[$key]) {
-        $found = Invoke-Timed $runspace 'Import-UcCall' @{ Call = $Call } $limit
+        $found = Invoke-Timed $runspace 'Import-UcCall' @{ Call = $Call } (1000 * $Shared.Settings.ImportSeconds)
         if ($found.State -ne 'done' -or $found.Output.Outcome -ne 'found') { return $found }
         $null = Invoke-Timed $runspace 'Save-UcFrame' @{} $limit 'variable:'
         $script:Prepared[$key] = $true

@@ -35,6 +35,7 @@ function Start-Sleepy {
     while ([DateTime]::UtcNow -lt $end) { Start-Sleep -Milliseconds 20 }
     'awake'
 }
+function Wait-File { param([string] $Path) while (-not (Test-Path $Path)) { Start-Sleep -Milliseconds 20 }; 'found' }
 function Start-Spin { while ($true) { } }
 function Start-Blocking { param([int] $Seconds = 3600) [Threading.Thread]::Sleep(1000 * $Seconds) }
 function Get-Caller { whoami_that_does_not_exist }
@@ -44,7 +45,7 @@ Write-Host 'printed at import'
 """
 PROBE_EXPORTS = (
     "RootModule = 'Probe.psm1'; FunctionsToExport = @('Get-Echo','Get-Nothing','Get-Mixed','Get-Endless','Get-Deep',"
-    "'Get-Large','Get-Awkward','Set-Leaks','Get-Leaks','Stop-Session','Get-Stray','Start-Sleepy','Start-Spin','Start-Blocking',"
+    "'Get-Large','Get-Awkward','Set-Leaks','Get-Leaks','Stop-Session','Get-Stray','Start-Sleepy','Wait-File','Start-Spin','Start-Blocking',"
     "'Invoke-Expression','Get-Absent')"
 )
 
