@@ -100,6 +100,15 @@ def test_the_kernel_agrees(running: Manifest, inspected: dict[str, dict[str, Any
         assert "Read-only file system" in written.stderr, name
 
 
+def test_every_named_volume_can_be_written(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """A volume that its service can't write to is a volume for nothing."""
+    for name in inspected:
+        for path in running.containers()[name][1].volumes.values():
+            engine.cli(
+                "exec", f"{running.project.name}-{name}-1", "sh", "-c", f"touch {path}/.probe && rm {path}/.probe"
+            )
+
+
 def test_networks_and_published_addresses(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """Own bridge networks only; the documented port and no other is published, on loopback."""
     project = running.project.name
