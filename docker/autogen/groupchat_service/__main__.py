@@ -5,22 +5,32 @@ from __future__ import annotations
 import os
 import sys
 
+from ucservice import answer_sigterm
+
 os.environ.setdefault("UC_SERVICE", "autogen-groupchat")
 # Nothing exports AutoGen's spans here, and making them is a quarter of a chat's work.
 os.environ.setdefault("AUTOGEN_DISABLE_RUNTIME_TRACING", "true")
 
-from ucservice import logs
-from ucservice.web import serve
 
-from groupchat_service.settings import Settings, SettingsError
+def main() -> int:
+    """Exit code 2 for an environment that can't be used."""
+    answer_sigterm()
+    from ucservice import logs
+    from ucservice.web import serve
 
-try:
-    settings = Settings.from_env(os.environ)
-except SettingsError as error:
+    from groupchat_service.settings import Settings, SettingsError
+
     logs.setup()
-    logs.get("service").error("settings_refused", error=str(error))
-    sys.exit(2)
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        logs.get("service").error("settings_refused", error=str(error))
+        return 2
+    from groupchat_service.service import create_app
 
-from groupchat_service.service import create_app
+    serve(create_app(settings), port=8001)
+    return 0
 
-serve(create_app(settings), port=8001)
+
+if __name__ == "__main__":
+    sys.exit(main())

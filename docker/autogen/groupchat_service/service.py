@@ -14,12 +14,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from ucservice import logs
+from ucservice.bodylimit import BodyLimit
 from ucservice.secretfile import Secret
 from ucservice.web import RequestLog, TokenAuth
 
 from groupchat_service import api, metrics
 from groupchat_service.autogen_team import AutoGenTeam, AutoGenTeams
-from groupchat_service.bodylimit import BodyLimit
 from groupchat_service.desk import Busy, Closing, Desk, Unknown
 from groupchat_service.providers import Choice, Providers, ProviderUnavailable
 from groupchat_service.roles import DEFAULT_TEAM

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import sys
 
+from ucservice import answer_sigterm
+
+answer_sigterm()
 # Imports make objects that stay: collecting garbage among them only costs time.
 gc.disable()
 # Before langgraph is imported: checkpoints may hold data, never a class of somebody's choosing.
@@ -33,7 +35,6 @@ def main() -> int:
     gc.freeze()
     gc.enable()
     logs.setup()
-    logging.captureWarnings(capture=True)
     if "--check" in sys.argv[1:]:
         return _check()
     web.serve(create_app(Settings.from_environ()), port=8000)

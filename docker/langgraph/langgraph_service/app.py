@@ -14,13 +14,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 from ucservice import logs
+from ucservice.bodylimit import BodyLimit
 from ucservice.secretfile import Secret
 from ucservice.web import RequestLog, TokenAuth
 
 from langgraph_service import metrics
 from langgraph_service.encode import Json
 from langgraph_service.errors import ApiError
-from langgraph_service.limits import BodyLimit
 from langgraph_service.ownership import owned
 from langgraph_service.routes import assistants, legacy, protocol, runs, states, store, system, threads
 from langgraph_service.runner import Runner

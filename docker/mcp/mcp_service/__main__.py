@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 
-from ucservice import logs
+from ucservice import answer_sigterm, logs
 
 from mcp_service.settings import Settings, SettingsError
 
@@ -17,9 +16,7 @@ _TALKATIVE = ("mcp", "httpx2", "httpcore2", "sse_starlette")
 
 def main() -> int:
     """Exit code 2 for an environment that can't be used."""
-    # The kernel ignores a signal that process 1 has no handler for: without this one a stop during the start, which
-    # takes a second of imports, would wait for Docker's SIGKILL. uvicorn puts its own in this one's place.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    answer_sigterm()
     logs.setup()
     log = logs.get("start")
     for name in _TALKATIVE:

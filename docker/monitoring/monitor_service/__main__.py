@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
 
+from ucservice import answer_sigterm
 
-def _leave(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)
-
-
-# As PID 1 a process without a handler ignores SIGTERM: answer it from the first moment, before the slow imports.
-signal.signal(signal.SIGTERM, _leave)
+answer_sigterm()
 
 
 def main() -> None:

@@ -1,31 +1,33 @@
-"""Refuse bodies that are too large, before they are read."""
+"""Refuses a request body that is too large, before it is read into memory."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from ucservice.web import App, Receive, Scope, Send
 
-from langgraph_service.encode import dumps
+from ucservice.web import App, Receive, Scope, Send
 
 
 class BodyLimit:
-    """Answer 413 to a request whose body is larger than `limit` bytes, announced or not."""
+    """Answer 413 to a body of more than `limit` bytes, whether announced by Content-Length or sent in chunks."""
 
     def __init__(self, app: App, *, limit: int) -> None:
         self.app, self.limit = app, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting its body."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         announced = next((value for key, value in scope["headers"] if key == b"content-length"), b"0")
         if announced.isdigit() and int(announced) > self.limit:
             await self._refuse(send)
-            return
+        else:
+            await self.app(scope, self._counted(receive), send)
+
+    def _counted(self, receive: Receive) -> Receive:
         seen = 0
 
         async def counted() -> MutableMapping[str, Any]:
@@ -37,7 +39,7 @@ class BodyLimit:
                 raise HTTPException(413, self._reason)
             return message
 
-        await self.app(scope, counted, send)
+        return counted
 
     @property
     def _reason(self) -> str:
@@ -47,4 +49,4 @@ class BodyLimit:
         # The connection stays open, so that the client can finish sending and read this: a reset would hide it.
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": dumps({"detail": self._reason})})
+        await send({"type": "http.response.body", "body": json.dumps({"detail": self._reason}).encode()})
