@@ -94,7 +94,7 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def setup(session: nox.Session) -> None:
-    """The wrapper: real environments made, broken, interrupted and made again."""
+    """The machine: environments made, broken, interrupted and made again; what the doctor says of bad machines."""
     locked(session)
     pytest(session, "tests/setup")
 
