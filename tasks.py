@@ -1,6 +1,7 @@
 """The table of contents: every task a person or a pipeline calls. Bodies are thin; the work is in build/.
 
-Imports stand inside the tasks, so that `./inv --list` costs little more than importing Invoke.
+Imports stand inside the tasks, so that `./inv --list` costs little more than importing Invoke. The file is longer than
+300 lines because a task is mostly its flags, its help and its examples, and users look for all of them in one place.
 """
 
 from __future__ import annotations
