@@ -144,7 +144,7 @@ def smoke(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Ratios to floors and peers, measured in one run; never an assertion."""
     locked(session)
-    session.run("python", "tests/bench/run.py", *session.posargs)
+    session.run("python", "-m", "tests.bench.run", *session.posargs)
 
 
 @nox.session
