@@ -97,7 +97,7 @@ def bench_list(_manifest: Manifest, rounds: int) -> Rows:
                 "invoke --version",
                 f"{c * 1000:.0f} ms",
                 f"{d * 1000:.0f} ms",
-                f"+{(c - d) * 1000:.0f} ms",
+                f"{(c - d) * 1000:+.0f} ms",
                 "< 20 ms",
             )
         )
