@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -83,8 +84,7 @@ def resolve(
     missing = [key for key in wanted if key not in found]
     reasons: dict[str, str] = {}
     stand_ins: list[str] = []
-    for key in missing:
-        outcome = _from_elsewhere(manifest, key)
+    for key, outcome in zip(missing, _look(manifest, missing), strict=True):
         if isinstance(outcome, Resolved):
             found[key] = outcome
         elif manifest.bases.source in {"auto", "stand-in"}:
@@ -97,6 +97,15 @@ def resolve(
         stored = state.read(manifest.state / "bases.json")
         state.write(manifest.state / "bases.json", stored | {key: asdict(base) for key, base in found.items()})
     return found, {key: reason for key, reason in reasons.items() if key not in found}
+
+
+def _look(manifest: Manifest, keys: list[str]) -> list[Resolved | str]:
+    """What each key's sources answer, asked all at once: where packets are dropped, each waits out its limit."""
+    if not keys:
+        return []
+    references = ", ".join(manifest.bases.images[key].reference for key in keys)
+    with console.waiting(f"looking for {references}"), ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(lambda key: _from_elsewhere(manifest, key), keys))
 
 
 def _make_stand_ins(manifest: Manifest, keys: list[str], reasons: dict[str, str]) -> dict[str, Resolved]:
@@ -172,14 +181,13 @@ def _from_elsewhere(manifest: Manifest, key: str) -> Resolved | str:
 def _remote(manifest: Manifest, key: str, reference: str, source: str) -> Resolved | str:
     base = manifest.bases.images[key]
     pinned = f"{reference}@{base.digest}" if base.digest else reference
-    with console.waiting(f"looking for {pinned}"):
-        try:
-            inspected = engine.cli(
-                "buildx", "imagetools", "inspect", pinned, "--format", "{{json .Manifest}}", timeout=_LOOKUP_SECONDS
-            )
-        except ToolFailed as error:
-            lines = error.output.strip().splitlines()
-            return f"{source}: {lines[-1].removeprefix('ERROR: ') if lines else error}"
+    try:
+        inspected = engine.cli(
+            "buildx", "imagetools", "inspect", pinned, "--format", "{{json .Manifest}}", timeout=_LOOKUP_SECONDS
+        )
+    except ToolFailed as error:
+        lines = error.output.strip().splitlines()
+        return f"{source}: {lines[-1].removeprefix('ERROR: ') if lines else error}"
     digest = json.loads(inspected.stdout)["digest"]
     name = reference if "/" in reference and "." in reference.partition("/")[0] else f"docker.io/library/{reference}"
     return Resolved(

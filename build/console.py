@@ -105,12 +105,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str =
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         drawn = Table(title=title or None, title_justify="left")
         for column in columns:
             drawn.add_column(column, overflow="fold")
         for row in rows:
-            drawn.add_row(*row)
+            # Cells may carry colours of ours, and brackets that are no markup.
+            drawn.add_row(*(Text.from_ansi(str(cell)) for cell in row))
         Console().print(drawn)
         return
     if title:
