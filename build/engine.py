@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
+import shlex
 import shutil
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from build.errors import MissingTool, ToolFailed
 from build.manifest import Tools
-from build.process import Outcome, run
+from build.process import Outcome, redact, run
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
@@ -67,15 +68,28 @@ def _classified(error: ToolFailed) -> MissingTool | ToolFailed:
     return error
 
 
-def client(*, compose_files: Sequence[Path] = (), project: str | None = None) -> DockerClient:
-    """A python-on-whales client on the same docker binary, for what returns objects: inspect, ps, logs, volumes."""
+def client() -> DockerClient:
+    """A python-on-whales client on the same docker binary, for acts with many options; call it inside `failures`."""
     from python_on_whales import DockerClient
 
-    return DockerClient(
-        client_call=[docker()],
-        compose_files=list(compose_files),
-        compose_project_name=project,
-    )
+    return DockerClient(client_call=[docker()])
+
+
+@contextlib.contextmanager
+def failures() -> Iterator[None]:
+    """Turn an exception of the client into the errors that `cli` raises.
+
+    Only the base exception is caught: its subclasses are chosen by the wording of English messages.
+    """
+    from python_on_whales import DockerException
+
+    try:
+        yield
+    except DockerException as error:
+        command = redact(shlex.join(map(str, error.docker_command)))
+        output = redact("\n".join(part for part in (error.stdout, error.stderr) if part))
+        message = f"exit code {error.return_code}: {command}"
+        raise _classified(ToolFailed(message, output=output, returncode=error.return_code)) from None
 
 
 def versions() -> dict[str, str]:

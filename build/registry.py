@@ -74,17 +74,28 @@ def up(manifest: Manifest, base: Resolved | None, reason: str = "") -> str:
 
 
 def _create(name: str, publish: str, image: str) -> None:
-    engine.cli("rm", "--force", name)
-    engine.cli(
-        "run", "--rm", "--user", "0", "--network", "none", "--volume", f"{name}:/var/lib/registry",
-        "--entrypoint", "chown", image, _USER, "/var/lib/registry",
-    )  # fmt: skip
-    engine.cli(
-        "run", "--detach", "--name", name, "--publish", publish, "--restart", "unless-stopped",
-        "--user", _USER, "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",
-        "--security-opt", "no-new-privileges:true", "--volume", f"{name}:/var/lib/registry",
-        "--entrypoint", "/bin/sh", image, "-c", _START,
-    )  # fmt: skip
+    host, _, inside = publish.rpartition(":")
+    volumes = [(name, "/var/lib/registry")]
+    with engine.failures():
+        docker = engine.client()
+        docker.remove(name, force=True)
+        ownership = [_USER, "/var/lib/registry"]
+        docker.run(image, ownership, entrypoint="chown", user="0", networks=["none"], volumes=volumes, remove=True)
+        docker.run(
+            image,
+            ["-c", _START],
+            entrypoint="/bin/sh",
+            name=name,
+            detach=True,
+            publish=[(host, inside)],
+            restart="unless-stopped",
+            user=_USER,
+            read_only=True,
+            tmpfs=["/tmp"],
+            cap_drop=["ALL"],
+            security_options=["no-new-privileges:true"],
+            volumes=volumes,
+        )
 
 
 def down(manifest: Manifest, *, volumes: bool = False) -> bool:

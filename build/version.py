@@ -34,12 +34,13 @@ def snapshot(state: GitState, first: str) -> str:
         base = semver.Version.parse(first)
     else:
         try:
-            tagged = semver.Version.parse(state.tag.removeprefix("v"))
+            tagged = semver.Version.parse(state.tag.removeprefix("v")).replace(build=None)
         except ValueError:
             message = f"the nearest version tag is {state.tag!r}, which is no semantic version"
             raise RepositoryError(message, hint=f"git tag -d {state.tag}, or tag this line of history vX.Y.Z") from None
         if state.distance == 0 and not state.dirty:
             return str(tagged)
-        base = tagged.finalize_version() if tagged.prerelease else tagged.bump_patch()
-    version = f"{base}-dev.{state.distance}.g{state.commit[:7]}"
+        base = tagged if tagged.prerelease else tagged.bump_patch()
+    # Behind a pre-release it extends that one: 1.5.0-dev.2 would rank below 1.5.0-rc.1 (SemVer 2.0, section 11).
+    version = f"{base}{'.' if base.prerelease else '-'}dev.{state.distance}.g{state.commit[:7]}"
     return f"{version}.dirty" if state.dirty else version

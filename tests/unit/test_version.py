@@ -6,6 +6,8 @@ import re
 
 import pytest
 import semver
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from build import repo
 from build.errors import RepositoryError
@@ -23,7 +25,8 @@ _STATE = {"commit": "1a2b3c4d" + "0" * 32, "committed": 0, "remote": ""}
         ("v1.4.0", 0, False, "1.4.0"),
         ("v1.4.0", 0, True, "1.4.1-dev.0.g1a2b3c4.dirty"),
         ("v1.4.0", 7, False, "1.4.1-dev.7.g1a2b3c4"),
-        ("v1.5.0-rc.1", 2, False, "1.5.0-dev.2.g1a2b3c4"),
+        ("v1.4.0+build.5", 0, False, "1.4.0"),
+        ("v1.5.0-rc.1", 2, False, "1.5.0-rc.1.dev.2.g1a2b3c4"),
     ],
 )
 def test_snapshot_versions(tag: str | None, distance: int, dirty: bool, expected: str) -> None:
@@ -33,6 +36,26 @@ def test_snapshot_versions(tag: str | None, distance: int, dirty: bool, expected
     assert version == expected
     assert semver.Version.is_valid(version)
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", version)
+
+
+@settings(database=None, deadline=None)  # nothing left in the tree, nothing timed
+@given(
+    numbers=st.tuples(*[st.integers(min_value=0, max_value=10**9)] * 3),
+    candidate=st.none() | st.sampled_from(["alpha", "alpha.1", "beta.11", "dev.3", "rc.1", "zeta.9"]),
+    distance=st.integers(min_value=0, max_value=10**6),
+    dirty=st.booleans(),
+)
+def test_a_snapshot_never_ranks_below_its_tag(
+    numbers: tuple[int, int, int], candidate: str | None, distance: int, dirty: bool
+) -> None:
+    """Whatever the tag, its snapshots are SemVer and image tags, rank at or above it, and below the release to come."""
+    tag = ".".join(map(str, numbers)) + ("" if candidate is None else f"-{candidate}")
+    version = semver.Version.parse(snapshot(GitState(tag=f"v{tag}", distance=distance, dirty=dirty, **_STATE), "0.1.0"))  # type: ignore[arg-type]
+
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", str(version))
+    assert version >= semver.Version.parse(tag)
+    if distance or dirty:
+        assert version < semver.Version.parse(tag).bump_patch()
 
 
 def test_a_tag_that_is_no_version_is_named() -> None:
