@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from build.errors import ManifestError
-from build.manifest import Bases, Gates, Manifest, Project, RegistrySettings, Tools
+from build.manifest import Bases, Gates, Manifest, Project, RegistrySettings, ReleaseSettings, Tools
 from build.typed import from_table, suggest
 
 FILE, LOCAL = "versions.toml", "versions.local.toml"
@@ -25,6 +25,7 @@ _SECTIONS: dict[str, type | None] = {
     "registry": RegistrySettings,
     "bases": Bases,
     "gates": Gates,
+    "release": ReleaseSettings,
 }
 _ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")

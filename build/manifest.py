@@ -65,6 +65,29 @@ class Gates:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseSettings:
+    """How versions are told and releases made.
+
+    `remote` is the git remote whose tags decide who owns a version ("" or one that is not configured: the local
+    repository does). `branches` are the globs of branches that may release. `types` maps a Conventional Commits type to
+    what it bumps. `major_on_zero` lets a breaking change leave 0.y.z; without it, it bumps the minor.
+    `stand_ins` names the bases whose stand-in a release may stand on.
+    """
+
+    mode: Literal["lockstep", "independent"] = "lockstep"
+    tag_prefix: str = "v"
+    remote: str = "origin"
+    push_branch: bool = False
+    branches: tuple[str, ...] = ("main", "master", "[0-9]*.x")
+    authority: Literal["any", "ci"] = "any"
+    major_on_zero: bool = False
+    stand_ins: tuple[str, ...] = ()
+    types: dict[str, Literal["major", "minor", "patch", "none"]] = field(
+        default_factory=lambda: {"feat": "minor", "fix": "patch", "perf": "patch", "revert": "patch"}
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
     """A build stage that several services share; it is never pushed."""
 
@@ -109,7 +132,7 @@ class Service:
     `port` is where it listens inside its containers; a service with no `containers` table publishes `published`, or
     the same number, on loopback.
     `contexts` maps a named build context to `source:KEY` or `stage:KEY`; `volumes` a volume to its path;
-    `mounts` a source to the path where it is mounted read-only.
+    `mounts` a source to the path where it is mounted read-only; `paths` are further paths that the image is built from.
     """
 
     folder: str
@@ -120,6 +143,7 @@ class Service:
     contexts: dict[str, str] = field(default_factory=dict)
     build_secrets: tuple[str, ...] = ()
     args: dict[str, str] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
     target: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
@@ -145,6 +169,7 @@ class Manifest:
     services: dict[str, Service] = field(default_factory=dict)
     root: Path = Path()
     gates: Gates = field(default_factory=Gates)
+    release: ReleaseSettings = field(default_factory=ReleaseSettings)
     build_secrets: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, Literal["random", "external"]] = field(default_factory=dict)

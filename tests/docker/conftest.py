@@ -68,6 +68,14 @@ def python_base(docker_engine: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def powershell_base(docker_engine: dict[str, str]) -> None:
+    """The record of the PowerShell base, resolved once in the repository; skips where nothing here has that base."""
+    _, reasons = bases.resolve(loading.load(REPOSITORY, os.environ), ["powershell"])
+    if reasons:
+        pytest.skip(f"no PowerShell base here: {reasons['powershell']}")
+
+
+@pytest.fixture(scope="session")
 def registry_program(python_base: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
     """Distribution's own program, taken out of the registry base: for registries with odd settings, run as processes."""
     image = python_base["registry"]["context"].removeprefix("docker-image://")

@@ -33,6 +33,7 @@ SECTIONS = {
     manifest.Bases: "[bases]",
     manifest.BaseImage: "[bases.images.KEY]",
     manifest.Gates: "[gates]",
+    manifest.ReleaseSettings: "[release]",
     manifest.Stage: "[stages.KEY]",
     manifest.Service: "[services.NAME]",
     manifest.Container: "[services.NAME.containers.CONTAINER]",

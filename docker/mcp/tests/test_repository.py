@@ -143,9 +143,8 @@ def test_an_endless_line_costs_no_memory(repository: Repository, tree: Path) -> 
 
 def test_a_search_ends_in_time(tree: Path) -> None:
     """The time is up: what was found so far, and a word that it is not all."""
-    (tree / "big.txt").write_text("ab" * 20_000_000)
-    repository = Repository(Jail(tree), search_timeout=0.05)
-    found = asyncio.run(repository.search("(a|b)+c[xyz]{50}", glob="big.txt"))
+    repository = Repository(Jail(tree), search_timeout=0)
+    found = asyncio.run(repository.search("Player"))
     assert found == {"matches": [], "truncated": True, "timed_out": True}
 
 
