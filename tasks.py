@@ -7,6 +7,7 @@ Imports stand inside the tasks, so that `./inv --list` costs little more than im
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -261,17 +262,13 @@ def compose(_c: Context, *, check: bool = False) -> None:
 @task(help=_JSON)
 @reports
 def version(_c: Context, *, json: bool = False) -> None:
-    """The version of the commit that is checked out.
+    """The version of the commit that is checked out, and what patch, minor, major and auto would make of it; why.
 
     Examples: ./inv version   |   ./inv version --json
     """
-    from build import console, repo, workflow
-    from build.version import snapshot
+    from build import loading, outlook
 
-    manifest = workflow.load(ROOT)
-    state = repo.inspect(ROOT)
-    found = snapshot(state, manifest.project.version)
-    console.result({"version": found, "commit": state.commit, "dirty": state.dirty}) if json else console.text(found)
+    outlook.show(loading.load(ROOT, os.environ), as_json=json)
 
 
 @task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})

@@ -17,7 +17,7 @@ from build.errors import Incomplete, ManifestError, ScanBroken, SmokeFailed
 from build.images import BuildResult, BuiltImage
 from build.manifest import Manifest
 from build.typed import suggest
-from build.version import snapshot
+from build.version import History, snapshot
 
 if TYPE_CHECKING:
     from build.scan import Verdict
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """The outcome of a build: its version, the images, those not built again, and why a service has none."""
+    """The outcome of a build: the images, those not built again, and why a service has none.
+
+    `version` is that of all services; "" in independent mode, where each image's tag is its own.
+    """
 
     version: str
     images: dict[str, BuiltImage]
@@ -59,12 +62,18 @@ def _select(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, base
     return resolved, [name for name in services if name not in missing], missing
 
 
+def snapshots(manifest: Manifest, git: History) -> dict[str, str]:
+    """The version of every service as it is checked out. Raises RepositoryError in a shallow clone."""
+    repo.require_full(git)
+    return {name: snapshot(git, git.of(name), manifest.project.version) for name in manifest.services}
+
+
 def plan_build(manifest: Manifest, services: Sequence[str]) -> dict[str, Any]:
     """The bake definition of a build, without building."""
     names = chosen(manifest, services)
-    git = repo.inspect(manifest.root)
+    git = repo.read(manifest)
     resolved, buildable, _ = _select(manifest, names)
-    return images.definition(manifest, git, snapshot(git, manifest.project.version), resolved, buildable)
+    return images.definition(manifest, git, snapshots(manifest, git), resolved, buildable)
 
 
 def build_images(
@@ -80,13 +89,15 @@ def build_images(
     Raises MissingTool, RepositoryError, ManifestError, RegistryError; a service that can't be built is in `missing`.
     """
     names = chosen(manifest, services)
-    git = repo.inspect(manifest.root)
-    version = snapshot(git, manifest.project.version)
+    git = repo.read(manifest)
+    versions = snapshots(manifest, git)
+    if git.strays:
+        console.warn(f"not in git, and still in the images: {', '.join(git.strays)}")
     if push:
         registry.ping(manifest)
         registry.login(manifest)
     resolved, buildable, missing = _select(manifest, names)
-    model = images.definition(manifest, git, version, resolved, buildable)
+    model = images.definition(manifest, git, versions, resolved, buildable)
     current = images.fingerprints(model["target"], resolved, buildable)
     reused = {} if no_cache else images.unchanged(manifest, current)
     if push:
@@ -96,12 +107,12 @@ def build_images(
     result = BuildResult(images={}, failed={})
     if changed:
         result = images.build(
-            manifest, model, version, resolved, changed, push=push, no_cache=no_cache, progress=progress
+            manifest, model, versions, resolved, changed, push=push, no_cache=no_cache, progress=progress
         )
     _write_images_env(manifest)
     found = reused | result.images
     return Built(
-        version=version,
+        version=versions[names[0]] if manifest.release.mode == "lockstep" else "",
         images={name: found[name] for name in names if name in found},
         missing=missing | result.failed,
         reused=tuple(reused),
