@@ -7,6 +7,7 @@ Imports stand inside the tasks, so that `./inv --list` costs little more than im
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -267,17 +268,13 @@ def compose(_c: Context, *, check: bool = False) -> None:
 @task(help=_JSON)
 @reports
 def version(_c: Context, *, json: bool = False) -> None:
-    """The version of the commit that is checked out.
+    """The version of the commit that is checked out, and what patch, minor, major and auto would make of it; why.
 
     Examples: ./inv version   |   ./inv version --json
     """
-    from build import console, repo, workflow
-    from build.version import snapshot
+    from build import loading, outlook
 
-    manifest = workflow.load(ROOT)
-    state = repo.inspect(ROOT)
-    found = snapshot(state, manifest.project.version)
-    console.result({"version": found, "commit": state.commit, "dirty": state.dirty}) if json else console.text(found)
+    outlook.show(loading.load(ROOT, os.environ), as_json=json)
 
 
 @task(iterable=["service"], help=_JSON | {
@@ -444,8 +441,8 @@ def secrets_rotate(_c: Context, *, name: str = "", dry_run: bool = False) -> Non
 
 
 ns = Collection(
-    doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version, release, releases,
-    yank, test,
+    doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version,
+    release, releases, yank, test,
 )  # fmt: skip
 ns.add_collection(Collection("registry", registry_up, registry_down, registry_ls))
 ns.add_collection(Collection("secrets", secrets_init, secrets_rotate))

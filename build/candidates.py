@@ -42,7 +42,12 @@ def _push(registry: Distribution, namespace: str, service: str, folder: Path, ho
     repository = f"{namespace}/{service}"
     top = json.loads((folder / "index.json").read_text(encoding="utf-8"))["manifests"][0]
     manifests = list(_manifests(folder, top))
-    blobs = {one["digest"]: one["size"] for _, body in manifests for one in [body.get("config"), *body.get("layers", [])] if one}
+    blobs = {
+        one["digest"]: one["size"]
+        for _, body in manifests
+        for one in [body.get("config"), *body.get("layers", [])]
+        if one
+    }
 
     def send(digest: str) -> int:
         if registry.has_blob(repository, digest):
@@ -84,9 +89,13 @@ def read_back(registry: Distribution, repository: str, service: str, digest: str
     children = body.get("manifests", [])
     missing = [one["digest"] for one in children if registry.digest(repository, one["digest"]) is None]
     if missing:
-        raise RegistryError(f"{repository}@{digest} names {', '.join(missing)}, which the registry lacks", hint="./inv release again")
+        raise RegistryError(
+            f"{repository}@{digest} names {', '.join(missing)}, which the registry lacks", hint="./inv release again"
+        )
     images = [one for one in children if _ATTESTATION not in one.get("annotations", {})]
-    platforms = tuple(_platform(one.get("platform", {})) for one in images) or (_own_platform(registry, repository, body),)
+    platforms = tuple(_platform(one.get("platform", {})) for one in images) or (
+        _own_platform(registry, repository, body),
+    )
     return Candidate(service=service, stored=stored, platforms=platforms, sent=sent)
 
 
@@ -97,4 +106,3 @@ def _platform(described: Mapping[str, str]) -> str:
 def _own_platform(registry: Distribution, repository: str, body: Mapping[str, Any]) -> str:
     config = registry.blob(repository, body["config"]["digest"])
     return _platform(json.loads(config)) if config else ""
-

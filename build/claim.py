@@ -108,7 +108,9 @@ def prove_push(root: Path, name: str, tags: Iterable[str]) -> None:
         _git(root, "push", "--dry-run", "--quiet", "--atomic", name, *(f"HEAD:refs/tags/{tag}" for tag in tags))
     except ToolFailed as error:
         message = f"the git remote {name} does not let us push a tag"
-        raise RepositoryError(message, hint=f"git push --dry-run {name} HEAD:refs/tags/try", output=error.output) from None
+        raise RepositoryError(
+            message, hint=f"git push --dry-run {name} HEAD:refs/tags/try", output=error.output
+        ) from None
 
 
 def push(root: Path, name: str, claims: Iterable[Claim], *, branch: str = "") -> None:
@@ -147,7 +149,9 @@ def _push_to(root: Path, name: str, claims: list[Claim], branch: str) -> None:
         raise _lost(name, claims, there, error) from None
 
 
-def _lost(name: str, claims: list[Claim], there: Mapping[str, str], error: ToolFailed) -> VersionTaken | RepositoryError:
+def _lost(
+    name: str, claims: list[Claim], there: Mapping[str, str], error: ToolFailed
+) -> VersionTaken | RepositoryError:
     taken = [claim.tag for claim in claims if claim.tag in there]
     if taken:
         message = f"{', '.join(taken)} was taken while this release was made; nothing of it was published"

@@ -73,7 +73,7 @@ def _login(file: Path, entry: Any) -> tuple[str, str] | None:
 
 
 def _ask(helper: str, server: str) -> tuple[str, str] | None:
-    """What docker-credential-HELPER says (the protocol of docker/docker-credential-helpers); None when it has nothing."""
+    """What docker-credential-HELPER says (docker/docker-credential-helpers, protocol); None when it has nothing."""
     program = f"docker-credential-{helper}"
     if shutil.which(program) is None:
         message = f"Docker's config.json names the credential helper {program}, which is not on PATH"

@@ -91,7 +91,9 @@ class Distribution:
     def __enter__(self) -> Distribution:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
         self._http.close()
 
     def request(
@@ -137,7 +139,7 @@ class Distribution:
 
     def _send(self, method: str, path: str, headers: dict[str, str], content: bytes | Path | None) -> httpx.Response:
         # An upload may be sent elsewhere, to a store that has no business with our login.
-        ours = path.startswith("/") or path.startswith(str(self._http.base_url))
+        ours = path.startswith(("/", str(self._http.base_url)))
         if ours and (token := self._tokens.get(_scope(path)) or self._tokens.get("")):
             headers = headers | {"Authorization": token}
         if isinstance(content, Path):
@@ -155,7 +157,7 @@ class Distribution:
         if scheme == "basic" and self._credentials:
             header = "Basic " + base64.b64encode(":".join(self._credentials).encode()).decode()
             self._tokens[""] = header
-            return answer.request.headers.get("Authorization") != header
+            return bool(answer.request.headers.get("Authorization") != header)
         if scheme != "bearer":
             return False
         asked = dict(_CHALLENGE.findall(challenge))
@@ -163,7 +165,9 @@ class Distribution:
         import httpx
 
         try:
-            given = self._http.get(asked.get("realm", ""), params=query, auth=self._credentials or httpx.USE_CLIENT_DEFAULT)
+            given = self._http.get(
+                asked.get("realm", ""), params=query, auth=self._credentials or httpx.USE_CLIENT_DEFAULT
+            )
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
             raise self._failure(f"its token service does not answer: {error}", "GET", asked.get("realm", "")) from None
         if given.is_error:
@@ -346,4 +350,3 @@ def _reason(answer: httpx.Response) -> str:
         return f"{first.get('code', '')} {first.get('message', '')}".strip()
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return ""
-

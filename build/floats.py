@@ -1,4 +1,4 @@
-"""Floating tags, X.Y and X: a pure function of the set of complete releases, so no order of events can drag them back."""
+"""Floating tags, X.Y and X: a pure function of the set of complete releases, so no order of events drags them back."""
 
 from __future__ import annotations
 

@@ -25,9 +25,7 @@ def scan(manifest: Manifest, images: Mapping[str, BuiltImage]) -> RecordedGate:
         raise ScanBroken(message, hint="set [gates] db_repository to a registry that has trivy-db")
     trivy_scan.enforce(verdicts)
     waived = {
-        identifier
-        for verdict in verdicts
-        for _, identifier, _ in findings.waived(state.read(verdict.reports["json"]))
+        identifier for verdict in verdicts for _, identifier, _ in findings.waived(state.read(verdict.reports["json"]))
     }
     return RecordedGate(
         verdict="passed",

@@ -15,7 +15,7 @@ from build import bake, build_secrets, engine, fingerprint, state
 from build.bases import Resolved
 from build.errors import ToolFailed
 from build.manifest import Manifest, Service, Stage
-from build.version import GitState
+from build.version import History
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +60,16 @@ def recorded(manifest: Manifest) -> dict[str, BuiltImage]:
 
 
 def definition(
-    manifest: Manifest, git: GitState, version: str, resolved: Mapping[str, Resolved], services: Sequence[str]
+    manifest: Manifest,
+    git: History,
+    versions: Mapping[str, str],
+    resolved: Mapping[str, Resolved],
+    services: Sequence[str],
 ) -> dict[str, Any]:
-    """The bake file as a dictionary: a target for each service, and for each shared stage it stands on."""
+    """The bake file as a dictionary: a target for each service, and for each shared stage it stands on.
+
+    `versions` has each service's own.
+    """
     created = datetime.fromtimestamp(git.committed, UTC).isoformat().replace("+00:00", "Z")
     targets: dict[str, Any] = {}
     for name in services:
@@ -72,7 +79,7 @@ def definition(
             "org.opencontainers.image.description": service.description,
             "org.opencontainers.image.revision": git.commit,
             "org.opencontainers.image.created": created,
-            "org.opencontainers.image.version": version,
+            "org.opencontainers.image.version": versions[name],
             **({"org.opencontainers.image.source": git.remote} if git.remote else {}),
         }
         targets[name] = {
@@ -80,7 +87,7 @@ def definition(
             "args": {**service.args, "SOURCE_DATE_EPOCH": str(git.committed)},
             "labels": labels,
             "annotations": [f"{key}={value}" for key, value in labels.items()],
-            "tags": [f"{manifest.image(name)}:{version}"],
+            "tags": [f"{manifest.image(name)}:{versions[name]}"],
             "attest": ["type=provenance,mode=min"],
             **({"target": service.target} if service.target else {}),
         }
@@ -143,7 +150,7 @@ def record(manifest: Manifest, made: Mapping[str, BuiltImage]) -> None:
 def build(
     manifest: Manifest,
     model: Mapping[str, Any],
-    version: str,
+    versions: Mapping[str, str],
     resolved: Mapping[str, Resolved],
     current: Mapping[str, str],
     *,
@@ -181,7 +188,7 @@ def build(
     made: dict[str, BuiltImage] = {}
     if going:
         remaining = {name: current[name] for name in going}
-        made = _read_metadata(manifest, state.read(metadata_file), version, remaining, resolved, push=push)
+        made = _read_metadata(manifest, state.read(metadata_file), versions, remaining, resolved, push=push)
     record(manifest, made)
     return BuildResult(images=made, failed=failed)
 
@@ -232,7 +239,7 @@ def _dependents(manifest: Manifest, target: str, going: Sequence[str]) -> list[s
 def _read_metadata(
     manifest: Manifest,
     metadata: Mapping[str, Any],
-    version: str,
+    versions: Mapping[str, str],
     fingerprints: Mapping[str, str],
     resolved: Mapping[str, Resolved],
     *,
@@ -244,7 +251,7 @@ def _read_metadata(
         name: BuiltImage(
             service=name,
             name=manifest.image(name),
-            tag=version,
+            tag=versions[name],
             digest=reference.partition("@")[2],
             fingerprint=fingerprints[name],
             size=int(inspected[reference]["Size"]),

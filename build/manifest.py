@@ -161,7 +161,7 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """The whole manifest; `root` is the folder that its relative paths start from, `folder` the one that is written to."""
+    """The whole manifest; `root` is where its relative paths start from, `folder` what is written to below it."""
 
     project: Project
     tools: Tools

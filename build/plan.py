@@ -1,4 +1,4 @@
-"""The plan of a release: which version, which image is built and which is taken over, which tags move. Computes, never acts.
+"""The plan of a release: which version, which images are built or taken over, which tags move. Computes, never acts.
 
 A plan can be saved and reviewed. What it was computed from is in it as hashes, so that applying it can refuse when the
 commit, the remote's tags, the registry or the manifest are not what they were.
@@ -164,7 +164,7 @@ def _becomes_final(line: LineHistory, wish: Wish) -> bool:
 
 
 def lost(world: World, plan: Plan) -> list[str]:
-    """The planned tags whose version a release of now would not get any more, because another was released meanwhile."""
+    """The planned tags whose version a release of now would not get any more, because of another one."""
     gone = []
     for planned in plan.lines:
         line = world.history.lines[planned.line]
@@ -183,7 +183,9 @@ def _explicit(text: str, line: LineHistory, taken: Versions) -> Version:
     except ValueError:
         raise RepositoryError(f"{text!r} is no semantic version", hint="--version 1.4.0") from None
     if version.build:
-        raise RepositoryError(f"{text}: build metadata can't be in an image tag", hint=f"--version {version.replace(build=None)}")
+        raise RepositoryError(
+            f"{text}: build metadata can't be in an image tag", hint=f"--version {version.replace(build=None)}"
+        )
     if version in taken:
         raise VersionTaken(f"{version} is taken: a version is released once", hint="./inv releases")
     if line.last is not None and version < line.last:
@@ -247,7 +249,9 @@ def _tags(world: World, line: Line, version: Version, services: tuple[PlannedSer
     eligible = {*world.known[line.name].eligible, version}
     winners = floats.winners(eligible)
     moving = [str(version), *(name for name in floats.names(version) if winners[name] == version)]
-    wanted = [(f"{world.manifest.registry.namespace}/{one.service}", tag, one.digest) for one in services for tag in moving]
+    wanted = [
+        (f"{world.manifest.registry.namespace}/{one.service}", tag, one.digest) for one in services for tag in moving
+    ]
     before = publish.at_once(lambda item: world.registry.digest(item[0], item[1]) or "", wanted)
     for (target, tag, after), now in zip(wanted, before, strict=True):
         if tag == str(version) and now and now != after:
@@ -263,7 +267,10 @@ def fingerprint(world: World) -> dict[str, str]:
     """What a plan depends on, each part as a hash."""
     manifest = dataclasses.replace(world.manifest, root=type(world.manifest.root)())
     registry = {name: sorted(map(str, one.complete | one.yanked)) for name, one in world.known.items()}
-    floating = {name: {key: str(value) for key, value in floats.winners(one.eligible).items()} for name, one in world.known.items()}
+    floating = {
+        name: {key: str(value) for key, value in floats.winners(one.eligible).items()}
+        for name, one in world.known.items()
+    }
     return {
         "HEAD": world.history.commit,
         "the remote's tags": _hash(sorted(world.remote_tags.items())),

@@ -27,7 +27,9 @@ def authority(settings: ReleaseSettings, environment: Mapping[str, str], *, loca
     system = in_ci(environment)
     if not system and settings.authority == "ci" and not local:
         message = "[release] authority is 'ci': a CI job makes the releases, not this machine"
-        raise ReleaseRefused(message, hint="push and let the pipeline release, or ./inv release --local (it is recorded)")
+        raise ReleaseRefused(
+            message, hint="push and let the pipeline release, or ./inv release --local (it is recorded)"
+        )
     return system or "local"
 
 

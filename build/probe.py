@@ -53,7 +53,7 @@ def policy(manifest: Manifest, registry: Distribution) -> Policy:
 
 
 def learn(manifest: Manifest, registry: Distribution) -> Policy:
-    """Probe the registry in NAMESPACE/uc-probe and remember what was found. Raises RegistryError where nothing is taken."""
+    """Probe the registry in NAMESPACE/uc-probe and remember what was found. Raises RegistryError."""
     repository = f"{manifest.registry.namespace}/{SCRATCH}"
     number = time.time_ns() // 1_000_000
     first, second = (_tiny(registry, repository, f"{number}-{which}") for which in ("a", "b"))
@@ -69,10 +69,15 @@ def learn(manifest: Manifest, registry: Distribution) -> Policy:
         floats="server" if any(made_floats.values()) else _who_moves(registry, repository, str(number), first, second),
         referrers=_has_referrers(registry, repository, first.digest),
         fallback_tags=_takes(registry, repository, first.digest.replace(":", "-"), second),
-        deletes=all([registry.delete_manifest(repository, one.digest) for one in (first, second)]),
+        deletes=_cleaned(registry, repository, (first, second)),
     )
     state.write(_file(manifest), dataclasses.asdict(found))
     return found
+
+
+def _cleaned(registry: Distribution, repository: str, manifests: tuple[Stored, ...]) -> bool:
+    deleted = [registry.delete_manifest(repository, one.digest) for one in manifests]
+    return all(deleted)
 
 
 def _who_moves(

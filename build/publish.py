@@ -50,7 +50,8 @@ def at_once(act: Callable[[A], B], items: Iterable[A]) -> list[B]:
 
 def known(registry: Distribution, repository: str) -> Known:
     """What the tags of a line's release repository say; tags that are no version of ours are passed over."""
-    complete, yanked = set(), set()
+    complete: set[Version] = set()
+    yanked: set[Version] = set()
     for tag in registry.tags(repository):
         target = yanked if tag.endswith(YANKED) else complete
         try:
@@ -121,12 +122,14 @@ def load(registry: Distribution, repository: str, digest: str) -> Stored:
     """A manifest by digest. Raises RegistryError when the registry lacks it."""
     found = registry.manifest(repository, digest)
     if found is None:
-        raise RegistryError(f"the registry has no {repository}@{digest}", hint="restore it, or give the version up: ./inv yank")
+        raise RegistryError(
+            f"the registry has no {repository}@{digest}", hint="restore it, or give the version up: ./inv yank"
+        )
     return found
 
 
 def images(registry: Distribution, record: Record, staged: Mapping[str, Stored]) -> int:
-    """Put X.Y.Z for every service of the record; how many tags had to be put. `staged` are manifests that are at hand."""
+    """Put X.Y.Z for every service of the record; how many tags had to be put. `staged` need not be fetched."""
     namespace = record.registry.partition("/")[2]
 
     def one(service: str) -> bool:
@@ -212,13 +215,18 @@ def _point(registry: Distribution, made: Record, names: Sequence[str], staged: M
             return True
         held = staged.get(service)
         stored = held if held and held.digest == digest else load(registry, target, digest)
-        return all([_put_float(registry, target, name, stored) for name in wrong])
+        return _put_floats(registry, target, wrong, stored)
 
     if not all(at_once(one, made.services)):
         return False
     mark = of_record(made).manifest
     wrong = [name for name in names if registry.digest(made.repository, name) != mark.digest]
-    return all([_put_float(registry, made.repository, name, mark) for name in wrong])
+    return _put_floats(registry, made.repository, wrong, mark)
+
+
+def _put_floats(registry: Distribution, repository: str, names: Sequence[str], stored: Stored) -> bool:
+    stayed = [_put_float(registry, repository, name, stored) for name in names]
+    return all(stayed)
 
 
 def _put_float(registry: Distribution, repository: str, tag: str, stored: Stored) -> bool:

@@ -113,7 +113,9 @@ def decode(content: bytes) -> Record:
     except ValueError as error:
         raise NoRecord(f"not JSON: {error}") from None
     if not isinstance(table, dict) or table.get("schema") != SCHEMA:
-        raise NoRecord(f"schema {table.get('schema') if isinstance(table, dict) else None!r}, this toolkit reads {SCHEMA}")
+        raise NoRecord(
+            f"schema {table.get('schema') if isinstance(table, dict) else None!r}, this toolkit reads {SCHEMA}"
+        )
     try:
         return from_table(Record, table, "", source="release record")
     except BuildError as error:
@@ -129,7 +131,7 @@ class Artifact:
 
 
 def artifact(kind: str, document: bytes, annotations: dict[str, str]) -> Artifact:
-    """The artifact of a document (OCI image specification 1.1, "Guidelines for Artifact Usage"): the same bytes each time."""
+    """The artifact of a document, the same bytes each time (OCI image specification 1.1, Guidelines for Artifact Usage)."""
     body: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST_TYPE,

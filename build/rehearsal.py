@@ -55,11 +55,13 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _sweep(manifest: Manifest) -> None:
-    """Remove what rehearsals left whose process is gone: a killed release leaves its containers, networks and volumes."""
+    """Remove what rehearsals left whose process is gone: containers, networks, volumes."""
     start = f"{manifest.project.name}{_MARK}"
     found = set()
     for kind in ("container", "network", "volume"):
-        listed = engine.cli(kind, "ls", *(["--all"] if kind == "container" else []), "--format", f'{{{{.Label "{_LABEL}"}}}}')
+        listed = engine.cli(
+            kind, "ls", *(["--all"] if kind == "container" else []), "--format", f'{{{{.Label "{_LABEL}"}}}}'
+        )
         found |= {name for name in listed.stdout.split() if name.startswith(start)}
     for name in found:
         pid = name.removeprefix(start)

@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from build import (
-    bases, candidates, claim, console, engine, floats, gates, images, pipeline, plan, preflight, probe, publish, repo,
-    state, survey,
+    candidates,
+    claim,
+    console,
+    engine,
+    floats,
+    gates,
+    images,
+    pipeline,
+    plan,
+    preflight,
+    probe,
+    publish,
+    repo,
+    state,
+    survey,
 )  # fmt: skip
 from build.bases import Resolved
 from build.candidates import Candidate
@@ -110,7 +123,8 @@ def _preflight(run: Run) -> Run:
 
 
 def _build(run: Run) -> Run:
-    model = survey.definition(run.manifest, run.world, run.resolved, run.lines)
+    assert run.world is not None
+    model = survey.definition(run.manifest, run.world.history, run.resolved, run.lines)
     wanted = [one.service for line in run.lines for one in line.services if one.action == "build"]
     if not wanted:
         raise Skip("no image changed")
@@ -131,7 +145,10 @@ def _stage(run: Run) -> Run:
             console.note(f"{one.service}@{found[one.service].stored.digest[:19]}: {_sent(sent) if sent else one.why}")
     shutil.rmtree(run.manifest.state / "layouts", ignore_errors=True)
     run = replace(run, candidates=found)
-    kept = {one.service: {"digest": found[one.service].stored.digest, "fingerprint": one.fingerprint} for one in _services(run)}
+    kept = {
+        one.service: {"digest": found[one.service].stored.digest, "fingerprint": one.fingerprint}
+        for one in _services(run)
+    }
     path = plan.candidates_file(run.manifest)
     state.write(path, state.read(path) | kept)
     return run
@@ -166,6 +183,7 @@ def _smoke(run: Run) -> Run:
     if "smoke" in run.options.skip:
         console.warn("the smoke checks are skipped, and the release will say so")
         return replace(run, gates={**run.gates, "smoke": SKIPPED})
+    assert run.world is not None
     beside = survey.released_images(run.manifest, run.world, [one.service for one in _services(run)])
     return replace(run, gates={**run.gates, "smoke": gates.ask(run.manifest, _images(run), beside)})
 
@@ -252,7 +270,12 @@ def _float(run: Run) -> Run:
     staged = {name: one.stored for name, one in run.candidates.items()}
     for one in moving:
         moves = publish.move_floats(
-            run.registry, one.repository, only=floats.names(one.parsed), audit=True, held={one.parsed: one}, staged=staged
+            run.registry,
+            one.repository,
+            only=floats.names(one.parsed),
+            audit=True,
+            held={one.parsed: one},
+            staged=staged,
         )
         said = ", ".join(f"{move.name} → {move.version}" for move in moves)
         console.note(f"{one.line}: {said}")

@@ -46,7 +46,9 @@ def released(run: Run, *, json: bool) -> None:
     """What a run released and finished."""
     made = (*run.finished, *run.records)
     if json:
-        console.result({"released": [as_json(one) for one in run.records], "finished": [as_json(one) for one in run.finished]})
+        console.result(
+            {"released": [as_json(one) for one in run.records], "finished": [as_json(one) for one in run.finished]}
+        )
         return
     for record in made:
         rows = [
@@ -60,7 +62,11 @@ def _title(record: Record) -> str:
     notes = [f"{name} SKIPPED" for name in record.skipped]
     notes += [f"on stand-in bases: {', '.join(record.stand_ins)}"] if record.stand_ins else []
     scan = record.gates.get("scan")
-    notes += ["vulnerabilities NOT checked"] if scan and scan.verdict == "passed" and not scan.vulnerabilities_checked else []
+    notes += (
+        ["vulnerabilities NOT checked"]
+        if scan and scan.verdict == "passed" and not scan.vulnerabilities_checked
+        else []
+    )
     notes += [f"waived: {', '.join(scan.waivers)}"] if scan and scan.waivers else []
     return f"{record.line} {record.version}, tag {record.tag}" + "".join(f"; {one}" for one in notes)
 
@@ -111,7 +117,11 @@ def policy(found: Policy, *, json: bool) -> None:
     if json:
         console.result(as_json(found))
         return
-    floats = {"client": "we move them", "server": "the registry moves them itself", "nobody": "refused, or can't be moved"}
+    floats = {
+        "client": "we move them",
+        "server": "the registry moves them itself",
+        "nobody": "refused, or can't be moved",
+    }
     rows = [
         ("a tag can be pointed elsewhere", "no: immutable" if found.immutable else "yes"),
         ("an equal PUT of a tag", "taken" if found.equal_put else "refused, so it is not sent"),

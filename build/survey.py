@@ -30,7 +30,7 @@ def look(manifest: Manifest, registry: Distribution, remote: str) -> tuple[World
         said = "; ".join(f"{manifest.bases.images[key].reference}: {reason}" for key, reason in reasons.items())
         raise BaseUnavailable(f"a release has every service, and these bases can't be had: {said}", hint="./inv bases")
     services = list(manifest.services)
-    model = images.definition(manifest, history, "0", resolved, services)
+    model = images.definition(manifest, history, dict.fromkeys(services, "0"), resolved, services)
     world = World(
         manifest=manifest,
         history=history,
@@ -53,12 +53,8 @@ def definition(
     manifest: Manifest, history: History, resolved: Mapping[str, Resolved], planned: Sequence[PlannedLine]
 ) -> dict[str, Any]:
     """The bake definition of the planned lines, each service labelled with the version of its line."""
-    targets: dict[str, Any] = {}
-    for line in planned:
-        names = [one.service for one in line.services]
-        targets |= images.definition(manifest, history, line.version, resolved, names)["target"]
-    services = [one.service for line in planned for one in line.services]
-    return {"group": {"default": {"targets": services}}, "target": targets}
+    versions = {one.service: line.version for line in planned for one in line.services}
+    return images.definition(manifest, history, versions, resolved, list(versions))
 
 
 def unfinished(manifest: Manifest, registry: Distribution) -> list[Record]:

@@ -17,7 +17,7 @@ from build.errors import Incomplete, ManifestError, ReleaseRefused, ScanBroken, 
 from build.images import BuildResult, BuiltImage
 from build.manifest import Manifest
 from build.typed import suggest
-from build.version import snapshot
+from build.version import History, snapshot
 
 if TYPE_CHECKING:
     from build.plan import Plan, Wanted, Wish
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """The outcome of a build: its version, the images, those not built again, and why a service has none."""
+    """The outcome of a build: the images, those not built again, and why a service has none.
+
+    `version` is that of all services; "" in independent mode, where each image's tag is its own.
+    """
 
     version: str
     images: dict[str, BuiltImage]
@@ -50,7 +53,9 @@ def chosen(manifest: Manifest, services: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(services)) or list(manifest.services)
 
 
-def buildable(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, bases.Resolved], list[str], dict[str, str]]:
+def buildable(
+    manifest: Manifest, services: Sequence[str]
+) -> tuple[dict[str, bases.Resolved], list[str], dict[str, str]]:
     """Resolved bases, the services that can be built on them, and the reason for each that can't."""
     needed = [key for name in services for key in manifest.services[name].bases]
     resolved, reasons = bases.resolve(manifest, needed)
@@ -62,12 +67,18 @@ def buildable(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, ba
     return resolved, [name for name in services if name not in missing], missing
 
 
+def snapshots(manifest: Manifest, git: History) -> dict[str, str]:
+    """The version of every service as it is checked out. Raises RepositoryError in a shallow clone."""
+    repo.require_full(git)
+    return {name: snapshot(git, git.of(name), manifest.project.version) for name in manifest.services}
+
+
 def plan_build(manifest: Manifest, services: Sequence[str]) -> dict[str, Any]:
     """The bake definition of a build, without building."""
     names = chosen(manifest, services)
-    git = repo.inspect(manifest.root)
+    git = repo.read(manifest)
     resolved, able, _ = buildable(manifest, names)
-    return images.definition(manifest, git, snapshot(git, manifest.project.version), resolved, able)
+    return images.definition(manifest, git, snapshots(manifest, git), resolved, able)
 
 
 def build_images(
@@ -83,13 +94,15 @@ def build_images(
     Raises MissingTool, RepositoryError, ManifestError, RegistryError; a service that can't be built is in `missing`.
     """
     names = chosen(manifest, services)
-    git = repo.inspect(manifest.root)
-    version = snapshot(git, manifest.project.version)
+    git = repo.read(manifest)
+    versions = snapshots(manifest, git)
+    if git.strays:
+        console.warn(f"not in git, and still in the images: {', '.join(git.strays)}")
     if push:
         registry.ping(manifest)
         registry.login(manifest)
     resolved, able, missing = buildable(manifest, names)
-    model = images.definition(manifest, git, version, resolved, able)
+    model = images.definition(manifest, git, versions, resolved, able)
     current = images.fingerprints(model["target"], resolved, able)
     reused = {} if no_cache else images.unchanged(manifest, current)
     if push:
@@ -99,12 +112,12 @@ def build_images(
     result = BuildResult(images={}, failed={})
     if changed:
         result = images.build(
-            manifest, model, version, resolved, changed, push=push, no_cache=no_cache, progress=progress
+            manifest, model, versions, resolved, changed, push=push, no_cache=no_cache, progress=progress
         )
     _write_images_env(manifest)
     found = reused | result.images
     return Built(
-        version=version,
+        version=versions[names[0]] if manifest.release.mode == "lockstep" else "",
         images={name: found[name] for name in names if name in found},
         missing=missing | result.failed,
         reused=tuple(reused),
@@ -244,11 +257,12 @@ def _wish(manifest: Manifest, bump: str, pre: str, version: str, services: Seque
     if bump not in kinds:
         raise ReleaseRefused(f"--bump {bump}: no such bump{suggest(bump, kinds)}", hint=f"--bump {' | '.join(kinds)}")
     if version and (pre or bump != "auto"):
-        raise ReleaseRefused("--version says it all: it goes with neither --bump nor --pre", hint=f"--version {version}")
+        message = "--version says it all: it goes with neither --bump nor --pre"
+        raise ReleaseRefused(message, hint=f"--version {version}")
     names = tuple(chosen(manifest, services)) if services else ()
     if names and manifest.release.mode == "lockstep":
         message = "[release] mode is 'lockstep': all services have one version, and are released together"
-        raise ReleaseRefused(message, hint="leave --service out, or set release.mode = \"independent\"")
+        raise ReleaseRefused(message, hint='leave --service out, or set release.mode = "independent"')
     return Wish(bump=cast("Wanted", bump), pre=pre, version=version, services=names)
 
 
