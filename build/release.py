@@ -32,7 +32,7 @@ from build import (
 from build.bases import Resolved
 from build.candidates import Candidate
 from build.distribution import Distribution
-from build.errors import BuildError, VersionTaken
+from build.errors import VersionTaken
 from build.manifest import Manifest
 from build.pipeline import Skip, Step, Stop
 from build.plan import Plan, PlannedLine, Wish, World
@@ -247,17 +247,16 @@ def _base(base: Resolved) -> RecordedBase:
 def _publish(run: Run) -> Run:
     staged = {name: one.stored for name, one in run.candidates.items()}
     for one in run.records:
-        try:
+        with survey.explained(one, "claimed and not published"):
             put = publish.images(run.registry, one, staged)
-        except BuildError as error:
-            raise survey.explain_unfinished(one, error) from None
         console.note(f"{one.version}: {put} of {len(one.services)} tags put, all read back")
     return run
 
 
 def _record(run: Run) -> Run:
     for one in run.records:
-        publish.record(run.registry, one)
+        with survey.explained(one, "claimed and not recorded"):
+            publish.record(run.registry, one)
         console.note(f"{one.repository}:{one.version}: the release is complete")
     return run
 
@@ -271,14 +270,15 @@ def _float(run: Run) -> Run:
         raise Skip(f"X.Y and X are not ours to move in {policy.address}: {policy.floats}")
     staged = {name: one.stored for name, one in run.candidates.items()}
     for one in moving:
-        moves = publish.move_floats(
-            run.registry,
-            one.repository,
-            only=floats.names(one.parsed),
-            audit=True,
-            held={one.parsed: one},
-            staged=staged,
-        )
+        with survey.explained(one, "complete, but its floats are not right"):
+            moves = publish.move_floats(
+                run.registry,
+                one.repository,
+                only=floats.names(one.parsed),
+                audit=True,
+                held={one.parsed: one},
+                staged=staged,
+            )
         said = ", ".join(f"{move.name} → {move.version}" for move in moves)
         console.note(f"{one.line}: {said or 'every float is right'}")
     return run

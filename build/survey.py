@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from build import bases, claim, engine, images, plan, probe, publish, repo
 from build.bases import Resolved
 from build.distribution import Distribution
-from build.errors import BaseUnavailable, BuildError, RegistryError
+from build.errors import BaseUnavailable, BuildError, VersionTaken
 from build.manifest import Manifest
 from build.plan import PlannedLine, World, repository
 from build.publish import Known, Move
@@ -99,13 +100,19 @@ def behind(manifest: Manifest, registry: Distribution, moved: Mapping[str, Seque
     return [one for one in found if one]
 
 
-def explain_unfinished(record: Record, error: BuildError) -> BuildError:
-    """The error of a claimed release that could not be published: what stands, and what finishes it or gives it up."""
-    if not isinstance(error, RegistryError):
-        return error
-    error.args = (f"{record.tag} is claimed and not published: {error}",)
-    error.hint = f"./inv release --resume   (or give it up: ./inv yank --version {record.version} --reason …)"
-    return error
+@contextlib.contextmanager
+def explained(record: Record, said: str) -> Iterator[None]:
+    """Let a failure after the claim say how far its release is, and what finishes it or gives it up."""
+    try:
+        yield
+    except BuildError as error:
+        error.args = (f"{record.tag} is {said}: {error}",)
+        give_up = f'./inv yank {record.version} --reason "…"'
+        if isinstance(error, VersionTaken):
+            error.hint = f"give it up: {give_up}; then ./inv release takes the next version"
+        elif "--resume" not in error.hint:
+            error.hint = f"./inv release --resume   (or give it up: {give_up})"
+        raise
 
 
 def released_images(manifest: Manifest, world: World, besides: Collection[str]) -> dict[str, str]:
