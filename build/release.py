@@ -82,8 +82,7 @@ class Run:
 def _resume(run: Run) -> Run:
     """Finish what a killed release began, before anything else: the next version builds on it."""
     engine.require(run.manifest.tools)
-    claim.fetch_tags(run.manifest.root, run.remote)
-    unfinished = survey.unfinished(run.manifest, run.registry)
+    unfinished = survey.unfinished(run.manifest, run.registry, survey.claims(run.manifest, run.remote))
     for record in unfinished:
         console.note(f"finishing {record.tag}, claimed {record.created} and interrupted")
     done = pipeline.execute(FINISH, replace(run, records=tuple(unfinished))) if unfinished else run
@@ -119,7 +118,7 @@ def _preflight(run: Run) -> Run:
     preflight.check_tree(run.world.history, run.manifest.release, run.options.environment)
     preflight.check_bases(run.manifest, run.plan, run.resolved)
     preflight.check_room(run.manifest)
-    preflight.check_rights(run.manifest, run.registry, run.plan, run.remote)
+    preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, _pushed_branch(run))
     preflight.check_database(run.manifest, run.options.skip)
     return run
 
@@ -201,11 +200,15 @@ def _claim(run: Run) -> Run:
         raise VersionTaken(message, hint="./inv release again: it takes the next version")
     records = tuple(_record_of(run, line) for line in run.lines)
     claims = [claim.prepare(root, one, f"{run.manifest.project.title}: {one.line} {one.version}") for one in records]
-    name = preflight.branch(run.world.history, run.options.environment) if run.manifest.release.push_branch else ""
-    claim.push(root, run.remote, claims, branch=name)
+    claim.push(root, run.remote, claims, branch=_pushed_branch(run))
     for one in records:
         console.note(f"{one.tag} is ours, on {run.remote or 'this repository'}")
     return replace(run, records=records)
+
+
+def _pushed_branch(run: Run) -> str:
+    assert run.world is not None
+    return preflight.branch(run.world.history, run.options.environment) if run.manifest.release.push_branch else ""
 
 
 def _record_of(run: Run, line: PlannedLine) -> Record:
@@ -320,6 +323,8 @@ def preview(manifest: Manifest, wish: Wish) -> Plan:
     """What a release would do now; nothing is changed. Raises as planning does."""
     with Distribution(manifest) as registry:
         remote = claim.remote(manifest.root, manifest.release.remote)
-        waiting = tuple(one.tag for one in survey.unfinished(manifest, registry))
+        waiting = tuple(
+            one.tag for one in survey.unfinished(manifest, registry, claim.remote_tags(manifest.root, remote))
+        )
         world, _ = survey.look(manifest, registry, remote)
         return plan.compute(world, wish, unfinished=waiting)

@@ -21,7 +21,7 @@ from build.process import run, together
 from build.version import History, Key, Line, LineHistory, Versions, built_from, lines, of_key, precedence, tags_of
 
 # Neither a hook's GIT_DIR nor translated messages nor a person's settings decide what is read.
-_ENVIRONMENT: dict[str, str | None] = {
+ENVIRONMENT: dict[str, str | None] = {
     "LC_ALL": "C.UTF-8",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -38,7 +38,7 @@ _FETCH = "git fetch --unshallow --tags"
 
 def git(root: Path, *arguments: str, timeout: float = 120) -> str:
     """The stripped stdout of one git command in `root`. Raises ToolFailed."""
-    return run(["git", *arguments], cwd=root, env=_ENVIRONMENT, timeout=timeout).stdout.strip()
+    return run(["git", *arguments], cwd=root, env=ENVIRONMENT, timeout=timeout).stdout.strip()
 
 
 def read(manifest: Manifest) -> History:
@@ -213,7 +213,7 @@ class _Log:
         paths = ["--", *line.paths] if line.paths else ["--"]
         since = [f"refs/tags/{last[1]}...HEAD", "--left-right"] if last else ["HEAD"]
         try:
-            self.text = run(["git", *_LOG, *since, *paths], cwd=self.root, env=_ENVIRONMENT, timeout=600).stdout
+            self.text = run(["git", *_LOG, *since, *paths], cwd=self.root, env=ENVIRONMENT, timeout=600).stdout
         except ToolFailed as error:
             if last is None or "fatal: bad revision" in error.output:
                 raise

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from build import bases, claim, engine, images, plan, probe, publish, repo
+from build import bases, claim, console, engine, images, plan, probe, publish, repo
 from build.bases import Resolved
 from build.distribution import Distribution
 from build.errors import BaseUnavailable, BuildError, VersionTaken
@@ -58,18 +58,28 @@ def definition(
     return images.definition(manifest, history, versions, resolved, list(versions))
 
 
-def unfinished(manifest: Manifest, registry: Distribution) -> list[Record]:
-    """The releases that were claimed in this registry and are not complete there, oldest first.
+def claims(manifest: Manifest, remote: str) -> dict[str, str]:
+    """Every version tag that counts, fetched: name → object. Says which do not, because only this clone has them."""
+    prefixes = [line.prefix for line in lines(manifest)]
+    found = claim.fetch_tags(manifest.root, remote, prefixes)
+    if remote and (alone := claim.only_here(manifest.root, found, prefixes)):
+        console.warn(
+            f"{', '.join(alone)}: {remote} has no such tag, so it is no release (git tag --delete, or git push it)"
+        )
+    return found
+
+
+def unfinished(manifest: Manifest, registry: Distribution, tags: Mapping[str, str]) -> list[Record]:
+    """The releases that `tags` claim in this registry and that are not complete there, oldest first.
 
     Tags without a record were not made by a release, and those of another registry are not ours to finish. A version
     that was yanked before it was complete was given up.
     """
     found: list[Record] = []
-    everywhere = claim.remote_tags(manifest.root, "")
     for line in lines(manifest):
         there = publish.known(registry, repository(manifest, line.name))
         missing = [
-            tag for version, tag in plan.versions_of(line, everywhere).items()
+            tag for version, tag in plan.versions_of(line, tags).items()
             if version not in there.complete and version not in there.yanked
         ]  # fmt: skip
         records = claim.records(manifest.root, missing)

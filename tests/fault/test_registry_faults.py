@@ -87,7 +87,11 @@ LASTING: dict[str, tuple[str, Act, bool]] = {
     "blobs acknowledged and lost": (BLOB, pretend, False),
     "candidates acknowledged and lost": (CANDIDATE, pretend, False),
     "500 to every listing": (r"/tags/list", status(500), False),
-    "a listing that is a web page": (r"/tags/list", lambda _: Answer(200, {"Content-Type": "text/html"}, b"<html>"), False),
+    "a listing that is a web page": (
+        r"/tags/list",
+        lambda _: Answer(200, {"Content-Type": "text/html"}, b"<html>"),
+        False,
+    ),
     "an upload without a location": (r"^POST .*/blobs/uploads/", status(202), False),
     "401 for ever": (r"^(PUT|POST) ", status(401), False),
     "403 to uploads": (r"^POST .*/blobs/uploads/", status(403), False),
@@ -137,12 +141,18 @@ def test_a_refusal_is_not_asked_again(faulty: World, proxy: Proxy, code: int) ->
     ran = faulty.clone.release()
 
     assert ran.code == 10, ran.text
-    assert {name: proxy.count(rf"^PUT .*/{name}{VERSION[:-1]} → {code}") for name in ("one", "two")} == {"one": 1, "two": 1}
+    assert {name: proxy.count(rf"^PUT .*/{name}{VERSION[:-1]} → {code}") for name in ("one", "two")} == {
+        "one": 1,
+        "two": 1,
+    }
 
 
 def test_a_registry_that_is_away_after_the_claim(faulty: World, proxy: Proxy) -> None:
     """A registry that dies between claim and publish leaves a claim that another clone finishes."""
-    proxy.rules = [Rule(IMAGE_TAG, reset, times=ALWAYS), Rule(r"^HEAD .*/(one|two)" + VERSION, reset, times=ALWAYS, after=2)]
+    proxy.rules = [
+        Rule(IMAGE_TAG, reset, times=ALWAYS),
+        Rule(r"^HEAD .*/(one|two)" + VERSION, reset, times=ALWAYS, after=2),
+    ]
 
     ran = faulty.clone.release()
 
