@@ -72,6 +72,12 @@ def fetch_tags(root: Path, name: str, prefixes: Collection[str]) -> dict[str, st
     return there
 
 
+def newest(root: Path, tags: Collection[str], count: int) -> list[str]:
+    """The `count` of these tags that were made last, by their taggers' clocks."""
+    listed = _git(root, "for-each-ref", "--sort=-creatordate", "--format=%(refname:strip=2)", "refs/tags")
+    return [tag for tag in listed.splitlines() if tag in tags][:count]
+
+
 def only_here(root: Path, there: Mapping[str, str], prefixes: Collection[str]) -> list[str]:
     """The version tags with a record that only this clone has: nobody pushed them, so they claim nothing."""
     local = [tag for tag in remote_tags(root, "") if _is_version(tag, prefixes) and tag not in there]

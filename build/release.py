@@ -6,7 +6,6 @@ only the record that the git tag carries, so FINISH completes a release from any
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -82,11 +81,12 @@ class Run:
 def _resume(run: Run) -> Run:
     """Finish what a killed release began, before anything else: the next version builds on it."""
     engine.require(run.manifest.tools)
-    unfinished = survey.unfinished(run.manifest, run.registry, survey.claims(run.manifest, run.remote))
+    claimed = survey.claims(run.manifest, run.remote)
+    unfinished = survey.unfinished(run.manifest, run.registry, claimed)
     for record in unfinished:
         console.note(f"finishing {record.tag}, claimed {record.created} and interrupted")
     done = pipeline.execute(FINISH, replace(run, records=tuple(unfinished))) if unfinished else run
-    settled = survey.settle(run.manifest, run.registry, audit=run.audit)
+    settled = survey.settle(run.manifest, run.registry, claimed, audit=run.audit)
     if not unfinished and not settled:
         raise Skip("nothing was interrupted")
     for line, moves in settled.items():
@@ -129,7 +129,7 @@ def _build(run: Run) -> Run:
     wanted = [one.service for line in run.lines for one in line.services if one.action == "build"]
     if not wanted:
         raise Skip("no image changed")
-    return replace(run, layouts=images.export(run.manifest, model, wanted, run.manifest.state / "layouts"))
+    return replace(run, layouts=images.export(run.manifest, model, wanted))
 
 
 def _stage(run: Run) -> Run:
@@ -144,7 +144,7 @@ def _stage(run: Run) -> Run:
         for one in line.services:
             sent = found[one.service].sent
             console.note(f"{one.service}@{found[one.service].stored.digest[:19]}: {_sent(sent) if sent else one.why}")
-    shutil.rmtree(run.manifest.state / "layouts", ignore_errors=True)
+    images.forget_exports(run.manifest)
     run = replace(run, candidates=found)
     kept = {
         one.service: {"digest": found[one.service].stored.digest, "fingerprint": one.fingerprint}

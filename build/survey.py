@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from build import bases, claim, console, engine, images, plan, probe, publish, repo
+from build import bases, claim, console, engine, floats, images, plan, probe, publish, repo
 from build.bases import Resolved
 from build.distribution import Distribution
 from build.errors import BaseUnavailable, BuildError, VersionTaken
@@ -17,6 +17,8 @@ from build.publish import Known, Move
 from build.record import Record
 from build.trivy import trivy
 from build.version import History, Line, lines, parse_tag
+
+_LATEST = 16  # releases that may have run at once
 
 
 def look(manifest: Manifest, registry: Distribution, remote: str) -> tuple[World, dict[str, Resolved]]:
@@ -92,14 +94,29 @@ def _is_of(record: Record, line: Line) -> bool:
     return version is not None and str(version) == record.version
 
 
-def settle(manifest: Manifest, registry: Distribution, *, audit: bool = False) -> dict[str, list[Move]]:
-    """Let the floats of every line name what they must; those that did not, by line."""
-    known_lines = [line.name for line in lines(manifest)]
-    if not any(publish.known(registry, repository(manifest, name)).complete for name in known_lines):
+def settle(
+    manifest: Manifest, registry: Distribution, tags: Collection[str], *, audit: bool = False
+) -> dict[str, list[Move]]:
+    """Let the floats of every line name what they must; those that did not, by line.
+
+    A float is believed to be right where the release repository's is, but for those of the last releases among `tags`:
+    one of them may have been killed while it put a float back that a faster one had moved. `audit` believes none.
+    """
+    known_lines = lines(manifest)
+    if not any(publish.known(registry, repository(manifest, line.name)).complete for line in known_lines):
         return {}
     if probe.policy(manifest, registry).floats != "client":
         return {}
-    moved = {name: publish.move_floats(registry, repository(manifest, name), audit=audit) for name in known_lines}
+    latest = dict.fromkeys(claim.newest(manifest.root, tags, _LATEST), "")
+    moved = {
+        line.name: publish.move_floats(
+            registry,
+            repository(manifest, line.name),
+            audit=audit,
+            suspects={name for version in plan.versions_of(line, latest) for name in floats.names(version)},
+        )
+        for line in known_lines
+    }
     return {name: moves for name, moves in moved.items() if moves}
 
 
