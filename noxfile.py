@@ -126,6 +126,13 @@ def docker(session: nox.Session) -> None:
 
 
 @nox.session
+def fault(session: nox.Session) -> None:
+    """Releases that are killed, that race, and whose registry or remote fails; `-- --kills 300` tries more."""
+    locked(session)
+    pytest(session, "tests/fault")
+
+
+@nox.session
 def smoke(session: nox.Session) -> None:
     """Build if needed, up, smoke, down; always down."""
     locked(session)
