@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
 import httpx
 import pytest
-from psserver import TOKEN, Service
+from psserver import TOKEN, Service, running, write_module
+from pstrees import GOOD
 
 
 def test_health_names_every_critical_module_and_the_runspace(service: Service) -> None:
@@ -75,6 +77,25 @@ def test_a_rotated_token_counts_at_once(service: Service) -> None:
     assert statuses(TOKEN) == [200]
 
 
+@pytest.mark.parametrize("trouble", ["missing", "unreadable", "empty"])
+def test_a_token_file_that_allows_nobody_is_told(pwsh: str, tmp_path: Path, trouble: str) -> None:
+    """Every call is 401, never a failure, and /ready names the trouble, for it is the operator's to mend."""
+    write_module(tmp_path / "Modules", "Good", GOOD)
+    with running(pwsh, tmp_path / "Modules", tmp_path, ["Good"], UC_WORKERS=1) as service:
+        if trouble == "missing":
+            service.token_file.unlink()
+        elif trouble == "unreadable":
+            service.token_file.chmod(0)
+        else:
+            service.token_file.write_text("\n")
+        word = {"missing": "no token file", "unreadable": "may not be read", "empty": "is empty"}[trouble]
+        answer = service.request("GET", "/ready")
+        assert (answer.status_code, word in answer.json()["reason"]) == (503, True)
+        # An empty file is what a rotation looks like half way: the last tokens go on for as long.
+        expected = 200 if trouble == "empty" else 401
+        assert service.request("GET", "/modules").status_code == expected
+
+
 def test_request_ids_are_taken_made_answered_and_logged(service: Service) -> None:
     """A caller's id comes back and is in the log line; one that is unsafe to log is replaced."""
     taken = service.request("GET", "/modules", headers={"X-Request-Id": "from-the-caller.1"})
@@ -87,11 +108,12 @@ def test_request_ids_are_taken_made_answered_and_logged(service: Service) -> Non
 
 
 def test_every_line_on_stdout_is_one_json_object(service: Service) -> None:
-    """Modules print at import and past every stream; the log stays readable by machines."""
+    """Modules print at import, past every stream and by programs of their own; the log stays readable by machines."""
     service.request("GET", "/health")
     lines = [json.loads(line) for line in service.stdout().splitlines()]
     assert all({"time", "level", "service", "event"} <= line.keys() for line in lines)
     assert "printed" not in service.stdout()
+    assert (service.folder / "stderr").read_text() == ""
 
 
 def test_a_body_of_10_mb_is_refused_readably(service: Service) -> None:
