@@ -77,7 +77,10 @@ function Test-Script([string] $File, [hashtable] $Needs) {
     foreach ($statement in $ast.UsingStatements | Where-Object { "$($_.UsingStatementKind)" -eq 'Module' -and $_.Name -and $_.Name.Value -notmatch '[\\/]' }) {
         $Needs.List += @{ Name = $statement.Name.Value; Least = ''; Exact = ''; Most = '' }
     }
-    $problems = @($problems | Where-Object { $_.ErrorId -ne 'ModuleNotFoundDuringParse' })
+    foreach ($problem in $problems | Where-Object { $_.ErrorId -eq 'ErrorLoadingAssembly' -and -not (Test-OnlyWindows "$($_.Extent.Text)") }) {
+        New-Finding 'missing-assembly' "$name uses $($problem.Extent.Text), and there is no such assembly" 'add the file, or take the line out'
+    }
+    $problems = @($problems | Where-Object { $_.ErrorId -notin 'ModuleNotFoundDuringParse', 'ErrorLoadingAssembly' })
     if ($problems) {
         return New-Finding 'parse-error' "$name, line $($problems[0].Extent.StartLineNumber): $($problems[0].Message)" 'correct the syntax; `pwsh -NoProfile -File` on the file shows all of it'
     }

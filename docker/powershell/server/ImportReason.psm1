@@ -41,7 +41,12 @@ function Get-AssemblyReason([hashtable] $Failure) {
 function Get-SyntaxReason([hashtable] $Failure) {
     # The engine tells syntax errors as "At file:line char:column", the source, a marker, and the message below.
     if ($Failure.Message -match 'At (?<file>\S[^\n]*):(?<line>\d+) char:\d+\r?\n\+[^\n]*\n(?:\+[^\n]*\n)?(?<text>[^\n]+)') {
-        return @{ Kind = 'parse-error'; Reason = "$([IO.Path]::GetFileName($Matches['file'])), line $($Matches['line']): $($Matches['text'].Trim())" }
+        $text = $Matches['text'].Trim()
+        $reason = "$([IO.Path]::GetFileName($Matches['file'])), line $($Matches['line']): $text"
+        # `using assembly` and the types of a class are looked up while parsing.
+        $assembly = if ($text -match "Cannot load assembly '(?<name>[^']+)'|Unable to find type \[(?<name>[^\]]+)\]") { $Matches['name'] }
+        $kind = if ($assembly -and (Test-OnlyWindows $assembly)) { 'windows-only-assembly' } elseif ($assembly) { 'missing-assembly' } else { 'parse-error' }
+        return @{ Kind = $kind; Reason = $reason }
     }
     if ($Failure.Type -eq 'ParseException' -or $Failure.Inner -eq 'ParseException' -or $Failure.Message -match 'not a valid PowerShell module manifest') {
         @{ Kind = 'parse-error'; Reason = $Failure.Message }

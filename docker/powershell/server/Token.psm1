@@ -41,9 +41,10 @@ function Get-TokenTrouble([string] $File) {
         if ([IO.File]::ReadAllText($File).Trim()) { return }
         'the token file is empty, so every call is refused'
     } catch {
-        $kind = $_.Exception.GetBaseException()
-        if ($kind -is [UnauthorizedAccessException]) { 'the token file may not be read by this user, so every call is refused' }
-        else { 'there is no token file, so every call is refused' }
+        for ($cause = $_.Exception; $cause; $cause = $cause.InnerException) {
+            if ($cause -is [UnauthorizedAccessException]) { return 'the token file may not be read by this user, so every call is refused' }
+        }
+        'there is no token file, so every call is refused'
     }
 }
 

@@ -45,7 +45,7 @@ def _value(random_: random.Random, depth: int = 3) -> object:
         lambda: random_.choice([0.5, -1e308, 1e-300, 7.6]),
         lambda: random_.choice(["", "7", "7.6", "\x00", "\ud800", "$(1+1)", "`n; exit", "../../etc", "a" * 5000, "😀"]),
         lambda: "".join(chr(random_.randrange(1, 0xD7FF)) for _ in range(random_.randrange(20))),
-        lambda: random_.random(),
+        random_.random,
     ]
     if kind < len(scalars):
         return scalars[kind]()
@@ -65,7 +65,9 @@ def _mutated(random_: random.Random, body: bytes) -> bytes:
             case 1:
                 del changed[at : at + random_.randrange(1, 9)]
             case 2:
-                changed[at:at] = random_.choice([b"{", b"}", b"[", b",", b"//", b"NaN", b"'", b"\\", b"\\ud800", b"1e999"])
+                changed[at:at] = random_.choice(
+                    [b"{", b"}", b"[", b",", b"//", b"NaN", b"'", b"\\", b"\\ud800", b"1e999"]
+                )
             case 3:
                 changed[at : at + 1] = bytes([random_.randrange(256)])
     return bytes(changed)
@@ -85,7 +87,9 @@ def _bodies(random_: random.Random) -> bytes:
         case 3:
             return json.dumps(_value(random_)).encode()
         case _:
-            return random_.choice([b'{"a":' * 2000, b"[" * 100_000, b'"' * 9, b"\xef\xbb\xbf{}", b"1" * 500_000, random_.randbytes(300)])
+            return random_.choice(
+                [b'{"a":' * 2000, b"[" * 100_000, b'"' * 9, b"\xef\xbb\xbf{}", b"1" * 500_000, random_.randbytes(300)]
+            )
 
 
 def request(random_: random.Random, token: str) -> bytes:
@@ -103,7 +107,9 @@ def request(random_: random.Random, token: str) -> bytes:
             framing, body = random_.choice(FRAMINGS)
             return b"POST /invoke HTTP/1.1\r\n" + head + framing + b"\r\n\r\n" + body
         case 7:
-            line = random_.choice([b"FOO /invoke HTTP/1.1", b"GET /health HTTP/9.9", b"GET /health", b"\x00\xff", b"GET  / HTTP/1.1"])
+            line = random_.choice(
+                [b"FOO /invoke HTTP/1.1", b"GET /health HTTP/9.9", b"GET /health", b"\x00\xff", b"GET  / HTTP/1.1"]
+            )
             return line + b"\r\n" + head + b"\r\n"
         case 8:
             size = random_.choice([1_048_577, 2_000_000, 10_000_000])
@@ -137,13 +143,15 @@ def fault(sent: bytes, answer: bytes) -> tuple[int, str]:
         return 0, ""
     head, _, body = answer.partition(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
-    by_protocol = (status == 501 and b"Transfer-Encoding:" in sent) or (status == 505 and b"HTTP/1.1\r\n" not in sent[:40000])
+    by_protocol = (status == 501 and b"Transfer-Encoding:" in sent) or (
+        status == 505 and b"HTTP/1.1\r\n" not in sent[:40000]
+    )
     if status >= 500 and not by_protocol:
         return status, "a 5xx"
     if STACK.search(answer):
         return status, "a stack in the answer"
     if b"x-injected" in head.lower():
         return status, "an injected header"
-    if status >= 400 and not by_protocol and b"HEAD" != sent[:4] and not re.search(rb'"detail":"[^"]|<h1>[^<]', body):
+    if status >= 400 and not by_protocol and sent[:4] != b"HEAD" and not re.search(rb'"detail":"[^"]|<h1>[^<]', body):
         return status, "no reason"
     return status, ""

@@ -80,6 +80,8 @@ def write_rough_tree(tree: Path) -> None:
     write_module(tree, "Registry", "[Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('Software').GetValue('x')")
     write_module(tree, "Program", "Get-NoSuchCommand -ErrorAction Stop")
     write_module(tree, "Future", GOOD, manifest="RootModule = 'Future.psm1'; PowerShellVersion = '99.0'")
+    write_module(tree, "Net", "using assembly System.Windows.Forms\nfunction Get-Net { }")
+    write_module(tree, "Lib", "using assembly Nowhere.Library\nfunction Get-Lib { }")
     write_module(tree, "Using", "using module Nowhere")
     write_module(tree, "UsingGood", "using module Good\nfunction Get-Using { 'using' }")
     write_module(tree, "Case", None, manifest="RootModule = 'case.psm1'")
@@ -97,7 +99,7 @@ def write_rough_tree(tree: Path) -> None:
     write_module(tree, "Component", "function Get-Component { 'component' }", folder="Suite")
     for name in ("Suite", "Suite2"):
         load = "Import-Module $PSScriptRoot/../Suite/Component.psm1 -Force -Global"
-        own = f"function Get-{name} {{ \"{name}: $(Get-Component)\" }}"
+        own = f'function Get-{name} {{ "{name}: $(Get-Component)" }}'
         write_module(
             tree,
             name,

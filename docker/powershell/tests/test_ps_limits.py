@@ -121,7 +121,9 @@ def test_sigterm_ends_calls_that_do_not_end(pwsh: str, tmp_path: Path) -> None:
         running(pwsh, tmp_path / "Modules", tmp_path, ["Probe"], **limits) as service,
         ThreadPoolExecutor(4) as pool,
     ):
-        head = f"POST /invoke HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 50\r\n\r\n{{"
+        head = (
+            f"POST /invoke HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 50\r\n\r\n{{"
+        )
         half = pool.submit(service.raw, head.encode())
         calls = [pool.submit(service.invoke, "Probe", name) for name in ("Start-Spin", "Start-Blocking")]
         wait_for_metric(service, "uc_requests_in_flight 4")

@@ -51,7 +51,9 @@ CALL = {"module": "Probe", "command": "Get-Echo", "parameters": {"Text": "x"}}
         ("post", "/invoke", 413, {"content": b" " * 1_100_000}),
     ],
 )
-def test_answers_are_as_described(service: Service, method: str, path: str, status: int, options: dict[str, Any]) -> None:
+def test_answers_are_as_described(
+    service: Service, method: str, path: str, status: int, options: dict[str, Any]
+) -> None:
     """Status, media type and every property are in the document; nothing more is answered."""
     sent = dict(options)
     answer = service.request(method.upper(), path.replace("{module}", sent.pop("module", "")), **sent)

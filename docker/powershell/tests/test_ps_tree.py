@@ -43,6 +43,8 @@ def rough(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
         ("Loose", "not-discoverable", "loose-file", "root of the tree"),
         ("Command", "failed", "windows-only-command", "Get-CimInstance"),
         ("Registry", "failed", "windows-only-assembly", "only Windows"),
+        ("Net", "failed", "windows-only-assembly", "System.Windows.Forms"),
+        ("Lib", "failed", "missing-assembly", "Nowhere.Library"),
         ("Program", "failed", "missing-command", "Get-NoSuchCommand"),
         ("Future", "failed", "powershell-version", "99.0"),
         ("Using", "failed", "missing-required-module", "Nowhere"),

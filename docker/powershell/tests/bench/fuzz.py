@@ -18,7 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from psfuzz import ask, fault, request
 
 
-def client(address: tuple[str, int], token: str, seed: int, until: float) -> tuple[Counter[int], list[tuple[str, bytes, bytes]]]:
+def client(
+    address: tuple[str, int], token: str, seed: int, until: float
+) -> tuple[Counter[int], list[tuple[str, bytes, bytes]]]:
     """One client's statuses and the answers that were wrong."""
     random_ = random.Random(seed)
     statuses: Counter[int] = Counter()

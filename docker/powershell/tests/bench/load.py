@@ -38,7 +38,9 @@ class Load:
     old_refused: int = 0
 
 
-async def exchange(load: Load, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], token: str, body: bytes) -> tuple[int, bool]:
+async def exchange(
+    load: Load, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], token: str, body: bytes
+) -> tuple[int, bool]:
     """Send one call and read its whole answer; its status, and whether the connection may be used again.
 
     The listener ends a connection after a hundred answers, and says so.
@@ -134,7 +136,7 @@ def main() -> int:
         "old_token_refused": load.old_refused,
     }
     print(json.dumps(result) if given.json else "\n".join(f"{name:22}{value}" for name, value in result.items()))
-    bad = [status for status in load.statuses if status >= 500 and status != 503 or status == 401]
+    bad = [status for status in load.statuses if (status >= 500 and status != 503) or status == 401]
     return 1 if bad or load.old_refused != load.rotations else 0
 
 

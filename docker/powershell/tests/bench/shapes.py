@@ -35,7 +35,17 @@ ECHO = "function Get-Number { [CmdletBinding()] param([int] $N) $N }"
 def shape(pwsh: str, name: str) -> Iterator[int]:
     """Start one shape; the port it listens on."""
     port = free_port()
-    command = [pwsh, "-NoProfile", "-NonInteractive", "-File", str(HERE / "shapes.ps1"), "-Shape", name, "-Port", str(port)]
+    command = [
+        pwsh,
+        "-NoProfile",
+        "-NonInteractive",
+        "-File",
+        str(HERE / "shapes.ps1"),
+        "-Shape",
+        name,
+        "-Port",
+        str(port),
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
