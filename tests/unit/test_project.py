@@ -18,7 +18,7 @@ LIBRARY = REPOSITORY / "build"
 LAYERS = (
     {"errors", "console"},
     {"pipeline", "process", "typed", "manifest", "loading", "state"},
-    {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint"},
+    {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint", "authority"},
     {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon"},
     {"bases", "story", "provision"},
     {"images"},
