@@ -70,6 +70,20 @@ def test_a_pipeline_repeats_nothing_of_the_manifest(path: Path) -> None:
     assert said == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        {name for path in pipelines.FILES for name in re.findall(r"UC_[A-Z_]+[A-Z]", path.read_text())}
+        - {"UC_CACHE_DIR"}
+    ),
+)
+def test_a_setting_of_a_pipeline_is_a_key_of_the_manifest(name: str) -> None:
+    """A misspelt variable would leave the release at the registry of the developer's machine."""
+    shipped = loading.load(REPOSITORY, {}, local=False)
+
+    assert loading.load(REPOSITORY, {name: "false"}, local=False) != shipped
+
+
 # Rights --------------------------------------------------------------------------------------------------------------
 
 
