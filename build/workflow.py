@@ -10,22 +10,28 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from build import bases, console, images, loading, registry, repo, smoke, stack, story
-from build.errors import Incomplete, ManifestError, ScanBroken, SmokeFailed
+from build.errors import Incomplete, ManifestError, ReleaseRefused, ScanBroken, SmokeFailed
 from build.images import BuildResult, BuiltImage
 from build.manifest import Manifest
 from build.typed import suggest
-from build.version import snapshot
+from build.version import History, snapshot
 
 if TYPE_CHECKING:
+    from build.plan import Plan, Wanted, Wish
+    from build.probe import Policy
+    from build.release import Run
     from build.scan import Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """The outcome of a build: its version, the images, those not built again, and why a service has none."""
+    """The outcome of a build: the images, those not built again, and why a service has none.
+
+    `version` is that of all services; "" in independent mode, where each image's tag is its own.
+    """
 
     version: str
     images: dict[str, BuiltImage]
@@ -47,7 +53,9 @@ def chosen(manifest: Manifest, services: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(services)) or list(manifest.services)
 
 
-def _select(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, bases.Resolved], list[str], dict[str, str]]:
+def buildable(
+    manifest: Manifest, services: Sequence[str]
+) -> tuple[dict[str, bases.Resolved], list[str], dict[str, str]]:
     """Resolved bases, the services that can be built on them, and the reason for each that can't."""
     needed = [key for name in services for key in manifest.services[name].bases]
     resolved, reasons = bases.resolve(manifest, needed)
@@ -59,12 +67,18 @@ def _select(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, base
     return resolved, [name for name in services if name not in missing], missing
 
 
+def snapshots(manifest: Manifest, git: History) -> dict[str, str]:
+    """The version of every service as it is checked out. Raises RepositoryError in a shallow clone."""
+    repo.require_full(git)
+    return {name: snapshot(git, git.of(name), manifest.project.version) for name in manifest.services}
+
+
 def plan_build(manifest: Manifest, services: Sequence[str]) -> dict[str, Any]:
     """The bake definition of a build, without building."""
     names = chosen(manifest, services)
-    git = repo.inspect(manifest.root)
-    resolved, buildable, _ = _select(manifest, names)
-    return images.definition(manifest, git, snapshot(git, manifest.project.version), resolved, buildable)
+    git = repo.read(manifest)
+    resolved, able, _ = buildable(manifest, names)
+    return images.definition(manifest, git, snapshots(manifest, git), resolved, able)
 
 
 def build_images(
@@ -80,14 +94,16 @@ def build_images(
     Raises MissingTool, RepositoryError, ManifestError, RegistryError; a service that can't be built is in `missing`.
     """
     names = chosen(manifest, services)
-    git = repo.inspect(manifest.root)
-    version = snapshot(git, manifest.project.version)
+    git = repo.read(manifest)
+    versions = snapshots(manifest, git)
+    if git.strays:
+        console.warn(f"not in git, and still in the images: {', '.join(git.strays)}")
     if push:
         registry.ping(manifest)
         registry.login(manifest)
-    resolved, buildable, missing = _select(manifest, names)
-    model = images.definition(manifest, git, version, resolved, buildable)
-    current = images.fingerprints(model["target"], resolved, buildable)
+    resolved, able, missing = buildable(manifest, names)
+    model = images.definition(manifest, git, versions, resolved, able)
+    current = images.fingerprints(model["target"], resolved, able)
     reused = {} if no_cache else images.unchanged(manifest, current)
     if push:
         reused = {name: registry.push(manifest, image) for name, image in reused.items()}
@@ -96,12 +112,12 @@ def build_images(
     result = BuildResult(images={}, failed={})
     if changed:
         result = images.build(
-            manifest, model, version, resolved, changed, push=push, no_cache=no_cache, progress=progress
+            manifest, model, versions, resolved, changed, push=push, no_cache=no_cache, progress=progress
         )
     _write_images_env(manifest)
     found = reused | result.images
     return Built(
-        version=version,
+        version=versions[names[0]] if manifest.release.mode == "lockstep" else "",
         images={name: found[name] for name in names if name in found},
         missing=missing | result.failed,
         reused=tuple(reused),
@@ -188,6 +204,75 @@ def require_smoke(manifest: Manifest, results: Sequence[smoke.Result]) -> None:
     if failed:
         hint = f"logs and inspect output are in {manifest.state / 'reports'}"
         raise SmokeFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}", hint=hint)
+
+
+def plan_release(
+    manifest: Manifest, *, bump: str, pre: str, version: str, services: Sequence[str], resume: bool = False
+) -> Plan:
+    """What a release would do now; with `resume`, only what it would finish."""
+    from build import release
+
+    made = release.preview(manifest, _wish(manifest, bump, pre, version, services))
+    if resume:
+        return dataclasses.replace(made, lines=(), nothing="only what was interrupted is finished")
+    return made
+
+
+def release(
+    manifest: Manifest,
+    *,
+    bump: str,
+    pre: str,
+    version: str,
+    services: Sequence[str],
+    skip: Sequence[str],
+    local: bool,
+    apply: str,
+    resume: bool,
+) -> Run:
+    """Make a release, carry out a saved plan, or only finish what was interrupted; the last state of the run."""
+    from build import plan
+    from build import release as library
+
+    saved = None
+    if apply:
+        path = Path(apply)
+        if not path.is_file():
+            raise ReleaseRefused(f"{apply}: no such file", hint=f"./inv release --plan {apply}")
+        saved = plan.decode(path.read_text(encoding="utf-8"), apply)
+    options = library.Options(
+        wish=saved.wish if saved else _wish(manifest, bump, pre, version, services),
+        skip=frozenset(skip),
+        local=local,
+        saved=saved,
+        environment=os.environ,
+    )
+    return library.make(manifest, options, resume_only=resume)
+
+
+def _wish(manifest: Manifest, bump: str, pre: str, version: str, services: Sequence[str]) -> Wish:
+    from build.plan import Wish
+
+    kinds = ("auto", "patch", "minor", "major")
+    if bump not in kinds:
+        raise ReleaseRefused(f"--bump {bump}: no such bump{suggest(bump, kinds)}", hint=f"--bump {' | '.join(kinds)}")
+    if version and (pre or bump != "auto"):
+        message = "--version says it all: it goes with neither --bump nor --pre"
+        raise ReleaseRefused(message, hint=f"--version {version}")
+    names = tuple(chosen(manifest, services)) if services else ()
+    if names and manifest.release.mode == "lockstep":
+        message = "[release] mode is 'lockstep': all services have one version, and are released together"
+        raise ReleaseRefused(message, hint='leave --service out, or set release.mode = "independent"')
+    return Wish(bump=cast("Wanted", bump), pre=pre, version=version, services=names)
+
+
+def learn_registry(manifest: Manifest) -> Policy:
+    """What the registry allows, learnt by a probe now."""
+    from build import probe
+    from build.distribution import Distribution
+
+    with Distribution(manifest) as client:
+        return probe.learn(manifest, client)
 
 
 def as_json(value: Any) -> Any:

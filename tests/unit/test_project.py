@@ -17,13 +17,13 @@ from tests.conftest import REPOSITORY
 LIBRARY = REPOSITORY / "build"
 LAYERS = (
     {"errors", "console"},
-    {"pipeline", "process", "typed", "manifest", "loading", "state"},
+    {"pipeline", "process", "typed", "manifest", "loading", "state", "commits"},
     {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint", "authority"},
     {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon"},
     {"bases", "story", "provision"},
     {"images"},
     {"registry", "trivy_db", "trivy_image", "scan"},
-    {"doctor_docker", "doctor", "workflow", "views", "quickstart", "watch"},
+    {"doctor_docker", "doctor", "workflow", "views", "quickstart", "watch", "outlook", "changelog"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Modules that wrap one outside thing each do not see their neighbours; pure ones and the top may.
