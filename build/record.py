@@ -131,7 +131,7 @@ class Artifact:
 
 
 def artifact(kind: str, document: bytes, annotations: dict[str, str]) -> Artifact:
-    """The artifact of a document, the same bytes each time (OCI image specification 1.1, Guidelines for Artifact Usage)."""
+    """The artifact of a document, the same bytes each time (OCI image specification, Guidelines for Artifact Usage)."""
     body: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST_TYPE,

@@ -61,7 +61,7 @@ class Run:
     options: Options
     registry: Distribution
     authority: str
-    remote: str = ""
+    remote: str
     world: World | None = None
     resolved: Mapping[str, Resolved] = field(default_factory=dict)
     plan: Plan | None = None
@@ -70,6 +70,7 @@ class Run:
     gates: Mapping[str, RecordedGate] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
     finished: tuple[Record, ...] = ()
+    audit: bool = False
 
     @property
     def lines(self) -> tuple[PlannedLine, ...]:
@@ -81,13 +82,12 @@ class Run:
 def _resume(run: Run) -> Run:
     """Finish what a killed release began, before anything else: the next version builds on it."""
     engine.require(run.manifest.tools)
-    run = replace(run, remote=claim.remote(run.manifest.root, run.manifest.release.remote))
     claim.fetch_tags(run.manifest.root, run.remote)
     unfinished = survey.unfinished(run.manifest, run.registry)
     for record in unfinished:
         console.note(f"finishing {record.tag}, claimed {record.created} and interrupted")
     done = pipeline.execute(FINISH, replace(run, records=tuple(unfinished))) if unfinished else run
-    settled = survey.settle(run.manifest, run.registry)
+    settled = survey.settle(run.manifest, run.registry, audit=run.audit)
     if not unfinished and not settled:
         raise Skip("nothing was interrupted")
     for name in settled:
@@ -307,7 +307,10 @@ def make(manifest: Manifest, options: Options, *, resume_only: bool = False) -> 
     """
     who = preflight.authority(manifest.release, options.environment, local=options.local)
     with Distribution(manifest) as registry:
-        run = Run(manifest=manifest, options=options, registry=registry, authority=who)
+        remote = claim.remote(manifest.root, manifest.release.remote)
+        run = Run(
+            manifest=manifest, options=options, registry=registry, authority=who, remote=remote, audit=resume_only
+        )
         return pipeline.execute(STEPS[:1] if resume_only else STEPS, run)
 
 
