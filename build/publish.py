@@ -162,7 +162,7 @@ def move_floats(
     held: Mapping[Version, Record] | None = None,
     staged: Mapping[str, Stored] | None = None,
 ) -> list[Move]:
-    """Let every float, or those of `only`, name the release that must have it; the floats that were looked after.
+    """Let every float, or those of `only`, name the release that must have it; those that something was put for.
 
     The release repository has floats too. They are put last: where RELEASE:X.Y is right, the services' are, unless a
     racer was killed at the wrong moment, so `audit` looks at each of them. `held` and `staged` are records and
@@ -172,8 +172,10 @@ def move_floats(
     computed again from the registry. Whoever put last sees the other's record then, and corrects what it put.
     """
     done: dict[str, Version] = {}
-    for number in range(_ROUNDS):
-        time.sleep(number * _BETWEEN_ROUNDS)
+    put: dict[str, Version] = {}
+    pause = 0.0
+    for _ in range(_ROUNDS):
+        time.sleep(pause)
         wanted = floats.winners(known(registry, repository).eligible)
         todo = [
             Move(name=name, version=version)
@@ -183,12 +185,15 @@ def move_floats(
             and (audit or name in done or not _marked(registry, repository, name, version))
         ]
         if not todo:
-            return [Move(name=name, version=version) for name, version in done.items()]
+            return [Move(name=name, version=version) for name, version in put.items()]
         for version in sorted({move.version for move in todo}):
             names = [move.name for move in todo if move.version == version]
             made = (held or {}).get(version) or _complete(registry, repository, version)
-            if _point(registry, made, names, staged or {}):
-                done |= dict.fromkeys(names, version)
+            pointed = _point(registry, made, names, staged or {})
+            put |= {one.name: version for one in pointed if one.put}
+            unsettled = {one.name for one in pointed if not one.stayed}
+            done |= {name: version for name in names if name not in unsettled}
+            pause = _BETWEEN_ROUNDS if unsettled else 0.0
     message = f"the floats of {repository} do not settle: another release moves them, or the registry loses them"
     raise RegistryError(message, hint="./inv release --resume")
 
@@ -204,29 +209,41 @@ def _complete(registry: Distribution, repository: str, version: Version) -> Reco
     return made
 
 
-def _point(registry: Distribution, made: Record, names: Sequence[str], staged: Mapping[str, Stored]) -> bool:
-    """Point the floats `names` of every service at a release, then its record's; whether each of them stayed there."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pointed:
+    """What came of one float: whether something had to be put, and whether it was there afterwards."""
+
+    name: str
+    put: bool
+    stayed: bool
+
+
+def _point(registry: Distribution, made: Record, names: Sequence[str], staged: Mapping[str, Stored]) -> list[_Pointed]:
+    """Point the floats `names` of every service at a release, and when all of them stayed there, its record's."""
     namespace = made.registry.partition("/")[2]
 
-    def one(service: str) -> bool:
-        target, digest = f"{namespace}/{service}", made.services[service].digest
-        wrong = [name for name in names if registry.digest(target, name) != digest]
-        if not wrong:
-            return True
+    def one(service: str) -> list[_Pointed]:
         held = staged.get(service)
-        stored = held if held and held.digest == digest else load(registry, target, digest)
-        return _put_floats(registry, target, wrong, stored)
+        stored = held if held and held.digest == made.services[service].digest else None
+        return _settle(registry, f"{namespace}/{service}", names, made.services[service].digest, stored)
 
-    if not all(at_once(one, made.services)):
-        return False
+    found = [pointed for service in at_once(one, made.services) for pointed in service]
+    settled = [name for name in names if all(one.stayed for one in found if one.name == name)]
     mark = of_record(made).manifest
-    wrong = [name for name in names if registry.digest(made.repository, name) != mark.digest]
-    return _put_floats(registry, made.repository, wrong, mark)
+    return found + _settle(registry, made.repository, settled, mark.digest, mark)
 
 
-def _put_floats(registry: Distribution, repository: str, names: Sequence[str], stored: Stored) -> bool:
-    stayed = [_put_float(registry, repository, name, stored) for name in names]
-    return all(stayed)
+def _settle(
+    registry: Distribution, repository: str, names: Sequence[str], digest: str, stored: Stored | None
+) -> list[_Pointed]:
+    found = []
+    for name in names:
+        if registry.digest(repository, name) == digest:
+            found.append(_Pointed(name=name, put=False, stayed=True))
+            continue
+        stored = stored or load(registry, repository, digest)
+        found.append(_Pointed(name=name, put=True, stayed=_put_float(registry, repository, name, stored)))
+    return found
 
 
 def _put_float(registry: Distribution, repository: str, tag: str, stored: Stored) -> bool:

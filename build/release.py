@@ -278,7 +278,7 @@ def _float(run: Run) -> Run:
             staged=staged,
         )
         said = ", ".join(f"{move.name} → {move.version}" for move in moves)
-        console.note(f"{one.line}: {said}")
+        console.note(f"{one.line}: {said or 'every float is right'}")
     return run
 
 
