@@ -32,26 +32,36 @@ def test_a_gitlab_job_releases_what_a_person_may_not(stack_project: Project, tmp
     """The job's own script takes a detached checkout to a tag on the remote, under an authority that refuses a person."""
     remote = tmp_path / "remote.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
+    stack_project.append('\n[release]\nauthority = "ci"\nstand_ins = ["python"]\n')
     stack_project.git("remote", "add", "origin", str(remote))
     commit = stack_project.commit("feat: Serve two")
     stack_project.git("push", "--quiet", "origin", "main")
     stack_project.git("checkout", "--quiet", "--detach")
     stack_project.git("branch", "--quiet", "--delete", "--force", "main")
-    settings = {"UC_RELEASE_AUTHORITY": "ci", "UC_RELEASE_STAND_INS": "python"}
-    job = {"CI": "true", "GITLAB_CI": "true", "CI_COMMIT_BRANCH": "main", "CI_COMMIT_SHA": commit}
-    job |= {"GITLAB_USER_NAME": "Ada", "GITLAB_USER_EMAIL": "ada@example.invalid", "CI_REGISTRY_PASSWORD": "x"}
-    job |= {"UC_REGISTRY_NAMESPACE": "test"}
-    person = dict.fromkeys(("CI", "GITHUB_ACTIONS", "GITLAB_CI"), "")
     (release,) = [words[1:] for words in pipelines.commands() if words[:2] == ["./inv", "release"]]
     assert stack_project.inv("registry.up").code == 0
     assert stack_project.inv("secrets.init").code == 0
 
-    refused = stack_project.inv(*release, **person, **settings)
-    before = next(one for one in pipelines.scripts() if one.place.endswith(":release:before_script"))
-    environment = os.environ | job
-    subprocess.run(["bash", "-eo", "pipefail", "-c", before.text], cwd=stack_project.root, env=environment, check=True)
-    released = stack_project.inv(*release, **job, **settings)
+    refused = stack_project.inv(*release, CI="", GITHUB_ACTIONS="", GITLAB_CI="")
+    _prepare(stack_project, commit)
+    released = stack_project.inv(*release, CI="true", GITLAB_CI="true", CI_COMMIT_BRANCH="main")
 
     assert (refused.code, released.code) == (14, 0), refused.text + released.text
     tags = subprocess.run(["git", "tag", "--list"], cwd=remote, capture_output=True, text=True, check=True)
     assert tags.stdout.split() == ["v0.1.0"]
+
+
+def _prepare(project: Project, commit: str) -> None:
+    """Run the before_script of GitLab's release job as its runner does."""
+    script = next(one for one in pipelines.scripts() if one.place.endswith(":release:before_script"))
+    given = {
+        "CI_COMMIT_BRANCH": "main",
+        "CI_COMMIT_SHA": commit,
+        "CI_REGISTRY": "registry.example.invalid",
+        "CI_REGISTRY_IMAGE": "registry.example.invalid/ada/engine",
+        "CI_REGISTRY_PASSWORD": "not asked for here",
+        "GITLAB_USER_EMAIL": "ada@example.invalid",
+        "GITLAB_USER_NAME": "Ada",
+    }
+    argv = ["bash", "-eo", "pipefail", "-c", script.text]
+    subprocess.run(argv, cwd=project.root, env=os.environ | given, check=True)
