@@ -147,20 +147,26 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
     library.enforce(verdicts)
 
 
-@task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {"fluentd": "send logs to Fluentd (FLUENTD_ADDRESS)"})
+@task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {
+    "fluentd": "send logs to Fluentd (FLUENTD_ADDRESS)",
+    "release": "a released set instead of what was built here: 1.4.0, or what 1.4 or 1 names",
+})  # fmt: skip
 @reports
-def up(_c: Context, *, service: list[str], fluentd: bool = False, json: bool = False, dry_run: bool = False) -> None:
-    """Start the stack with the built digests and wait until every container is healthy.
+def up(
+    _c: Context, *, service: list[str], release: str = "", fluentd: bool = False, json: bool = False,
+    dry_run: bool = False,
+) -> None:  # fmt: skip
+    """Start the stack by digest, what was built here or a release, and wait until every container is healthy.
 
-    Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --fluentd
+    Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --release 1.4   |   ./inv up --fluentd
     """
     from build import views, workflow
 
     manifest = workflow.load(ROOT)
     if dry_run:
-        views.planned_start(manifest, service)
+        views.planned_start(manifest, service, release=release)
     else:
-        views.running(workflow.start(manifest, service, fluentd=fluentd), json=json)
+        views.running(workflow.start(manifest, service, release=release, fluentd=fluentd), json=json)
 
 
 @task(help=_DRY | {"volumes": "remove the data too"})

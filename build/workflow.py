@@ -169,11 +169,28 @@ def run_scan(manifest: Manifest, services: Sequence[str] = ()) -> tuple[Verdict,
     return verdicts
 
 
-def start(manifest: Manifest, services: Sequence[str] = (), *, fluentd: bool = False) -> list[stack.Running]:
-    """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
+def runnable(
+    manifest: Manifest, services: Sequence[str] = (), *, release: str = ""
+) -> tuple[dict[str, str], list[str]]:
+    """What may run (service → name@digest), and which of it is wanted: what was built here, or a released set.
+
+    Raises Incomplete when nothing is there yet, ReleaseRefused for a release that is not there or was withdrawn.
+    """
+    if release:
+        from build import releases
+
+        found = releases.references(manifest, release, chosen(manifest, services))
+        return found, [name for name in chosen(manifest, services) if name in found]
     wanted = present_images(manifest, services)
-    found = {name: image.reference for name, image in images.recorded(manifest).items()}
-    return stack.up(manifest, found, list(wanted), fluentd=fluentd)
+    return {name: image.reference for name, image in images.recorded(manifest).items()}, list(wanted)
+
+
+def start(
+    manifest: Manifest, services: Sequence[str] = (), *, release: str = "", fluentd: bool = False
+) -> list[stack.Running]:
+    """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
+    found, wanted = runnable(manifest, services, release=release)
+    return stack.up(manifest, found, wanted, fluentd=fluentd)
 
 
 def run_smoke(manifest: Manifest, services: Sequence[str] = ()) -> list[smoke.Result]:
