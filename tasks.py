@@ -57,9 +57,9 @@ def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
 
     manifest = workflow.load(ROOT)
     if registry:
-        from build import release_views
+        from build import release_options, release_views
 
-        release_views.policy(workflow.learn_registry(manifest), json=json)
+        release_views.policy(release_options.learn(manifest), json=json)
     else:
         library.show(library.examine(manifest), as_json=json)
 
@@ -306,15 +306,15 @@ def release(
 
     Examples: ./inv release --bump minor   |   ./inv release --dry-run   |   ./inv release --plan plan.json
     """
-    from build import release_views, workflow
+    from build import release_options, release_views, workflow
 
     manifest = workflow.load(ROOT)
     if dry_run or plan:
-        made = workflow.plan_release(manifest, bump=bump, pre=pre, version=version, services=service, resume=resume)
+        made = release_options.preview(manifest, bump=bump, pre=pre, version=version, services=service, resume=resume)
         release_views.plan(made, file=plan, json=json)
         return
     skip = [name for name, skipped in (("scan", skip_scan), ("smoke", skip_smoke)) if skipped]
-    done = workflow.release(
+    done = release_options.make(
         manifest, bump=bump, pre=pre, version=version, services=service, skip=skip, local=local, apply=apply,
         resume=resume,
     )  # fmt: skip

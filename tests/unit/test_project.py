@@ -24,7 +24,17 @@ LAYERS = (
     {"bases", "story", "provision", "candidates", "rehearsal"},
     {"images"},
     {"registry", "trivy_db", "trivy_image", "scan", "gates", "plan", "preflight", "survey", "releases"},
-    {"doctor_docker", "doctor", "workflow", "views", "release", "release_views", "quickstart", "watch"},
+    {
+        "doctor_docker",
+        "doctor",
+        "workflow",
+        "views",
+        "release",
+        "release_options",
+        "release_views",
+        "quickstart",
+        "watch",
+    },
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Modules that wrap one outside thing each do not see their neighbours; pure ones and the top may.
