@@ -24,7 +24,8 @@ def look(
 ) -> tuple[World, dict[str, Resolved]]:
     """The world that a plan is computed from, and the bases that its images stand on.
 
-    Where HEAD is detached, as in a GitLab job, the branch is what the CI system says in `environment`. Raises BaseUnavailable when a base can't be had: a release has every service, or is none.
+    Where HEAD is detached, as in a GitLab job, the branch is what the CI system says in `environment`.
+    Raises BaseUnavailable when a base can't be had: a release has every service, or is none.
     """
     history = repo.read(manifest)
     repo.require_full(history)
