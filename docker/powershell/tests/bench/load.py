@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import http.client
 import json
 import secrets
 import statistics
@@ -54,6 +56,16 @@ async def exchange(
     length = next(int(line[15:]) for line in head.splitlines() if line.lower().startswith("content-length:"))
     await reader.readexactly(length)
     return int(head[9:12]), "connection: close" not in head.lower()
+
+
+def wait_ready(host: str, port: int, seconds: float = 60) -> None:
+    """Until /ready is 200; raises TimeoutError. A port that Docker publishes takes connections before the service does."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return urllib.request.urlopen(f"http://{host}:{port}/ready", timeout=5).close()
+        time.sleep(0.1)
+    raise TimeoutError(f"http://{host}:{port}/ready is not 200 after {seconds:g} s")
 
 
 async def caller(load: Load, body: bytes) -> None:
@@ -119,6 +131,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     host, port = given.address.split(":")
+    wait_ready(host, int(port))
     load = Load(host, int(port), given.token_file.read_text().split()[0], time.monotonic() + given.seconds)
     asyncio.run(run(load, given.clients, given.token_file, given.rotate))
     cuts = statistics.quantiles(load.seconds, n=100)

@@ -36,7 +36,11 @@ switch ($Shape) {
     'accept-8' { Start-Copies 8 $accept $listener }
     'queue-8' { Start-Copies 8 $consume $line }
     'queue-4' { Start-Copies 4 $consume $line }
-    'pool' { $pool = [runspacefactory]::CreateRunspacePool(8, 8); $pool.Open() }
+    'pool' {
+        $pool = [runspacefactory]::CreateRunspacePool([Management.Automation.Runspaces.InitialSessionState]::CreateDefault2())
+        $null = $pool.SetMaxRunspaces(8) -and $pool.SetMinRunspaces(8)
+        $pool.Open()
+    }
 }
 [Console]::Out.WriteLine('ready')
 if ($Shape -like 'accept-*') { $null = [Console]::In.ReadToEnd(); [Environment]::Exit(0) }
