@@ -22,7 +22,7 @@ _HASHES = re.compile(r"\b[0-9a-f]{7,64}\b")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """One commit: its message by Conventional Commits 1.0, and where it stands in git.
+    """One commit: its message by Conventional Commits 1.0, and its hash, time (seconds since 1970) and parents in git.
 
     `type` is lower case; "" when the message is no Conventional Commit, and `description` is then its first line.
     `rest` is everything below the first line: `body`, `footers`, `notes` and `reverts` are read from it when asked for.
@@ -34,6 +34,7 @@ class Commit:
     description: str
     rest: str = ""
     commit: str = ""
+    committed: int = 0
     parents: tuple[str, ...] = ()
 
     @property
@@ -68,7 +69,7 @@ class Commit:
         return tuple(found)
 
 
-def parse(message: str, *, commit: str = "", parents: tuple[str, ...] = ()) -> Commit:
+def parse(message: str, *, commit: str = "", committed: int = 0, parents: tuple[str, ...] = ()) -> Commit:
     """The commit that a message describes; any message is one, Conventional or not.
 
     `Revert "feat: …"`, as git writes it, is of type revert. BREAKING CHANGE: and BREAKING-CHANGE: at the start of a
@@ -81,12 +82,12 @@ def parse(message: str, *, commit: str = "", parents: tuple[str, ...] = ()) -> C
         undone = title[:2] == "Re" and _REVERT_TITLE.match(title)
         return Commit(
             type="revert" if undone else "", scope="", breaking=breaking, description=title.strip(), rest=rest,
-            commit=commit, parents=parents,
+            commit=commit, committed=committed, parents=parents,
         )  # fmt: skip
     kind, scope, mark, description = header.groups()
     return Commit(
         type=kind.lower(), scope=scope or "", breaking=breaking or mark is not None, description=description.rstrip(),
-        rest=rest, commit=commit, parents=parents,
+        rest=rest, commit=commit, committed=committed, parents=parents,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from build.commits import Commit, parse
 from build.errors import RepositoryError, ToolFailed
 from build.manifest import Manifest, ReleaseSettings
-from build.process import run, together
+from build.process import records, run, together
 from build.version import History, Key, Line, LineHistory, Versions, built_from, lines, of_key, precedence, tags_of
 
 # Neither a hook's GIT_DIR nor translated messages nor a person's settings decide what is read.
@@ -30,7 +30,7 @@ _ENVIRONMENT: dict[str, str | None] = {
 }
 _LOG = (
     "--literal-pathspecs", "-c", "log.showSignature=false", "-c", "log.follow=false",
-    "log", "-z", "--encoding=UTF-8", "--format=%m%H %P%n%B",
+    "log", "-z", "--encoding=UTF-8", "--format=%m%H %ct %P%n%B",
 )  # fmt: skip
 _USER = re.compile(r"(?<=^http://)[^/@]+@|(?<=^https://)[^/@]+@")
 _FETCH = "git fetch --unshallow --tags"
@@ -56,7 +56,7 @@ def history(
     broken; ToolFailed when git fails otherwise. A shallow clone is told, not refused: see `require_history`.
     """
     told: dict[str, LineHistory] = {}
-    status, head, remote, place = "", "", "", ""
+    status, remote, place = "", "", ""
 
     def read_lines() -> None:
         told.update(_lines(root, lines))
@@ -65,28 +65,26 @@ def history(
         nonlocal status
         status = git(root, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
 
-    def read_head() -> None:
-        nonlocal head
-        head = git(root, "log", "-1", "--no-show-signature", "--format=%H %ct")
-
     def read_remote() -> None:
         nonlocal remote
         remote = remote_url(root, settings.remote or "origin")
 
     def read_place() -> None:
         nonlocal place
-        place = git(root, "rev-parse", "--is-shallow-repository", "--show-prefix")
+        place = git(root, "rev-parse", "HEAD", "--is-shallow-repository", "--show-prefix")
 
     try:
-        together([read_head, read_lines, read_status, read_remote, read_place])
+        together([read_lines, read_status, read_place, read_remote])
     except ToolFailed as error:
         raise _explained(root, error) from None
-    commit, committed = head.split()
-    shallow, _, prefix = place.partition("\n")
+    commit, shallow, *rest = place.split("\n")
+    prefix = rest[0] if rest else ""
+    known = (one.committed for told_line in told.values() for one in told_line.commits[:1] if one.commit == commit)
+    committed = next(known, 0) or int(git(root, "rev-list", "--max-count=1", "--timestamp", "HEAD").split()[0])
     branch, changed, untracked = _parse_status(status, prefix)
     strays = tuple(_strays(root, untracked, list(inputs))) if untracked else ()
     return History(
-        commit=commit, committed=int(committed), branch=branch, shallow=shallow == "true",
+        commit=commit, committed=committed, branch=branch, shallow=shallow == "true",
         dirty=bool(changed or strays), changed=changed, untracked=untracked, strays=strays,
         remote=_USER.sub("", remote), lines=told,
     )  # fmt: skip
@@ -132,7 +130,7 @@ def require_full(history: History) -> None:
 def _explained(root: Path, error: ToolFailed) -> Exception:
     if "not a git repository" in error.output:
         return RepositoryError(f"{root} is not a git repository", hint="git init && git commit")
-    if "does not have any commits" in error.output or "ambiguous argument 'HEAD'" in error.output:
+    if "does not have any commits" in error.output or "bad revision 'HEAD'" in error.output:
         message = "the repository has no commit yet, and images are named after one"
         return RepositoryError(message, hint="git add . && git commit -m 'Start'")
     if "dubious ownership" in error.output:
@@ -199,45 +197,43 @@ def _all_reached(root: Path, tagged: Sequence[_Tagged]) -> bool:
 
 
 class _Log:
-    """The commits of one line since its last tag."""
+    """The commits of one line since its last tag; `strayed` tells that HEAD does not have that tag behind it."""
 
     def __init__(self, root: Path, tagged: _Tagged) -> None:
         self.root = root
         self.tagged = tagged
-        self.text = ""
+        self.commits: list[Commit] = []
         self.strayed = False
 
     def read(self) -> bool:
-        """Ask git; `strayed` tells afterwards that HEAD does not have the tag behind it."""
+        """Ask git, and take the commits apart while it still looks for more."""
         line, last = self.tagged.line, self.tagged.last
-        paths = ["--", *line.paths] if line.paths else ["--"]
-        since = [f"refs/tags/{last[1]}...HEAD", "--left-right"] if last else ["HEAD"]
+        since = ["--left-right", f"refs/tags/{last[1]}...HEAD"] if last else ["HEAD"]
+        argv = ["git", *_LOG, *since, "--", *line.paths]
         try:
-            self.text = run(["git", *_LOG, *since, *paths], cwd=self.root, env=_ENVIRONMENT, timeout=600).stdout
+            for batch in records(argv, cwd=self.root, env=_ENVIRONMENT):
+                self.commits += map(_commit, batch)
+                self.strayed = self.strayed or any(record.startswith("<") for record in batch)
         except ToolFailed as error:
-            if last is None or "fatal: bad revision" in error.output:
+            if last is None or "bad revision" in error.output:
                 raise
-            self.strayed = True
-        else:
-            self.strayed = self.text.startswith("<") or "\0<" in self.text
+            self.strayed = True  # a tag of something that is no commit
         return True
 
     def told(self) -> LineHistory:
         """What was read, as the line's history."""
-        commits = tuple(_commits(self.text))
         last = self.tagged.last
         return LineHistory(
             line=self.tagged.line, last=of_key(last[0]) if last else None, last_tag=last[1] if last else "",
-            taken=Versions(keys=(key for key, _ in self.tagged.tags)), distance=len(commits), commits=commits,
+            taken=Versions(keys=(key for key, _ in self.tagged.tags)), distance=len(self.commits),
+            commits=tuple(self.commits),
         )  # fmt: skip
 
 
-def _commits(text: str) -> Iterator[Commit]:
-    for record in text.split("\0"):
-        if record:
-            head, _, message = record.partition("\n")
-            commit, *parents = head[1:].split()
-            yield parse(message, commit=commit, parents=tuple(parents))
+def _commit(record: str) -> Commit:
+    head, _, message = record.partition("\n")
+    commit, time, *parents = head.split()
+    return parse(message, commit=commit[1:], committed=int(time), parents=tuple(parents))
 
 
 # The work tree -------------------------------------------------------------------------------------------------------

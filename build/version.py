@@ -229,7 +229,10 @@ def next_version(
         if last is not None and (pre or not last.prerelease):
             raise RepositoryError(f"nothing to release: no commit since {last} bumps a version", hint="--bump patch")
         bump = "patch"  # the first release, or a pre-release becomes what it was one of
-    keys = taken.keys if isinstance(taken, Versions) else frozenset(map(key_of, taken))
+    keys: Collection[Key] = taken.keys if isinstance(taken, Versions) else [key_of(one) for one in taken]
+    if last is not None:
+        floor = (last.major, last.minor, last.patch)
+        keys = [key for key in keys if key >= floor]
     base = _base(last, bump, first, major_on_zero=major_on_zero or explicit)
     base = _free(base, "patch" if last is None else bump, {key[:3] for key in keys if not key[3]})
     found = of_key((*base, _candidate(base, pre, last, keys) if pre else ""))
