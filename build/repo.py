@@ -18,7 +18,8 @@ from build.commits import Commit, parse
 from build.errors import RepositoryError, ToolFailed
 from build.manifest import Manifest, ReleaseSettings
 from build.process import records, run, together
-from build.version import History, Key, Line, LineHistory, Versions, built_from, lines, of_key, precedence, tags_of
+from build.tags import Key, Versions, of_key, precedence, tags_of
+from build.version import History, Line, LineHistory, built_from, lines
 
 # Neither a hook's GIT_DIR nor translated messages nor a person's settings decide what is read.
 _ENVIRONMENT: dict[str, str | None] = {

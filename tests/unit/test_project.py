@@ -18,7 +18,7 @@ LIBRARY = REPOSITORY / "build"
 LAYERS = (
     {"errors", "console"},
     {"pipeline", "process", "typed", "manifest", "loading", "state", "commits"},
-    {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint"},
+    {"tags", "version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint"},
     {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon"},
     {"bases", "story", "provision"},
     {"images"},

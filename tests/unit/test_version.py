@@ -12,20 +12,8 @@ from semver import Version
 from build.commits import BUMPS, Bump
 from build.errors import RepositoryError
 from build.manifest import Manifest
-from build.version import (
-    History,
-    Key,
-    Line,
-    LineHistory,
-    Versions,
-    lines,
-    next_version,
-    of_key,
-    parse_tag,
-    precedence,
-    snapshot,
-    tags_of,
-)  # fmt: skip
+from build.tags import Key, Versions, of_key, precedence, tags_of
+from build.version import History, Line, LineHistory, lines, next_version, parse_tag, snapshot
 from tests.conftest import REPOSITORY
 
 FIRST = Version(0, 1, 0)
