@@ -42,6 +42,14 @@ def git(root: Path, *arguments: str, timeout: float = 120) -> str:
     return run(["git", *arguments], cwd=root, env=_ENVIRONMENT, timeout=timeout).stdout.strip()
 
 
+def log(root: Path, revisions: Sequence[str], paths: Sequence[str] = ()) -> Iterator[list[str]]:
+    """Batches of records for `commit_of`, newest commit first; the first character is < on the left of A...B, else >.
+
+    Raises ToolFailed.
+    """
+    yield from records(["git", *_LOG, *revisions, "--", *paths], cwd=root, env=_ENVIRONMENT)
+
+
 def read(manifest: Manifest) -> History:
     """Where the project of the manifest stands. Raises as `history` does."""
     inputs = [path for service in manifest.services.values() for path in built_from(manifest, service)]
@@ -111,7 +119,7 @@ def require_history(root: Path, history: History, settings: ReleaseSettings) -> 
     if not bare or not remote or not remote_url(root, remote):
         return
     try:
-        there = git(root, "ls-remote", "--tags", "--refs", remote, *(_pattern(one) for one in bare), timeout=20)
+        there = git(root, "ls-remote", "--tags", "--refs", remote, *(pattern(one) for one in bare), timeout=20)
     except ToolFailed:
         return
     refs = re.sub(r"^\S+\t", "", there, flags=re.MULTILINE)
@@ -159,7 +167,7 @@ class _Tagged:
 
 
 def _lines(root: Path, lines: Sequence[Line]) -> dict[str, LineHistory]:
-    patterns = [_pattern(line) for line in lines]
+    patterns = [pattern(line) for line in lines]
     refs = git(root, "for-each-ref", "--format=%(refname)", *patterns)
     tagged = [
         _Tagged(line=line, tags=(tags := tags_of(line.prefix, refs)), last=_highest(tags)) for line in lines
@@ -178,7 +186,8 @@ def _lines(root: Path, lines: Sequence[Line]) -> dict[str, LineHistory]:
     return {log.tagged.line.name: log.told() for log in logs}
 
 
-def _pattern(line: Line) -> str:
+def pattern(line: Line) -> str:
+    """The refs that may be tags of the line, as git's own commands match them."""
     return "refs/tags/" + re.sub(r"([*?\[\\])", r"\\\1", line.prefix) + "[0-9]*"
 
 
@@ -210,10 +219,9 @@ class _Log:
         """Ask git, and take the commits apart while it still looks for more."""
         line, last = self.tagged.line, self.tagged.last
         since = ["--left-right", f"refs/tags/{last[1]}...HEAD"] if last else ["HEAD"]
-        argv = ["git", *_LOG, *since, "--", *line.paths]
         try:
-            for batch in records(argv, cwd=self.root, env=_ENVIRONMENT):
-                self.commits += map(_commit, batch)
+            for batch in log(self.root, since, line.paths):
+                self.commits += map(commit_of, batch)
                 self.strayed = self.strayed or any(record.startswith("<") for record in batch)
         except ToolFailed as error:
             if last is None or "bad revision" in error.output:
@@ -231,7 +239,8 @@ class _Log:
         )  # fmt: skip
 
 
-def _commit(record: str) -> Commit:
+def commit_of(record: str) -> Commit:
+    """The commit of one record of `log`."""
     head, _, message = record.partition("\n")
     commit, time, *parents = head.split()
     return parse(message, commit=commit[1:], committed=int(time), parents=tuple(parents))

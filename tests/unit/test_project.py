@@ -18,12 +18,24 @@ LIBRARY = REPOSITORY / "build"
 LAYERS = (
     {"errors", "console"},
     {"pipeline", "process", "typed", "manifest", "loading", "state", "commits"},
-    {"tags", "version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint"},
+    {
+        "tags",
+        "version",
+        "repo",
+        "changelog",
+        "released",
+        "engine",
+        "ports",
+        "build_secrets",
+        "secrets",
+        "compose",
+        "fingerprint",
+    },
     {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon"},
     {"bases", "story", "provision"},
     {"images"},
     {"registry", "trivy_db", "trivy_image", "scan"},
-    {"doctor_docker", "doctor", "workflow", "views", "quickstart", "watch", "outlook", "changelog"},
+    {"doctor_docker", "doctor", "workflow", "views", "quickstart", "watch", "outlook"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Modules that wrap one outside thing each do not see their neighbours; pure ones and the top may.
