@@ -85,7 +85,8 @@ def _ask(
         told[line.name] = [repo.commit_of(record) for batch in batches for record in batch]
 
     jobs: list[Callable[[], None]] = [read_graph, read_tags]
-    together([*jobs, *(functools.partial(read_line, line) for line in every)])
+    jobs += [functools.partial(read_line, line) for line in every]
+    together(jobs)
     fields = {name: rest for name, *rest in (row.split("\0") for row in rows)}
     found = {line.name: [*_releases(line, fields, graph)] for line in every}
     return found, graph, told
