@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from build import bake, build_secrets, engine, fingerprint, state
@@ -189,6 +191,41 @@ def build(
         made = _read_metadata(manifest, state.read(metadata_file), versions, remaining, resolved, push=push)
     record(manifest, made)
     return BuildResult(images=made, failed=failed)
+
+
+def export(
+    manifest: Manifest, model: Mapping[str, Any], services: Sequence[str], folder: Path, *, progress: str = "auto"
+) -> dict[str, Path]:
+    """Bake the services into an OCI layout each, below `folder`, and into no store: service → its layout.
+
+    Either all of them or none: raises ToolFailed naming the service that could not be built, MissingTool without a
+    daemon.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    targets = {name: dict(target) for name, target in model["target"].items()}
+    for name in services:
+        del targets[name]["tags"]
+        targets[name]["output"] = [f"type=oci,dest={folder / name},tar=false"]
+    target_file, metadata_file = manifest.state / "bake.json", manifest.state / "metadata.json"
+    state.write(target_file, {**model, "target": targets})
+    metadata_file.unlink(missing_ok=True)
+    log = manifest.state / "reports" / "build.log"
+    failure = bake.run(
+        target_file, services, metadata=metadata_file, push=False, no_cache=False, progress=progress, log=log
+    )
+    if failure:
+        raise ToolFailed(f"{failure.target or 'the build'} failed: {failure.reason}", hint=f"less {log}")
+    metadata = state.read(metadata_file)
+    for name in services:
+        _check_layout(folder / name, metadata[name]["containerimage.digest"])
+    return {name: folder / name for name in services}
+
+
+def _check_layout(layout: Path, digest: str) -> None:
+    index = json.loads((layout / "index.json").read_text(encoding="utf-8"))
+    if [one["digest"] for one in index["manifests"]] != [digest]:
+        raise ToolFailed(f"{layout.name}: buildx exported something else than {digest}", hint="./inv release again")
 
 
 def _dependents(manifest: Manifest, target: str, going: Sequence[str]) -> list[str]:

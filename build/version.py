@@ -158,9 +158,10 @@ def next_version(
     if pre:
         _check_channel(pre)
     if bump == "none":
-        if last is not None and (pre or not last.prerelease):
-            raise RepositoryError(f"nothing to release: no commit since {last} bumps a version", hint="--bump patch")
-        bump = "patch"  # the first release, or a pre-release becomes what it was one of
+        if last is None or pre or not last.prerelease:
+            since = f"since {last}" if last else "in this history"
+            raise RepositoryError(f"nothing to release: no commit {since} bumps a version", hint="--bump patch")
+        bump = "patch"  # the pre-release becomes what it was one of
     keys: Collection[Key] = taken.keys if isinstance(taken, Versions) else [key_of(one) for one in taken]
     if last is not None:
         floor = (last.major, last.minor, last.patch)

@@ -50,7 +50,9 @@ def chosen(manifest: Manifest, services: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(services)) or list(manifest.services)
 
 
-def _select(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, bases.Resolved], list[str], dict[str, str]]:
+def buildable(
+    manifest: Manifest, services: Sequence[str]
+) -> tuple[dict[str, bases.Resolved], list[str], dict[str, str]]:
     """Resolved bases, the services that can be built on them, and the reason for each that can't."""
     needed = [key for name in services for key in manifest.services[name].bases]
     resolved, reasons = bases.resolve(manifest, needed)
@@ -72,8 +74,8 @@ def plan_build(manifest: Manifest, services: Sequence[str]) -> dict[str, Any]:
     """The bake definition of a build, without building."""
     names = chosen(manifest, services)
     git = repo.read(manifest)
-    resolved, buildable, _ = _select(manifest, names)
-    return images.definition(manifest, git, snapshots(manifest, git), resolved, buildable)
+    resolved, able, _ = buildable(manifest, names)
+    return images.definition(manifest, git, snapshots(manifest, git), resolved, able)
 
 
 def build_images(
@@ -96,9 +98,9 @@ def build_images(
     if push:
         registry.ping(manifest)
         registry.login(manifest)
-    resolved, buildable, missing = _select(manifest, names)
-    model = images.definition(manifest, git, versions, resolved, buildable)
-    current = images.fingerprints(model["target"], resolved, buildable)
+    resolved, able, missing = buildable(manifest, names)
+    model = images.definition(manifest, git, versions, resolved, able)
+    current = images.fingerprints(model["target"], resolved, able)
     reused = {} if no_cache else images.unchanged(manifest, current)
     if push:
         reused = {name: registry.push(manifest, image) for name, image in reused.items()}
@@ -164,11 +166,28 @@ def run_scan(manifest: Manifest, services: Sequence[str] = ()) -> tuple[Verdict,
     return verdicts
 
 
-def start(manifest: Manifest, services: Sequence[str] = (), *, fluentd: bool = False) -> list[stack.Running]:
-    """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
+def runnable(
+    manifest: Manifest, services: Sequence[str] = (), *, release: str = ""
+) -> tuple[dict[str, str], list[str]]:
+    """What may run (service → name@digest), and which of it is wanted: what was built here, or a released set.
+
+    Raises Incomplete when nothing is there yet, ReleaseRefused for a release that is not there or was withdrawn.
+    """
+    if release:
+        from build import releases
+
+        found = releases.references(manifest, release, chosen(manifest, services))
+        return found, [name for name in chosen(manifest, services) if name in found]
     wanted = present_images(manifest, services)
-    found = {name: image.reference for name, image in images.recorded(manifest).items()}
-    return stack.up(manifest, found, list(wanted), fluentd=fluentd)
+    return {name: image.reference for name, image in images.recorded(manifest).items()}, list(wanted)
+
+
+def start(
+    manifest: Manifest, services: Sequence[str] = (), *, release: str = "", fluentd: bool = False
+) -> list[stack.Running]:
+    """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
+    found, wanted = runnable(manifest, services, release=release)
+    return stack.up(manifest, found, wanted, fluentd=fluentd)
 
 
 def run_smoke(manifest: Manifest, services: Sequence[str] = ()) -> list[smoke.Result]:

@@ -139,7 +139,6 @@ def test_f5_versions_rank_as_semver_says(keys: list[Key]) -> None:
     ("last", "bump", "pre", "expected"),
     [
         ("", "patch", "", "0.1.0"),
-        ("", "none", "", "0.1.0"),
         ("", "major", "rc", "0.1.0-rc.1"),
         ("1.4.2", "patch", "", "1.4.3"),
         ("1.4.2", "minor", "", "1.5.0"),
@@ -225,6 +224,7 @@ def test_a_maintenance_branch_keeps_to_its_range(
 @pytest.mark.parametrize(
     ("last", "bump", "pre", "reason"),
     [
+        ("", "none", "", "nothing to release"),
         ("1.4.0", "none", "", "nothing to release"),
         ("1.5.0-rc.1", "none", "rc", "nothing to release"),
         ("1.5.0-rc.1", "patch", "beta", "would rank below"),
@@ -238,7 +238,7 @@ def test_a_maintenance_branch_keeps_to_its_range(
 def test_no_version_fits(last: str, bump: Bump, pre: str, reason: str) -> None:
     """What can't be released is refused with its reason and a way on."""
     with pytest.raises(RepositoryError, match=reason) as caught:
-        next_version(Version.parse(last), bump, pre=pre, first=FIRST)
+        next_version(Version.parse(last) if last else None, bump, pre=pre, first=FIRST)
 
     assert caught.value.hint
 
