@@ -28,7 +28,7 @@ def look(
     Raises BaseUnavailable when a base can't be had: a release has every service, or is none.
     """
     history = repo.read(manifest)
-    repo.require_full(history)
+    repo.require_history(manifest.root, history, manifest.release)
     history = replace(history, branch=history.branch or preflight.branch(environment))
     resolved, reasons = bases.resolve(manifest, [key for one in manifest.services.values() for key in one.bases])
     if reasons:
