@@ -15,8 +15,11 @@ _HEADER = re.compile(r"(?P<type>[^\s():!]+)(?:\((?P<scope>[^()\n]+)\))?(?P<mark>
 _FOOTER = re.compile(r"(?P<token>BREAKING[ -]CHANGE(?=:)|[A-Za-z][A-Za-z0-9-]*)(?:: +| (?=#)|:$)(?P<value>.*)")
 _BREAKING = re.compile(r"^BREAKING[ -]CHANGE:(?:\s|$)", re.MULTILINE)
 _REVERTED = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
-_REVERT_TITLE = re.compile(r'(?:Revert|Reapply) "(?P<title>.+)"')
-_MERGE_TITLE = re.compile(r"Merge (?:branch|branches|tag|tags|commit|commits|pull request|remote-tracking branch)\b")
+# What git and the forges call a revert and a merge.
+_REVERT_TITLES = ('Revert "', 'Reapply "')
+_MERGE_TITLES = tuple(
+    f"Merge {what} " for what in ("branch", "branches", "tag", "commit", "pull request", "remote-tracking branch")
+)
 _HASHES = re.compile(r"\b[0-9a-f]{7,64}\b")
 
 
@@ -40,7 +43,7 @@ class Commit:
     @property
     def merge(self) -> bool:
         """Whether it only joins others: it has two parents, or a title that git gives to a merge."""
-        return len(self.parents) > 1 or (not self.type and bool(_MERGE_TITLE.match(self.description)))
+        return len(self.parents) > 1 or (not self.type and self.description.startswith(_MERGE_TITLES))
 
     @property
     def body(self) -> str:
@@ -79,7 +82,7 @@ def parse(message: str, *, commit: str = "", committed: int = 0, parents: tuple[
     breaking = "BREAKING" in rest and _BREAKING.search(rest) is not None
     header = _HEADER.match(title)
     if header is None:
-        undone = title[:2] == "Re" and _REVERT_TITLE.match(title)
+        undone = title.startswith(_REVERT_TITLES)
         return Commit(
             type="revert" if undone else "", scope="", breaking=breaking, description=title.strip(), rest=rest,
             commit=commit, committed=committed, parents=parents,
