@@ -30,7 +30,7 @@ _ENVIRONMENT: dict[str, str | None] = {
     **dict.fromkeys(("GIT_NAMESPACE", "GIT_PREFIX"), None),
 }
 _LOG = (
-    "--literal-pathspecs", "-c", "log.showSignature=false", "-c", "log.follow=false",
+    "--literal-pathspecs", "-c", "log.showSignature=false",
     "log", "-z", "--encoding=UTF-8", "--format=%m%H %ct %P%n%B",
 )  # fmt: skip
 _USER = re.compile(r"(?<=^http://)[^/@]+@|(?<=^https://)[^/@]+@")

@@ -92,11 +92,16 @@ def test_v2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:
     """V2: a rename is told by its new path, a removal by its old one, and odd names are told as they are."""
     released.write('docker/web/größe "1".txt', "x" * 50)
     released.write("docker/web/gone.txt", "y" * 50)
+    released.write("? stray.txt", "z" * 50)
     released.commit("More")
     released.git("mv", 'docker/web/größe "1".txt', "docker/web/new name.txt")
+    released.git("mv", "? stray.txt", "found.txt")
     (released.root / "docker/web/gone.txt").unlink()
 
-    assert set(read(released).changed) == {"docker/web/new name.txt", "docker/web/gone.txt"}
+    told = read(released)
+
+    assert set(told.changed) == {"docker/web/new name.txt", "docker/web/gone.txt", "found.txt"}
+    assert told.untracked == ()
 
 
 @pytest.mark.parametrize(
@@ -178,10 +183,14 @@ def test_a_hook_s_variables_do_not_decide(released: Project, tmp_path: Path, mon
 
 
 def test_a_person_s_settings_do_not_decide(released: Project) -> None:
-    """log.follow, log.showSignature, status and colour settings of a person change nothing of what is read."""
+    """log.showSignature, log.decorate, status and colour settings of a person change nothing of what is read."""
+    head, _, message = released.git("cat-file", "commit", "HEAD").partition("\n\n")
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n iQ==\n -----END PGP SIGNATURE-----"
+    signed = released.write(".git/signed", f"{head}\n{signature}\n\n{message}\n")
+    released.git("reset", "--quiet", "--hard", released.git("hash-object", "-t", "commit", "-w", str(signed)))
     before = read(released)
     for key, value in {
-        "log.follow": "true", "log.showSignature": "true", "log.decorate": "full", "color.ui": "always",
+        "log.showSignature": "true", "log.decorate": "full", "color.ui": "always",
         "status.showUntrackedFiles": "no", "status.branch": "false", "core.quotePath": "true",
     }.items():  # fmt: skip
         released.git("config", key, value)
