@@ -141,7 +141,10 @@ def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def together(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """What each call returns, in their order; all run at once. Raises what the first of them raised."""
+    """What each call returns, in their order; all run at once, the first is started first.
+
+    Raises what the first of them raised.
+    """
     results: dict[int, T] = {}
     problems: dict[int, BaseException] = {}
 
@@ -152,11 +155,11 @@ def together(calls: Sequence[Callable[[], T]]) -> list[T]:
             problems[position] = error
 
     # Daemons: after Ctrl-C nobody waits for the rest, which ends with its pipes.
-    threads = [threading.Thread(target=one, args=(position,), daemon=True) for position in range(1, len(calls))]
+    threads = [threading.Thread(target=one, args=(position,), daemon=True) for position in range(len(calls) - 1)]
     for thread in threads:
         thread.start()
     if calls:
-        one(0)
+        one(len(calls) - 1)
     for thread in threads:
         thread.join()
     if problems:

@@ -1,9 +1,9 @@
 """What git says about the commit that is built: as few processes as possible, and those at once.
 
 How the last version is found: the names of the tags (opening 12,000 annotated tags takes longer than everything else
-here), the highest of them, and one log that shows by its left side whether HEAD really has that tag behind it. Only
-when it has not, git is asked which tags HEAD reaches. A log limited to paths can't show that, so there the question
-is put beside the logs.
+here; rev-parse lists them in half the time of for-each-ref), the highest of them, and one log that shows by its left
+side whether HEAD really has that tag behind it. Only when it has not, git is asked which tags HEAD reaches. A log
+limited to paths can't show that, so there the question is put beside the logs.
 """
 
 from __future__ import annotations
@@ -65,10 +65,15 @@ def history(
     broken; ToolFailed when git fails otherwise. A shallow clone is told, not refused: see `require_history`.
     """
     told: dict[str, LineHistory] = {}
-    status, remote, place = "", "", ""
+    status, remote, place = "", "", ("", "", "")
 
     def read_lines() -> None:
-        told.update(_lines(root, lines))
+        nonlocal place
+        globs = [f"--glob={pattern(line)}" for line in lines]
+        found = git(root, "rev-parse", "HEAD", "--is-shallow-repository", "--show-prefix", "--symbolic", *globs)
+        commit, shallow, prefix, refs = (*found.split("\n", 3), "", "")[:4]
+        place = commit, shallow, prefix
+        told.update(_lines(root, lines, refs))
 
     def read_status() -> None:
         nonlocal status
@@ -78,16 +83,11 @@ def history(
         nonlocal remote
         remote = remote_url(root, settings.remote or "origin")
 
-    def read_place() -> None:
-        nonlocal place
-        place = git(root, "rev-parse", "HEAD", "--is-shallow-repository", "--show-prefix")
-
     try:
-        together([read_lines, read_status, read_place, read_remote])
+        together([read_lines, read_status, read_remote])
     except ToolFailed as error:
         raise _explained(root, error) from None
-    commit, shallow, *rest = place.split("\n")
-    prefix = rest[0] if rest else ""
+    commit, shallow, prefix = place
     known = (one.committed for told_line in told.values() for one in told_line.commits[:1] if one.commit == commit)
     committed = next(known, 0) or int(git(root, "rev-list", "--max-count=1", "--timestamp", "HEAD").split()[0])
     branch, changed, untracked = _parse_status(status, prefix)
@@ -139,7 +139,7 @@ def require_full(history: History) -> None:
 def _explained(root: Path, error: ToolFailed) -> Exception:
     if "not a git repository" in error.output:
         return RepositoryError(f"{root} is not a git repository", hint="git init && git commit")
-    if "does not have any commits" in error.output or "bad revision 'HEAD'" in error.output:
+    if "does not have any commits" in error.output or "ambiguous argument 'HEAD'" in error.output:
         message = "the repository has no commit yet, and images are named after one"
         return RepositoryError(message, hint="git add . && git commit -m 'Start'")
     if "dubious ownership" in error.output:
@@ -166,16 +166,14 @@ class _Tagged:
         return _Tagged(line=self.line, tags=self.tags, last=_highest(one for one in self.tags if one[1] in names))
 
 
-def _lines(root: Path, lines: Sequence[Line]) -> dict[str, LineHistory]:
-    patterns = [pattern(line) for line in lines]
-    refs = git(root, "for-each-ref", "--format=%(refname)", *patterns)
+def _lines(root: Path, lines: Sequence[Line], refs: str) -> dict[str, LineHistory]:
     tagged = [
         _Tagged(line=line, tags=(tags := tags_of(line.prefix, refs)), last=_highest(tags)) for line in lines
     ]  # fmt: skip
     logs = [_Log(root, one) for one in tagged]
     reached, *_ = together([lambda: _all_reached(root, tagged), *(log.read for log in logs)])
     if not reached or any(log.strayed for log in logs):
-        names = git(root, "for-each-ref", "--merged=HEAD", "--format=%(refname:lstrip=2)", *patterns)
+        names = git(root, "for-each-ref", "--merged=HEAD", "--format=%(refname:lstrip=2)", *map(pattern, lines))
         known = set(names.splitlines())
         again = [
             _Log(root, now) if (now := one.among(known)).last != one.last else log
