@@ -286,7 +286,7 @@ def _hash(value: Any) -> str:
 
 def check(saved: Plan, now: Mapping[str, str]) -> None:
     """Raise ReleaseRefused naming each part that moved since the plan was saved."""
-    moved = [part for part in saved.state if saved.state[part] != now.get(part)]
+    moved = [part for part in now if saved.state.get(part) != now[part]]
     if moved:
         message = f"the plan is stale: {', '.join(moved)} moved since it was made"
         raise ReleaseRefused(message, hint="make and review it again: ./inv release --plan plan.json")
