@@ -22,7 +22,7 @@ from build.errors import ReleaseRefused, RepositoryError, VersionTaken
 from build.images import BuiltImage, recorded
 from build.manifest import Manifest
 from build.publish import Known
-from build.record import REPOSITORY, Record
+from build.record import REPOSITORY, YANKED, Record
 from build.typed import from_table
 from build.version import History, Line, LineHistory, Versions, next_version, parse_tag
 
@@ -186,6 +186,9 @@ def _explicit(text: str, line: LineHistory, taken: Versions) -> Version:
         raise RepositoryError(
             f"{text}: build metadata can't be in an image tag", hint=f"--version {version.replace(build=None)}"
         )
+    if text.endswith(YANKED):
+        message = f"{version}: what ends with {YANKED} is the mark of a withdrawn release in the registry"
+        raise RepositoryError(message, hint="--version 1.4.0-rc.1")
     if version in taken:
         raise VersionTaken(f"{version} is taken: a version is released once", hint="./inv releases")
     if line.last is not None and version < line.last:
@@ -256,7 +259,8 @@ def _tags(world: World, line: Line, version: Version, services: tuple[PlannedSer
     for (target, tag, after), now in zip(wanted, before, strict=True):
         if tag == str(version) and now and now != after:
             message = f"{target}:{tag} is in the registry already, as {now}: the version is burned"
-            raise VersionTaken(message, hint="release another: ./inv release --bump patch, or --version X.Y.Z")
+            other = version.bump_prerelease() if version.prerelease else version.bump_patch()
+            raise VersionTaken(message, hint=f"release another: ./inv release --version {other}")
     return [
         PlannedTag(repository=target, tag=tag, before=now, after=after)
         for (target, tag, after), now in zip(wanted, before, strict=True)

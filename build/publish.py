@@ -104,7 +104,7 @@ def _same(found: str | None, repository: str, tag: str, stored: Stored) -> bool:
         return found is not None
     raise VersionTaken(
         f"{repository}:{tag} names {found}, this release would be {stored.digest}: the version is burned",
-        hint="release the next version: ./inv release --bump patch",
+        hint="give the version up: ./inv yank",
     )
 
 
