@@ -46,6 +46,18 @@ def test_the_record_is_the_same_bytes_in_git_and_registry(world: World) -> None:
     assert record["services"]["one"]["platforms"] == [engine.cli("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").stdout.strip()]  # fmt: skip
 
 
+def test_v4_every_image_carries_the_version_that_was_computed(world: World) -> None:
+    """The version that was computed is the tag and the label of each image, and of none another."""
+    ok(world.clone.release("--version", "0.7.0"))
+
+    for name in ("one", "two"):
+        repository = f"{world.namespace}/{name}"
+        image = world.hub.manifest(repository, world.hub.manifest(repository, "0.7.0")["manifests"][0]["digest"])
+        config = json.loads(world.hub.blob(repository, image["config"]["digest"]) or b"")
+        assert config["config"]["Labels"]["org.opencontainers.image.version"] == "0.7.0"
+        assert world.hub.tags(repository) == ["0", "0.7", "0.7.0"]
+
+
 def test_skipped_gates_are_said_for_ever(world: World) -> None:
     """A gate that was skipped is in the record, in what the release prints, and in every list from any clone."""
     ran = ok(world.clone.release())
