@@ -23,7 +23,7 @@ def preview(
     manifest: Manifest, *, bump: str, pre: str, version: str, services: Sequence[str], resume: bool = False
 ) -> Plan:
     """What a release would do now; with `resume`, only what it would finish."""
-    made = release.preview(manifest, _wish(manifest, bump, pre, version, services))
+    made = release.preview(manifest, _wish(manifest, bump, pre, version, services), os.environ)
     if resume:
         return dataclasses.replace(made, lines=(), nothing="only what was interrupted is finished")
     return made
@@ -66,6 +66,10 @@ def _wish(manifest: Manifest, bump: str, pre: str, version: str, services: Seque
         message = "--version says it all: it goes with neither --bump nor --pre"
         raise ReleaseRefused(message, hint=f"--version {version}")
     names = tuple(chosen(manifest, services)) if services else ()
+    if version and manifest.release.mode == "independent" and len(names) != 1:
+        raise ReleaseRefused(
+            "--version is for one line of versions: which service?", hint=f"--service NAME --version {version}"
+        )
     if names and manifest.release.mode == "lockstep":
         message = "[release] mode is 'lockstep': all services have one version, and are released together"
         raise ReleaseRefused(message, hint='leave --service out, or set release.mode = "independent"')
