@@ -1,6 +1,6 @@
 """`nox -s bench`: ratios to a floor or a peer, taken in one run, rounds interleaved (A B A B …), medians quoted.
 
-usage: run.py [--rounds N] [--only build,list,up,scan,size] [--json FILE]     needs the six images (./inv build --push)
+usage: run.py [--rounds N] [--only build,list,up,scan,size,publish,release] [--json FILE]     needs the six images (./inv build --push)
 Nothing here asserts: these figures depend on the machine, and the ratio is what travels.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from build import console, engine, images, loading, registry, state
 from build.manifest import Manifest
+from tests.bench.publishing import bench_publish, bench_release
 
 ROOT = Path(__file__).resolve().parents[2]
 INVOKE = [sys.executable, "-m", "invoke"]
@@ -165,7 +166,15 @@ def bench_size(manifest: Manifest, _rounds: int) -> Rows:
     return rows
 
 
-BENCHES = {"build": bench_build, "list": bench_list, "up": bench_up, "scan": bench_scan, "size": bench_size}
+BENCHES = {
+    "build": bench_build,
+    "list": bench_list,
+    "up": bench_up,
+    "scan": bench_scan,
+    "size": bench_size,
+    "publish": bench_publish,
+    "release": bench_release,
+}
 
 
 def main() -> None:
