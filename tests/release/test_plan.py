@@ -83,6 +83,18 @@ def test_what_is_no_plan_is_refused(world: World, text: str | None, reason: str)
     assert "--plan" in ran.stderr
 
 
+def test_a_plan_that_can_t_be_saved_is_told(world: World) -> None:
+    """A folder that is missing is made; a place that can't be written to is named, and nothing else happens."""
+    ok(world.clone.inv("release", "--plan", "plans/today/plan.json"))
+    assert json.loads((world.clone.project.root / "plans/today/plan.json").read_text())["lines"]
+
+    ran = world.clone.inv("release", "--plan", "versions.toml/plan.json")
+
+    assert ran.code == 14, ran.text
+    assert "can't be saved" in ran.stderr
+    assert "Traceback" not in ran.text
+
+
 def test_nothing_to_release_is_no_failure(world: World) -> None:
     """A push that bumps nothing is no error: exit 0, it is said why, and nothing is made."""
     ok(world.clone.release())
