@@ -25,7 +25,7 @@ SETTINGS = ReleaseSettings()
 @pytest.mark.parametrize("branch", ["main", "master", "1.3.x", "2.x"])
 def test_a_release_branch_may(branch: str) -> None:
     """The branches of the manifest release, maintenance branches among them."""
-    preflight.check_tree(replace(HISTORY, branch=branch), SETTINGS, {})
+    preflight.check_tree(replace(HISTORY, branch=branch), SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -34,17 +34,23 @@ def test_a_release_branch_may(branch: str) -> None:
 def test_another_branch_may_not(branch: str | None, said: str) -> None:
     """Any other branch is refused by its name, with those that may."""
     with pytest.raises(ReleaseRefused, match=f"{said} does not release: .* main, master") as caught:
-        preflight.check_tree(replace(HISTORY, branch=branch), SETTINGS, {})
+        preflight.check_tree(replace(HISTORY, branch=branch), SETTINGS)
 
     assert caught.value.hint == "git switch main"
 
 
-@pytest.mark.parametrize(("variable", "value"), [("CI_COMMIT_BRANCH", "main"), ("GITHUB_REF_NAME", "1.3.x")])
-def test_a_ci_job_knows_the_branch_of_a_detached_head(variable: str, value: str) -> None:
-    """Where HEAD is detached the CI system's variable counts; where it is not, git does."""
-    preflight.check_tree(replace(HISTORY, branch=None), SETTINGS, {variable: value})
-
-    assert preflight.branch(replace(HISTORY, branch="feature"), {variable: value}) == "feature"
+@pytest.mark.parametrize(
+    ("environment", "branch"),
+    [
+        ({"CI_COMMIT_BRANCH": "main"}, "main"),
+        ({"GITHUB_REF_NAME": "1.3.x"}, "1.3.x"),
+        ({"CI_COMMIT_BRANCH": "", "GITHUB_REF_NAME": "main"}, "main"),
+        ({}, None),
+    ],
+)
+def test_a_ci_job_says_which_branch_it_is_about(environment: dict[str, str], branch: str | None) -> None:
+    """The CI system's variable names the branch, for a HEAD that is detached."""
+    assert preflight.branch(environment) == branch
 
 
 def test_v2_a_dirty_tree_is_not_released() -> None:
@@ -52,9 +58,9 @@ def test_v2_a_dirty_tree_is_not_released() -> None:
     changed = tuple(f"file-{number}" for number in range(9))
 
     with pytest.raises(RepositoryError, match=r"file-0, .*file-7 and 2 more"):
-        preflight.check_tree(replace(HISTORY, dirty=True, changed=changed, strays=("stray",)), SETTINGS, {})
+        preflight.check_tree(replace(HISTORY, dirty=True, changed=changed, strays=("stray",)), SETTINGS)
     with pytest.raises(RepositoryError, match=r"stray \(not in git, enters an image\)"):
-        preflight.check_tree(replace(HISTORY, dirty=True, strays=("stray",)), SETTINGS, {})
+        preflight.check_tree(replace(HISTORY, dirty=True, strays=("stray",)), SETTINGS)
 
 
 @pytest.mark.parametrize(
