@@ -55,7 +55,7 @@ def test_v4_every_image_carries_the_version_that_was_computed(world: World) -> N
         image = world.hub.manifest(repository, world.hub.manifest(repository, "0.7.0")["manifests"][0]["digest"])
         config = json.loads(world.hub.blob(repository, image["config"]["digest"]) or b"")
         assert config["config"]["Labels"]["org.opencontainers.image.version"] == "0.7.0"
-        assert world.hub.tags(repository) == ["0", "0.7", "0.7.0"]
+        assert sorted(world.hub.tags(repository)) == ["0", "0.7", "0.7.0"]
 
 
 def test_skipped_gates_are_said_for_ever(world: World) -> None:
