@@ -139,6 +139,13 @@ def docker(session: nox.Session) -> None:
 
 
 @nox.session
+def release(session: nox.Session) -> None:
+    """Releases against a real registry and a real remote: each rule that other tools are known to break."""
+    locked(session)
+    pytest(session, "tests/release")
+
+
+@nox.session
 def smoke(session: nox.Session) -> None:
     """Build if needed, up, smoke, down; always down."""
     locked(session)

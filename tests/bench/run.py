@@ -1,6 +1,7 @@
 """`nox -s bench`: ratios to a floor or a peer, taken in one run, rounds interleaved (A B A B …), medians quoted.
 
-usage: run.py [--rounds N] [--only build,list,up,scan,size,versions] [--json FILE]     needs the six images (./inv build --push), but for list and versions
+usage: run.py [--rounds N] [--only build,list,up,scan,size,versions,publish,release] [--json FILE]
+needs the six images (./inv build --push), but for list and versions
 Nothing here asserts: these figures depend on the machine, and the ratio is what travels.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from build import console, engine, images, loading, registry, state
 from build.manifest import Manifest
+from tests.bench.publishing import bench_publish, bench_release
 from tests.bench.timing import INVOKE, ROOT, Rows, pair, timed
 from tests.bench.versions import bench_versions
 
@@ -147,6 +149,8 @@ BENCHES = {
     "scan": bench_scan,
     "size": bench_size,
     "versions": bench_versions,
+    "publish": bench_publish,
+    "release": bench_release,
 }
 
 
