@@ -96,6 +96,10 @@ class AutoGenTeams:
         client = await asyncio.to_thread(real_client, choice, timeout=self._timeout)
         return AutoGenTeam(spec, choice, client)
 
+    def offline(self, spec: TeamSpec) -> AutoGenTeam:
+        """A team of rules: it proves that the framework works as it was installed."""
+        return AutoGenTeam(spec, Choice(provider="rules", model="rules"), None)
+
 
 class AutoGenTeam:
     """A SelectorGroupChat that lives for one run; the conversation itself is kept by the caller as neutral messages."""

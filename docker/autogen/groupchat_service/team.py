@@ -111,6 +111,10 @@ class TeamBuilder(Protocol):
 
     async def __call__(self, spec: TeamSpec) -> Team: ...
 
+    def offline(self, spec: TeamSpec) -> Team:
+        """A team that follows the rules whatever the settings say, for the self-test at the start."""
+        ...
+
 
 class TeamError(Exception):
     """The team could not go on; the message is short, has no traceback and no key."""
