@@ -120,6 +120,11 @@ class TeamError(Exception):
     """The team could not go on; the message is short, has no traceback and no key."""
 
 
+def readable(text: str) -> str:
+    """The text as it can be sent: a model's JSON may hold half a character, which no encoding has."""
+    return text.encode("utf-8", "replace").decode()
+
+
 Verb = Literal["DELEGATE", "ASK", "APPROVED", "REJECTED"]
 _DIRECTIVE = re.compile(r"^\W{0,4}(DELEGATE|ASK|APPROVED|REJECTED)\b\W{0,4}", re.MULTILINE)
 

@@ -70,7 +70,7 @@ def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provi
 @pytest.fixture
 def provider(provider_process: Provider) -> Provider:
     """The fake provider, as new."""
-    provider_process.set(delay=0.0, keys=[], status=200, calls=[], aborted=0)
+    provider_process.set(delay=0.0, keys=[], status=200, calls=[], aborted=0, half=False)
     return provider_process
 
 
