@@ -16,7 +16,6 @@ import pytest
 from mcp_rig import TOKEN, LocalServer, LoopbackPeer, free_port, running
 
 
-
 def test_allowed_hosts_and_origins_can_be_set(tmp_path: Path) -> None:
     """UC_ALLOWED_HOSTS and UC_ALLOWED_ORIGINS take the place of the defaults."""
     allowed = {"UC_ALLOWED_HOSTS": "mcp.example", "UC_ALLOWED_ORIGINS": "https://app.example"}
