@@ -10,7 +10,7 @@ from typing import Any
 from build import bases, claim, engine, images, plan, preflight, probe, publish, repo
 from build.bases import Resolved
 from build.distribution import Distribution
-from build.errors import BaseUnavailable, BuildError, RegistryError
+from build.errors import BaseUnavailable, BuildError, RegistryError, VersionTaken
 from build.manifest import Manifest
 from build.plan import PlannedLine, World, repository
 from build.publish import Known
@@ -28,7 +28,7 @@ def look(
     Raises BaseUnavailable when a base can't be had: a release has every service, or is none.
     """
     history = repo.read(manifest)
-    repo.require_full(history)
+    repo.require_history(manifest.root, history, manifest.release)
     history = replace(history, branch=history.branch or preflight.branch(environment))
     resolved, reasons = bases.resolve(manifest, [key for one in manifest.services.values() for key in one.bases])
     if reasons:
@@ -102,10 +102,13 @@ def settle(manifest: Manifest, registry: Distribution, *, audit: bool = False) -
 
 def explain_unfinished(record: Record, error: BuildError) -> BuildError:
     """The error of a claimed release that could not be published: what stands, and what finishes it or gives it up."""
-    if not isinstance(error, RegistryError):
-        return error
-    error.args = (f"{record.tag} is claimed and not published: {error}",)
-    error.hint = f"./inv release --resume   (or give it up: ./inv yank --version {record.version} --reason …)"
+    service = f" --service {record.line}" if record.tag.startswith(f"{record.line}/") else ""
+    give_up = f"./inv yank {record.version}{service} --reason …"
+    if isinstance(error, VersionTaken):
+        error.hint = f"give it up, then release the next one: {give_up}"
+    elif isinstance(error, RegistryError):
+        error.args = (f"{record.tag} is claimed and not published: {error}",)
+        error.hint = f"./inv release --resume   (or give it up: {give_up})"
     return error
 
 
