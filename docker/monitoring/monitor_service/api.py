@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -27,6 +29,7 @@ from monitor_service.settings import Settings
 
 _log = logs.get(__name__)
 _STATUSES = ("pending", "delivered", "dead")
+_OPENAPI = Path(__file__).with_name("openapi.json").read_bytes()
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -55,6 +58,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/events/{id}", _event),
             Route("/events/{id}/redeliver", _redeliver, methods=["POST"]),
             Route("/triggers", _triggers),
+            Route("/openapi.json", _openapi),
         ],
         middleware=[Middleware(RequestLog), Middleware(TokenAuth, secret=Secret("monitoring_token"))],
         exception_handlers={HTTPException: _told, sqlite3.Error: _store_failed},
@@ -117,8 +121,8 @@ def _position(service: Service, after: str) -> int:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
-        raise HTTPException(400, f"limit={text!r}: expected 1 to 1000")
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
+        raise HTTPException(400, f"limit={text[:20]!r}: expected 1 to 1000")
     return int(text)
 
 
@@ -148,3 +152,7 @@ async def _redeliver(request: Request) -> Response:
 
 async def _triggers(request: Request) -> Response:
     return JSONResponse(_service(request).rules.shown())
+
+
+async def _openapi(_request: Request) -> Response:
+    return Response(_OPENAPI, media_type="application/json")
