@@ -18,32 +18,23 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from ucservice import logs
 from ucservice.secretfile import Secret
 from ucservice.web import RequestLog, TokenAuth
 
 from monitor_service import metrics
 from monitor_service.health import report
 from monitor_service.service import Service
-from monitor_service.settings import Settings
 
-_log = logs.get(__name__)
 _STATUSES = ("pending", "delivered", "dead")
 _OPENAPI = Path(__file__).with_name("openapi.json").read_bytes()
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(service: Service) -> Starlette:
     """The ASGI application; its lifespan is the service's."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        try:
-            app.state.service = service = await asyncio.to_thread(Service, settings)
-        except sqlite3.Error as error:
-            _log.error(
-                "store_unusable", file=str(settings.store), error=str(error), expected="a folder that 10001 owns"
-            )
-            raise
+        app.state.service = service
         service.start()
         yield
         await service.stop()
