@@ -80,6 +80,15 @@ def test_the_kernel_agrees(running: Manifest, inspected: dict[str, dict[str, Any
         assert "Read-only file system" in written.stderr, name
 
 
+def test_no_runtime_image_can_install_or_compile(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """What built an image is not in it: no package manager of a language, no compiler."""
+    names = "npm npx corepack yarn pip pip3 uv gcc cc make"
+    for name in inspected:
+        script = f"for each in {names}; do command -v $each || true; done"
+        found = engine.cli("exec", f"{running.project.name}-{name}-1", "sh", "-c", script).stdout
+        assert found.split() == [], name
+
+
 def test_every_named_volume_can_be_written(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """A volume that its service can't write to is a volume for nothing."""
     for name in inspected:
