@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from build import engine, images, loading, secrets, smoke, stack, story, workflow
+from build import engine, images, loading, secrets, smoke, stack, story
 from build.manifest import Manifest
-from tests.conftest import REPOSITORY, Ran
+from tests.conftest import REPOSITORY
+from tests.docker.conftest import inv
 
 pytestmark = pytest.mark.timeout(1200)
-
-
-def _inv(*arguments: str) -> Ran:
-    done = subprocess.run(
-        [sys.executable, "-m", "invoke", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
-
-
-@pytest.fixture(scope="module")
-def running(python_base: dict[str, Any]) -> Iterator[Manifest]:
-    """Every service that can be built here, brought up by the one command that a newcomer types."""
-    was_up = bool(stack.status(workflow.load(REPOSITORY)))
-    ran = _inv("quickstart")
-    # 13: a base image can't be had here; its service is named, and the others run.
-    assert ran.code in {0, 13}, ran.text
-    yield workflow.load(REPOSITORY)
-    if not was_up:
-        _inv("down")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +31,7 @@ def test_quickstart_again_is_quick_and_says_all(running: Manifest) -> None:
     """A second quickstart builds nothing, and its result names image, digest, URL, scan and smoke of each service."""
     before = {name: image.digest for name, image in images.recorded(running).items()}
 
-    ran = _inv("quickstart", "--json")
+    ran = inv("quickstart", "--json")
 
     assert ran.code in {0, 13}, ran.text
     result = json.loads(ran.stdout)
@@ -98,6 +78,15 @@ def test_the_kernel_agrees(running: Manifest, inspected: dict[str, dict[str, Any
         )  # fmt: skip
         assert written.returncode != 0, name
         assert "Read-only file system" in written.stderr, name
+
+
+def test_no_runtime_image_can_install_or_compile(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """What built an image is not in it: no package manager of a language, no compiler."""
+    names = "npm npx corepack yarn pip pip3 uv gcc cc make"
+    for name in inspected:
+        script = f"for each in {names}; do command -v $each || true; done"
+        found = engine.cli("exec", f"{running.project.name}-{name}-1", "sh", "-c", script).stdout
+        assert found.split() == [], name
 
 
 def test_every_named_volume_can_be_written(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
@@ -151,7 +140,7 @@ def test_every_container_runs_its_recorded_digest(running: Manifest, inspected: 
 
 def test_smoke_and_story_pass(running: Manifest) -> None:
     """Every check of the manifest passes, and so does the story across the services."""
-    ran = _inv("smoke", "--json")
+    ran = inv("smoke", "--json")
 
     assert ran.code == 0, ran.text
     results = json.loads(ran.stdout)
@@ -246,7 +235,7 @@ def test_every_command_of_the_readme_runs(running: Manifest) -> None:
         assert "Traceback" not in done.stderr, command
 
     assert stack.status(running) == [], "the last of them is down"
-    assert _inv("up").code == 0
+    assert inv("up").code == 0
 
 
 def test_mcp_smoke_refuses_a_wrong_token(running: Manifest) -> None:
@@ -269,7 +258,7 @@ def test_sigterm_ends_each_service_in_time(running: Manifest, inspected: dict[st
         assert state["ExitCode"] in {0, 143}, f"{name}: {state['ExitCode']}"
         assert seconds < 10, f"{name}: {seconds:.1f} s"
 
-    ran = _inv("up")
+    ran = inv("up")
 
     assert ran.code == 0, ran.text
 
