@@ -277,7 +277,7 @@ def version(_c: Context, *, json: bool = False) -> None:
 @task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})
 @reports
 def test(_c: Context, *, session: list[str]) -> None:
-    """Set up everything the tests need, then run them: lint, types, unit, setup, services, docker, smoke.
+    """Set up everything the tests need, then run them: lint, types, unit, setup, services, docker, stack, smoke.
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """
