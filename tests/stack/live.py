@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from build import engine, secrets, stack
+from build import engine, secrets, stack, state
 from build.manifest import Manifest
 from tests.conftest import REPOSITORY, Ran
 
@@ -84,6 +84,10 @@ class Live:
         """Container → what changes when it is made again or restarted: id, start, count of restarts."""
         entries = {name: self.inspect(name) for name in self.names()}
         return {name: (one["Id"], one["State"]["StartedAt"], one["RestartCount"]) for name, one in entries.items()}
+
+    def report(self, name: str, figures: dict[str, Any]) -> None:
+        """Keep figures that nothing asserts in .uc/reports/stack-NAME.json."""
+        state.write(self.manifest.state / "reports" / f"stack-{name}.json", figures)
 
     def bad_log_lines(self) -> list[str]:
         """The lines of all logs that are not one JSON object with time, level, service and event as agreed."""

@@ -41,14 +41,17 @@ def _ended_after(live: Live, container: str) -> float:
 
 
 @contextmanager
-def _paused(live: Live, container: str) -> Iterator[None]:
-    """The container does not answer inside this block: what was sent to it hangs."""
+def _hanging(live: Live, container: str) -> Iterator[None]:
+    """The container's process stands still inside this block: what is sent to it hangs.
+
+    `docker pause` would do the same, and leave it unhealthy until its next check.
+    """
     name = f"{live.manifest.project.name}-{container}-1"
-    engine.cli("pause", name)
+    engine.cli("kill", "--signal", "STOP", name)
     try:
         yield
     finally:
-        engine.cli("unpause", name)
+        engine.cli("kill", "--signal", "CONT", name)
 
 
 def _wait(look: Any, what: str, seconds: float = 60) -> Any:
@@ -99,7 +102,7 @@ def _result(live: Live, thread: str) -> Any:
     return isinstance(values, dict) and values.get("result")
 
 
-def test_a_delivery_under_way_is_made_after_the_restart(live: Live, record_property: Any) -> None:
+def test_a_delivery_under_way_is_made_after_the_restart(live: Live) -> None:
     """monitoring stops while its target hangs: it ends in time, and the change is delivered by the next start."""
     watched = live.manifest.source("watched")
     assert watched
@@ -107,11 +110,11 @@ def test_a_delivery_under_way_is_made_after_the_restart(live: Live, record_prope
     try:
         with ExitStack() as held:
             _idle(held, live, "monitoring")
-            with _paused(live, "langgraph-api"):
+            with _hanging(live, "langgraph-api"):
                 path.write_text("Nothing here needs a human.\n", encoding="utf-8")
                 event = _wait(lambda: _event(live, path), "the change is recorded")
                 seconds = _ended_after(live, "monitoring")
-        record_property("seconds", round(seconds, 2))
+        live.report("shutdown-monitoring", {"seconds": round(seconds, 2)})
         assert seconds < _BOUND_SECONDS
         assert inv("up").code == 0
 
@@ -142,7 +145,7 @@ def _refuse(live: Live, path: Path) -> None:
     assert live.call("langgraph-api", "POST", f"/threads/{thread}/runs/wait", body).status_code == 200
 
 
-def test_every_container_ends_in_time_with_streams_open(live: Live, record_property: Any) -> None:
+def test_every_container_ends_in_time_with_streams_open(live: Live) -> None:
     """Runs, chats, calls and streams are open when SIGTERM comes: each ends in time, finished or resumed by the next start."""
     seconds: dict[str, float] = {}
     with ExitStack() as held:
@@ -152,7 +155,7 @@ def test_every_container_ends_in_time_with_streams_open(live: Live, record_prope
         for name in ("mcp-modules", "mcp-docs", "mcp-repository", "mcp-events"):
             _stream(held, live, name, "GET", "/mcp")
 
-        with _paused(live, "powershell-modules"):
+        with _hanging(live, "powershell-modules"):
             thread, run = _hanging_run(held, live)
             seconds["langgraph-api"] = _ended_after(live, "langgraph-api")
 
@@ -174,7 +177,7 @@ def test_every_container_ends_in_time_with_streams_open(live: Live, record_prope
             if name not in seconds:
                 seconds[name] = _ended_after(live, name)
 
-    record_property("seconds", {name: round(value, 2) for name, value in seconds.items()})
+    live.report("shutdown", {"seconds": {name: round(value, 2) for name, value in seconds.items()}})
     assert {name: value for name, value in seconds.items() if value >= _BOUND_SECONDS} == {}
     assert inv("up").code == 0
     _wait(lambda: (_result(live, thread) or {}).get("status") == "done", "the run is resumed to its end")
