@@ -97,7 +97,7 @@ def _resume(run: Run) -> Run:
 
 def _plan(run: Run) -> Run:
     saved = run.options.saved
-    world, resolved = survey.look(run.manifest, run.registry, run.remote)
+    world, resolved = survey.look(run.manifest, run.registry, run.remote, run.options.environment)
     if saved is not None:
         plan.check(saved, plan.fingerprint(world))
     made = saved or plan.compute(world, run.options.wish)
@@ -114,7 +114,7 @@ def _preflight(run: Run) -> Run:
     assert run.plan is not None
     assert run.world is not None
     repo.require_full(run.world.history)
-    preflight.check_tree(run.world.history, run.manifest.release, run.options.environment)
+    preflight.check_tree(run.world.history, run.manifest.release)
     preflight.check_bases(run.manifest, run.plan, run.resolved)
     preflight.check_room(run.manifest)
     preflight.check_rights(run.manifest, run.registry, run.plan, run.remote)
@@ -199,8 +199,8 @@ def _claim(run: Run) -> Run:
         raise VersionTaken(message, hint="./inv release again: it takes the next version")
     records = tuple(_record_of(run, line) for line in run.lines)
     claims = [claim.prepare(root, one, f"{run.manifest.project.title}: {one.line} {one.version}") for one in records]
-    name = preflight.branch(run.world.history, run.options.environment) if run.manifest.release.push_branch else ""
-    claim.push(root, run.remote, claims, branch=name)
+    branch = run.world.history.branch if run.manifest.release.push_branch else None
+    claim.push(root, run.remote, claims, branch=branch or "")
     for one in records:
         console.note(f"{one.tag} is ours, on {run.remote or 'this repository'}")
     return replace(run, records=records)
@@ -314,10 +314,10 @@ def make(manifest: Manifest, options: Options, *, resume_only: bool = False) -> 
         return pipeline.execute(STEPS[:1] if resume_only else STEPS, run)
 
 
-def preview(manifest: Manifest, wish: Wish) -> Plan:
+def preview(manifest: Manifest, wish: Wish, environment: Mapping[str, str]) -> Plan:
     """What a release would do now; nothing is changed. Raises as planning does."""
     with Distribution(manifest) as registry:
         remote = claim.remote(manifest.root, manifest.release.remote)
         waiting = tuple(one.tag for one in survey.unfinished(manifest, registry))
-        world, _ = survey.look(manifest, registry, remote)
+        world, _ = survey.look(manifest, registry, remote, environment)
         return plan.compute(world, wish, unfinished=waiting)

@@ -23,7 +23,7 @@ def preview(
     manifest: Manifest, *, bump: str, pre: str, version: str, services: Sequence[str], resume: bool = False
 ) -> Plan:
     """What a release would do now; with `resume`, only what it would finish."""
-    made = release.preview(manifest, _wish(manifest, bump, pre, version, services))
+    made = release.preview(manifest, _wish(manifest, bump, pre, version, services), os.environ)
     if resume:
         return dataclasses.replace(made, lines=(), nothing="only what was interrupted is finished")
     return made

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from build import bases, claim, engine, images, plan, probe, publish, repo
+from build import bases, claim, engine, images, plan, preflight, probe, publish, repo
 from build.bases import Resolved
 from build.distribution import Distribution
 from build.errors import BaseUnavailable, BuildError, RegistryError
@@ -18,13 +19,17 @@ from build.trivy import trivy
 from build.version import History, Line, lines, parse_tag
 
 
-def look(manifest: Manifest, registry: Distribution, remote: str) -> tuple[World, dict[str, Resolved]]:
+def look(
+    manifest: Manifest, registry: Distribution, remote: str, environment: Mapping[str, str]
+) -> tuple[World, dict[str, Resolved]]:
     """The world that a plan is computed from, and the bases that its images stand on.
 
+    Where HEAD is detached, as in a GitLab job, the branch is what the CI system says in `environment`.
     Raises BaseUnavailable when a base can't be had: a release has every service, or is none.
     """
     history = repo.read(manifest)
     repo.require_full(history)
+    history = replace(history, branch=history.branch or preflight.branch(environment))
     resolved, reasons = bases.resolve(manifest, [key for one in manifest.services.values() for key in one.bases])
     if reasons:
         said = "; ".join(f"{manifest.bases.images[key].reference}: {reason}" for key, reason in reasons.items())
