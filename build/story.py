@@ -85,7 +85,7 @@ class _Story:
         thread = self._thread(self._write(".txt", _NOTE), "added")
         values = self._until("the note is triaged", lambda: self._ended(thread))
         if values["risk"] != "low" or values.get("approval") or not values.get("discussion"):
-            raise _Unmet(f"expected a plain change that the team discussed: {str(values)[:300]}")
+            raise _Unmet(f"the note was not discussed as a plain change: {str(values['result'])[:300]}")
 
     def risky(self) -> None:
         """A log with compile errors waits for a human; approved, the team discusses it and a result is there."""
