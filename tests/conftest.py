@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from build import engine, loading
-from build.errors import MissingTool
+from build import loading
 from build.manifest import Manifest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -165,14 +164,3 @@ def environment_is_kept() -> Iterator[None]:
     before.pop("PYTEST_CURRENT_TEST", None)
     after = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
     assert after == before, "a test changed os.environ"
-
-
-@pytest.fixture(scope="session")
-def docker_engine() -> dict[str, str]:
-    """The versions of the engine, buildx and Compose; skips without one at home, fails in CI."""
-    try:
-        return engine.require(loading.load(REPOSITORY, {}, local=False).tools)
-    except MissingTool as error:
-        if os.environ.get("CI", "").lower() == "true":
-            raise
-        pytest.skip(f"{error} (./inv engine)")

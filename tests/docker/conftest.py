@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from build import bases, engine, loading, state
-from build.errors import ToolFailed
+from build.errors import MissingTool, ToolFailed
 from tests.conftest import REPOSITORY, Project
 
 _HERE = Path(__file__).parent
@@ -45,6 +45,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.docker)
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> dict[str, str]:
+    """The versions of the engine, buildx and Compose; skips without one at home, fails in CI."""
+    try:
+        return engine.require(loading.load(REPOSITORY, {}, local=False).tools)
+    except MissingTool as error:
+        if os.environ.get("CI", "").lower() == "true":
+            raise
+        pytest.skip(f"{error} (./inv engine)")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,10 @@ import pytest
 from build import engine, stack, workflow
 from build.manifest import Manifest
 from tests.conftest import REPOSITORY
+from tests.docker.conftest import docker_engine
 from tests.stack.live import Live, inv
+
+__all__ = ["docker_engine"]
 
 _HERE = Path(__file__).parent
 
