@@ -174,16 +174,23 @@ def keep_evidence(manifest: Manifest, container: str, folder: Path) -> str:
     name = f"{manifest.project.name}-{container}-1"
     inspected = json.loads(engine.cli("inspect", name).stdout)[0]
     (folder / f"{container}.inspect.json").write_text(json.dumps(inspected, indent=2), encoding="utf-8")
-    logs = engine.cli("logs", name)
-    (folder / f"{container}.log").write_text(logs.stdout + logs.stderr, encoding="utf-8")
+    written = log(manifest, container)
+    (folder / f"{container}.log").write_text(written, encoding="utf-8")
     health = inspected["State"].get("Health", {}).get("Log") or []
     last = (
         f"last health check (exit {health[-1]['ExitCode']}): {health[-1]['Output'].strip()}"
         if health
         else "no health check ran"
     )
-    tail = (logs.stdout + logs.stderr).strip().splitlines()[-int(_LOG_LINES) :]
+    tail = written.strip().splitlines()[-int(_LOG_LINES) :]
     return "\n".join([last, "last log lines:", *(f"  {line}" for line in tail)])
+
+
+def log(manifest: Manifest, container: str, *, since: str = "") -> str:
+    """What a container has written to stdout, then to stderr; `since` as Docker takes it (10m), "" is all of it."""
+    chosen = ["--since", since] if since else []
+    found = engine.cli("logs", *chosen, f"{manifest.project.name}-{container}-1")
+    return found.stdout + found.stderr
 
 
 def status(manifest: Manifest) -> list[Running]:

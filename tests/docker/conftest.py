@@ -8,17 +8,15 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from build import bases, engine, loading, stack, state, workflow
+from build import bases, engine, loading, state
 from build.errors import MissingTool, ToolFailed
-from build.manifest import Manifest
-from tests.conftest import REPOSITORY, Project, Ran
+from tests.conftest import REPOSITORY, Project
 
 _HERE = Path(__file__).parent
 
@@ -75,27 +73,6 @@ def powershell_base(docker_engine: dict[str, str]) -> None:
     _, reasons = bases.resolve(loading.load(REPOSITORY, os.environ), ["powershell"])
     if reasons:
         pytest.skip(f"no PowerShell base here: {reasons['powershell']}")
-
-
-def inv(*arguments: str, **environment: str) -> Ran:
-    """Run a task of this repository itself."""
-    argv = [sys.executable, "-m", "invoke", *arguments]
-    done = subprocess.run(
-        argv, cwd=REPOSITORY, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
-
-
-@pytest.fixture(scope="session")
-def running(python_base: dict[str, Any]) -> Iterator[Manifest]:
-    """Every service that can be built here, brought up by the one command that a newcomer types."""
-    was_up = bool(stack.status(workflow.load(REPOSITORY)))
-    ran = inv("quickstart")
-    # 13: a base image can't be had here; its service is named, and the others run.
-    assert ran.code in {0, 13}, ran.text
-    yield workflow.load(REPOSITORY)
-    if not was_up:
-        inv("down")
 
 
 @pytest.fixture(scope="session")

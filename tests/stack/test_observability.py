@@ -21,7 +21,8 @@ from build import images, stack
 from build.manifest import Manifest
 from tests.conftest import REPOSITORY
 from tests.debian import Program, program
-from tests.docker.conftest import free_port, inv
+from tests.docker.conftest import free_port
+from tests.stack.live import inv
 
 pytestmark = pytest.mark.timeout(1200)
 EXAMPLE = REPOSITORY / "docs/pages/operating/prometheus.yml"
