@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import StartServer
-from langgraph_harness import Server, new_thread, running, until
+from langgraph_harness import new_thread, running, until
 from langgraph_sdk.client import LangGraphClient
 
 pytestmark = pytest.mark.anyio
@@ -141,8 +141,12 @@ async def test_two_processes_never_serve_one_folder(start: StartServer, tmp_path
         thread = await new_thread(client)
         run = await client.runs.create(thread, "probe", input={"text": "a", "hold": str(hold), "log": []})
         await _reached(client, thread)
-        starting = asyncio.create_task(asyncio.to_thread(Server, first.folder))
-        await asyncio.sleep(3)
+        starting = asyncio.create_task(asyncio.to_thread(type(first), first.folder))
+
+        async def waits() -> bool:
+            return "waiting_for_the_other_process" in first.log.read_text()
+
+        await until(waits)
         alone = not starting.done()
         await asyncio.to_thread(first.stop)
         second = await starting

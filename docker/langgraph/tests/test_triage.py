@@ -61,13 +61,13 @@ class Peer:
 class Stack:
     """The service with the shipped graph, and its two peers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server_kind: type[Server]) -> None:
         self.powershell, self.autogen = Peer(), Peer()
         folder.mkdir(parents=True, exist_ok=True)
         self.token = folder / "autogen_token"
         self.token.write_text("token-of-autogen\n")
         (folder / "powershell_token").write_text("token-of-powershell\n")
-        self.server = Server(
+        self.server = server_kind(
             folder,
             AGENTS,
             POWERSHELL_URL=self.powershell.url,
@@ -99,8 +99,8 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("triage"))
+def _stack(tmp_path_factory: pytest.TempPathFactory, server_kind: type[Server]) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("triage") / "service", server_kind)
     yield stack
     stack.server.stop()
     stack.powershell.close()
@@ -274,9 +274,9 @@ async def test_an_event_without_a_path_is_told(stack: Stack) -> None:
     assert stack.powershell.requests == []
 
 
-async def test_a_peer_that_is_down_is_the_result(tmp_path: Path) -> None:
+async def test_a_peer_that_is_down_is_the_result(tmp_path: Path, server_kind: type[Server]) -> None:
     """A service that is not there, or a token that is missing, fails the triage by name."""
-    stack = Stack(tmp_path / "service")
+    stack = Stack(tmp_path / "service", server_kind)
     stack.reset()
     try:
         stack.autogen.close()
