@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -207,6 +208,59 @@ async def test_tokens_and_the_request_id_go_along(stack: Stack) -> None:
     sent = [peer.requests[0][2] for peer in (stack.powershell, stack.autogen)]
     assert [headers["authorization"] for headers in sent] == ["Bearer token-of-powershell", "Bearer rotated"]
     assert [identifier] * 2 == [headers["x-request-id"] for headers in sent]
+
+
+@pytest.mark.parametrize("own", ["", "id-of-the-approval"])
+async def test_an_approval_continues_the_story_of_its_event(stack: Stack, own: str) -> None:
+    """After the answer the calls carry the id of the event's request, unless the one who answers gives an own one."""
+    event = f"event-{uuid.uuid4().hex}"
+    body: dict[str, Any] = {"assistant_id": "triage"}
+    changed = {"event": {"id": "1", "path": "Tools/run.ps1", "kind": "added"}}
+    async with stack.server.client() as client, stack.server.http() as http:
+        thread = await new_thread(client)
+        await http.post(f"/threads/{thread}/runs/wait", json=body | {"input": changed}, headers={"x-request-id": event})
+        approval = body | {"command": {"resume": {"approved": True, "by": "ada"}}}
+        headers = {"x-request-id": own} if own else {}
+        await http.post(f"/threads/{thread}/runs/wait", json=approval, headers=headers)
+
+    assert stack.powershell.requests[0][2]["x-request-id"] == event
+    assert stack.autogen.requests[0][2]["x-request-id"] == (own or event)
+    told = [
+        line for line in map(json.loads, stack.server.log.read_text().splitlines()) if line.get("request_id") == event
+    ]
+    steps = ["run_accepted", "run_started", "peer_called", "run_ended"]
+    second = [] if own else steps
+    assert [line["event"] for line in told if line["event"] != "request"] == steps + second
+    assert [line["waits"] for line in told if line["event"] == "run_ended"] == [True] + [False] * (not own)
+
+
+async def test_a_run_that_is_taken_over_keeps_its_request_id(tmp_path: Path, server_kind: type[Server]) -> None:
+    """After kill -9 the next process goes on under the id of the request that started the run, in log and calls."""
+    stack = Stack(tmp_path / "service", server_kind)
+    stack.reset()
+    identifier, asked = f"event-{uuid.uuid4().hex}", threading.Event()
+    stack.autogen.answer = lambda path, body: (asked.set(), (202, {"session_id": "s1", "status": "running"}))[1]
+    body = {"assistant_id": "triage", "input": {"event": {"id": "1", "path": "a.txt", "kind": "added"}}}
+    try:
+        async with stack.server.client() as client, stack.server.http() as http:
+            thread = await new_thread(client)
+            made = await http.post(f"/threads/{thread}/runs", json=body, headers={"x-request-id": identifier})
+            assert await asyncio.to_thread(asked.wait, 15)
+            stack.server.kill()
+            stack.reset()
+            stack.server.restart()
+            values = await client.runs.join(thread, made.json()["run_id"])
+    finally:
+        stack.server.stop()
+        stack.powershell.close()
+        stack.autogen.close()
+
+    told = [line for line in map(json.loads, stack.server.log.read_text().splitlines()) if line.get("run_id")]
+    assert isinstance(values, dict)
+    assert values["result"] == {"status": "done", "text": "Mend A.cs"}
+    assert [headers["x-request-id"] for _, _, headers, _ in stack.autogen.requests] == [identifier]
+    assert {line["request_id"] for line in told} == {identifier}
+    assert {"run_accepted", "run_resumed", "run_ended"} < {line["event"] for line in told}
 
 
 @pytest.mark.parametrize(

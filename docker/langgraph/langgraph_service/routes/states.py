@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from langgraph_service import encode, shapes
 from langgraph_service.encode import Json
-from langgraph_service.errors import BadRequest, Conflict, NotFound
+from langgraph_service.errors import BadRequest, Conflict, Invalid, NotFound
 from langgraph_service.routes.access import Opened, Running, ThreadId
 from langgraph_service.routes.strict import strict_router
 from langgraph_service.schemas import History, StateAt, StateUpdate
@@ -105,7 +105,10 @@ async def _history(state: State, thread_id: str, given: History) -> Response:
         before=thread_config(thread_id, before) if before else None,
         limit=given.limit,
     )
-    return Json([encode.snapshot(item) async for item in found])
+    try:
+        return Json([encode.snapshot(item) async for item in found])
+    except ValueError as error:  # a filter that the checkpoints cannot be searched by, or an unknown subgraph
+        raise Invalid(str(error)) from error
 
 
 @router.post("/threads/{thread_id}/history", response_model=list[shapes.ThreadState])
