@@ -71,11 +71,17 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, committed Compose files, lock files."""
+    """Style, committed Compose files, and the pipelines of CI: their schemas, their expressions, their rights."""
     locked(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("invoke", "compose", "--check")
+    workflows = sorted(map(str, (ROOT / ".github" / "workflows").glob("*.yml")))
+    session.run("actionlint", "-shellcheck=", "-pyflakes=", *workflows)  # would be used only where they happen to be
+    session.run("zizmor", "--offline", "--quiet", *workflows)
+    session.run("check-jsonschema", "--quiet", "--builtin-schema", "vendor.github-workflows", *workflows)
+    gitlab = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", str(ROOT / ".gitlab-ci.yml"))
+    session.run("check-jsonschema", "--quiet", *gitlab)
 
 
 @nox.session

@@ -7,6 +7,7 @@ Imports stand inside the tasks, so that `./inv --list` costs little more than im
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -44,17 +45,23 @@ def reports(body: F) -> F:
     return cast("F", wrapped)
 
 
-@task(help=_JSON)
+@task(help=_JSON | {"registry": "learn in a scratch repository what the registry allows, and remember it"})
 @reports
-def doctor(_c: Context, *, json: bool = False) -> None:
+def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
     """Examine this machine: engine, registry, bases, Trivy, disk, ports; a remedy for each failing row.
 
-    Examples: ./inv doctor   |   ./inv doctor --json
+    Examples: ./inv doctor   |   ./inv doctor --json   |   ./inv doctor --registry
     """
     from build import doctor as library
     from build import workflow
 
-    library.show(library.examine(workflow.load(ROOT)), as_json=json)
+    manifest = workflow.load(ROOT)
+    if registry:
+        from build import release_options, release_views
+
+        release_views.policy(release_options.learn(manifest), json=json)
+    else:
+        library.show(library.examine(manifest), as_json=json)
 
 
 @task(help={"yes": "install without asking"} | _JSON)
@@ -140,20 +147,26 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
     library.enforce(verdicts)
 
 
-@task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {"fluentd": "send logs to Fluentd (FLUENTD_ADDRESS)"})
+@task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {
+    "fluentd": "send logs to Fluentd (FLUENTD_ADDRESS)",
+    "release": "a released set instead of what was built here: 1.4.0, or what 1.4 or 1 names",
+})  # fmt: skip
 @reports
-def up(_c: Context, *, service: list[str], fluentd: bool = False, json: bool = False, dry_run: bool = False) -> None:
-    """Start the stack with the built digests and wait until every container is healthy.
+def up(
+    _c: Context, *, service: list[str], release: str = "", fluentd: bool = False, json: bool = False,
+    dry_run: bool = False,
+) -> None:  # fmt: skip
+    """Start the stack by digest, what was built here or a release, and wait until every container is healthy.
 
-    Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --fluentd
+    Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --release 1.4   |   ./inv up --fluentd
     """
     from build import views, workflow
 
     manifest = workflow.load(ROOT)
     if dry_run:
-        views.planned_start(manifest, service)
+        views.planned_start(manifest, service, release=release)
     else:
-        views.running(workflow.start(manifest, service, fluentd=fluentd), json=json)
+        views.running(workflow.start(manifest, service, release=release, fluentd=fluentd), json=json)
 
 
 @task(help=_DRY | {"volumes": "remove the data too"})
@@ -261,17 +274,86 @@ def compose(_c: Context, *, check: bool = False) -> None:
 @task(help=_JSON)
 @reports
 def version(_c: Context, *, json: bool = False) -> None:
-    """The version of the commit that is checked out.
+    """The version of the commit that is checked out, and what patch, minor, major and auto would make of it; why.
 
     Examples: ./inv version   |   ./inv version --json
     """
-    from build import console, repo, workflow
-    from build.version import snapshot
+    from build import loading, outlook
+
+    outlook.show(loading.load(ROOT, os.environ), as_json=json)
+
+
+@task(iterable=["service"], help=_JSON | {
+    "bump": "auto (by the commits), patch, minor or major",
+    "pre": "a pre-release channel: rc makes 1.5.0-rc.1, then -rc.2; without it, 1.5.0",
+    "version": "this version, instead of a computed one",
+    "service": "in independent mode: this line only; give it again for another",
+    "dry_run": "show the plan and do nothing",
+    "plan": "write the plan to this file and do nothing",
+    "apply": "carry out the plan of this file; refused when anything moved since",
+    "resume": "only finish what was interrupted, and look at every float",
+    "skip_scan": "no scan; the release says so for ever",
+    "skip_smoke": "no smoke checks; the release says so for ever",
+    "local": "release from this machine where only CI may; it is recorded",
+})  # fmt: skip
+@reports
+def release(
+    _c: Context, *, service: list[str], bump: str = "auto", pre: str = "", version: str = "", dry_run: bool = False,
+    plan: str = "", apply: str = "", resume: bool = False, skip_scan: bool = False, skip_smoke: bool = False,
+    local: bool = False, json: bool = False,
+) -> None:  # fmt: skip
+    """Release: build what changed, gate it, claim the version in git, publish X.Y.Z, then move X.Y and X.
+
+    Examples: ./inv release --bump minor   |   ./inv release --dry-run   |   ./inv release --plan plan.json
+    """
+    from build import release_options, release_views, workflow
 
     manifest = workflow.load(ROOT)
-    state = repo.inspect(ROOT)
-    found = snapshot(state, manifest.project.version)
-    console.result({"version": found, "commit": state.commit, "dirty": state.dirty}) if json else console.text(found)
+    if dry_run or plan:
+        made = release_options.preview(manifest, bump=bump, pre=pre, version=version, services=service, resume=resume)
+        release_views.plan(made, file=plan, json=json)
+        return
+    skip = [name for name, skipped in (("scan", skip_scan), ("smoke", skip_smoke)) if skipped]
+    done = release_options.make(
+        manifest, bump=bump, pre=pre, version=version, services=service, skip=skip, local=local, apply=apply,
+        resume=resume,
+    )  # fmt: skip
+    release_views.released(done, json=json)
+
+
+@task(help=_JSON)
+@reports
+def releases(_c: Context, *, json: bool = False) -> None:
+    """The releases: version, date, commit, complete or interrupted, skipped gates, digests.
+
+    Examples: ./inv releases   |   ./inv releases --json
+    """
+    from build import release_views, workflow
+    from build import releases as library
+
+    release_views.releases(library.all_of(workflow.load(ROOT)), json=json)
+
+
+@task(positional=["version"], help=_JSON | _DRY | {
+    "version": "the version to withdraw", "reason": "why; it is kept with the mark",
+    "service": "in independent mode: whose version",
+})  # fmt: skip
+@reports
+def yank(
+    _c: Context, version: str, *, reason: str = "", service: str = "", json: bool = False, dry_run: bool = False
+) -> None:
+    """Withdraw a release: floats go to the best that is left, deployments refuse it, its immutable tag stays.
+
+    Examples: ./inv yank 1.4.0 --reason "loses events on restart"
+    """
+    from build import console, release_views, workflow
+    from build import releases as library
+
+    manifest = workflow.load(ROOT)
+    if dry_run:
+        console.text(f"would mark {version} as withdrawn and recompute the floats")
+    else:
+        release_views.yanked(library.yank(manifest, version, reason, service=service), json=json)
 
 
 @task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})
@@ -365,7 +447,8 @@ def secrets_rotate(_c: Context, *, name: str = "", dry_run: bool = False) -> Non
 
 
 ns = Collection(
-    doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version, test,
+    doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version,
+    release, releases, yank, test,
 )  # fmt: skip
 ns.add_collection(Collection("registry", registry_up, registry_down, registry_ls))
 ns.add_collection(Collection("secrets", secrets_init, secrets_rotate))

@@ -12,7 +12,9 @@ BuildError 1
 ├── RegistryError 10     the registry refused or is unreachable
 ├── SecretError 11       a secret file is missing, empty or readable by others
 ├── PortTaken 12         another process listens on a port of ours
-└── Incomplete 13        the rest went through, named services did not
+├── Incomplete 13        the rest went through, named services did not
+├── ReleaseRefused 14    a release may not start here and now: authority, branch, stale plan, stand-in base
+└── VersionTaken 15      another release has the version, or its tag names another digest
 
 130 is an interrupt (Ctrl-C). Any other exception is a bug of ours and keeps its traceback.
 """
@@ -86,9 +88,10 @@ class BaseUnavailable(BuildError):
 
 
 class RegistryError(BuildError):
-    """The registry is unreachable or refuses."""
+    """The registry is unreachable or refuses; `status` is its HTTP status where it answered at all, else 0."""
 
     exit_code = 10
+    status = 0
 
 
 class SecretError(BuildError):
@@ -107,3 +110,15 @@ class Incomplete(BuildError):
     """Part of the work was done: the message names the services that were not."""
 
     exit_code = 13
+
+
+class ReleaseRefused(BuildError):
+    """A rule of releasing does not hold; nothing was changed."""
+
+    exit_code = 14
+
+
+class VersionTaken(BuildError):
+    """The version belongs to another release: a race was lost, or the version is burned."""
+
+    exit_code = 15

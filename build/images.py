@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from build import bake, build_secrets, engine, fingerprint, state
 from build.bases import Resolved
 from build.errors import ToolFailed
 from build.manifest import Manifest, Service, Stage
-from build.version import GitState
+from build.version import History
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,9 +60,16 @@ def recorded(manifest: Manifest) -> dict[str, BuiltImage]:
 
 
 def definition(
-    manifest: Manifest, git: GitState, version: str, resolved: Mapping[str, Resolved], services: Sequence[str]
+    manifest: Manifest,
+    git: History,
+    versions: Mapping[str, str],
+    resolved: Mapping[str, Resolved],
+    services: Sequence[str],
 ) -> dict[str, Any]:
-    """The bake file as a dictionary: a target for each service, and for each shared stage it stands on."""
+    """The bake file as a dictionary: a target for each service, and for each shared stage it stands on.
+
+    `versions` has each service's own.
+    """
     created = datetime.fromtimestamp(git.committed, UTC).isoformat().replace("+00:00", "Z")
     targets: dict[str, Any] = {}
     for name in services:
@@ -70,7 +79,7 @@ def definition(
             "org.opencontainers.image.description": service.description,
             "org.opencontainers.image.revision": git.commit,
             "org.opencontainers.image.created": created,
-            "org.opencontainers.image.version": version,
+            "org.opencontainers.image.version": versions[name],
             **({"org.opencontainers.image.source": git.remote} if git.remote else {}),
         }
         targets[name] = {
@@ -78,7 +87,7 @@ def definition(
             "args": {**service.args, "SOURCE_DATE_EPOCH": str(git.committed)},
             "labels": labels,
             "annotations": [f"{key}={value}" for key, value in labels.items()],
-            "tags": [f"{manifest.image(name)}:{version}"],
+            "tags": [f"{manifest.image(name)}:{versions[name]}"],
             "attest": ["type=provenance,mode=min"],
             **({"target": service.target} if service.target else {}),
         }
@@ -141,7 +150,7 @@ def record(manifest: Manifest, made: Mapping[str, BuiltImage]) -> None:
 def build(
     manifest: Manifest,
     model: Mapping[str, Any],
-    version: str,
+    versions: Mapping[str, str],
     resolved: Mapping[str, Resolved],
     current: Mapping[str, str],
     *,
@@ -179,9 +188,44 @@ def build(
     made: dict[str, BuiltImage] = {}
     if going:
         remaining = {name: current[name] for name in going}
-        made = _read_metadata(manifest, state.read(metadata_file), version, remaining, resolved, push=push)
+        made = _read_metadata(manifest, state.read(metadata_file), versions, remaining, resolved, push=push)
     record(manifest, made)
     return BuildResult(images=made, failed=failed)
+
+
+def export(
+    manifest: Manifest, model: Mapping[str, Any], services: Sequence[str], folder: Path, *, progress: str = "auto"
+) -> dict[str, Path]:
+    """Bake the services into an OCI layout each, below `folder`, and into no store: service → its layout.
+
+    Either all of them or none: raises ToolFailed naming the service that could not be built, MissingTool without a
+    daemon.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    targets = {name: dict(target) for name, target in model["target"].items()}
+    for name in services:
+        del targets[name]["tags"]
+        targets[name]["output"] = [f"type=oci,dest={folder / name},tar=false"]
+    target_file, metadata_file = manifest.state / "bake.json", manifest.state / "metadata.json"
+    state.write(target_file, {**model, "target": targets})
+    metadata_file.unlink(missing_ok=True)
+    log = manifest.state / "reports" / "build.log"
+    failure = bake.run(
+        target_file, services, metadata=metadata_file, push=False, no_cache=False, progress=progress, log=log
+    )
+    if failure:
+        raise ToolFailed(f"{failure.target or 'the build'} failed: {failure.reason}", hint=f"less {log}")
+    metadata = state.read(metadata_file)
+    for name in services:
+        _check_layout(folder / name, metadata[name]["containerimage.digest"])
+    return {name: folder / name for name in services}
+
+
+def _check_layout(layout: Path, digest: str) -> None:
+    index = json.loads((layout / "index.json").read_text(encoding="utf-8"))
+    if [one["digest"] for one in index["manifests"]] != [digest]:
+        raise ToolFailed(f"{layout.name}: buildx exported something else than {digest}", hint="./inv release again")
 
 
 def _dependents(manifest: Manifest, target: str, going: Sequence[str]) -> list[str]:
@@ -195,7 +239,7 @@ def _dependents(manifest: Manifest, target: str, going: Sequence[str]) -> list[s
 def _read_metadata(
     manifest: Manifest,
     metadata: Mapping[str, Any],
-    version: str,
+    versions: Mapping[str, str],
     fingerprints: Mapping[str, str],
     resolved: Mapping[str, Resolved],
     *,
@@ -207,7 +251,7 @@ def _read_metadata(
         name: BuiltImage(
             service=name,
             name=manifest.image(name),
-            tag=version,
+            tag=versions[name],
             digest=reference.partition("@")[2],
             fingerprint=fingerprints[name],
             size=int(inspected[reference]["Size"]),

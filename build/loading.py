@@ -44,6 +44,9 @@ def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> M
         source = f"{FILE} + {LOCAL}"
     for name, value in environment.items():
         _apply_variable(table, _ALIASES.get(name, name), value)
+    for key in ("root", "folder"):
+        if key in table:
+            raise ManifestError(f"{source}: {key}: unknown key", hint=f"drop it from {source}")
     manifest = replace(from_table(Manifest, table, "", source=source), root=root)
     problems = list(_problems(manifest))
     if problems:

@@ -32,6 +32,7 @@ class RegistrySettings:
     embedded: bool = True
     username: str = ""
     password_file: str = ""
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,7 +161,7 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """The whole manifest; `root` is the folder that its relative paths start from."""
+    """The whole manifest; `root` is where its relative paths start from, `folder` what is written to below it."""
 
     project: Project
     tools: Tools
@@ -168,6 +169,7 @@ class Manifest:
     bases: Bases
     services: dict[str, Service] = field(default_factory=dict)
     root: Path = Path()
+    folder: str = ".uc"
     gates: Gates = field(default_factory=Gates)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
     build_secrets: dict[str, str] = field(default_factory=dict)
@@ -178,7 +180,7 @@ class Manifest:
     @property
     def state(self) -> Path:
         """The folder of everything the toolkit writes: digests, reports, secrets, caches."""
-        return self.root / ".uc"
+        return self.root / self.folder
 
     def image(self, service: str) -> str:
         """The image name of a service, without tag or digest."""

@@ -15,6 +15,10 @@ class Skip(Exception):
     """Raised by a step that has nothing to do; the message is the reason. Not a failure."""
 
 
+class Stop(Exception):
+    """Raised by a step after which nothing is left to do; the message is the reason. Not a failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step(Generic[S]):
     """One step: a title for people, and a function from state to state."""
@@ -24,11 +28,14 @@ class Step(Generic[S]):
 
 
 def execute(steps: Sequence[Step[S]], state: S) -> S:
-    """Run the steps in order and return the last state; a failing step's exception ends the run."""
+    """Run the steps in order and return the last state; Stop ends them early, a failing step's exception the run."""
     for step in steps:
         with console.step(step.title):
             try:
                 state = step.run(state)
             except Skip as reason:
                 console.note(f"skipped: {reason}")
+            except Stop as reason:
+                console.note(str(reason))
+                return state
     return state

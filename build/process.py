@@ -9,15 +9,18 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from build import console
 from build.errors import MissingTool, ToolFailed
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
 _GRACE_SECONDS = 10
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +41,7 @@ def run(
     argv: Sequence[str],
     *,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     stdin: str | None = None,
     capture: bool = True,
     ok_codes: Sequence[int] = (0,),
@@ -47,8 +50,9 @@ def run(
 ) -> Outcome:
     """Run argv and return its Outcome.
 
-    `env` is added to this process's environment. With `capture` the output is kept and shown only on failure;
-    without it the tool writes to the terminal itself. An interrupt stops the whole process group before it goes on.
+    `env` is added to this process's environment; None takes a variable out of it. With `capture` the output is kept
+    and shown only on failure; without it the tool writes to the terminal itself. An interrupt stops the whole process
+    group before it goes on.
 
     Raises MissingTool when argv[0] is not on PATH, ToolFailed on a code outside `ok_codes` or after `timeout` seconds.
     """
@@ -60,7 +64,7 @@ def run(
     with subprocess.Popen(
         list(argv),
         cwd=cwd,
-        env={**os.environ, **env} if env else None,
+        env=_environment(env) if env else None,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
         stdout=pipe,
         stderr=pipe,
@@ -83,6 +87,35 @@ def run(
             f"exit code {process.returncode}: {shown}", hint=hint, output=output, returncode=process.returncode
         )
     return Outcome(returncode=process.returncode, stdout=stdout or "", stderr=stderr or "")
+
+
+def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
+    merged: dict[str, str | None] = {**os.environ, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def together(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """What each call returns, in their order; all run at once. Raises what the first of them raised."""
+    results: dict[int, T] = {}
+    problems: dict[int, BaseException] = {}
+
+    def one(position: int) -> None:
+        try:
+            results[position] = calls[position]()
+        except BaseException as error:  # noqa: BLE001  (handed to the caller below)
+            problems[position] = error
+
+    # Daemons: after Ctrl-C nobody waits for the rest, which ends with its pipes.
+    threads = [threading.Thread(target=one, args=(position,), daemon=True) for position in range(1, len(calls))]
+    for thread in threads:
+        thread.start()
+    if calls:
+        one(0)
+    for thread in threads:
+        thread.join()
+    if problems:
+        raise problems[min(problems)]
+    return [results[position] for position in range(len(calls))]
 
 
 def stop_group(process: subprocess.Popen[str]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
-from build import engine
+from build import credentials, engine
 from build.bases import Resolved
+from build.distribution import Distribution, is_loopback
 from build.errors import BaseUnavailable, PortTaken, RegistryError, ToolFailed
 from build.images import BuiltImage
 from build.manifest import Manifest
@@ -27,18 +27,6 @@ _START = (
 def container(manifest: Manifest) -> str:
     """The name of the embedded registry's container and volume."""
     return f"{manifest.project.name}-registry"
-
-
-def is_loopback(address: str) -> bool:
-    """Whether a registry address is on this machine: plain HTTP is allowed there and nowhere else."""
-    host = address.rpartition(":")[0] or address
-    return host == "localhost" or host.startswith("127.")
-
-
-def url(manifest: Manifest) -> str:
-    """The registry's base URL: http on loopback, else https."""
-    address = manifest.registry.address
-    return f"{'http' if is_loopback(address) else 'https'}://{address}"
 
 
 def up(manifest: Manifest, base: Resolved | None, reason: str = "") -> str:
@@ -107,54 +95,25 @@ def down(manifest: Manifest, *, volumes: bool = False) -> bool:
     return removed
 
 
-def _get(manifest: Manifest, path: str) -> Any:
-    import httpx
-
-    settings = manifest.registry
-    auth = (settings.username, _password(manifest)) if settings.username else None
-    try:
-        answer = httpx.get(url(manifest) + path, timeout=10, auth=auth, trust_env=not is_loopback(settings.address))
-    except httpx.TransportError as error:
-        hint = "./inv registry.up" if settings.embedded else "./inv doctor"
-        raise RegistryError(f"registry {settings.address} does not answer: {error}", hint=hint) from None
-    if answer.status_code in {401, 403}:
-        message = f"registry {settings.address} refuses: {answer.status_code} for {path}"
-        raise RegistryError(message, hint="set [registry] username and password_file, or docker login")
-    if answer.status_code == 404:
-        return {}
-    if answer.is_error:
-        raise RegistryError(f"registry {settings.address} answers {answer.status_code} for {path}")
-    return answer.json() if answer.content else {}
-
-
 def answers(manifest: Manifest) -> bool:
-    """Whether something that speaks the distribution API answers at the address."""
+    """Whether something that speaks the distribution API answers at the address, and lets us in."""
     try:
-        _get(manifest, "/v2/")
-    except (RegistryError, ValueError):
+        ping(manifest)
+    except RegistryError:
         return False
     return True
 
 
 def ping(manifest: Manifest) -> None:
-    """Raise RegistryError unless the registry answers and lets us in."""
-    _get(manifest, "/v2/")
+    """Raise RegistryError unless the registry answers and lets us in. Asked once: nobody waits for one that is away."""
+    with Distribution(manifest, attempts=1) as registry:
+        registry.ping()
 
 
 def contents(manifest: Manifest) -> dict[str, list[str]]:
     """Every repository of the registry with its tags, sorted."""
-    repositories = _get(manifest, "/v2/_catalog?n=1000").get("repositories") or []
-    return {name: sorted(_get(manifest, f"/v2/{name}/tags/list").get("tags") or []) for name in repositories}
-
-
-def _password(manifest: Manifest) -> str:
-    path = manifest.root / manifest.registry.password_file
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise RegistryError(
-            f"registry.password_file: {path}: {error.strerror}", hint="write the password there"
-        ) from None
+    with Distribution(manifest) as registry:
+        return {name: sorted(registry.tags(name)) for name in registry.repositories()}
 
 
 def login(manifest: Manifest) -> None:
@@ -169,27 +128,15 @@ def login(manifest: Manifest) -> None:
                 "--password-stdin",
                 manifest.registry.address,
             ],
-            stdin=_password(manifest),
+            stdin=credentials.password(manifest),
             timeout=60,
         )
 
 
 def has(manifest: Manifest, image: BuiltImage) -> bool:
     """Whether the registry holds the manifest of exactly this digest."""
-    import httpx
-
-    repository = image.name.partition("/")[2]
-    accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
-    auth = (manifest.registry.username, _password(manifest)) if manifest.registry.username else None
-    path = f"{url(manifest)}/v2/{repository}/manifests/{image.digest}"
-    try:
-        direct = is_loopback(manifest.registry.address)
-        answer = httpx.head(path, headers={"Accept": accept}, timeout=10, auth=auth, trust_env=not direct)
-        return answer.status_code == httpx.codes.OK
-    except httpx.TransportError as error:
-        raise RegistryError(
-            f"registry {manifest.registry.address} does not answer: {error}", hint="./inv doctor"
-        ) from None
+    with Distribution(manifest) as registry:
+        return registry.digest(image.name.partition("/")[2], image.digest) is not None
 
 
 def push(manifest: Manifest, image: BuiltImage) -> BuiltImage:

@@ -1,55 +1,293 @@
-"""What git says about the commit that is built."""
+"""What git says about the commit that is built: as few processes as possible, and those at once.
+
+How the last version is found: the names of the tags (opening 12,000 annotated tags takes longer than everything else
+here), the highest of them, and one log that shows by its left side whether HEAD really has that tag behind it. Only
+when it has not, git is asked which tags HEAD reaches. A log limited to paths can't show that, so there the question
+is put beside the logs.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from build.commits import Commit, parse
 from build.errors import RepositoryError, ToolFailed
-from build.process import run
-from build.version import GitState
+from build.manifest import Manifest, ReleaseSettings
+from build.process import run, together
+from build.version import History, Key, Line, LineHistory, Versions, built_from, lines, of_key, precedence, tags_of
 
-# A caller's GIT_DIR or translated messages must not decide what we read.
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0"}
+# Neither a hook's GIT_DIR nor translated messages nor a person's settings decide what is read.
+_ENVIRONMENT: dict[str, str | None] = {
+    "LC_ALL": "C.UTF-8",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    **dict.fromkeys(("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"), None),
+    **dict.fromkeys(("GIT_NAMESPACE", "GIT_PREFIX"), None),
+}
+_LOG = (
+    "--literal-pathspecs", "-c", "log.showSignature=false", "-c", "log.follow=false",
+    "log", "-z", "--encoding=UTF-8", "--format=%m%H %P%n%B",
+)  # fmt: skip
+_USER = re.compile(r"(?<=^http://)[^/@]+@|(?<=^https://)[^/@]+@")
+_FETCH = "git fetch --unshallow --tags"
 
 
-def git(root: Path, *arguments: str) -> str:
-    """The stripped stdout of one git command in `root`."""
-    return run(["git", *arguments], cwd=root, env=_ENVIRONMENT, timeout=120).stdout.strip()
+def git(root: Path, *arguments: str, timeout: float = 120) -> str:
+    """The stripped stdout of one git command in `root`. Raises ToolFailed."""
+    return run(["git", *arguments], cwd=root, env=_ENVIRONMENT, timeout=timeout).stdout.strip()
 
 
-def inspect(root: Path) -> GitState:
-    """The state of the repository at `root`.
+def read(manifest: Manifest) -> History:
+    """Where the project of the manifest stands. Raises as `history` does."""
+    inputs = [path for service in manifest.services.values() for path in built_from(manifest, service)]
+    return history(manifest.root, lines(manifest), settings=manifest.release, inputs=dict.fromkeys(inputs))
 
-    Raises RepositoryError when `root` is not inside a work tree or has no commit yet.
+
+def history(
+    root: Path, lines: Sequence[Line], *, settings: ReleaseSettings, inputs: Iterable[str] = ()
+) -> History:  # fmt: skip
+    """What git says about HEAD and about each line; `inputs` are the paths that enter images (for `strays`).
+
+    Raises RepositoryError when `root` is not inside a work tree, has no commit yet, or a version tag's history is
+    broken; ToolFailed when git fails otherwise. A shallow clone is told, not refused: see `require_history`.
     """
+    told: dict[str, LineHistory] = {}
+    status, head, remote, place = "", "", "", ""
+
+    def read_lines() -> None:
+        told.update(_lines(root, lines))
+
+    def read_status() -> None:
+        nonlocal status
+        status = git(root, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
+
+    def read_head() -> None:
+        nonlocal head
+        head = git(root, "log", "-1", "--no-show-signature", "--format=%H %ct")
+
+    def read_remote() -> None:
+        nonlocal remote
+        remote = remote_url(root, settings.remote or "origin")
+
+    def read_place() -> None:
+        nonlocal place
+        place = git(root, "rev-parse", "--is-shallow-repository", "--show-prefix")
+
     try:
-        commit, committed = git(root, "log", "-1", "--format=%H %ct").split()
+        together([read_head, read_lines, read_status, read_remote, read_place])
     except ToolFailed as error:
-        if "not a git repository" in error.output:
-            raise RepositoryError(f"{root} is not a git repository", hint="git init && git commit") from None
-        if "does not have any commits" in error.output:
-            message = "the repository has no commit yet, and images are named after one"
-            raise RepositoryError(message, hint="git add . && git commit -m 'Start'") from None
-        raise
-    tag, distance = _nearest_tag(root)
-    try:
-        remote = git(root, "remote", "get-url", "origin")
-    except ToolFailed:
-        remote = ""
-    return GitState(
-        commit=commit,
-        committed=int(committed),
-        tag=tag,
-        distance=distance,
-        dirty=bool(git(root, "status", "--porcelain", "--untracked-files=normal")),
-        remote=remote,
-    )
+        raise _explained(root, error) from None
+    commit, committed = head.split()
+    shallow, _, prefix = place.partition("\n")
+    branch, changed, untracked = _parse_status(status, prefix)
+    strays = tuple(_strays(root, untracked, list(inputs))) if untracked else ()
+    return History(
+        commit=commit, committed=int(committed), branch=branch, shallow=shallow == "true",
+        dirty=bool(changed or strays), changed=changed, untracked=untracked, strays=strays,
+        remote=_USER.sub("", remote), lines=told,
+    )  # fmt: skip
 
 
-def _nearest_tag(root: Path) -> tuple[str | None, int]:
+def remote_url(root: Path, name: str) -> str:
+    """The URL of a remote, "" when there is none of that name."""
     try:
-        described = git(root, "describe", "--tags", "--long", "--match", "v[0-9]*", "HEAD")
+        return git(root, "remote", "get-url", name)
     except ToolFailed:
-        return None, int(git(root, "rev-list", "--count", "HEAD"))
-    tag, distance, _ = described.rsplit("-", 2)
-    return tag, int(distance)
+        return ""
+
+
+def require_history(root: Path, history: History, settings: ReleaseSettings) -> None:
+    """Refuse a clone whose history or tags are missing: what comes next could only be guessed.
+
+    Only when a line has no tag at all, the remote is asked whether it has some; one that can't be reached is not.
+    Raises RepositoryError with the command that fetches what is missing.
+    """
+    require_full(history)
+    bare = [one.line for one in history.lines.values() if not one.taken]
+    remote = settings.remote
+    if not bare or not remote or not remote_url(root, remote):
+        return
+    try:
+        there = git(root, "ls-remote", "--tags", "--refs", remote, *(_pattern(one) for one in bare), timeout=20)
+    except ToolFailed:
+        return
+    refs = re.sub(r"^\S+\t", "", there, flags=re.MULTILINE)
+    for line in bare:
+        if found := tags_of(line.prefix, refs):
+            message = f"this clone has no version tag of {line.name}, and {remote} has {len(found)}"
+            raise RepositoryError(message, hint=f"git fetch --tags {remote}")
+
+
+def require_full(history: History) -> None:
+    """Refuse a shallow clone: tags and commits are missing from it. Raises RepositoryError."""
+    if history.shallow:
+        message = "this is a shallow clone: its versions can't be told, because tags and commits are missing"
+        raise RepositoryError(message, hint=f"{_FETCH} (in CI: fetch the full history)")
+
+
+def _explained(root: Path, error: ToolFailed) -> Exception:
+    if "not a git repository" in error.output:
+        return RepositoryError(f"{root} is not a git repository", hint="git init && git commit")
+    if "does not have any commits" in error.output or "ambiguous argument 'HEAD'" in error.output:
+        message = "the repository has no commit yet, and images are named after one"
+        return RepositoryError(message, hint="git add . && git commit -m 'Start'")
+    if "dubious ownership" in error.output:
+        return RepositoryError(
+            f"git does not trust {root}: it belongs to another user",
+            hint=f"git config --global --add safe.directory {root}",
+        )
+    return error
+
+
+# Where each line stands ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Tagged:
+    """A line with all its tags, and the one that is taken for its last."""
+
+    line: Line
+    tags: list[tuple[Key, str]]
+    last: tuple[Key, str] | None
+
+    def among(self, names: set[str]) -> _Tagged:
+        """The same with the highest of those tags that are in `names`."""
+        return _Tagged(line=self.line, tags=self.tags, last=_highest(one for one in self.tags if one[1] in names))
+
+
+def _lines(root: Path, lines: Sequence[Line]) -> dict[str, LineHistory]:
+    patterns = [_pattern(line) for line in lines]
+    refs = git(root, "for-each-ref", "--format=%(refname)", *patterns)
+    tagged = [
+        _Tagged(line=line, tags=(tags := tags_of(line.prefix, refs)), last=_highest(tags)) for line in lines
+    ]  # fmt: skip
+    logs = [_Log(root, one) for one in tagged]
+    reached, *_ = together([lambda: _all_reached(root, tagged), *(log.read for log in logs)])
+    if not reached or any(log.strayed for log in logs):
+        names = git(root, "for-each-ref", "--merged=HEAD", "--format=%(refname:lstrip=2)", *patterns)
+        known = set(names.splitlines())
+        again = [
+            _Log(root, now) if (now := one.among(known)).last != one.last else log
+            for one, log in zip(tagged, logs, strict=True)
+        ]
+        together([log.read for log in again if log not in logs])
+        logs = again
+    return {log.tagged.line.name: log.told() for log in logs}
+
+
+def _pattern(line: Line) -> str:
+    return "refs/tags/" + re.sub(r"([*?\[\\])", r"\\\1", line.prefix) + "[0-9]*"
+
+
+def _highest(tags: Iterable[tuple[Key, str]]) -> tuple[Key, str] | None:
+    return max(tags, key=lambda one: precedence(one[0]), default=None)
+
+
+def _all_reached(root: Path, tagged: Sequence[_Tagged]) -> bool:
+    """Whether HEAD reaches the last tag of every line that counts by paths."""
+    names = [f"refs/tags/{one.last[1]}" for one in tagged if one.last and one.line.paths]
+    if not names:
+        return True
+    try:
+        return not git(root, "rev-list", "--max-count=1", *names, "^HEAD")
+    except ToolFailed:  # a tag of something that is no commit
+        return False
+
+
+class _Log:
+    """The commits of one line since its last tag."""
+
+    def __init__(self, root: Path, tagged: _Tagged) -> None:
+        self.root = root
+        self.tagged = tagged
+        self.text = ""
+        self.strayed = False
+
+    def read(self) -> bool:
+        """Ask git; `strayed` tells afterwards that HEAD does not have the tag behind it."""
+        line, last = self.tagged.line, self.tagged.last
+        paths = ["--", *line.paths] if line.paths else ["--"]
+        since = [f"refs/tags/{last[1]}...HEAD", "--left-right"] if last else ["HEAD"]
+        try:
+            self.text = run(["git", *_LOG, *since, *paths], cwd=self.root, env=_ENVIRONMENT, timeout=600).stdout
+        except ToolFailed as error:
+            if last is None or "fatal: bad revision" in error.output:
+                raise
+            self.strayed = True
+        else:
+            self.strayed = self.text.startswith("<") or "\0<" in self.text
+        return True
+
+    def told(self) -> LineHistory:
+        """What was read, as the line's history."""
+        commits = tuple(_commits(self.text))
+        last = self.tagged.last
+        return LineHistory(
+            line=self.tagged.line, last=of_key(last[0]) if last else None, last_tag=last[1] if last else "",
+            taken=Versions(keys=(key for key, _ in self.tagged.tags)), distance=len(commits), commits=commits,
+        )  # fmt: skip
+
+
+def _commits(text: str) -> Iterator[Commit]:
+    for record in text.split("\0"):
+        if record:
+            head, _, message = record.partition("\n")
+            commit, *parents = head[1:].split()
+            yield parse(message, commit=commit, parents=tuple(parents))
+
+
+# The work tree -------------------------------------------------------------------------------------------------------
+
+
+def _parse_status(text: str, prefix: str) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+    """Branch (None: detached), changed and untracked paths, of `git status --porcelain=v2 --branch -z`."""
+    branch: str | None = None
+    changed, untracked = [], []
+    entries = iter(text.split("\0"))
+    for entry in entries:
+        if entry.startswith("# branch.head "):
+            name = entry.removeprefix("# branch.head ")
+            branch = None if name == "(detached)" else name
+        elif entry.startswith("? "):
+            untracked.append(_relative(entry[2:], prefix))
+        elif entry[:2] in {"1 ", "2 ", "u "}:
+            fields = {"1": 8, "2": 9, "u": 10}[entry[0]]
+            changed.append(_relative(entry.split(" ", fields)[fields], prefix))
+            if entry[0] == "2":
+                next(entries, "")  # the path before the rename
+    return branch, tuple(changed), tuple(untracked)
+
+
+def _relative(path: str, prefix: str) -> str:
+    """Git tells paths from the repository's top; the manifest's folder may lie below it."""
+    if not prefix:
+        return path
+    return Path(os.path.relpath(path, prefix)).as_posix() + ("/" if path.endswith("/") else "")
+
+
+def _strays(root: Path, untracked: Sequence[str], inputs: Sequence[str]) -> Iterator[str]:
+    """The untracked paths that a build would send, by the .dockerignore of each context."""
+    from build.fingerprint import ignored, parse_ignore
+
+    for path in untracked:
+        for folder in inputs:
+            if path.endswith("/") and f"{folder}/".startswith(path):
+                yield path
+                break
+            if folder == "." or path.startswith(f"{folder}/") or path == folder:
+                inner = path if folder == "." else path.removeprefix(f"{folder}/")
+                ignore = root / folder / ".dockerignore"
+                rules = parse_ignore(ignore.read_text(encoding="utf-8")) if ignore.is_file() else []
+                sent = _files(root / path, inner) if path.endswith("/") and rules else [inner.rstrip("/")]
+                if any(not ignored(one, rules) for one in sent):
+                    yield path
+                    break
+
+
+def _files(folder: Path, name: str) -> Iterator[str]:
+    for top, _, leaves in os.walk(folder):
+        yield from (name + (Path(top) / leaf).relative_to(folder).as_posix() for leaf in leaves)

@@ -104,6 +104,7 @@ def convert(settings: Settings, scanned: Scanned) -> bool:
     severity, scanners = ",".join(settings.severity), ",".join(settings.scanners)
     common = ("convert", "--quiet", "--ignorefile", "")
     trivy(settings.cache, *common, "--format", "sarif", "--output", str(paths["sarif"]), str(located))
+    state.write(paths["sarif"], _categorised(json.loads(paths["sarif"].read_text(encoding="utf-8")), service))
     trivy(settings.cache, *common, "--format", "cyclonedx", "--output", str(paths["cdx.json"]), str(paths["json"]))
     table = trivy(
         settings.cache, *common, "--format", "table", "--table-mode", "detailed", "--show-suppressed",
@@ -125,3 +126,12 @@ def _located(report: Mapping[str, Any], service: str) -> dict[str, Any]:
         **report,
         "Results": [{**result, "Target": service} if result.get("Target") == name else result for result in results],
     }
+
+
+def _categorised(sarif: Mapping[str, Any], service: str) -> dict[str, Any]:
+    """The SARIF document with the service as the category of its runs.
+
+    Trivy gives none, and code scanning refuses an upload in which two runs of a tool have the same.
+    """
+    runs = [{**run, "automationDetails": {"id": f"{service}/"}} for run in sarif["runs"]]
+    return {**sarif, "runs": runs}

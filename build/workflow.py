@@ -17,7 +17,7 @@ from build.errors import Incomplete, ManifestError, ScanBroken, SmokeFailed
 from build.images import BuildResult, BuiltImage
 from build.manifest import Manifest
 from build.typed import suggest
-from build.version import snapshot
+from build.version import History, snapshot
 
 if TYPE_CHECKING:
     from build.scan import Verdict
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """The outcome of a build: its version, the images, those not built again, and why a service has none."""
+    """The outcome of a build: the images, those not built again, and why a service has none.
+
+    `version` is that of all services; "" in independent mode, where each image's tag is its own.
+    """
 
     version: str
     images: dict[str, BuiltImage]
@@ -47,7 +50,9 @@ def chosen(manifest: Manifest, services: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(services)) or list(manifest.services)
 
 
-def _select(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, bases.Resolved], list[str], dict[str, str]]:
+def buildable(
+    manifest: Manifest, services: Sequence[str]
+) -> tuple[dict[str, bases.Resolved], list[str], dict[str, str]]:
     """Resolved bases, the services that can be built on them, and the reason for each that can't."""
     needed = [key for name in services for key in manifest.services[name].bases]
     resolved, reasons = bases.resolve(manifest, needed)
@@ -59,12 +64,18 @@ def _select(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, base
     return resolved, [name for name in services if name not in missing], missing
 
 
+def snapshots(manifest: Manifest, git: History) -> dict[str, str]:
+    """The version of every service as it is checked out. Raises RepositoryError in a shallow clone."""
+    repo.require_full(git)
+    return {name: snapshot(git, git.of(name), manifest.project.version) for name in manifest.services}
+
+
 def plan_build(manifest: Manifest, services: Sequence[str]) -> dict[str, Any]:
     """The bake definition of a build, without building."""
     names = chosen(manifest, services)
-    git = repo.inspect(manifest.root)
-    resolved, buildable, _ = _select(manifest, names)
-    return images.definition(manifest, git, snapshot(git, manifest.project.version), resolved, buildable)
+    git = repo.read(manifest)
+    resolved, able, _ = buildable(manifest, names)
+    return images.definition(manifest, git, snapshots(manifest, git), resolved, able)
 
 
 def build_images(
@@ -80,14 +91,16 @@ def build_images(
     Raises MissingTool, RepositoryError, ManifestError, RegistryError; a service that can't be built is in `missing`.
     """
     names = chosen(manifest, services)
-    git = repo.inspect(manifest.root)
-    version = snapshot(git, manifest.project.version)
+    git = repo.read(manifest)
+    versions = snapshots(manifest, git)
+    if git.strays:
+        console.warn(f"not in git, and still in the images: {', '.join(git.strays)}")
     if push:
         registry.ping(manifest)
         registry.login(manifest)
-    resolved, buildable, missing = _select(manifest, names)
-    model = images.definition(manifest, git, version, resolved, buildable)
-    current = images.fingerprints(model["target"], resolved, buildable)
+    resolved, able, missing = buildable(manifest, names)
+    model = images.definition(manifest, git, versions, resolved, able)
+    current = images.fingerprints(model["target"], resolved, able)
     reused = {} if no_cache else images.unchanged(manifest, current)
     if push:
         reused = {name: registry.push(manifest, image) for name, image in reused.items()}
@@ -96,12 +109,12 @@ def build_images(
     result = BuildResult(images={}, failed={})
     if changed:
         result = images.build(
-            manifest, model, version, resolved, changed, push=push, no_cache=no_cache, progress=progress
+            manifest, model, versions, resolved, changed, push=push, no_cache=no_cache, progress=progress
         )
     _write_images_env(manifest)
     found = reused | result.images
     return Built(
-        version=version,
+        version=versions[names[0]] if manifest.release.mode == "lockstep" else "",
         images={name: found[name] for name in names if name in found},
         missing=missing | result.failed,
         reused=tuple(reused),
@@ -153,11 +166,28 @@ def run_scan(manifest: Manifest, services: Sequence[str] = ()) -> tuple[Verdict,
     return verdicts
 
 
-def start(manifest: Manifest, services: Sequence[str] = (), *, fluentd: bool = False) -> list[stack.Running]:
-    """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
+def runnable(
+    manifest: Manifest, services: Sequence[str] = (), *, release: str = ""
+) -> tuple[dict[str, str], list[str]]:
+    """What may run (service → name@digest), and which of it is wanted: what was built here, or a released set.
+
+    Raises Incomplete when nothing is there yet, ReleaseRefused for a release that is not there or was withdrawn.
+    """
+    if release:
+        from build import releases
+
+        found = releases.references(manifest, release, chosen(manifest, services))
+        return found, [name for name in chosen(manifest, services) if name in found]
     wanted = present_images(manifest, services)
-    found = {name: image.reference for name, image in images.recorded(manifest).items()}
-    return stack.up(manifest, found, list(wanted), fluentd=fluentd)
+    return {name: image.reference for name, image in images.recorded(manifest).items()}, list(wanted)
+
+
+def start(
+    manifest: Manifest, services: Sequence[str] = (), *, release: str = "", fluentd: bool = False
+) -> list[stack.Running]:
+    """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
+    found, wanted = runnable(manifest, services, release=release)
+    return stack.up(manifest, found, wanted, fluentd=fluentd)
 
 
 def run_smoke(manifest: Manifest, services: Sequence[str] = ()) -> list[smoke.Result]:

@@ -195,12 +195,12 @@ def test_a_taken_port_is_a_row_that_names_the_process(project: Project) -> None:
     assert "ports" not in rows
 
 
-def test_a_shallow_clone_is_a_warning(project: Project, tmp_path: Path) -> None:
-    """The version counts from tags that a shallow clone may not have."""
+def test_a_shallow_clone_is_a_failure(project: Project, tmp_path: Path) -> None:
+    """The version counts from tags that a shallow clone may not have, so a build refuses one."""
     project.commit("More")
     project.git("clone", "--quiet", "--depth", "1", f"file://{project.root}", str(tmp_path / "shallow"))
     row = examined(Project(tmp_path / "shallow").load(UC_REGISTRY_ADDRESS="127.0.0.1:1"))["repository"]
-    assert (row.state, row.remedy) == ("warn", "git fetch --unshallow --tags")
+    assert (row.state, row.remedy) == ("fail", "git fetch --unshallow --tags (in CI: fetch the full history)")
 
 
 def test_outside_a_repository(empty_project: Project) -> None:

@@ -17,13 +17,24 @@ from tests.conftest import REPOSITORY
 LIBRARY = REPOSITORY / "build"
 LAYERS = (
     {"errors", "console"},
-    {"pipeline", "process", "typed", "manifest", "loading", "state"},
-    {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint"},
-    {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon"},
-    {"bases", "story", "provision"},
+    {"pipeline", "process", "typed", "manifest", "loading", "state", "commits"},
+    {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint", "authority", "floats"}
+    | {"credentials", "distribution", "record", "outlook"},
+    {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon", "publish", "claim", "probe"},
+    {"bases", "story", "provision", "candidates", "rehearsal"},
     {"images"},
-    {"registry", "trivy_db", "trivy_image", "scan"},
-    {"doctor_docker", "doctor", "workflow", "views", "quickstart", "watch"},
+    {"registry", "trivy_db", "trivy_image", "scan", "gates", "plan", "preflight", "survey", "releases"},
+    {
+        "doctor_docker",
+        "doctor",
+        "workflow",
+        "views",
+        "release",
+        "release_options",
+        "release_views",
+        "quickstart",
+        "watch",
+    },
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Modules that wrap one outside thing each do not see their neighbours; pure ones and the top may.

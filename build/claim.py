@@ -1,0 +1,160 @@
+"""The claim: a new annotated tag that carries the release record. Pushing it is the remote's compare-and-swap.
+
+A tag object is made without a name, then pushed under one that must not be there yet (git-push, "refuses to update a
+tag that exists"). Only a remote that took it gives us the name, so a refused or lost claim leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from build.errors import RepositoryError, ToolFailed, VersionTaken
+from build.process import run
+from build.record import NoRecord, Record, decode, encode
+
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0"}
+_NETWORK_SECONDS = 120
+_FEW = 100
+_SEPARATOR = "%00"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A tag that is to be: its name, and the object that it will name."""
+
+    tag: str
+    object: str
+
+
+def _git(root: Path, *arguments: str, stdin: str | None = None) -> str:
+    return run(["git", *arguments], cwd=root, env=_ENVIRONMENT, stdin=stdin, timeout=_NETWORK_SECONDS).stdout
+
+
+def remote(root: Path, name: str) -> str:
+    """The remote that decides who owns a version; empty when none of that name is configured: then this clone does."""
+    return name if name and name in _git(root, "remote").split() else ""
+
+
+def remote_tags(root: Path, name: str) -> dict[str, str]:
+    """Every tag of the remote (of this repository, for ""): name → object. Raises RepositoryError when it is away."""
+    try:
+        listed = _git(root, "ls-remote", "--refs", "--tags", name or ".")
+    except ToolFailed as error:
+        raise _unreachable(name, error) from None
+    pairs = (line.split("\t") for line in listed.splitlines())
+    return {reference.removeprefix("refs/tags/"): found for found, reference in pairs}
+
+
+def fetch_tags(root: Path, name: str) -> None:
+    """Bring the remote's tags here. Raises RepositoryError when it is away, or has another tag of a name of ours."""
+    if not name:
+        return
+    try:
+        _git(root, "fetch", "--quiet", "--no-tags", name, "refs/tags/*:refs/tags/*")
+    except ToolFailed as error:
+        clash = [line.split()[-1] for line in error.output.splitlines() if "would clobber" in line]
+        if clash or "would clobber existing tag" in error.output:
+            hint = f"git fetch --tags --force {name}   (drops the local ones)"
+            raise RepositoryError(f"local tags are not those of {name}", hint=hint, output=error.output) from None
+        raise _unreachable(name, error) from None
+
+
+def _unreachable(name: str, error: ToolFailed) -> RepositoryError:
+    message = f"the git remote {name} does not answer, and it decides who owns a version"
+    return RepositoryError(message, hint=f"git ls-remote {name}", output=error.output or str(error))
+
+
+def records(root: Path, tags: Collection[str]) -> dict[str, Record]:
+    """The release records that annotated tags of this clone carry, by tag; others are passed over. One git process."""
+    if not tags:
+        return {}
+    patterns = [f"refs/tags/{tag}" for tag in tags] if len(tags) <= _FEW else ["refs/tags"]
+    listed = _git(root, "for-each-ref", f"--format={_SEPARATOR}%(refname:strip=2)%0a%(contents)", *patterns)
+    found = {}
+    for part in listed.split("\0")[1:]:
+        name, _, message = part.partition("\n")
+        if name in tags and (record := _record_in(message)):
+            found[name] = record
+    return found
+
+
+def _record_in(message: str) -> Record | None:
+    start = message.find("\n{")
+    try:
+        return decode(message[start + 1 :].rstrip().encode()) if start >= 0 else None
+    except NoRecord:
+        return None
+
+
+def prepare(root: Path, record: Record, summary: str) -> Claim:
+    """The tag object of a release: a title for people, then the record. No name points to it yet."""
+    try:
+        tagger = _git(root, "var", "GIT_COMMITTER_IDENT").strip()
+    except ToolFailed as error:
+        hint = "git config user.name … && git config user.email …"
+        raise RepositoryError("git does not know who makes the tag", hint=hint, output=error.output) from None
+    head = f"object {record.commit}\ntype commit\ntag {record.tag}\ntagger {tagger}\n\n{summary}\n\n"
+    made = _git(root, "mktag", stdin=head + encode(record).decode()).strip()
+    return Claim(tag=record.tag, object=made)
+
+
+def prove_push(root: Path, name: str, tags: Iterable[str]) -> None:
+    """Ask the remote whether it would let us push these tags. Raises RepositoryError when it would not."""
+    if not name:
+        return
+    try:
+        _git(root, "push", "--dry-run", "--quiet", "--atomic", name, *(f"HEAD:refs/tags/{tag}" for tag in tags))
+    except ToolFailed as error:
+        message = f"the git remote {name} does not let us push a tag"
+        raise RepositoryError(
+            message, hint=f"git push --dry-run {name} HEAD:refs/tags/try", output=error.output
+        ) from None
+
+
+def push(root: Path, name: str, claims: Iterable[Claim], *, branch: str = "") -> None:
+    """Take the tags, all or none, and with `branch` the branch too; on return they are ours, on the remote and here.
+
+    Raises VersionTaken when another release was first, RepositoryError when the remote refuses or can't be reached.
+    """
+    taken = list(claims)
+    if name:
+        _push_to(root, name, taken, branch)
+    for claim in taken:
+        try:
+            _git(root, "update-ref", f"refs/tags/{claim.tag}", claim.object, "")  # "": it must not be there
+        except ToolFailed:
+            if name:
+                continue
+            message = f"{claim.tag} was taken while this release was made; nothing of it was published"
+            raise VersionTaken(message, hint="./inv release again: it takes the next version") from None
+
+
+def _push_to(root: Path, name: str, claims: list[Claim], branch: str) -> None:
+    references = [f"{claim.object}:refs/tags/{claim.tag}" for claim in claims]
+    references += [f"HEAD:refs/heads/{branch}"] if branch else []
+    try:
+        _git(root, "push", "--quiet", "--atomic", name, *references)
+    except ToolFailed as error:
+        # The remote may have taken it before the connection broke: what it has now is what counts.
+        try:
+            there = remote_tags(root, name)
+        except RepositoryError as silent:
+            tags = ", ".join(claim.tag for claim in claims)
+            message = f"whether {name} took {tags} is not known: it does not answer any more; nothing was published"
+            raise RepositoryError(message, hint="./inv release --resume", output=silent.output) from None
+        if all(there.get(claim.tag) == claim.object for claim in claims):
+            return
+        raise _lost(name, claims, there, error) from None
+
+
+def _lost(
+    name: str, claims: list[Claim], there: Mapping[str, str], error: ToolFailed
+) -> VersionTaken | RepositoryError:
+    taken = [claim.tag for claim in claims if claim.tag in there]
+    if taken:
+        message = f"{', '.join(taken)} was taken while this release was made; nothing of it was published"
+        return VersionTaken(message, hint="./inv release again: it takes the next version")
+    message = f"the git remote {name} refuses the tag; nothing was published"
+    return RepositoryError(message, hint="see what its hook or its rules say", output=error.output)

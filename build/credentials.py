@@ -1,0 +1,91 @@
+"""Who logs in to a registry: the manifest's user and password file, else what `docker login` left.
+
+The rules of Docker's config.json: a helper for the host, else a login of the file, else the store for all hosts.
+A password is never on a command line: a helper is asked on its standard input.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from build.errors import RegistryError, ToolFailed
+from build.manifest import Manifest
+from build.process import run
+
+_HUB = "https://index.docker.io/v1/"
+
+
+def password(manifest: Manifest) -> str:
+    """The content of `registry.password_file`. Raises RegistryError when it can't be read."""
+    path = manifest.root / manifest.registry.password_file
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        message = f"registry.password_file: {path}: {error.strerror}"
+        raise RegistryError(message, hint="write the password there") from None
+
+
+def find(manifest: Manifest) -> tuple[str, str] | None:
+    """(user, password) for the manifest's registry; None where nobody logged in.
+
+    Raises RegistryError for an unreadable password file or configuration, or a helper that fails.
+    """
+    settings = manifest.registry
+    if settings.username:
+        return settings.username, password(manifest)
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    return from_docker(folder / "config.json", settings.address)
+
+
+def from_docker(file: Path, address: str) -> tuple[str, str] | None:
+    """(user, password) that Docker's config.json `file` has for the registry at `address`, or None."""
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"{file}: {error}", hint="mend it, or docker login again") from None
+    if not isinstance(config, dict):
+        raise RegistryError(f"{file}: expected an object", hint="mend it, or docker login again")
+    server = _HUB if address in {"docker.io", "registry-1.docker.io"} else address
+    if helper := (config.get("credHelpers") or {}).get(address):
+        return _ask(helper, server)
+    for name in (server, f"https://{server}", f"https://{server}/v2/", f"http://{server}"):
+        if found := _login(file, (config.get("auths") or {}).get(name)):
+            return found
+    return _ask(config["credsStore"], server) if config.get("credsStore") else None
+
+
+def _login(file: Path, entry: Any) -> tuple[str, str] | None:
+    if not isinstance(entry, dict) or not entry.get("auth"):
+        return None
+    try:
+        user, _, secret = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise RegistryError(f"{file}: a login in it is not base64", hint="docker login again") from None
+    return user, secret.rstrip("\0")
+
+
+def _ask(helper: str, server: str) -> tuple[str, str] | None:
+    """What docker-credential-HELPER says (docker/docker-credential-helpers, protocol); None when it has nothing."""
+    program = f"docker-credential-{helper}"
+    if shutil.which(program) is None:
+        message = f"Docker's config.json names the credential helper {program}, which is not on PATH"
+        raise RegistryError(message, hint="install it, or set [registry] username and password_file")
+    try:
+        answer = run([program, "get"], stdin=server, timeout=30).stdout
+    except ToolFailed as error:
+        if "credentials not found" in error.output:
+            return None
+        raise RegistryError(f"{program} gives no login for {server}", output=error.output) from None
+    try:
+        entry = json.loads(answer)
+        return entry["Username"], entry["Secret"]
+    except (ValueError, KeyError, TypeError):
+        raise RegistryError(f"{program} answers something else than a login", hint="docker login again") from None

@@ -1,0 +1,316 @@
+"""The plan of a release: which version, which images are built or taken over, which tags move. Computes, never acts.
+
+A plan can be saved and reviewed. What it was computed from is in it as hashes, so that applying it can refuse when the
+commit, the remote's tags, the registry or the manifest are not what they were.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from semver import Version
+
+from build import floats, publish, state
+from build.commits import Bump, bump_of
+from build.distribution import Distribution
+from build.errors import ReleaseRefused, RepositoryError, VersionTaken
+from build.images import BuiltImage, recorded
+from build.manifest import Manifest
+from build.publish import Known
+from build.record import REPOSITORY, Record
+from build.typed import from_table
+from build.version import History, Line, LineHistory, Versions, next_version, parse_tag
+
+Wanted = Literal["auto", "patch", "minor", "major"]
+_SHORT = 19
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedService:
+    """What becomes of one service: `digest` is known for one that is taken over, `why` says from where or why not."""
+
+    service: str
+    action: Literal["build", "reuse"]
+    why: str
+    fingerprint: str
+    digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedTag:
+    """A tag that will move: the digests before and after; empty where it is new, or its image is not built yet."""
+
+    repository: str
+    tag: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedLine:
+    """One line's release."""
+
+    line: str
+    version: str
+    tag: str
+    previous: str
+    bump: str
+    services: tuple[PlannedService, ...]
+    tags: tuple[PlannedTag, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What a person asked for: a bump or an explicit version, a pre-release channel, some lines only."""
+
+    bump: Wanted = "auto"
+    pre: str = ""
+    version: str = ""
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Everything a release will do, and the state of the world that it was computed from."""
+
+    schema: int = 1
+    commit: str
+    registry: str
+    wish: Wish
+    state: dict[str, str]
+    lines: tuple[PlannedLine, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    nothing: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class World:
+    """What a plan is computed from: the manifest, git here and on the remote, the registry, fingerprints of now."""
+
+    manifest: Manifest
+    history: History
+    remote_tags: Mapping[str, str]
+    registry: Distribution
+    known: Mapping[str, Known]
+    fingerprints: Mapping[str, str]
+    records: dict[str, Record | None] = field(default_factory=dict)
+
+
+def repository(manifest: Manifest, line: str) -> str:
+    """The release repository of a line: NAMESPACE/release, or in independent mode NAMESPACE/release/SERVICE."""
+    namespace = manifest.registry.namespace
+    lockstep = manifest.release.mode == "lockstep"
+    return f"{namespace}/{REPOSITORY}" if lockstep else f"{namespace}/{REPOSITORY}/{line}"
+
+
+def home(manifest: Manifest) -> str:
+    """The registry and namespace that a release is made in; a record of another one is none of ours."""
+    return f"{manifest.registry.address}/{manifest.registry.namespace}"
+
+
+def versions_of(line: Line, tags: Mapping[str, str]) -> dict[Version, str]:
+    """The versions of a line among some tags, each with its tag."""
+    return {version: tag for tag in tags if (version := parse_tag(line.prefix, tag)) is not None}
+
+
+def compute(world: World, wish: Wish, *, unfinished: tuple[str, ...] = ()) -> Plan:
+    """The plan for a wish. Raises RepositoryError when no version fits, VersionTaken when one is burned."""
+    made = []
+    reasons = []
+    for name, line in world.history.lines.items():
+        if wish.services and not set(wish.services) & set(line.line.services):
+            continue
+        version, bump = _version(world, line, wish)
+        if version is None:
+            reasons.append(f"{name}: no commit since {line.last or 'the beginning'} bumps a version")
+            continue
+        made.append(_line(world, line, version, bump))
+    return Plan(
+        commit=world.history.commit,
+        registry=home(world.manifest),
+        wish=wish,
+        state=fingerprint(world),
+        lines=tuple(made),
+        unfinished=unfinished,
+        nothing="" if made else "; ".join(reasons),
+    )
+
+
+def _version(world: World, line: LineHistory, wish: Wish) -> tuple[Version | None, str]:
+    manifest, known = world.manifest, world.known[line.line.name]
+    elsewhere = [*versions_of(line.line, world.remote_tags), *known.complete]
+    taken = Versions(elsewhere, keys=line.taken.keys)
+    if wish.version:
+        return _explicit(wish.version, line, taken), "explicit"
+    bump: Bump = wish.bump if wish.bump != "auto" else bump_of(line.commits, manifest.release.types)
+    if wish.bump == "auto" and bump == "none" and not _becomes_final(line, wish):
+        return None, "none"
+    if wish.bump != "auto" and not line.commits and line.line.paths and not wish.services:
+        return None, "none"
+    found = next_version(
+        line.last, bump, pre=wish.pre, taken=taken, first=Version.parse(manifest.project.version),
+        major_on_zero=manifest.release.major_on_zero, explicit=wish.bump != "auto", branch=world.history.branch,
+    )  # fmt: skip
+    return found, bump
+
+
+def _becomes_final(line: LineHistory, wish: Wish) -> bool:
+    return line.last is not None and bool(line.last.prerelease) and not wish.pre
+
+
+def lost(world: World, plan: Plan) -> list[str]:
+    """The planned tags whose version a release of now would not get any more, because of another one."""
+    gone = []
+    for planned in plan.lines:
+        line = world.history.lines[planned.line]
+        try:
+            version, _ = _version(world, line, plan.wish)
+        except (RepositoryError, VersionTaken):
+            version = None
+        if str(version) != planned.version:
+            gone.append(planned.tag)
+    return gone
+
+
+def _explicit(text: str, line: LineHistory, taken: Versions) -> Version:
+    try:
+        version = Version.parse(text.removeprefix(line.line.prefix))
+    except ValueError:
+        raise RepositoryError(f"{text!r} is no semantic version", hint="--version 1.4.0") from None
+    if version.build:
+        raise RepositoryError(
+            f"{text}: build metadata can't be in an image tag", hint=f"--version {version.replace(build=None)}"
+        )
+    if version in taken:
+        raise VersionTaken(f"{version} is taken: a version is released once", hint="./inv releases")
+    if line.last is not None and version < line.last:
+        message = f"{version} ranks below {line.last}, which this commit descends from"
+        raise RepositoryError(message, hint=f"release it from a branch that starts before {line.last_tag}")
+    return version
+
+
+def _line(world: World, line: LineHistory, version: Version, bump: str) -> PlannedLine:
+    previous = _previous(world, line)
+    services = tuple(_service(world, name, previous) for name in line.line.services)
+    return PlannedLine(
+        line=line.line.name,
+        version=str(version),
+        tag=f"{line.line.prefix}{version}",
+        previous=previous.version if previous else str(line.last or ""),
+        bump=bump,
+        services=services,
+        tags=tuple(_tags(world, line.line, version, services)),
+    )
+
+
+def _previous(world: World, line: LineHistory) -> Record | None:
+    """The record of the release that this one is built on, where the registry has it."""
+    name, known = line.line.name, world.known[line.line.name]
+    if name not in world.records:
+        found = None
+        if line.last is not None and line.last in known.complete:
+            found = publish.fetch(world.registry, repository(world.manifest, name), str(line.last))
+        world.records[name] = found
+    return world.records[name]
+
+
+def _service(world: World, name: str, previous: Record | None) -> PlannedService:
+    """Whether the service must be built: an image of the same fingerprint that the registry has is taken over."""
+    manifest, mark = world.manifest, world.fingerprints[name]
+    sources: list[tuple[str, str, str]] = []
+    if previous and name in previous.services:
+        before = previous.services[name]
+        sources.append((before.fingerprint, before.digest, f"unchanged since {previous.version}"))
+    staged = state.read(candidates_file(manifest)).get(name)
+    if staged:
+        sources.append((staged["fingerprint"], staged["digest"], "staged by an earlier try"))
+    image = recorded(manifest).get(name)
+    if image and image.pushed and image.name == manifest.image(name):
+        sources.append((image.fingerprint, image.digest, f"built as {image.tag}"))
+    for found, digest, why in sources:
+        if found == mark and world.registry.digest(f"{manifest.registry.namespace}/{name}", digest):
+            return PlannedService(service=name, action="reuse", why=why, fingerprint=mark, digest=digest)
+    changed = previous is not None and name in previous.services and previous.services[name].fingerprint != mark
+    why = f"changed since {previous.version}" if changed and previous else "not in the registry yet"
+    return PlannedService(service=name, action="build", why=why, fingerprint=mark)
+
+
+def candidates_file(manifest: Manifest) -> Any:
+    """Where staged candidates are kept, so that a second try does not build again. Only a convenience."""
+    return manifest.state / "candidates.json"
+
+
+def _tags(world: World, line: Line, version: Version, services: tuple[PlannedService, ...]) -> list[PlannedTag]:
+    eligible = {*world.known[line.name].eligible, version}
+    winners = floats.winners(eligible)
+    moving = [str(version), *(name for name in floats.names(version) if winners[name] == version)]
+    wanted = [
+        (f"{world.manifest.registry.namespace}/{one.service}", tag, one.digest) for one in services for tag in moving
+    ]
+    before = publish.at_once(lambda item: world.registry.digest(item[0], item[1]) or "", wanted)
+    for (target, tag, after), now in zip(wanted, before, strict=True):
+        if tag == str(version) and now and now != after:
+            message = f"{target}:{tag} is in the registry already, as {now}: the version is burned"
+            raise VersionTaken(message, hint="release another: ./inv release --bump patch, or --version X.Y.Z")
+    return [
+        PlannedTag(repository=target, tag=tag, before=now, after=after)
+        for (target, tag, after), now in zip(wanted, before, strict=True)
+    ]
+
+
+def fingerprint(world: World) -> dict[str, str]:
+    """What a plan depends on, each part as a hash."""
+    manifest = dataclasses.replace(world.manifest, root=type(world.manifest.root)())
+    registry = {name: sorted(map(str, one.complete | one.yanked)) for name, one in world.known.items()}
+    floating = {
+        name: {key: str(value) for key, value in floats.winners(one.eligible).items()}
+        for name, one in world.known.items()
+    }
+    return {
+        "HEAD": world.history.commit,
+        "the remote's tags": _hash(sorted(world.remote_tags.items())),
+        "the registry": _hash([registry, floating, home(world.manifest)]),
+        "the manifest": _hash(repr(manifest)),
+        "the images' sources": _hash(sorted(world.fingerprints.items())),
+    }
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def check(saved: Plan, now: Mapping[str, str]) -> None:
+    """Raise ReleaseRefused naming each part that moved since the plan was saved."""
+    moved = [part for part in saved.state if saved.state[part] != now.get(part)]
+    if moved:
+        message = f"the plan is stale: {', '.join(moved)} moved since it was made"
+        raise ReleaseRefused(message, hint="make and review it again: ./inv release --plan plan.json")
+
+
+def encode(plan: Plan) -> str:
+    """The plan as a JSON document."""
+    return json.dumps(dataclasses.asdict(plan), indent=2) + "\n"
+
+
+def decode(text: str, source: str) -> Plan:
+    """The plan of a file. Raises ReleaseRefused when it is none."""
+    hint = "./inv release --plan plan.json"
+    try:
+        table = json.loads(text)
+    except ValueError as error:
+        raise ReleaseRefused(f"{source}: not a plan: {error}", hint=hint) from None
+    if not isinstance(table, dict) or table.get("schema") != 1:
+        raise ReleaseRefused(f"{source}: not a plan of this toolkit", hint=hint)
+    return from_table(Plan, table, "", source=source)
+
+
+def built_image(manifest: Manifest, service: str, digest: str, mark: str, tag: str) -> BuiltImage:
+    """A candidate as the other gates take images."""
+    return BuiltImage(
+        service=service, name=manifest.image(service), tag=tag, digest=digest, fingerprint=mark, size=0, pushed=True
+    )

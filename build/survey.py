@@ -1,0 +1,129 @@
+"""What a release looks at: git here and on the remote, the registry, the bases, what earlier releases left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from build import bases, claim, engine, images, plan, preflight, probe, publish, repo
+from build.bases import Resolved
+from build.distribution import Distribution
+from build.errors import BaseUnavailable, BuildError, RegistryError
+from build.manifest import Manifest
+from build.plan import PlannedLine, World, repository
+from build.publish import Known
+from build.record import Record
+from build.trivy import trivy
+from build.version import History, Line, lines, parse_tag
+
+
+def look(
+    manifest: Manifest, registry: Distribution, remote: str, environment: Mapping[str, str]
+) -> tuple[World, dict[str, Resolved]]:
+    """The world that a plan is computed from, and the bases that its images stand on.
+
+    Where HEAD is detached, as in a GitLab job, the branch is what the CI system says in `environment`. Raises BaseUnavailable when a base can't be had: a release has every service, or is none.
+    """
+    history = repo.read(manifest)
+    repo.require_full(history)
+    history = replace(history, branch=history.branch or preflight.branch(environment))
+    resolved, reasons = bases.resolve(manifest, [key for one in manifest.services.values() for key in one.bases])
+    if reasons:
+        said = "; ".join(f"{manifest.bases.images[key].reference}: {reason}" for key, reason in reasons.items())
+        raise BaseUnavailable(f"a release has every service, and these bases can't be had: {said}", hint="./inv bases")
+    services = list(manifest.services)
+    model = images.definition(manifest, history, dict.fromkeys(services, "0"), resolved, services)
+    world = World(
+        manifest=manifest,
+        history=history,
+        remote_tags=claim.remote_tags(manifest.root, remote),
+        registry=registry,
+        known=known(manifest, registry),
+        fingerprints=images.fingerprints(model["target"], resolved, services),
+    )
+    return world, resolved
+
+
+def known(manifest: Manifest, registry: Distribution) -> dict[str, Known]:
+    """The releases of each line that the registry knows."""
+    names = [line.name for line in lines(manifest)]
+    found = publish.at_once(lambda name: publish.known(registry, repository(manifest, name)), names)
+    return dict(zip(names, found, strict=True))
+
+
+def definition(
+    manifest: Manifest, history: History, resolved: Mapping[str, Resolved], planned: Sequence[PlannedLine]
+) -> dict[str, Any]:
+    """The bake definition of the planned lines, each service labelled with the version of its line."""
+    versions = {one.service: line.version for line in planned for one in line.services}
+    return images.definition(manifest, history, versions, resolved, list(versions))
+
+
+def unfinished(manifest: Manifest, registry: Distribution) -> list[Record]:
+    """The releases that were claimed in this registry and are not complete there, oldest first.
+
+    Tags without a record were not made by a release, and those of another registry are not ours to finish. A version
+    that was yanked before it was complete was given up.
+    """
+    found: list[Record] = []
+    everywhere = claim.remote_tags(manifest.root, "")
+    for line in lines(manifest):
+        there = publish.known(registry, repository(manifest, line.name))
+        missing = [
+            tag for version, tag in plan.versions_of(line, everywhere).items()
+            if version not in there.complete and version not in there.yanked
+        ]  # fmt: skip
+        records = claim.records(manifest.root, missing)
+        found += [one for one in records.values() if one.registry == plan.home(manifest) and _is_of(one, line)]
+    return sorted(found, key=lambda one: one.created)
+
+
+def _is_of(record: Record, line: Line) -> bool:
+    version = parse_tag(line.prefix, record.tag)
+    return version is not None and str(version) == record.version
+
+
+def settle(manifest: Manifest, registry: Distribution, *, audit: bool = False) -> list[str]:
+    """Let the floats of every line name what they must; those that did not, as LINE NAME."""
+    known_lines = [line.name for line in lines(manifest)]
+    if not any(publish.known(registry, repository(manifest, name)).complete for name in known_lines):
+        return []
+    if probe.policy(manifest, registry).floats != "client":
+        return []
+    moved = []
+    for name in known_lines:
+        moves = publish.move_floats(registry, repository(manifest, name), audit=audit)
+        moved += [f"{name} {move.name}" for move in moves]
+    return moved
+
+
+def explain_unfinished(record: Record, error: BuildError) -> BuildError:
+    """The error of a claimed release that could not be published: what stands, and what finishes it or gives it up."""
+    if not isinstance(error, RegistryError):
+        return error
+    error.args = (f"{record.tag} is claimed and not published: {error}",)
+    error.hint = f"./inv release --resume   (or give it up: ./inv yank --version {record.version} --reason …)"
+    return error
+
+
+def released_images(manifest: Manifest, world: World, besides: Collection[str]) -> dict[str, str]:
+    """name@digest of the newest release of every service that is not in `besides`: whom candidates are tested with."""
+    found = {}
+    for name, line in world.history.lines.items():
+        eligible = world.known[name].eligible
+        if not eligible or set(line.line.services) <= set(besides):
+            continue
+        record = publish.fetch(world.registry, repository(manifest, name), str(max(eligible)))
+        for service in line.line.services if record else ():
+            if record and service in record.services and service not in besides:
+                found[service] = f"{manifest.image(service)}@{record.services[service].digest}"
+    return found
+
+
+def tools(manifest: Manifest) -> dict[str, str]:
+    """The versions of what made a release: engine, buildx, Compose, Trivy."""
+    found = engine.versions()
+    told = json.loads(trivy((manifest.state / "trivy").absolute(), "version", "--format", "json").stdout)
+    return {**found, "trivy": str(told.get("Version", ""))}
