@@ -33,13 +33,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--key", default=os.environ.get("UC_SERVICE_KEY", ""), help="its key, or a file that holds it")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker of the tests that reach into a server's process."""
+    config.addinivalue_line("markers", "process_only: needs a server that is a process of this user")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a server of its own when there is only somebody else's."""
-    if not config.getoption("--url"):
-        return
-    own = [item for item in items if _OWN & set(getattr(item, "fixturenames", ()))]
-    config.hook.pytest_deselected(items=own)
-    items[:] = [item for item in items if item not in own]
+    """Leave out what needs a server of its own when there is only somebody else's, or a process when it is a container."""
+
+    def fits(item: pytest.Item) -> bool:
+        if config.getoption("--url"):
+            return not _OWN & set(getattr(item, "fixturenames", ()))
+        return not (config.getoption("--image") and item.get_closest_marker("process_only"))
+
+    config.hook.pytest_deselected(items=[item for item in items if not fits(item)])
+    items[:] = [item for item in items if fits(item)]
 
 
 @pytest.fixture

@@ -87,11 +87,6 @@ class Server(Endpoint):
         process.wait(5)
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
-    @property
-    def pid(self) -> int:
-        """The server's process, as this machine numbers it."""
-        return self.process.pid
-
     def restart(self) -> None:
         """Start again on the same files and port."""
         self.process = self._start()
@@ -147,24 +142,18 @@ class Container(Server):
         command += [part for name, value in self.environment.items() for part in ("--env", f"{name}={value}")]
         return subprocess.Popen([*command, self.image], stdout=log, stderr=log)
 
-    def _docker(self, *arguments: str) -> str:
-        done = subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, timeout=60)
-        return done.stdout.strip()
-
-    @property
-    def pid(self) -> int:
-        """The container's first process, as this machine numbers it."""
-        return int(self._docker("inspect", "--format", "{{.State.Pid}}", self.name))
+    def _signal(self, name: str) -> None:
+        subprocess.run(["docker", "kill", "--signal", name, self.name], check=True, capture_output=True, timeout=60)
 
     def kill(self) -> None:
         """docker kill -s KILL."""
         if self.process.poll() is None:
-            self._docker("kill", "--signal", "KILL", self.name)
+            self._signal("KILL")
         self.process.wait(15)
 
     def terminate(self) -> None:
         """SIGTERM to the container's first process."""
-        self._docker("kill", "--signal", "TERM", self.name)
+        self._signal("TERM")
 
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:

@@ -64,6 +64,7 @@ async def test_probes_and_metrics_are_open(server: Endpoint) -> None:
     assert 'langgraph_graphs{state="failed"} 2.0' in metrics.text
 
 
+@pytest.mark.process_only
 async def test_a_full_disk_is_told_and_survived(start: StartServer, tmp_path: Path) -> None:
     """While nothing can be written, health is 503 and so is every write; afterwards all is as before.
 
@@ -72,7 +73,7 @@ async def test_a_full_disk_is_told_and_survived(start: StartServer, tmp_path: Pa
     server, hold = start(UC_LOG_LEVEL="ERROR", LANGGRAPH_SWEEP_SECONDS="0.2"), tmp_path / "go"
 
     def allow(size: int) -> None:
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     async with server.client() as client, server.http() as http:
 
