@@ -32,9 +32,13 @@ def document(app: FastAPI) -> dict[str, Any]:
     """The app's document, with the key on every route but the probes."""
     if app.openapi_schema is None:
         made = FastAPI.openapi(app)
-        made.setdefault("components", {})["securitySchemes"] = _KEYS
+        shared: dict[str, Any] = {str(code): {} for code in REFUSALS}
         for path, methods in made["paths"].items():
             for operation in methods.values():
+                for code in shared:
+                    shared[code] = operation["responses"][code]
+                    operation["responses"][code] = {"$ref": f"#/components/responses/{code}"}
                 operation["security"] = [] if path in PUBLIC_PATHS else [{name: []} for name in _KEYS]
+        made["components"] |= {"securitySchemes": _KEYS, "responses": shared}
         app.openapi_schema = made
     return app.openapi_schema

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from conftest import StartServer
 from langgraph_harness import KEY, Endpoint, Server, new_thread, running, until
+from openapi import PAGE
 
 pytestmark = pytest.mark.anyio
 
@@ -193,3 +194,15 @@ async def test_thirty_two_clients_see_no_server_error(server: Endpoint, http: ht
     assert [f"second {number}" for number in range(32)] == answers
     assert {200, 204} == set(statuses)
     assert (await http.get("/health")).status_code == 200
+
+
+async def test_the_document_of_the_pages_is_what_is_served(http: httpx.AsyncClient) -> None:
+    """`python docker/langgraph/tests/openapi.py` writes it anew; every route but the probes is shown to need the key."""
+    served = (await http.get("/openapi.json")).json()
+
+    committed = json.loads(PAGE.read_text("utf-8"))
+    open_paths = {
+        path for path, methods in served["paths"].items() if any(not one["security"] for one in methods.values())
+    }
+    assert served == committed
+    assert open_paths == {"/health", "/ready", "/metrics"}
