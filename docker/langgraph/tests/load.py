@@ -88,10 +88,10 @@ async def _client(http: httpx.AsyncClient, graph: str, until: float, figures: Fi
 
 
 def _resident(container: str) -> float:
-    # What the processes hold, without the page cache that the kernel lends to whoever writes files.
-    command = ["docker", "exec", container, "cat", "/sys/fs/cgroup/memory.stat"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
-    return int(dict(line.split() for line in done.stdout.splitlines())["anon"]) / 1e6
+    # What the process itself holds, without the page cache that the kernel lends to whoever writes files.
+    command = ["docker", "exec", container, "cat", "/proc/1/status"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return next(int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("RssAnon")) / 1000
 
 
 async def _memory(container: str, figures: Figures) -> None:
@@ -108,8 +108,8 @@ async def load(url: str, key: str, graph: str, clients: int, seconds: float, con
     async with httpx.AsyncClient(base_url=url, headers={"x-api-key": key}, timeout=60, limits=limits) as http:
         until = time.monotonic() + seconds
         await asyncio.gather(*(_client(http, graph, until, figures) for _ in range(clients)))
-    if sampler:
-        sampler.cancel()
+    if sampler and not sampler.cancel():
+        sampler.result()
     return figures
 
 

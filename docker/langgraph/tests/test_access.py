@@ -110,6 +110,7 @@ async def test_a_full_disk_is_told_and_survived(start: StartServer, tmp_path: Pa
     assert again["log"][-1] == "second again"
 
 
+@pytest.mark.usefixtures("own_server")
 async def test_a_body_that_is_too_large_is_413(http: httpx.AsyncClient) -> None:
     """A large body is refused, whether its length is announced or not."""
 

@@ -220,6 +220,8 @@ async def background(client: LangGraphClient) -> dict[str, Any]:
 
 async def store(client: LangGraphClient) -> dict[str, Any]:
     api = client.store
+    for left in (await api.search_items(["a"], limit=1000))["items"]:
+        await api.delete_item(left["namespace"], key=left["key"])
     out: dict[str, Any] = {"put": await api.put_item(["a", "b"], key="k", value={"n": 1})}
     await api.put_item(["a", "c"], key="k2", value={"n": 2})
     out["get"] = await api.get_item(["a", "b"], key="k")
