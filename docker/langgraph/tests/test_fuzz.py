@@ -78,3 +78,25 @@ def test_no_input_is_answered_with_a_server_error(operation: Any, server: Endpoi
                 assert json.loads(answer.text)["detail"]
 
     search()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/store/items", {"namespace": [""], "key": "k"}),
+        ("POST", "/store/items/search", {"namespace_prefix": [""]}),
+        ("POST", "/store/items/search", {"filter": {"a b": 1}}),
+        ("POST", "/store/namespaces", {"prefix": [""]}),
+        ("POST", "/threads/THREAD/history", {"metadata": {"": None}}),
+        ("POST", "/threads/search", {"offset": 2**63}),
+        ("POST", "/threads", {"ttl": 1e300}),
+    ],
+)
+def test_what_the_search_has_found_stays_mended(
+    server: Endpoint, thread: str, method: str, path: str, body: dict[str, Any]
+) -> None:
+    """Input that once ended in a server error is refused with a reason."""
+    with httpx.Client(base_url=server.url, headers={"x-api-key": server.key}, timeout=15) as http:
+        answer = http.request(method, path.replace("THREAD", thread), json=body)
+
+    assert (answer.status_code, answer.json()["detail"] != "") == (422, True)
