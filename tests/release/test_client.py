@@ -264,6 +264,20 @@ def _command_lines() -> set[bytes]:
     return found
 
 
+def test_the_scan_of_a_release_logs_in_too(make_world: Callable[..., World], basic: str, tmp_path: Path) -> None:
+    """Trivy reads the candidates from the registry: the manifest's login is enough for it, where nobody logged Docker in."""
+    world = make_world(basic)
+    world.clone.project.write(".uc/password", PASSWORD)
+    environment = {
+        "UC_REGISTRY_USERNAME": USER, "UC_REGISTRY_PASSWORD_FILE": ".uc/password", "DOCKER_CONFIG": str(tmp_path / "docker"),
+    }  # fmt: skip
+
+    ran = world.clone.inv("release", "--skip-smoke", **environment)
+
+    assert ran.code == 0, ran.text
+    assert PASSWORD not in ran.text
+
+
 # Pages, redirects, retries -------------------------------------------------------------------------------------------
 
 
