@@ -99,6 +99,13 @@ def unit(session: nox.Session) -> None:
 
 
 @nox.session
+def git(session: nox.Session) -> None:
+    """Versions and changelogs read from real git, in every state that a clone can be in."""
+    locked(session)
+    pytest(session, "tests/git")
+
+
+@nox.session
 def setup(session: nox.Session) -> None:
     """The machine: environments made, broken, interrupted and made again; what the doctor says of bad machines."""
     locked(session)

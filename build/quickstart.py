@@ -15,7 +15,7 @@ from build.pipeline import Skip, Step
 from build.process import run as run_process
 from build.workflow import Built
 
-TEST_SESSIONS = ("lint", "types", "unit", "setup", "services", "docker", "release", "smoke")
+TEST_SESSIONS = ("lint", "types", "unit", "git", "setup", "services", "docker", "release", "smoke")
 NEXT_STEPS = """\
 next:
   ./inv ps                      what runs, and where

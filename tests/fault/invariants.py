@@ -93,9 +93,7 @@ def _whole(world: World, repository: str, digest: str) -> None:
 def winners(eligible: set[Version]) -> dict[str, Version]:
     """The rule of floats: of all stable releases of X.Y, and of X, the highest."""
     stable = sorted(one for one in eligible if not one.prerelease)
-    return {
-        name: version for version in stable for name in (f"{version.major}.{version.minor}", f"{version.major}")
-    }
+    return {name: version for version in stable for name in (f"{version.major}.{version.minor}", f"{version.major}")}
 
 
 def _floats(

@@ -46,7 +46,9 @@ class Hub:
     """What the registry holds, asked directly and not through the library."""
 
     def __init__(self, address: str) -> None:
-        self._http = httpx.Client(base_url=f"http://{address}", trust_env=False, headers={"Accept": _ACCEPT}, timeout=60)
+        self._http = httpx.Client(
+            base_url=f"http://{address}", trust_env=False, headers={"Accept": _ACCEPT}, timeout=60
+        )
 
     def close(self) -> None:
         """Let go of its connections."""
