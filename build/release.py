@@ -38,6 +38,7 @@ from build.pipeline import Skip, Step, Stop
 from build.plan import Plan, PlannedLine, Wish, World
 from build.probe import Policy
 from build.record import SCHEMA, Record, RecordedBase, RecordedGate, RecordedService
+from build.registry import login
 
 SKIPPED = RecordedGate(verdict="skipped")
 
@@ -120,6 +121,8 @@ def _preflight(run: Run) -> Run:
     preflight.check_bases(run.manifest, run.plan, run.resolved)
     preflight.check_room(run.manifest)
     preflight.check_rights(run.manifest, run.registry, run.plan, run.remote)
+    if {"scan", "smoke"} - run.options.skip:
+        login(run.manifest)  # the engine and Trivy fetch the candidates themselves
     preflight.check_database(run.manifest, run.options.skip)
     return run
 
