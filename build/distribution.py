@@ -37,6 +37,7 @@ ATTEMPTS = 6
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 20.0
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _CHUNK = 1 << 20
+_ELSEWHERE = (301, 302, 303, 307, 308)  # blobs may be in a store beside the registry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -256,9 +257,9 @@ class Distribution:
 
     def blob(self, repository: str, digest: str) -> bytes | None:
         """The bytes of a small blob, checked; None when it is not there."""
-        answer = self.request("GET", f"/v2/{repository}/blobs/{digest}", ok=(200, 307, 404))
-        if answer.status_code == 307:
-            answer = self.request("GET", answer.headers["Location"], ok=(200,))
+        answer = self.request("GET", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_ELSEWHERE))
+        if answer.next_request is not None:
+            answer = self.request("GET", str(answer.next_request.url), ok=(200,))
         if answer.status_code == 404:
             return None
         if digest_of(answer.content) != digest:
@@ -267,7 +268,7 @@ class Distribution:
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Whether a repository has a blob."""
-        answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}", ok=(200, 307, 404))
+        answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_ELSEWHERE))
         return answer.status_code != 404
 
     def put_blob(self, repository: str, digest: str, content: bytes | Path, *, mount_from: str = "") -> bool:

@@ -22,9 +22,10 @@ from build.errors import ReleaseRefused, RepositoryError, VersionTaken
 from build.images import BuiltImage, recorded
 from build.manifest import Manifest
 from build.publish import Known
-from build.record import REPOSITORY, Record
+from build.record import REPOSITORY, YANKED, Record
+from build.tags import Versions
 from build.typed import from_table
-from build.version import History, Line, LineHistory, Versions, next_version, parse_tag
+from build.version import History, Line, LineHistory, next_version, parse_tag
 
 Wanted = Literal["auto", "patch", "minor", "major"]
 _SHORT = 19
@@ -118,12 +119,29 @@ def versions_of(line: Line, tags: Mapping[str, str]) -> dict[Version, str]:
     return {version: tag for tag in tags if (version := parse_tag(line.prefix, tag)) is not None}
 
 
-def compute(world: World, wish: Wish, *, unfinished: tuple[str, ...] = ()) -> Plan:
-    """The plan for a wish. Raises RepositoryError when no version fits, VersionTaken when one is burned."""
+def grants(record: Record, world: World, wish: Wish) -> bool:
+    """Whether a release is what the wish asks for at HEAD: then the wish is that of a killed run, told again."""
+    if record.commit != world.history.commit:
+        return False
+    if wish.version:
+        return wish.version in {record.version, record.tag}
+    return bool(record.parsed.prerelease) == bool(wish.pre)
+
+
+def compute(
+    world: World, wish: Wish, *, unfinished: tuple[str, ...] = (), done: Mapping[str, Record] | None = None
+) -> Plan:
+    """The plan for a wish, but for the lines that are `done`: what was just finished there is what it asks for.
+
+    Raises RepositoryError when no version fits, VersionTaken when one is burned.
+    """
     made = []
     reasons = []
     for name, line in world.history.lines.items():
         if wish.services and not set(wish.services) & set(line.line.services):
+            continue
+        if done and name in done:
+            reasons.append(f"{done[name].tag} is of this commit, and is finished")
             continue
         version, bump = _version(world, line, wish)
         if version is None:
@@ -186,6 +204,9 @@ def _explicit(text: str, line: LineHistory, taken: Versions) -> Version:
         raise RepositoryError(
             f"{text}: build metadata can't be in an image tag", hint=f"--version {version.replace(build=None)}"
         )
+    if text.endswith(YANKED):
+        message = f"{version}: what ends with {YANKED} is the mark of a withdrawn release in the registry"
+        raise RepositoryError(message, hint="--version 1.4.0-rc.1")
     if version in taken:
         raise VersionTaken(f"{version} is taken: a version is released once", hint="./inv releases")
     if line.last is not None and version < line.last:
@@ -256,7 +277,8 @@ def _tags(world: World, line: Line, version: Version, services: tuple[PlannedSer
     for (target, tag, after), now in zip(wanted, before, strict=True):
         if tag == str(version) and now and now != after:
             message = f"{target}:{tag} is in the registry already, as {now}: the version is burned"
-            raise VersionTaken(message, hint="release another: ./inv release --bump patch, or --version X.Y.Z")
+            other = version.bump_prerelease() if version.prerelease else version.bump_patch()
+            raise VersionTaken(message, hint=f"release another: ./inv release --version {other}")
     return [
         PlannedTag(repository=target, tag=tag, before=now, after=after)
         for (target, tag, after), now in zip(wanted, before, strict=True)
@@ -286,7 +308,7 @@ def _hash(value: Any) -> str:
 
 def check(saved: Plan, now: Mapping[str, str]) -> None:
     """Raise ReleaseRefused naming each part that moved since the plan was saved."""
-    moved = [part for part in saved.state if saved.state[part] != now.get(part)]
+    moved = [part for part in now if saved.state.get(part) != now[part]]
     if moved:
         message = f"the plan is stale: {', '.join(moved)} moved since it was made"
         raise ReleaseRefused(message, hint="make and review it again: ./inv release --plan plan.json")

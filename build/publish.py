@@ -23,7 +23,7 @@ from build.record import YANKED, Artifact, Record, decode, of_record
 A = TypeVar("A")
 B = TypeVar("B")
 _AT_ONCE = 8
-_READ_BACKS = (0.0, 0.3, 1.0)  # seconds before each further try
+_READ_BACKS = (0.3, 1.0, 1.0)  # seconds that a tag which is not there at once gets before it is put again
 _ROUNDS, _BETWEEN_ROUNDS = 6, 0.3
 _REFUSES_NAME = {400, 403, 405, 409, 412, 422}
 
@@ -83,10 +83,9 @@ def pin(registry: Distribution, repository: str, tag: str, stored: Stored) -> bo
 
     Raises VersionTaken when it names another digest: the version is burned. RegistryError when it can't be made.
     """
-    for number, pause in enumerate(_READ_BACKS):
-        time.sleep(pause)
-        if _same(registry.digest(repository, tag), repository, tag, stored):
-            return number > 0
+    if _same(registry.digest(repository, tag), repository, tag, stored):
+        return False
+    for pause in _READ_BACKS:
         try:
             registry.put_manifest(repository, tag, stored.content, stored.media_type)
         except RegistryError:
@@ -94,8 +93,10 @@ def pin(registry: Distribution, repository: str, tag: str, stored: Stored) -> bo
             if not _same(registry.digest(repository, tag), repository, tag, stored):
                 raise
             return True
-    if _same(registry.digest(repository, tag), repository, tag, stored):
-        return True
+        for wait in (0.0, pause):
+            time.sleep(wait)
+            if _same(registry.digest(repository, tag), repository, tag, stored):
+                return True
     raise RegistryError(f"{repository}:{tag} was acknowledged {len(_READ_BACKS)} times and is not there")
 
 
@@ -104,7 +105,7 @@ def _same(found: str | None, repository: str, tag: str, stored: Stored) -> bool:
         return found is not None
     raise VersionTaken(
         f"{repository}:{tag} names {found}, this release would be {stored.digest}: the version is burned",
-        hint="release the next version: ./inv release --bump patch",
+        hint="give the version up: ./inv yank",
     )
 
 

@@ -47,7 +47,7 @@ def make(
         path = Path(apply)
         if not path.is_file():
             raise ReleaseRefused(f"{apply}: no such file", hint=f"./inv release --plan {apply}")
-        saved = plan.decode(path.read_text(encoding="utf-8"), apply)
+        saved = plan.decode(path.read_text(encoding="utf-8", errors="replace"), apply)
     options = release.Options(
         wish=saved.wish if saved else _wish(manifest, bump, pre, version, services),
         skip=frozenset(skip),
