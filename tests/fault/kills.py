@@ -65,6 +65,7 @@ def drawn(seed: int) -> Kill:
 
 def arrange(kill: Kill, running: Running, world: World, proxy: Proxy, durations: dict[str, float]) -> None:
     """Let the release that runs die as the kill says."""
+
     def act() -> None:
         running.kill(children=kill.children)
 

@@ -13,7 +13,7 @@ import pytest
 # pytest imports test files by path, so the modules that they share need their folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from groupchat_harness import Provider, Server, StartServer
+from groupchat_harness import Api, Provider, Server, StartServer
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """Starts servers in one data folder; all are stopped after the test."""
     servers: list[Server] = []
 
-    def start(**extra: str) -> Server:
+    def start(module: str = "groupchat_service", **extra: str) -> Server:
         folder = tmp_path / "service"
         folder.mkdir(exist_ok=True)
-        servers.append(Server(folder, **extra))
+        servers.append(Server(folder, module, **extra))
         return servers[-1]
 
     yield start
@@ -34,14 +34,29 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One rule-based server for all tests that leave it as it was."""
+def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One rule-based server of our own, for tests that look at its files and its log too."""
     folder = tmp_path_factory.mktemp("shared") / "service"
     folder.mkdir()
     running = Server(folder)
     yield running
     running.client.close()
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Api:
+    """One rule-based service for all tests that leave it as it was: UC_SERVICE_URL, else a process of our own."""
+    running: Api = Api.from_env() or request.getfixturevalue("local_server")
+    return running
+
+
+@pytest.fixture(autouse=True)
+def only_clients_elsewhere(request: pytest.FixtureRequest) -> None:
+    """A service that runs already is asked by the clients; what needs its files, its log or its end is left out."""
+    own = {"local_server", "start_server", "provider"} & set(request.fixturenames)
+    if own and Api.from_env() is not None:
+        pytest.skip(f"UC_SERVICE_URL is set, and this needs a process of its own ({', '.join(sorted(own))})")
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +70,7 @@ def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provi
 @pytest.fixture
 def provider(provider_process: Provider) -> Provider:
     """The fake provider, as new."""
-    provider_process.set(delay=0.0, keys=[], status=200, calls=[], aborted=0)
+    provider_process.set(delay=0.0, keys=[], status=200, calls=[], aborted=0, half=False)
     return provider_process
 
 

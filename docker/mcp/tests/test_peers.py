@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_rig import LoopbackPeer, LoopbackServer, Server, running
+from mcp_rig import LocalServer, LoopbackPeer, LoopbackServer, Server, running
 from mcp_types import CallToolResult
 
 
 @pytest.fixture
-def modules(servers: dict[str, Server]) -> Server:
+def modules(local_servers: dict[str, LocalServer]) -> Server:
     """The modules server; it waits one second for its peer."""
-    return servers["modules"]
+    return local_servers["modules"]
 
 
 @pytest.fixture
-def events(servers: dict[str, Server]) -> Server:
+def events(local_servers: dict[str, LocalServer]) -> Server:
     """The events server."""
-    return servers["events"]
+    return local_servers["events"]
 
 
 def call(server: Server, tool: str, arguments: dict[str, Any] | None = None, **headers: str) -> CallToolResult:
