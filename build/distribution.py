@@ -121,7 +121,7 @@ class Distribution:
             attempt += 1
             try:
                 answer = self._send(method, path, headers or {}, content)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 if attempt >= attempts:
                     said = str(error) or type(error).__name__
                     raise self._failure(f"does not answer: {said}", method, path, hint=self._hint()) from None
@@ -163,20 +163,52 @@ class Distribution:
             return False
         asked = dict(_CHALLENGE.findall(challenge))
         query = {key: asked[key] for key in ("service", "scope") if asked.get(key)}
-        import httpx
-
-        try:
-            given = self._http.get(
-                asked.get("realm", ""), params=query, auth=self._credentials or httpx.USE_CLIENT_DEFAULT
-            )
-        except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
-            raise self._failure(f"its token service does not answer: {error}", "GET", asked.get("realm", "")) from None
+        given = self._ask_for_token(asked.get("realm", ""), query)
         if given.is_error:
             return False
-        body = given.json()
+        body = self._json(given)
         token = body.get("token") or body.get("access_token")
         self._tokens[_scope(answer.request.url.path)] = f"Bearer {token}"
         return bool(token)
+
+    def _ask_for_token(self, realm: str, query: dict[str, str]) -> httpx.Response:
+        """What the token service answers, asked again while it is busy or away as the registry itself is."""
+        import httpx
+
+        for attempt in range(1, self.attempts + 1):
+            retry_after = None
+            try:
+                given = self._http.get(realm, params=query, auth=self._credentials or httpx.USE_CLIENT_DEFAULT)
+            except (httpx.RequestError, httpx.InvalidURL) as error:
+                if attempt == self.attempts:
+                    message = f"has a token service that does not answer: {error or type(error).__name__}"
+                    raise self._failure(message, "GET", realm) from None
+            else:
+                if given.status_code < 500 and given.status_code != 429:
+                    return given
+                if attempt == self.attempts:
+                    message = f"has a token service that answers {given.status_code}"
+                    raise self._failure(message, "GET", realm)
+                retry_after = given.headers.get("Retry-After")
+            self._wait(attempt, retry_after)
+        raise AssertionError
+
+    def _json(self, answer: httpx.Response) -> dict[str, Any]:
+        """The answer's JSON object. A portal or a proxy that answers in the registry's place sends a page instead."""
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            kind = answer.headers.get("Content-Type", "") or "nothing that is JSON"
+            raise self._failure(f"answers with {kind}", answer.request.method, answer.request.url.path)
+        return body
+
+    def _location(self, answer: httpx.Response) -> str:
+        """Where an upload goes on, or a blob is."""
+        if not (found := answer.headers.get("Location")):
+            raise self._failure("does not say where to go on", answer.request.method, answer.request.url.path)
+        return str(found)
 
     def _wait(self, attempt: int, retry_after: str | None) -> None:
         longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1))
@@ -245,14 +277,14 @@ class Distribution:
             answer = self.request("GET", path, ok=(200, 404))
             if answer.status_code == 404:
                 return found
-            found += answer.json().get("tags") or []
+            found += self._json(answer).get("tags") or []
             following = answer.links.get("next", {}).get("url", "")
             path = following if following != path else ""
         return found
 
     def repositories(self) -> list[str]:
         """Every repository that the registry lists."""
-        found: list[str] = self.request("GET", "/v2/_catalog?n=1000", ok=(200,)).json().get("repositories") or []
+        found: list[str] = self._json(self.request("GET", "/v2/_catalog?n=1000", ok=(200,))).get("repositories") or []
         return found
 
     def blob(self, repository: str, digest: str) -> bytes | None:
@@ -281,27 +313,32 @@ class Distribution:
             begun = self.request("POST", f"/v2/{repository}/blobs/uploads/{query}", ok=(201, 202))
             if begun.status_code == 201:
                 return False
-            location = begun.headers["Location"]
+            location = self._location(begun)
             target = f"{location}{'&' if '?' in location else '?'}digest={digest}"
             headers = {"Content-Type": "application/octet-stream"}
+            retry_after = None
+            busy = () if attempt == self.attempts else (429, 503)
             try:
-                self.request("PUT", target, ok=(201, 204), headers=headers, content=content, repeat=False)
+                put = self.request("PUT", target, ok=(201, 204, *busy), headers=headers, content=content, repeat=False)
             except RegistryError as error:
-                lasting = 400 <= error.status < 500 and error.status not in {404, 416, 429}
+                lasting = 400 <= error.status < 500 and error.status not in {404, 416}
                 if lasting or attempt == self.attempts:
                     raise
                 if self.has_blob(repository, digest):
                     return True
-                self._wait(attempt, None)
             else:
-                return True
+                if put.status_code not in busy:
+                    return True
+                retry_after = put.headers.get("Retry-After")
+            self._wait(attempt, retry_after)
         raise AssertionError
 
     def prove_push(self, repository: str) -> None:
         """Begin an upload and give it up: raises RegistryError where we may not push."""
         begun = self.request("POST", f"/v2/{repository}/blobs/uploads/", ok=(202,))
+        location = self._location(begun)
         with contextlib.suppress(RegistryError):
-            self.request("DELETE", begun.headers["Location"], ok=(200, 202, 204, 404, 405))
+            self.request("DELETE", location, ok=(200, 202, 204, 404, 405))
 
 
 def _accept() -> dict[str, str]:

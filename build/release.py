@@ -6,7 +6,6 @@ only the record that the git tag carries, so FINISH completes a release from any
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -32,7 +31,7 @@ from build import (
 from build.bases import Resolved
 from build.candidates import Candidate
 from build.distribution import Distribution
-from build.errors import BuildError, VersionTaken
+from build.errors import VersionTaken
 from build.manifest import Manifest
 from build.pipeline import Skip, Step, Stop
 from build.plan import Plan, PlannedLine, Wish, World
@@ -83,12 +82,12 @@ class Run:
 def _resume(run: Run) -> Run:
     """Finish what a killed release began, before anything else: the next version builds on it."""
     engine.require(run.manifest.tools)
-    claim.fetch_tags(run.manifest.root, run.remote)
-    unfinished = survey.unfinished(run.manifest, run.registry)
+    claimed = survey.claims(run.manifest, run.remote)
+    unfinished = survey.unfinished(run.manifest, run.registry, claimed)
     for record in unfinished:
         console.note(f"finishing {record.tag}, claimed {record.created} and interrupted")
     done = pipeline.execute(FINISH, replace(run, records=tuple(unfinished))) if unfinished else run
-    settled = survey.settle(run.manifest, run.registry, audit=run.audit)
+    settled = survey.settle(run.manifest, run.registry, claimed, audit=run.audit)
     if not unfinished and not settled:
         raise Skip("nothing was interrupted")
     for line, moves in settled.items():
@@ -120,7 +119,7 @@ def _preflight(run: Run) -> Run:
     preflight.check_tree(run.world.history, run.manifest.release)
     preflight.check_bases(run.manifest, run.plan, run.resolved)
     preflight.check_room(run.manifest)
-    preflight.check_rights(run.manifest, run.registry, run.plan, run.remote)
+    preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, _pushed_branch(run))
     if {"scan", "smoke"} - run.options.skip:
         login(run.manifest)  # the engine and Trivy fetch the candidates themselves
     preflight.check_database(run.manifest, run.options.skip)
@@ -133,7 +132,7 @@ def _build(run: Run) -> Run:
     wanted = [one.service for line in run.lines for one in line.services if one.action == "build"]
     if not wanted:
         raise Skip("no image changed")
-    return replace(run, layouts=images.export(run.manifest, model, wanted, run.manifest.state / "layouts"))
+    return replace(run, layouts=images.export(run.manifest, model, wanted))
 
 
 def _stage(run: Run) -> Run:
@@ -148,7 +147,7 @@ def _stage(run: Run) -> Run:
         for one in line.services:
             sent = found[one.service].sent
             console.note(f"{one.service}@{found[one.service].stored.digest[:19]}: {_sent(sent) if sent else one.why}")
-    shutil.rmtree(run.manifest.state / "layouts", ignore_errors=True)
+    images.forget_exports(run.manifest)
     run = replace(run, candidates=found)
     kept = {
         one.service: {"digest": found[one.service].stored.digest, "fingerprint": one.fingerprint}
@@ -204,11 +203,15 @@ def _claim(run: Run) -> Run:
         raise VersionTaken(message, hint="./inv release again: it takes the next version")
     records = tuple(_record_of(run, line) for line in run.lines)
     claims = [claim.prepare(root, one, f"{run.manifest.project.title}: {one.line} {one.version}") for one in records]
-    branch = run.world.history.branch if run.manifest.release.push_branch else None
-    claim.push(root, run.remote, claims, branch=branch or "")
+    claim.push(root, run.remote, claims, branch=_pushed_branch(run))
     for one in records:
         console.note(f"{one.tag} is ours, on {run.remote or 'this repository'}")
     return replace(run, records=records)
+
+
+def _pushed_branch(run: Run) -> str:
+    assert run.world is not None
+    return (run.world.history.branch or "") if run.manifest.release.push_branch else ""
 
 
 def _record_of(run: Run, line: PlannedLine) -> Record:
@@ -250,17 +253,16 @@ def _base(base: Resolved) -> RecordedBase:
 def _publish(run: Run) -> Run:
     staged = {name: one.stored for name, one in run.candidates.items()}
     for one in run.records:
-        try:
+        with survey.explained(one, "claimed and not published"):
             put = publish.images(run.registry, one, staged)
-        except BuildError as error:
-            raise survey.explain_unfinished(one, error) from None
         console.note(f"{one.version}: {put} of {len(one.services)} tags put, all read back")
     return run
 
 
 def _record(run: Run) -> Run:
     for one in run.records:
-        publish.record(run.registry, one)
+        with survey.explained(one, "claimed and not recorded"):
+            publish.record(run.registry, one)
         console.note(f"{one.repository}:{one.version}: the release is complete")
     return run
 
@@ -274,14 +276,15 @@ def _float(run: Run) -> Run:
         raise Skip(f"X.Y and X are not ours to move in {policy.address}: {policy.floats}")
     staged = {name: one.stored for name, one in run.candidates.items()}
     for one in moving:
-        moves = publish.move_floats(
-            run.registry,
-            one.repository,
-            only=floats.names(one.parsed),
-            audit=True,
-            held={one.parsed: one},
-            staged=staged,
-        )
+        with survey.explained(one, "complete, but its floats are not right"):
+            moves = publish.move_floats(
+                run.registry,
+                one.repository,
+                only=floats.names(one.parsed),
+                audit=True,
+                held={one.parsed: one},
+                staged=staged,
+            )
         said = ", ".join(f"{move.name} → {move.version}" for move in moves)
         console.note(f"{one.line}: {said or 'every float is right'}")
     return run
@@ -323,6 +326,8 @@ def preview(manifest: Manifest, wish: Wish, environment: Mapping[str, str]) -> P
     """What a release would do now; nothing is changed. Raises as planning does."""
     with Distribution(manifest) as registry:
         remote = claim.remote(manifest.root, manifest.release.remote)
-        waiting = tuple(one.tag for one in survey.unfinished(manifest, registry))
+        waiting = tuple(
+            one.tag for one in survey.unfinished(manifest, registry, claim.remote_tags(manifest.root, remote))
+        )
         world, _ = survey.look(manifest, registry, remote, environment)
         return plan.compute(world, wish, unfinished=waiting)
