@@ -146,6 +146,13 @@ def release(session: nox.Session) -> None:
 
 
 @nox.session
+def stack(session: nox.Session) -> None:
+    """The six services as they really run: brought up once, asked, attacked, rotated, stopped; always down."""
+    locked(session)
+    pytest(session, "tests/stack")
+
+
+@nox.session
 def smoke(session: nox.Session) -> None:
     """Build if needed, up, smoke, down; always down."""
     locked(session)

@@ -374,7 +374,7 @@ def yank(
 @task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})
 @reports
 def test(_c: Context, *, session: list[str]) -> None:
-    """Set up everything the tests need, then run them: lint, types, unit, git, setup, services, docker, release, smoke.
+    """Set up what the tests need and run them: lint, types, unit, git, setup, services, docker, release, stack, smoke.
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """
@@ -444,18 +444,21 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
     console.result(outcome) if json else console.table(("secret", "file"), list(outcome.items()))
 
 
-@task(name="rotate", help={"name": "the secret to renew"} | _DRY)
+@task(name="rotate", help={"name": "the secret to renew", "finish": "refuse the old value from now on"} | _DRY)
 @reports
-def secrets_rotate(_c: Context, *, name: str = "", dry_run: bool = False) -> None:
-    """Put a new value in front of a secret, in place; the old one stays valid as the second line.
+def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run: bool = False) -> None:
+    """Put a new value in front of a secret, in place; the old one stays valid as the second line, until --finish.
 
-    Examples: ./inv secrets.rotate --name mcp_token
+    Examples: ./inv secrets.rotate --name mcp_token   |   ./inv secrets.rotate --name mcp_token --finish
     """
     from build import console, secrets, workflow
 
     manifest = workflow.load(ROOT)
     if dry_run:
-        console.text(f"would renew {secrets.folder(manifest) / name}")
+        console.text(f"would {'end the overlap of' if finish else 'renew'} {secrets.folder(manifest) / name}")
+    elif finish:
+        ended = secrets.finish(manifest, name)
+        console.note(f"{name}: the old value is refused from now on" if ended else f"{name} has no older value")
     else:
         secrets.rotate(manifest, name)
         console.note(f"{name} renewed; the old value is still accepted")

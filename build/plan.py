@@ -119,12 +119,29 @@ def versions_of(line: Line, tags: Mapping[str, str]) -> dict[Version, str]:
     return {version: tag for tag in tags if (version := parse_tag(line.prefix, tag)) is not None}
 
 
-def compute(world: World, wish: Wish, *, unfinished: tuple[str, ...] = ()) -> Plan:
-    """The plan for a wish. Raises RepositoryError when no version fits, VersionTaken when one is burned."""
+def grants(record: Record, world: World, wish: Wish) -> bool:
+    """Whether a release is what the wish asks for at HEAD: then the wish is that of a killed run, told again."""
+    if record.commit != world.history.commit:
+        return False
+    if wish.version:
+        return wish.version in {record.version, record.tag}
+    return bool(record.parsed.prerelease) == bool(wish.pre)
+
+
+def compute(
+    world: World, wish: Wish, *, unfinished: tuple[str, ...] = (), done: Mapping[str, Record] | None = None
+) -> Plan:
+    """The plan for a wish, but for the lines that are `done`: what was just finished there is what it asks for.
+
+    Raises RepositoryError when no version fits, VersionTaken when one is burned.
+    """
     made = []
     reasons = []
     for name, line in world.history.lines.items():
         if wish.services and not set(wish.services) & set(line.line.services):
+            continue
+        if done and name in done:
+            reasons.append(f"{done[name].tag} is of this commit, and is finished")
             continue
         version, bump = _version(world, line, wish)
         if version is None:

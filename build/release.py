@@ -38,6 +38,7 @@ from build.pipeline import Skip, Step, Stop
 from build.plan import Plan, PlannedLine, Wish, World
 from build.probe import Policy
 from build.record import SCHEMA, Record, RecordedBase, RecordedGate, RecordedService
+from build.registry import login
 
 SKIPPED = RecordedGate(verdict="skipped")
 
@@ -90,17 +91,19 @@ def _resume(run: Run) -> Run:
     settled = survey.settle(run.manifest, run.registry, audit=run.audit)
     if not unfinished and not settled:
         raise Skip("nothing was interrupted")
-    for name in settled:
-        console.note(f"float {name} was behind, and is right now")
-    return replace(done, records=(), finished=tuple(unfinished))
+    for line, moves in settled.items():
+        console.note(f"{line}: {', '.join(move.name for move in moves)} was behind, and is right now")
+    behind = survey.behind(run.manifest, run.registry, settled)
+    return replace(done, records=(), finished=(*unfinished, *behind))
 
 
 def _plan(run: Run) -> Run:
     saved = run.options.saved
     world, resolved = survey.look(run.manifest, run.registry, run.remote, run.options.environment)
-    if saved is not None:
+    done = {one.line: one for one in run.finished if plan.grants(one, world, run.options.wish)}
+    if saved is not None and not done:
         plan.check(saved, plan.fingerprint(world))
-    made = saved or plan.compute(world, run.options.wish)
+    made = saved if saved is not None and not done else plan.compute(world, run.options.wish, done=done)
     if not made.lines:
         raise Stop(f"nothing to release: {made.nothing}")
     for line in made.lines:
@@ -118,6 +121,8 @@ def _preflight(run: Run) -> Run:
     preflight.check_bases(run.manifest, run.plan, run.resolved)
     preflight.check_room(run.manifest)
     preflight.check_rights(run.manifest, run.registry, run.plan, run.remote)
+    if {"scan", "smoke"} - run.options.skip:
+        login(run.manifest)  # the engine and Trivy fetch the candidates themselves
     preflight.check_database(run.manifest, run.options.skip)
     return run
 

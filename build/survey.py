@@ -13,7 +13,7 @@ from build.distribution import Distribution
 from build.errors import BaseUnavailable, BuildError, RegistryError, VersionTaken
 from build.manifest import Manifest
 from build.plan import PlannedLine, World, repository
-from build.publish import Known
+from build.publish import Known, Move
 from build.record import Record
 from build.trivy import trivy
 from build.version import History, Line, lines, parse_tag
@@ -86,18 +86,22 @@ def _is_of(record: Record, line: Line) -> bool:
     return version is not None and str(version) == record.version
 
 
-def settle(manifest: Manifest, registry: Distribution, *, audit: bool = False) -> list[str]:
-    """Let the floats of every line name what they must; those that did not, as LINE NAME."""
+def settle(manifest: Manifest, registry: Distribution, *, audit: bool = False) -> dict[str, list[Move]]:
+    """Let the floats of every line name what they must; those that did not, by line."""
     known_lines = [line.name for line in lines(manifest)]
     if not any(publish.known(registry, repository(manifest, name)).complete for name in known_lines):
-        return []
+        return {}
     if probe.policy(manifest, registry).floats != "client":
-        return []
-    moved = []
-    for name in known_lines:
-        moves = publish.move_floats(registry, repository(manifest, name), audit=audit)
-        moved += [f"{name} {move.name}" for move in moves]
-    return moved
+        return {}
+    moved = {name: publish.move_floats(registry, repository(manifest, name), audit=audit) for name in known_lines}
+    return {name: moves for name, moves in moved.items() if moves}
+
+
+def behind(manifest: Manifest, registry: Distribution, moved: Mapping[str, Sequence[Move]]) -> list[Record]:
+    """The releases whose floats had to be moved: each was complete, and killed before its end."""
+    wanted = {(line, str(move.version)) for line, moves in moved.items() for move in moves}
+    found = [publish.fetch(registry, repository(manifest, line), version) for line, version in sorted(wanted)]
+    return [one for one in found if one]
 
 
 def explain_unfinished(record: Record, error: BuildError) -> BuildError:

@@ -80,3 +80,8 @@ def proxy(registry: Registry) -> Iterator[Proxy]:
 def faulty(make_world: Callable[..., World], proxy: Proxy) -> World:
     """A world whose clones see the registry through the proxy."""
     return make_world(proxy.address)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--kills N`: how many seeds test_kill.py tries."""
+    parser.addoption("--kills", type=int, default=int(os.environ.get("UC_FAULT_KILLS", "20")), help="seeds to try")

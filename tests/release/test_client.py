@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import re
+import socket
 import threading
 import time
 import urllib.parse
@@ -97,6 +98,28 @@ def test_another_ca_is_not_enough(project: Project, tls: tuple[str, Path], tmp_p
         pytest.raises(RegistryError, match=r"(?i)certificate verify failed"),
     ):
         registry.ping()
+
+
+def test_the_scan_of_a_release_trusts_the_private_ca(
+    make_world: Callable[..., World], registry_program: str, tmp_path: Path
+) -> None:
+    """[registry] ca_file is enough for Trivy too, where the machine does not know the CA."""
+    name = socket.gethostname()
+    found = ""
+    with contextlib.suppress(OSError):
+        found = socket.gethostbyname(name)
+    if not found.startswith("127."):
+        pytest.skip(f"this machine's name is at {found or 'no address'}, and registries of tests are on loopback only")
+    made = certify(tmp_path, name)
+    port = free_address(found).rpartition(":")[2]
+    settings = {"tls": {"certificate": str(made.certificate), "key": str(made.key)}}
+    with serve(registry_program, tmp_path, f"{found}:{port}", http=settings):
+        world = make_world(f"{name}:{port}")
+
+        ran = world.clone.inv("release", "--skip-smoke", UC_REGISTRY_CA_FILE=str(made.ca))
+
+    assert ran.code == 0, ran.text
+    assert world.record("v0.1.0")["gates"]["scan"]["verdict"] == "passed"
 
 
 # Logins --------------------------------------------------------------------------------------------------------------
@@ -262,6 +285,20 @@ def _command_lines() -> set[bytes]:
         with contextlib.suppress(OSError):
             found.add(path.read_bytes())
     return found
+
+
+def test_the_scan_of_a_release_logs_in_too(make_world: Callable[..., World], basic: str, tmp_path: Path) -> None:
+    """Trivy reads the candidates from the registry: the manifest's login is enough for it, where nobody logged Docker in."""
+    world = make_world(basic)
+    world.clone.project.write(".uc/password", PASSWORD)
+    environment = {
+        "UC_REGISTRY_USERNAME": USER, "UC_REGISTRY_PASSWORD_FILE": ".uc/password", "DOCKER_CONFIG": str(tmp_path / "docker"),
+    }  # fmt: skip
+
+    ran = world.clone.inv("release", "--skip-smoke", **environment)
+
+    assert ran.code == 0, ran.text
+    assert PASSWORD not in ran.text
 
 
 # Pages, redirects, retries -------------------------------------------------------------------------------------------

@@ -145,8 +145,10 @@ def test_an_interrupted_set_is_finished_line_by_line(make_world: Callable[..., W
 def test_a_line_is_yanked_by_its_service(lines: World) -> None:
     """In independent mode a yank names the service, and leaves the other lines alone."""
     ok(lines.clone.release())
-    ok(lines.clone.release("--service", "one", "--bump", "patch"))
+    lines.clone.commit("one")
+    ok(lines.clone.release())
     before = images(lines)
+    assert before["one:0.1"] == before["one:0.1.1"] != before["one:0.1.0"]
 
     assert lines.clone.inv("yank", "0.1.1", "--reason", "wrong").code == 14
     ok(lines.clone.inv("yank", "0.1.1", "--service", "one", "--reason", "wrong"))

@@ -168,3 +168,16 @@ def test_only_what_changed_is_sent(faulty: World, proxy: Proxy) -> None:
     assert uploads == []
     assert proxy.count(r"POST .*/two/blobs/uploads/\?mount") == 0
     assert digests(faulty, "0.1.1")["two"] == digests(faulty, "0.1.0")["two"]
+
+
+def test_a_tag_costs_one_put_and_one_read_back(faulty: World, proxy: Proxy) -> None:
+    """Publishing from staged candidates fetches no manifest again: each tag is looked at, put once, read back."""
+    ok(faulty.clone.release())
+
+    seen = [str(one) for one in proxy.seen]
+    start = next(number for number, one in enumerate(seen) if re.search(r"PUT .*/(one|two)/manifests/0\.1\.0 ", one))
+    assert [one for one in seen[start:] if re.search(r"GET .*/(one|two)/manifests/", one)] == []
+    for name in ("one", "two"):
+        for tag in ("0.1.0", "0.1", "0"):
+            assert proxy.count(f"PUT .*/{name}/manifests/{re.escape(tag)} ") == 1
+            assert proxy.count(f"HEAD .*/{name}/manifests/{re.escape(tag)} ") <= 3  # by the plan, before, after

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
+import pytest
 
 from build import engine, loading
 from tests.conftest import REPOSITORY
@@ -38,6 +39,8 @@ def test_the_record_is_the_same_bytes_in_git_and_registry(world: World) -> None:
     record = json.loads(content or b"")
     schema = json.loads((REPOSITORY / "build" / "release-record.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(record, schema, format_checker=jsonschema.FormatChecker())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(record | {"extra": 1}, schema)
     assert manifest["artifactType"] == layer["mediaType"] == "application/vnd.unity-claude.release.v1+json"
     assert record["commit"] == world.clone.git("rev-parse", "HEAD")
     assert {name: one["digest"] for name, one in record["services"].items()} == digests(world, "0.1.0")

@@ -5,8 +5,8 @@ P: partial releases. R: running again. F: floating tags. C: races. V: versions f
 
 from __future__ import annotations
 
-import ast
 import functools
+import re
 from pathlib import Path
 
 import pytest
@@ -49,14 +49,10 @@ RULES = {
 
 
 @functools.cache
-def _tests() -> dict[str, str]:
-    """Every test function of every suite → the file it is in."""
-    found = {}
-    for path in sorted(TESTS.rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                found[node.name] = path.relative_to(TESTS).as_posix()
-    return found
+def _tests() -> list[str]:
+    """The names of all test functions of all suites."""
+    texts = [path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py")]
+    return [name for text in texts for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)]
 
 
 @pytest.mark.parametrize("rule", RULES)

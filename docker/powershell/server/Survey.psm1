@@ -37,11 +37,12 @@ function Import-Row([hashtable] $Row, [runspace] $Runspace, [hashtable] $Setting
     if ($outcome.Loaded) {
         $Row.State = 'importable'
         $Row.Names = @($Row.Declared) + @($outcome.Exported)
+        $Row.Files = [string[]] @($Row.Path, $outcome.File | Where-Object { $_ } | Select-Object -Unique)
         if ($outcome.Version) { $Row.Version = $outcome.Version }
     } elseif ($call.State -eq 'failed' -or -not $outcome) {
         Set-Failed $Row 'other' "its import ended the session: $($call.Reason)"
     } else {
-        $reason = Get-ImportReason $outcome.Failures
+        $reason = Get-ImportReason $outcome.Failures ([IO.Path]::GetDirectoryName($Row.Path))
         Set-Failed $Row $reason.Kind $reason.Reason
     }
     $true
