@@ -102,9 +102,9 @@ def model_server(model_process: Server, provider: Provider) -> Server:
 def slow_server(start_server: StartServer, provider: Provider) -> StartServer:
     """Starts servers of a test's own on a model that takes `delay` seconds for each answer."""
 
-    def start(delay: float) -> Server:
+    def start(delay: float, module: str = "groupchat_service") -> Server:
         provider.set(delay=delay)
-        server = start_server(OPENAI_BASE_URL=f"{provider.url}/v1")
+        server = start_server(module, OPENAI_BASE_URL=f"{provider.url}/v1")
         server.set_key("openai", "key-1")
         return server
 

@@ -128,7 +128,7 @@ def test_sigterm_ends_open_streams_and_waiting_clients_without_being_made_to(
     start_server: StartServer, slow_server: StartServer, provider: Provider
 ) -> None:
     """SSE, WebSocket and a waiting POST end by themselves, long before the model; the chat goes on at the next start."""
-    server = slow_server(300)
+    server = slow_server(300, "patient_server")
     session_id = server.start()
     waiting: list[int] = []
     body = {"task": COMPILE_ERRORS, "wait": True}
@@ -157,7 +157,7 @@ def test_sigterm_ends_open_streams_and_waiting_clients_without_being_made_to(
 
 def test_sigterm_lets_a_quick_chat_finish(slow_server: StartServer, provider: Provider) -> None:
     """Work that ends within the grace is answered in full: here the last of its ten model calls is out."""
-    server = slow_server(0.3)
+    server = slow_server(0.3, "patient_server")
     answers: list[dict[str, object]] = []
     body = {"task": COMPILE_ERRORS, "wait": True}
     client = threading.Thread(

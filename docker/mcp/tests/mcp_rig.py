@@ -165,7 +165,7 @@ def elsewhere() -> dict[str, Server]:
 
 
 @contextmanager
-def running(folder: Path, name: str, **env: str) -> Iterator[LocalServer]:
+def running(folder: Path, name: str, module: str = "mcp_service", **env: str) -> Iterator[LocalServer]:
     """One server process, answering before the body begins and gone after it."""
     port, token_file, log = free_port(), folder / "mcp_token", folder / "log"
     token_file.write_text(f"{TOKEN}\n")
@@ -173,7 +173,7 @@ def running(folder: Path, name: str, **env: str) -> Iterator[LocalServer]:
         (folder / secret).write_text(f"the-{secret}\n")
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(Path(__file__).parent)]),
         "UC_SERVICE": f"mcp-{name}",
         "UC_HOST": "127.0.0.1",
         "UC_PORT": str(port),
@@ -184,7 +184,7 @@ def running(folder: Path, name: str, **env: str) -> Iterator[LocalServer]:
         **env,
     }
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "mcp_service"], env=environment, stdout=out, stderr=out)
+        process = subprocess.Popen([sys.executable, "-m", module], env=environment, stdout=out, stderr=out)
     server = LocalServer(f"http://127.0.0.1:{port}", process=process, token_file=token_file, log=log)
     try:
         wait_until_up(server, port)

@@ -77,7 +77,7 @@ def test_sigterm_with_an_open_stream(tmp_path: Path) -> None:
             assert stream.status_code == 200
             await stop(server)
 
-    with running(tmp_path, "docs", UC_DOCS=str(tmp_path)) as server:
+    with running(tmp_path, "docs", "patient_server", UC_DOCS=str(tmp_path)) as server:
         asyncio.run(listen_and_stop(server))
         assert CUT not in server.log.read_text()
 
@@ -98,7 +98,7 @@ def test_sigterm_finishes_the_call_in_flight(tmp_path: Path, peer: LoopbackPeer,
             await stop(server)
             assert not (await call).is_error
 
-    with running(tmp_path, "modules", POWERSHELL_URL=peer.url) as server:
+    with running(tmp_path, "modules", "patient_server", POWERSHELL_URL=peer.url) as server:
         try:
             asyncio.run(call_and_stop(server))
             assert CUT not in server.log.read_text()
