@@ -187,16 +187,16 @@ def test_a_critical_module_taken_from_the_volume_is_missed(image: str, tmp_path:
         container.wait("/health", 200, 10)
 
 
-@pytest.mark.parametrize(("seconds", "status"), [(1.0, 200), (1.5, 200), (60, 503)])
+@pytest.mark.parametrize(("seconds", "status"), [(0.5, 200), (60, 503)])
 def test_docker_stop_answers_what_is_in_flight(image: str, tmp_path: Path, seconds: float, status: int) -> None:
-    """As PID 1: a call that ends in time is finished, one that does not is answered 503; after three seconds the engine would kill."""
+    """As PID 1: a call that ends in time is finished, one that does not is answered 503; the engine never has to kill."""
     with running(image, tmp_path) as container, ThreadPoolExecutor(1) as pool:
         assert container.invoke("Get-Echo", Text="x").status_code == 200
         call: Future[httpx.Response] = pool.submit(container.invoke, "Start-Sleepy", Seconds=seconds)
         deadline = time.monotonic() + 10
         while "uc_requests_in_flight 2" not in container.request("GET", "/metrics").text:
             assert time.monotonic() < deadline
-        engine.cli("stop", "--time=3", container.name)
+        engine.cli("stop", "--time=10", container.name)
         assert call.result().status_code == status
         state = json.loads(engine.cli("inspect", "--format={{json .State}}", container.name).stdout)
         assert state["ExitCode"] == 0

@@ -144,6 +144,18 @@ def test_f8_a_registry_that_moves_floats_itself_is_left_to_it(faulty: World, pro
     assert digests(faulty, "0.1") == digests(faulty, "0") == digests(faulty, "0.1.0") == recorded(faulty, "v0.1.0")
 
 
+def test_f8_where_floats_are_refused_a_release_goes_without_them(faulty: World, proxy: Proxy) -> None:
+    """Where only three-part tags are taken and nobody moves floats, the release is complete and says that it has none."""
+    proxy.rules = three_part_tags()[1:]
+
+    ran = ok(faulty.clone.release())
+
+    assert proxy.count(r"PUT .*/(one|two|release)/manifests/0(\.1)? ") == 0
+    assert "not ours to move" in ran.stderr
+    assert digests(faulty, "0.1") == {}
+    assert listed(faulty.clone)["v0.1.0"]["state"] == "complete"
+
+
 def test_floats_move_where_versions_are_immutable(faulty: World, proxy: Proxy) -> None:
     """Under an immutability rule for versions, two releases and the floats between them go through."""
     proxy.rules = [immutable()]

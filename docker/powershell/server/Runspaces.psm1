@@ -50,7 +50,8 @@ function New-ModuleRunspace([hashtable] $Settings, [string[]] $Paths, [switch] $
         -Cold leaves out what only calls need.
     #>
     $runspace = New-Runspace "$PSScriptRoot/Frame.psm1", "$PSScriptRoot/Describe.psm1"
-    $limit = 1000 * $Settings.ImportSeconds
+    # Time for each module, and a minute for the runspace itself: a busy machine is slow at it, and without it nothing can be served.
+    $limit = 60000 + 1000 * $Settings.ImportSeconds * $Paths.Count
     $begun = Invoke-Timed $runspace 'Initialize-UcFrame' @{ Paths = $Paths; Place = $Settings.Workspace } $limit
     if ($begun.State -ne 'done') { throw "a runspace did not get ready: $($begun.State) $($begun.Reason)" }
     if ($Cold) { return @{ Runspace = $runspace; Failed = $begun.Output } }

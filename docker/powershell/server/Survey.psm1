@@ -94,8 +94,15 @@ function ConvertTo-CatalogJson([object[]] $Rows) {
 function Start-Survey([hashtable] $Shared) {
     <#
     .SYNOPSIS
-        Publish the catalog twice: with the critical modules as soon as they are in, and whole after all imports.
+        Publish the catalog twice: with the critical modules as soon as they are in, and whole after all imports. What fails is tried again.
     #>
+    while (-not $Shared.Catalog.Complete -and -not $Shared.Stop.IsSet) {
+        Publish-Survey $Shared
+        if (-not $Shared.Catalog.Complete) { $null = $Shared.Stop.Wait(1000) }
+    }
+}
+
+function Publish-Survey([hashtable] $Shared) {
     $settings = $Shared.Settings
     try {
         $rows = @(Find-TreeModule $settings.ModulesPath | ForEach-Object { New-Row $_ $settings })

@@ -22,7 +22,7 @@ START = HERE.parent / "server" / "start"
 CHECK = HERE.parent / "check" / "check.ps1"
 SHIPPED = HERE.parents[2] / "Modules"
 TOKEN = "a-token-of-the-tests"
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 def free_port() -> int:
