@@ -28,7 +28,7 @@ from groupchat_service.team import (
 )
 
 MAX_RESTARTS = 3
-_DRAIN_GRACE = 1.5
+_DRAIN_GRACE = 1.0  # and a moment to answer, within the grace that the server gives
 _log = logs.get("desk")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import sys
@@ -45,17 +46,20 @@ def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest) -> Api:
+def server(request: pytest.FixtureRequest) -> Iterator[Api]:
     """One rule-based service for all tests that leave it as it was: UC_SERVICE_URL, else a process of our own."""
-    running: Api = Api.from_env() or request.getfixturevalue("local_server")
-    return running
+    if elsewhere := Api.from_env():
+        with elsewhere.client:
+            yield elsewhere
+    else:
+        yield request.getfixturevalue("local_server")
 
 
 @pytest.fixture(autouse=True)
 def only_clients_elsewhere(request: pytest.FixtureRequest) -> None:
     """A service that runs already is asked by the clients; what needs its files, its log or its end is left out."""
     own = {"local_server", "start_server", "provider"} & set(request.fixturenames)
-    if own and Api.from_env() is not None:
+    if own and "UC_SERVICE_URL" in os.environ:
         pytest.skip(f"UC_SERVICE_URL is set, and this needs a process of its own ({', '.join(sorted(own))})")
 
 
@@ -98,9 +102,9 @@ def model_server(model_process: Server, provider: Provider) -> Server:
 def slow_server(start_server: StartServer, provider: Provider) -> StartServer:
     """Starts servers of a test's own on a model that takes `delay` seconds for each answer."""
 
-    def start(delay: float) -> Server:
+    def start(delay: float, module: str = "groupchat_service") -> Server:
         provider.set(delay=delay)
-        server = start_server(OPENAI_BASE_URL=f"{provider.url}/v1")
+        server = start_server(module, OPENAI_BASE_URL=f"{provider.url}/v1")
         server.set_key("openai", "key-1")
         return server
 

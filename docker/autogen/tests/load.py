@@ -53,7 +53,7 @@ async def run(url: str, token: str, *, clients: int, seconds: float) -> tuple[Fi
     end = started + seconds
     limits = httpx.Limits(max_connections=clients * 2, max_keepalive_connections=clients * 2)
     headers = {"authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60, limits=limits) as http:
         samples = asyncio.create_task(_sample(http, figures, started, seconds))
         await asyncio.gather(*(_client(http, figures, end) for _ in range(clients)))
         took = time.monotonic() - started

@@ -110,7 +110,7 @@ def test_a_header_cannot_put_another_into_the_answer(server: Api, header: bytes)
     at = urlsplit(server.url)
     request = f"GET /agents HTTP/1.1\r\nHost: x\r\nConnection: close\r\nx-api-key: {server.token}\r\n".encode()
     answer = b""
-    with socket.create_connection((at.hostname or "", at.port or 80), timeout=10) as client, suppress(ConnectionError):
+    with socket.create_connection((at.hostname or "", at.port or 80), timeout=60) as client, suppress(ConnectionError):
         client.sendall(request + header + b"\r\n\r\n")
         answer = b"".join(iter(lambda: client.recv(65536), b""))
     head = answer.partition(b"\r\n\r\n")[0]

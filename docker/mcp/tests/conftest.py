@@ -47,7 +47,7 @@ def local_servers(
         "UC_WORKSPACE": str(workspace),
         "POWERSHELL_URL": peer.url,
         "MONITORING_URL": peer.url,
-        "UC_PEER_TIMEOUT": "1",
+        "UC_PEER_TIMEOUT": "20",
     }
     with ExitStack() as stack:
         yield {

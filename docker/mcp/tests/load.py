@@ -56,7 +56,7 @@ async def run(url: str, token: str, *, clients: int, seconds: float) -> tuple[Fi
     figures, started = Figures(), time.monotonic()
     limits = httpx2.Limits(max_connections=clients + 1, max_keepalive_connections=clients + 1)
     headers = {"authorization": f"Bearer {token}", **HEADERS}
-    async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=30, limits=limits) as http:
+    async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=60, limits=limits) as http:
         name = (await http.get("/health")).json()["server"]
         samples = asyncio.create_task(_sample(http, figures, started, seconds))
         await asyncio.gather(*(_client(http, name, figures, started + seconds) for _ in range(clients)))

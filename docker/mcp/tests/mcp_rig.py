@@ -104,7 +104,7 @@ class Server:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(f"{self.url}{path}", data=body, headers=sent, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read().decode(), answer.headers
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(), error.headers
@@ -129,7 +129,7 @@ class Server:
             name.replace("_", "-"): value for name, value in headers.items()
         }
         async with (
-            httpx2.AsyncClient(headers=sent, timeout=30) as http,
+            httpx2.AsyncClient(headers=sent, timeout=60) as http,
             Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=mode) as client,  # type: ignore[arg-type]
         ):
             yield client
@@ -165,7 +165,7 @@ def elsewhere() -> dict[str, Server]:
 
 
 @contextmanager
-def running(folder: Path, name: str, **env: str) -> Iterator[LocalServer]:
+def running(folder: Path, name: str, module: str = "mcp_service", **env: str) -> Iterator[LocalServer]:
     """One server process, answering before the body begins and gone after it."""
     port, token_file, log = free_port(), folder / "mcp_token", folder / "log"
     token_file.write_text(f"{TOKEN}\n")
@@ -173,7 +173,7 @@ def running(folder: Path, name: str, **env: str) -> Iterator[LocalServer]:
         (folder / secret).write_text(f"the-{secret}\n")
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(Path(__file__).parent)]),
         "UC_SERVICE": f"mcp-{name}",
         "UC_HOST": "127.0.0.1",
         "UC_PORT": str(port),
@@ -184,19 +184,19 @@ def running(folder: Path, name: str, **env: str) -> Iterator[LocalServer]:
         **env,
     }
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "mcp_service"], env=environment, stdout=out, stderr=out)
+        process = subprocess.Popen([sys.executable, "-m", module], env=environment, stdout=out, stderr=out)
     server = LocalServer(f"http://127.0.0.1:{port}", process=process, token_file=token_file, log=log)
     try:
         wait_until_up(server, port)
         yield server
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def wait_until_up(server: LocalServer, port: int) -> None:
     """Until the port is open, or fail with what the process said."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and server.process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

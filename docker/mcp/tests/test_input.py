@@ -86,7 +86,7 @@ def test_too_large_a_body_is_refused(servers: dict[str, Server], name: str, chun
             f"{servers[name].url}/mcp",
             content=parts if chunked else content,
             headers={"authorization": f"Bearer {token}", **headers},
-            timeout=20,
+            timeout=60,
         )
         assert answer.status_code == status
         told(answer.text)
@@ -143,7 +143,7 @@ def _raw(server: Server, head: bytes) -> bytes:
     """The answer to a head of these bytes; nothing when the connection was cut instead."""
     host, _, port = server.host.partition(":")
     gate = f"GET /mcp HTTP/1.1\r\nHost: {server.host}\r\nConnection: close\r\nAuthorization: Bearer {server.token}\r\n"
-    with socket.create_connection((host, int(port)), timeout=20) as client, suppress(ConnectionError):
+    with socket.create_connection((host, int(port)), timeout=60) as client, suppress(ConnectionError):
         client.sendall(gate.encode() + head + b"\r\n\r\n")
         return b"".join(iter(lambda: client.recv(65536), b""))
     return b""

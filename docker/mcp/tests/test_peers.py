@@ -13,7 +13,7 @@ from mcp_types import CallToolResult
 
 @pytest.fixture
 def modules(local_servers: dict[str, LocalServer]) -> Server:
-    """The modules server; it waits one second for its peer."""
+    """The modules server."""
     return local_servers["modules"]
 
 
@@ -84,13 +84,14 @@ def test_a_refusal_of_the_peer_is_told(
     assert said in text(result)
 
 
-def test_a_slow_peer_is_told(modules: Server, peer: LoopbackPeer) -> None:
+def test_a_slow_peer_is_told(tmp_path: Path) -> None:
     """UC_PEER_TIMEOUT bounds a call."""
-    peer.answers, peer.delay = {"GET /modules": (200, {"modules": []})}, 1.5
-    try:
-        result = call(modules, "list_modules")
-    finally:
-        peer.delay = 0.0
+    with (
+        LoopbackServer.on() as slow,
+        running(tmp_path, "modules", POWERSHELL_URL=slow.state.url, UC_PEER_TIMEOUT="0.5") as server,
+    ):
+        slow.state.answers, slow.state.delay = {"GET /modules": (200, {"modules": []})}, 5
+        result = call(server, "list_modules")
     assert result.is_error
     assert "powershell-modules did not answer in time" in text(result)
 

@@ -8,12 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx2
 import pytest
 from mcp_rig import TOKEN, LocalServer, LoopbackPeer, free_port, running
+
+# What uvicorn logs when something held the shutdown up for its whole grace.
+CUT = "graceful shutdown exceeded"
 
 
 def test_allowed_hosts_and_origins_can_be_set(tmp_path: Path) -> None:
@@ -64,19 +66,20 @@ def test_a_missing_token_is_unhealthy(local_servers: dict[str, LocalServer], nam
 
 
 def test_sigterm_with_an_open_stream(tmp_path: Path) -> None:
-    """A client that listens does not hold the process up."""
+    """A client that listens does not hold the process up until it is cut."""
 
-    async def listen_and_stop(server: LocalServer) -> float:
+    async def listen_and_stop(server: LocalServer) -> None:
         headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/event-stream"}
         async with (
             httpx2.AsyncClient(timeout=30, headers=headers) as http,
             http.stream("GET", f"{server.url}/mcp") as stream,
         ):
             assert stream.status_code == 200
-            return await stop(server)
+            await stop(server)
 
-    with running(tmp_path, "docs", UC_DOCS=str(tmp_path)) as server:
-        assert asyncio.run(listen_and_stop(server)) < 3
+    with running(tmp_path, "docs", "patient_server", UC_DOCS=str(tmp_path)) as server:
+        asyncio.run(listen_and_stop(server))
+        assert CUT not in server.log.read_text()
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
@@ -84,29 +87,29 @@ def test_sigterm_finishes_the_call_in_flight(tmp_path: Path, peer: LoopbackPeer,
     """A call that has begun is answered before the process ends."""
     peer.answers = {"GET /modules": (200, {"modules": []})}
 
-    async def call_and_stop(server: LocalServer) -> float:
+    async def call_and_stop(server: LocalServer) -> None:
         async with server.client(mode) as client:
             await client.list_tools()
             peer.delay = 1.0
+            before = len(peer.seen)
             call = asyncio.create_task(client.call_tool("list_modules", {}))
-            await asyncio.sleep(0.4)
-            seconds = await stop(server)
+            while len(peer.seen) == before:
+                await asyncio.sleep(0.02)
+            await stop(server)
             assert not (await call).is_error
-            return seconds
 
-    with running(tmp_path, "modules", POWERSHELL_URL=peer.url) as server:
+    with running(tmp_path, "modules", "patient_server", POWERSHELL_URL=peer.url) as server:
         try:
-            assert asyncio.run(call_and_stop(server)) < 3
+            asyncio.run(call_and_stop(server))
+            assert CUT not in server.log.read_text()
         finally:
             peer.delay = 0.0
 
 
-async def stop(server: LocalServer) -> float:
-    """Seconds from SIGTERM to the end."""
-    began = time.monotonic()
+async def stop(server: LocalServer) -> None:
+    """SIGTERM, and the end of the process."""
     server.process.terminate()
-    await asyncio.to_thread(server.process.wait, 10)
-    return time.monotonic() - began
+    await asyncio.to_thread(server.process.wait, 60)
 
 
 def test_logs_are_json_with_the_request_id(local_servers: dict[str, LocalServer]) -> None:
@@ -142,7 +145,5 @@ def test_sigterm_during_the_start(tmp_path: Path) -> None:
     with process:
         assert process.stdout is not None
         assert b"starting" in process.stdout.readline()
-        began = time.monotonic()
         process.terminate()
-        assert process.wait(10) == 128 + signal.SIGTERM
-        assert time.monotonic() - began < 3
+        assert process.wait(60) == 128 + signal.SIGTERM
