@@ -71,11 +71,17 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, committed Compose files, lock files."""
+    """Style, committed Compose files, and the pipelines of CI: their schemas, their expressions, their rights."""
     locked(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("invoke", "compose", "--check")
+    workflows = sorted(map(str, (ROOT / ".github" / "workflows").glob("*.yml")))
+    session.run("actionlint", "-shellcheck=", "-pyflakes=", *workflows)  # would be used only where they happen to be
+    session.run("zizmor", "--offline", "--quiet", *workflows)
+    session.run("check-jsonschema", "--quiet", "--builtin-schema", "vendor.github-workflows", *workflows)
+    gitlab = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", str(ROOT / ".gitlab-ci.yml"))
+    session.run("check-jsonschema", "--quiet", *gitlab)
 
 
 @nox.session
@@ -90,6 +96,13 @@ def unit(session: nox.Session) -> None:
     """Everything that needs no daemon, in under five seconds."""
     locked(session)
     pytest(session, "tests/unit")
+
+
+@nox.session
+def git(session: nox.Session) -> None:
+    """Versions and changelogs read from real git, in every state that a clone can be in."""
+    locked(session)
+    pytest(session, "tests/git")
 
 
 @nox.session
@@ -126,10 +139,24 @@ def docker(session: nox.Session) -> None:
 
 
 @nox.session
+def release(session: nox.Session) -> None:
+    """Releases against a real registry and a real remote: each rule that other tools are known to break."""
+    locked(session)
+    pytest(session, "tests/release")
+
+
+@nox.session
 def fault(session: nox.Session) -> None:
     """Releases that are killed, that race, and whose registry or remote fails; `-- --kills 300` tries more."""
     locked(session)
     pytest(session, "tests/fault")
+
+
+@nox.session
+def stack(session: nox.Session) -> None:
+    """The six services as they really run: brought up once, asked, attacked, rotated, stopped; always down."""
+    locked(session)
+    pytest(session, "tests/stack")
 
 
 @nox.session

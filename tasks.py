@@ -57,9 +57,9 @@ def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
 
     manifest = workflow.load(ROOT)
     if registry:
-        from build import release_views
+        from build import release_options, release_views
 
-        release_views.policy(workflow.learn_registry(manifest), json=json)
+        release_views.policy(release_options.learn(manifest), json=json)
     else:
         library.show(library.examine(manifest), as_json=json)
 
@@ -147,20 +147,26 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
     library.enforce(verdicts)
 
 
-@task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {"fluentd": "send logs to Fluentd (FLUENTD_ADDRESS)"})
+@task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {
+    "fluentd": "send logs to Fluentd (FLUENTD_ADDRESS)",
+    "release": "a released set instead of what was built here: 1.4.0, or what 1.4 or 1 names",
+})  # fmt: skip
 @reports
-def up(_c: Context, *, service: list[str], fluentd: bool = False, json: bool = False, dry_run: bool = False) -> None:
-    """Start the stack with the built digests and wait until every container is healthy.
+def up(
+    _c: Context, *, service: list[str], release: str = "", fluentd: bool = False, json: bool = False,
+    dry_run: bool = False,
+) -> None:  # fmt: skip
+    """Start the stack by digest, what was built here or a release, and wait until every container is healthy.
 
-    Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --fluentd
+    Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --release 1.4   |   ./inv up --fluentd
     """
     from build import views, workflow
 
     manifest = workflow.load(ROOT)
     if dry_run:
-        views.planned_start(manifest, service)
+        views.planned_start(manifest, service, release=release)
     else:
-        views.running(workflow.start(manifest, service, fluentd=fluentd), json=json)
+        views.running(workflow.start(manifest, service, release=release, fluentd=fluentd), json=json)
 
 
 @task(help=_DRY | {"volumes": "remove the data too"})
@@ -277,6 +283,21 @@ def version(_c: Context, *, json: bool = False) -> None:
     outlook.show(loading.load(ROOT, os.environ), as_json=json)
 
 
+@task(help=_JSON | {
+    "write": "put the text into CHANGELOG.md; what is written there by hand stays",
+    "version": "only this one: 1.4.0, or api/1.4.0; not released yet: what is unreleased, under that name",
+})  # fmt: skip
+@reports
+def changelog(_c: Context, *, write: bool = False, version: str = "", json: bool = False) -> None:
+    """Print what each release brought and what is unreleased, by Keep a Changelog, from Conventional Commits.
+
+    Examples: ./inv changelog   |   ./inv changelog --version 1.5.0   |   ./inv changelog --write
+    """
+    from build import loading, released
+
+    released.show(loading.load(ROOT, os.environ), version=version, write=write, as_json=json)
+
+
 @task(iterable=["service"], help=_JSON | {
     "bump": "auto (by the commits), patch, minor or major",
     "pre": "a pre-release channel: rc makes 1.5.0-rc.1, then -rc.2; without it, 1.5.0",
@@ -300,15 +321,15 @@ def release(
 
     Examples: ./inv release --bump minor   |   ./inv release --dry-run   |   ./inv release --plan plan.json
     """
-    from build import release_views, workflow
+    from build import release_options, release_views, workflow
 
     manifest = workflow.load(ROOT)
     if dry_run or plan:
-        made = workflow.plan_release(manifest, bump=bump, pre=pre, version=version, services=service, resume=resume)
+        made = release_options.preview(manifest, bump=bump, pre=pre, version=version, services=service, resume=resume)
         release_views.plan(made, file=plan, json=json)
         return
     skip = [name for name, skipped in (("scan", skip_scan), ("smoke", skip_smoke)) if skipped]
-    done = workflow.release(
+    done = release_options.make(
         manifest, bump=bump, pre=pre, version=version, services=service, skip=skip, local=local, apply=apply,
         resume=resume,
     )  # fmt: skip
@@ -353,7 +374,7 @@ def yank(
 @task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})
 @reports
 def test(_c: Context, *, session: list[str]) -> None:
-    """Set up everything the tests need, then run them: lint, types, unit, setup, services, docker, fault, smoke.
+    """Set up what the tests need, then run lint, types, unit, git, setup, services, docker, release, fault, stack, smoke.
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """
@@ -423,25 +444,28 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
     console.result(outcome) if json else console.table(("secret", "file"), list(outcome.items()))
 
 
-@task(name="rotate", help={"name": "the secret to renew"} | _DRY)
+@task(name="rotate", help={"name": "the secret to renew", "finish": "refuse the old value from now on"} | _DRY)
 @reports
-def secrets_rotate(_c: Context, *, name: str = "", dry_run: bool = False) -> None:
-    """Put a new value in front of a secret, in place; the old one stays valid as the second line.
+def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run: bool = False) -> None:
+    """Put a new value in front of a secret, in place; the old one stays valid as the second line, until --finish.
 
-    Examples: ./inv secrets.rotate --name mcp_token
+    Examples: ./inv secrets.rotate --name mcp_token   |   ./inv secrets.rotate --name mcp_token --finish
     """
     from build import console, secrets, workflow
 
     manifest = workflow.load(ROOT)
     if dry_run:
-        console.text(f"would renew {secrets.folder(manifest) / name}")
+        console.text(f"would {'end the overlap of' if finish else 'renew'} {secrets.folder(manifest) / name}")
+    elif finish:
+        ended = secrets.finish(manifest, name)
+        console.note(f"{name}: the old value is refused from now on" if ended else f"{name} has no older value")
     else:
         secrets.rotate(manifest, name)
         console.note(f"{name} renewed; the old value is still accepted")
 
 
 ns = Collection(
-    doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version,
+    doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version, changelog,
     release, releases, yank, test,
 )  # fmt: skip
 ns.add_collection(Collection("registry", registry_up, registry_down, registry_ls))

@@ -134,7 +134,7 @@ def _plugin(docker: Docker, name: str, wanted: str) -> Finding:
 
 
 def store(_manifest: Manifest, docker: Docker) -> Finding:
-    """Whether images live in containerd's store, which keeps attestations and several platforms."""
+    """Whether images live in containerd's store: the classic one refuses provenance, which every build here has."""
     if not docker.answers:
         return NO_ENGINE
     driver = docker.info.get("Driver", "")
@@ -143,7 +143,7 @@ def store(_manifest: Manifest, docker: Docker) -> Finding:
     remedy = '{"features": {"containerd-snapshotter": true}} in /etc/docker/daemon.json, then restart docker'
     if docker.desktop:
         remedy = "Docker Desktop → Settings → General: Use containerd for pulling and storing images"
-    return Finding("warn", f"classic ({driver}): no provenance in local images, one platform", remedy)
+    return Finding("fail", f"classic ({driver}): it can't hold provenance, so no image can be built", remedy)
 
 
 def mode(_manifest: Manifest, docker: Docker) -> Finding:

@@ -33,20 +33,20 @@ def authority(settings: ReleaseSettings, environment: Mapping[str, str], *, loca
     return system or "local"
 
 
-def branch(history: History, environment: Mapping[str, str]) -> str:
-    """The branch that is released; empty when nothing knows it."""
-    named = (environment.get(name, "") for name in _BRANCH_VARIABLES)
-    return history.branch or next(filter(None, named), "")
+def branch(environment: Mapping[str, str]) -> str | None:
+    """The branch that a CI job says it is about; None where it says none."""
+    named = (environment.get(name) for name in _BRANCH_VARIABLES)
+    return next(filter(None, named), None)
 
 
-def check_tree(history: History, settings: ReleaseSettings, environment: Mapping[str, str]) -> None:
+def check_tree(history: History, settings: ReleaseSettings) -> None:
     """Raise RepositoryError for a dirty tree, ReleaseRefused for a branch that may not release."""
     if history.dirty:
         changed = [*history.changed, *(f"{path} (not in git, enters an image)" for path in history.strays)]
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         message = f"the tree is not what is committed: {', '.join(changed[:_SHOWN])}{more}"
         raise RepositoryError(message, hint="git commit, git stash --include-untracked, or add it to .gitignore")
-    name = branch(history, environment)
+    name = history.branch or ""
     if not any(fnmatch.fnmatchcase(name, pattern) for pattern in settings.branches):
         found = f"branch {name}" if name else "a detached HEAD"
         message = f"{found} does not release: [release] branches are {', '.join(settings.branches)}"

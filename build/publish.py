@@ -23,7 +23,7 @@ from build.record import YANKED, Artifact, Record, decode, of_record
 A = TypeVar("A")
 B = TypeVar("B")
 _AT_ONCE = 8
-_READ_BACKS = (0.3, 0.3, 1.0)  # seconds to the second look, where the first one does not find what was put
+_READ_BACKS = (0.3, 1.0, 1.0)  # seconds that a tag which is not there at once gets before it is put again
 _ROUNDS, _BETWEEN_ROUNDS = 6, 0.3
 _REFUSES_NAME = {400, 403, 405, 409, 412, 422}
 
@@ -105,7 +105,7 @@ def _same(found: str | None, repository: str, tag: str, stored: Stored) -> bool:
         return found is not None
     raise VersionTaken(
         f"{repository}:{tag} names {found}, this release would be {stored.digest}: the version is burned",
-        hint="release the next version: ./inv release --bump patch",
+        hint="give the version up: ./inv yank",
     )
 
 

@@ -7,9 +7,7 @@ only the record that the git tag carries, so FINISH completes a release from any
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import replace
 
 from build import (
     candidates,
@@ -24,58 +22,22 @@ from build import (
     preflight,
     probe,
     publish,
+    release_run,
     repo,
+    saved_plan,
     state,
     survey,
 )  # fmt: skip
-from build.bases import Resolved
-from build.candidates import Candidate
 from build.distribution import Distribution
 from build.errors import VersionTaken
 from build.manifest import Manifest
 from build.pipeline import Skip, Step, Stop
-from build.plan import Plan, PlannedLine, Wish, World
-from build.probe import Policy
-from build.record import SCHEMA, Record, RecordedBase, RecordedGate, RecordedService
+from build.plan import Plan, Wish
+from build.record import RecordedGate
+from build.registry import login
+from build.release_run import Options, Run
 
 SKIPPED = RecordedGate(verdict="skipped")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    """What the caller asked for. `skip` names gates, `saved` is a plan to apply, `environment` the caller's."""
-
-    wish: Wish
-    skip: frozenset[str] = frozenset()
-    local: bool = False
-    saved: Plan | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
-    """What the steps have found so far; each adds to it and changes nothing that another found."""
-
-    manifest: Manifest
-    options: Options
-    registry: Distribution
-    authority: str
-    remote: str
-    world: World | None = None
-    resolved: Mapping[str, Resolved] = field(default_factory=dict)
-    plan: Plan | None = None
-    layouts: Mapping[str, Path] = field(default_factory=dict)
-    candidates: Mapping[str, Candidate] = field(default_factory=dict)
-    gates: Mapping[str, RecordedGate] = field(default_factory=dict)
-    records: tuple[Record, ...] = ()
-    finished: tuple[Record, ...] = ()
-    audit: bool = False
-
-    @property
-    def lines(self) -> tuple[PlannedLine, ...]:
-        """The lines that are released."""
-        assert self.plan is not None
-        return self.plan.lines
 
 
 def _resume(run: Run) -> Run:
@@ -97,10 +59,10 @@ def _resume(run: Run) -> Run:
 
 def _plan(run: Run) -> Run:
     saved = run.options.saved
-    world, resolved = survey.look(run.manifest, run.registry, run.remote)
+    world, resolved = survey.look(run.manifest, run.registry, run.remote, run.options.environment)
     done = {one.line: one for one in run.finished if plan.grants(one, world, run.options.wish)}
     if saved is not None and not done:
-        plan.check(saved, plan.fingerprint(world))
+        saved_plan.check(saved, plan.fingerprint(world))
     made = saved if saved is not None and not done else plan.compute(world, run.options.wish, done=done)
     if not made.lines:
         raise Stop(f"nothing to release: {made.nothing}")
@@ -115,10 +77,12 @@ def _preflight(run: Run) -> Run:
     assert run.plan is not None
     assert run.world is not None
     repo.require_full(run.world.history)
-    preflight.check_tree(run.world.history, run.manifest.release, run.options.environment)
+    preflight.check_tree(run.world.history, run.manifest.release)
     preflight.check_bases(run.manifest, run.plan, run.resolved)
     preflight.check_room(run.manifest)
     preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, _pushed_branch(run))
+    if {"scan", "smoke"} - run.options.skip:
+        login(run.manifest)  # the engine and Trivy fetch the candidates themselves
     preflight.check_database(run.manifest, run.options.skip)
     return run
 
@@ -148,7 +112,7 @@ def _stage(run: Run) -> Run:
     run = replace(run, candidates=found)
     kept = {
         one.service: {"digest": found[one.service].stored.digest, "fingerprint": one.fingerprint}
-        for one in _services(run)
+        for one in run.services
     }
     path = plan.candidates_file(run.manifest)
     state.write(path, state.read(path) | kept)
@@ -159,25 +123,11 @@ def _sent(size: int) -> str:
     return f"{size / 1e6:.1f} MB sent" if size >= 100_000 else f"{size / 1e3:.1f} kB sent"
 
 
-def _services(run: Run) -> list[plan.PlannedService]:
-    return [one for line in run.lines for one in line.services]
-
-
-def _images(run: Run) -> dict[str, images.BuiltImage]:
-    versions = {one.service: line.version for line in run.lines for one in line.services}
-    return {
-        one.service: plan.built_image(
-            run.manifest, one.service, run.candidates[one.service].stored.digest, one.fingerprint, versions[one.service]
-        )
-        for one in _services(run)
-    }
-
-
 def _scan(run: Run) -> Run:
     if "scan" in run.options.skip:
         console.warn("the scan is skipped, and the release will say so")
         return replace(run, gates={**run.gates, "scan": SKIPPED})
-    return replace(run, gates={**run.gates, "scan": gates.scan(run.manifest, _images(run))})
+    return replace(run, gates={**run.gates, "scan": gates.scan(run.manifest, run.images())})
 
 
 def _smoke(run: Run) -> Run:
@@ -185,8 +135,8 @@ def _smoke(run: Run) -> Run:
         console.warn("the smoke checks are skipped, and the release will say so")
         return replace(run, gates={**run.gates, "smoke": SKIPPED})
     assert run.world is not None
-    beside = survey.released_images(run.manifest, run.world, [one.service for one in _services(run)])
-    return replace(run, gates={**run.gates, "smoke": gates.ask(run.manifest, _images(run), beside)})
+    beside = survey.released_images(run.manifest, run.world, [one.service for one in run.services])
+    return replace(run, gates={**run.gates, "smoke": gates.ask(run.manifest, run.images(), beside)})
 
 
 def _claim(run: Run) -> Run:
@@ -198,7 +148,7 @@ def _claim(run: Run) -> Run:
     if gone := plan.lost(now, run.plan):
         message = f"{', '.join(gone)}: another release was made meanwhile; nothing of this one was published"
         raise VersionTaken(message, hint="./inv release again: it takes the next version")
-    records = tuple(_record_of(run, line) for line in run.lines)
+    records = tuple(release_run.record_of(run, line) for line in run.lines)
     claims = [claim.prepare(root, one, f"{run.manifest.project.title}: {one.line} {one.version}") for one in records]
     claim.push(root, run.remote, claims, branch=_pushed_branch(run))
     for one in records:
@@ -208,43 +158,7 @@ def _claim(run: Run) -> Run:
 
 def _pushed_branch(run: Run) -> str:
     assert run.world is not None
-    return preflight.branch(run.world.history, run.options.environment) if run.manifest.release.push_branch else ""
-
-
-def _record_of(run: Run, line: PlannedLine) -> Record:
-    assert run.world is not None
-    manifest, history = run.manifest, run.world.history
-    used = {key: _base(base) for key, base in run.resolved.items()}
-    services = {
-        one.service: RecordedService(
-            digest=run.candidates[one.service].stored.digest,
-            fingerprint=one.fingerprint,
-            origin="built" if one.action == "build" else one.why,
-            platforms=run.candidates[one.service].platforms,
-            bases={key: used[key] for key in manifest.services[one.service].bases},
-        )
-        for one in line.services
-    }
-    return Record(
-        schema=SCHEMA,
-        line=line.line,
-        version=line.version,
-        tag=line.tag,
-        previous=line.previous,
-        commit=history.commit,
-        committed=datetime.fromtimestamp(history.committed, UTC).isoformat(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        registry=plan.home(manifest),
-        repository=plan.repository(manifest, line.line),
-        services=services,
-        gates=dict(run.gates),
-        tools=survey.tools(manifest),
-        authority=run.authority,
-    )
-
-
-def _base(base: Resolved) -> RecordedBase:
-    return RecordedBase(reference=base.reference, source=base.source, digest=base.digest)
+    return (run.world.history.branch or "") if run.manifest.release.push_branch else ""
 
 
 def _publish(run: Run) -> Run:
@@ -268,7 +182,7 @@ def _float(run: Run) -> Run:
     moving = [one for one in run.records if floats.names(one.parsed)]
     if not moving:
         raise Skip("a pre-release moves no float")
-    policy: Policy = probe.policy(run.manifest, run.registry)
+    policy = probe.policy(run.manifest, run.registry)
     if policy.floats != "client":
         raise Skip(f"X.Y and X are not ours to move in {policy.address}: {policy.floats}")
     staged = {name: one.stored for name, one in run.candidates.items()}
@@ -319,12 +233,12 @@ def make(manifest: Manifest, options: Options, *, resume_only: bool = False) -> 
         return pipeline.execute(STEPS[:1] if resume_only else STEPS, run)
 
 
-def preview(manifest: Manifest, wish: Wish) -> Plan:
+def preview(manifest: Manifest, wish: Wish, environment: Mapping[str, str]) -> Plan:
     """What a release would do now; nothing is changed. Raises as planning does."""
     with Distribution(manifest) as registry:
         remote = claim.remote(manifest.root, manifest.release.remote)
         waiting = tuple(
             one.tag for one in survey.unfinished(manifest, registry, claim.remote_tags(manifest.root, remote))
         )
-        world, _ = survey.look(manifest, registry, remote)
+        world, _ = survey.look(manifest, registry, remote, environment)
         return plan.compute(world, wish, unfinished=waiting)

@@ -92,6 +92,28 @@ def _release(line: Line, version: Version, tag: str, record: Record | None, ther
     )
 
 
+def references(manifest: Manifest, wanted: str, services: Sequence[str]) -> dict[str, str]:
+    """The images of a complete release (service → name@digest), from its record and never from an image's tag.
+
+    `wanted` is a version, or a float such as 1.4. Raises ReleaseRefused when there is none, or it was withdrawn.
+    """
+    found: dict[str, str] = {}
+    with Distribution(manifest) as registry:
+        for line in lines(manifest):
+            if not set(line.services) & set(services):
+                continue
+            target = repository(manifest, line.name)
+            record = publish.fetch(registry, target, wanted.removeprefix(line.prefix))
+            if record is None:
+                message = f"{line.name} has no complete release {wanted}"
+                raise ReleaseRefused(message, hint="./inv releases; an interrupted one: ./inv release --resume")
+            if reason := publish.yank_reason(registry, target, record.version):
+                message = f"{line.name} {record.version} was withdrawn: {reason}"
+                raise ReleaseRefused(message, hint="./inv releases shows what is left")
+            found |= {name: f"{record.registry}/{name}@{one.digest}" for name, one in record.services.items()}
+    return found
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Yanked:
     """What a yank did: the floats that it moved, and those that still name the release, because no other is left."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from build import bases, claim, console, engine, floats, images, plan, probe, publish, repo
+from build import bases, claim, console, engine, floats, images, plan, preflight, probe, publish, repo
 from build.bases import Resolved
 from build.distribution import Distribution
 from build.errors import BaseUnavailable, BuildError, RegistryError, VersionTaken
@@ -21,13 +22,17 @@ from build.version import History, Line, lines, parse_tag
 _LATEST = 16  # releases that may have run at once
 
 
-def look(manifest: Manifest, registry: Distribution, remote: str) -> tuple[World, dict[str, Resolved]]:
+def look(
+    manifest: Manifest, registry: Distribution, remote: str, environment: Mapping[str, str]
+) -> tuple[World, dict[str, Resolved]]:
     """The world that a plan is computed from, and the bases that its images stand on.
 
+    Where HEAD is detached, as in a GitLab job, the branch is what the CI system says in `environment`.
     Raises BaseUnavailable when a base can't be had: a release has every service, or is none.
     """
     history = repo.read(manifest)
-    repo.require_full(history)
+    repo.require_history(manifest.root, history, manifest.release)
+    history = replace(history, branch=history.branch or preflight.branch(environment))
     resolved, reasons = bases.resolve(manifest, [key for one in manifest.services.values() for key in one.bases])
     if reasons:
         said = "; ".join(f"{manifest.bases.images[key].reference}: {reason}" for key, reason in reasons.items())
@@ -136,7 +141,8 @@ def explained(record: Record, said: str) -> Iterator[None]:
         yield
     except BuildError as error:
         error.args = (f"{record.tag} is {said}: {error}",)
-        give_up = f'./inv yank {record.version} --reason "…"'
+        service = f" --service {record.line}" if record.tag.startswith(f"{record.line}/") else ""
+        give_up = f'./inv yank {record.version}{service} --reason "…"'
         if isinstance(error, VersionTaken):
             error.hint = f"give it up: {give_up}; then ./inv release takes the next version"
         elif "--resume" not in error.hint:

@@ -9,7 +9,7 @@ from build.bases import Resolved
 from build.images import BuiltImage
 from build.manifest import Manifest
 from build.smoke import Result
-from build.workflow import Built, as_json, chosen, human_size, present_images
+from build.workflow import Built, as_json, chosen, human_size, runnable
 
 
 def built(outcome: Built, *, json: bool) -> None:
@@ -87,9 +87,10 @@ def smoke(results: Sequence[Result], *, json: bool) -> None:
     console.table(("", "container", "check", "time", "reason"), rows)
 
 
-def planned_start(manifest: Manifest, services: Sequence[str]) -> None:
+def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) -> None:
     """The Compose file that `up` would use."""
-    images = {name: image.reference for name, image in present_images(manifest, services).items()}
+    found, wanted = runnable(manifest, services, release=release)
+    images = {name: found[name] for name in wanted}
     model = compose.stack(manifest, images, secrets=secrets.folder(manifest))
     console.text(compose.render(model, "What `./inv up` would start."))
 

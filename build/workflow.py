@@ -10,19 +10,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from build import bases, console, images, loading, registry, repo, smoke, stack, story
-from build.errors import Incomplete, ManifestError, ReleaseRefused, ScanBroken, SmokeFailed
+from build.errors import Incomplete, ManifestError, ScanBroken, SmokeFailed
 from build.images import BuildResult, BuiltImage
 from build.manifest import Manifest
 from build.typed import suggest
 from build.version import History, snapshot
 
 if TYPE_CHECKING:
-    from build.plan import Plan, Wanted, Wish
-    from build.probe import Policy
-    from build.release import Run
     from build.scan import Verdict
 
 
@@ -169,11 +166,30 @@ def run_scan(manifest: Manifest, services: Sequence[str] = ()) -> tuple[Verdict,
     return verdicts
 
 
-def start(manifest: Manifest, services: Sequence[str] = (), *, fluentd: bool = False) -> list[stack.Running]:
-    """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
+def runnable(
+    manifest: Manifest, services: Sequence[str] = (), *, release: str = ""
+) -> tuple[dict[str, str], list[str]]:
+    """What may run (service → name@digest), and which of it is wanted: what was built here, or a released set.
+
+    Raises Incomplete when nothing is there yet, ReleaseRefused for a release that is not there or was withdrawn.
+    """
+    if release:
+        from build import releases
+
+        found = releases.references(manifest, release, chosen(manifest, services))
+        return found, [name for name in chosen(manifest, services) if name in found]
     wanted = present_images(manifest, services)
-    found = {name: image.reference for name, image in images.recorded(manifest).items()}
-    return stack.up(manifest, found, list(wanted), fluentd=fluentd)
+    return {name: image.reference for name, image in images.recorded(manifest).items()}, list(wanted)
+
+
+def start(
+    manifest: Manifest, services: Sequence[str] = (), *, release: str = "", fluentd: bool = False
+) -> list[stack.Running]:
+    """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
+    if release:
+        registry.login(manifest)
+    found, wanted = runnable(manifest, services, release=release)
+    return stack.up(manifest, found, wanted, fluentd=fluentd)
 
 
 def run_smoke(manifest: Manifest, services: Sequence[str] = ()) -> list[smoke.Result]:
@@ -204,75 +220,6 @@ def require_smoke(manifest: Manifest, results: Sequence[smoke.Result]) -> None:
     if failed:
         hint = f"logs and inspect output are in {manifest.state / 'reports'}"
         raise SmokeFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}", hint=hint)
-
-
-def plan_release(
-    manifest: Manifest, *, bump: str, pre: str, version: str, services: Sequence[str], resume: bool = False
-) -> Plan:
-    """What a release would do now; with `resume`, only what it would finish."""
-    from build import release
-
-    made = release.preview(manifest, _wish(manifest, bump, pre, version, services))
-    if resume:
-        return dataclasses.replace(made, lines=(), nothing="only what was interrupted is finished")
-    return made
-
-
-def release(
-    manifest: Manifest,
-    *,
-    bump: str,
-    pre: str,
-    version: str,
-    services: Sequence[str],
-    skip: Sequence[str],
-    local: bool,
-    apply: str,
-    resume: bool,
-) -> Run:
-    """Make a release, carry out a saved plan, or only finish what was interrupted; the last state of the run."""
-    from build import plan
-    from build import release as library
-
-    saved = None
-    if apply:
-        path = Path(apply)
-        if not path.is_file():
-            raise ReleaseRefused(f"{apply}: no such file", hint=f"./inv release --plan {apply}")
-        saved = plan.decode(path.read_text(encoding="utf-8"), apply)
-    options = library.Options(
-        wish=saved.wish if saved else _wish(manifest, bump, pre, version, services),
-        skip=frozenset(skip),
-        local=local,
-        saved=saved,
-        environment=os.environ,
-    )
-    return library.make(manifest, options, resume_only=resume)
-
-
-def _wish(manifest: Manifest, bump: str, pre: str, version: str, services: Sequence[str]) -> Wish:
-    from build.plan import Wish
-
-    kinds = ("auto", "patch", "minor", "major")
-    if bump not in kinds:
-        raise ReleaseRefused(f"--bump {bump}: no such bump{suggest(bump, kinds)}", hint=f"--bump {' | '.join(kinds)}")
-    if version and (pre or bump != "auto"):
-        message = "--version says it all: it goes with neither --bump nor --pre"
-        raise ReleaseRefused(message, hint=f"--version {version}")
-    names = tuple(chosen(manifest, services)) if services else ()
-    if names and manifest.release.mode == "lockstep":
-        message = "[release] mode is 'lockstep': all services have one version, and are released together"
-        raise ReleaseRefused(message, hint='leave --service out, or set release.mode = "independent"')
-    return Wish(bump=cast("Wanted", bump), pre=pre, version=version, services=names)
-
-
-def learn_registry(manifest: Manifest) -> Policy:
-    """What the registry allows, learnt by a probe now."""
-    from build import probe
-    from build.distribution import Distribution
-
-    with Distribution(manifest) as client:
-        return probe.learn(manifest, client)
 
 
 def as_json(value: Any) -> Any:

@@ -6,12 +6,15 @@ import asyncio
 import functools
 import os
 import ssl
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from ucservice import logs
 from ucservice.secretfile import Secret
+
+_log = logs.get("peers")
 
 # A peer that is being replaced refuses connections for a moment.
 _PAUSES = (0.2, 0.8)
@@ -109,6 +112,7 @@ async def _send(client: httpx.AsyncClient, peer: Peer, method: str, path: str, b
 
 async def call(peer: Peer, method: str, path: str, body: Any = None, *, seconds: float) -> dict[str, Any]:
     """The peer's JSON answer, within `seconds`; PeerError says why there is none."""
+    started, told = time.monotonic(), "answered"
     try:
         # One deadline over everything: the per-read one of httpx would start again with each byte.
         async with (
@@ -117,4 +121,11 @@ async def call(peer: Peer, method: str, path: str, body: Any = None, *, seconds:
         ):
             return _body(peer, await _send(client, peer, method, path, body))
     except TimeoutError as error:
+        told = "silent"
         raise PeerError(f"{peer.name} did not answer within {seconds:g} s") from error
+    except PeerError:
+        told = "failed"
+        raise
+    finally:
+        ms = round((time.monotonic() - started) * 1000, 1)
+        _log.info("peer_called", peer=peer.name, method=method, path=path, outcome=told, ms=ms)

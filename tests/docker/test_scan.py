@@ -258,6 +258,13 @@ def test_the_reports_hold_the_finding(manifest: Manifest, vulnerable: BuiltImage
     assert "CVE-2019-10906" in verdict.reports["txt"].read_text()
 
 
+def test_the_findings_of_a_service_have_a_category_of_their_own(manifest: Manifest, vulnerable: BuiltImage) -> None:
+    """Code scanning takes the SARIF files of all services in one upload, because no two runs are of one category."""
+    (verdict,) = gate(manifest, vulnerable)
+
+    assert [run["automationDetails"]["id"] for run in report(verdict, "sarif")["runs"]] == ["vulnerable/"]
+
+
 def test_the_given_digest_is_scanned_though_its_tag_moved(manifest: Manifest, build: Build) -> None:
     """A verdict is about name@digest: another image under the same tag changes nothing."""
     first = build("moving", JINJA2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import inspect
 import json
@@ -13,18 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from invoke.exceptions import ParseError
-from invoke.parser import Parser
-from invoke.program import Program
 
-import tasks
 from build import errors, manifest
+from tests.commands import CONTEXTS, refusal, sessions
 from tests.conftest import REPOSITORY
 
 PAGES = REPOSITORY / "docs" / "pages"
 README = REPOSITORY / "README.md"
 TEXTS = [*([README] if README.exists() else []), *sorted(PAGES.rglob("*.md"))]
-CONTEXTS = tasks.ns.to_contexts()
 NAMES = {str(context.name) for context in CONTEXTS}
 SECTIONS = {
     manifest.Project: "[project]",
@@ -60,15 +55,6 @@ def _commands(text: str, program: str) -> Iterator[list[str]]:
                 yield words
 
 
-def _parse(words: list[str]) -> str:
-    """Why Invoke would not take the words, or nothing."""
-    try:
-        Parser(initial=Program().initial_context, contexts=CONTEXTS).parse_argv(words)
-    except ParseError as error:
-        return str(error)
-    return ""
-
-
 def _headings(page: str) -> dict[str, str]:
     """Heading → the text below it, of one page."""
     text = (PAGES / page).read_text(encoding="utf-8")
@@ -82,17 +68,11 @@ def _rows(text: str) -> dict[str, list[str]]:
     return {row[0].strip("`"): row for row in rows}
 
 
-def _sessions() -> set[str]:
-    tree = ast.parse((REPOSITORY / "noxfile.py").read_text(encoding="utf-8"))
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return {one.name for one in functions if any("nox.session" in ast.unparse(mark) for mark in one.decorator_list)}
-
-
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_every_inv_command_can_be_typed(path: Path) -> None:
     """A reader who copies an ./inv command gets no complaint about a task, a flag or a stray word."""
     commands = list(_commands(path.read_text(encoding="utf-8"), "./inv"))
-    wrong = {shlex.join(words): reason for words in commands if (reason := _parse(words))}
+    wrong = {shlex.join(words): reason for words in commands if (reason := refusal(words))}
 
     assert wrong == {}
 
@@ -104,7 +84,7 @@ def test_every_nox_session_exists(path: Path) -> None:
     calls = [words for program in ("nox", ".venv/bin/nox") for words in _commands(text, program)]
     named = {words[1].partition("(")[0] for words in calls if words[0] in {"-s", "--session"}}
 
-    assert named - _sessions() == set()
+    assert named - sessions() == set()
 
 
 def test_every_task_and_session_has_a_section() -> None:
@@ -112,7 +92,7 @@ def test_every_task_and_session_has_a_section() -> None:
     headings = set(_headings("tasks.md"))
 
     assert {name for name in NAMES if name not in headings} == set()
-    assert {name for name in _sessions() if f"Session {name}" not in headings} == set()
+    assert {name for name in sessions() if f"Session {name}" not in headings} == set()
 
 
 @pytest.mark.parametrize("context", CONTEXTS, ids=lambda context: str(context.name))
@@ -142,10 +122,17 @@ def _default(field: dataclasses.Field[Any]) -> str:
     return "none" if field.default is None else json.dumps(field.default)
 
 
+def test_the_api_document_is_the_service_s_own() -> None:
+    """What the page of monitoring links to is the file that the service answers with."""
+    service = REPOSITORY / "docker/monitoring/monitor_service/openapi.json"
+
+    assert (PAGES / "services/monitoring.openapi.json").read_bytes() == service.read_bytes()
+
+
 def test_the_reference_has_every_section() -> None:
     """A section of the manifest that no heading names would be a secret."""
     headings = " ".join(_headings("versions-toml.md"))
-    fields = {field.name for field in dataclasses.fields(manifest.Manifest)} - {"root"}
+    fields = {field.name for field in dataclasses.fields(manifest.Manifest)} - {"root", "folder"}
 
     assert {name for name in fields if f"[{name}" not in headings} == set()
 

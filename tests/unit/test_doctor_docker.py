@@ -37,8 +37,8 @@ def test_what_is_too_old_is_told_with_both_versions(manifest: Manifest) -> None:
 @pytest.mark.parametrize(
     ("info", "check", "state", "says"),
     [
-        ({"Driver": "overlay2"}, "store", "warn", "containerd-snapshotter"),
-        ({"OperatingSystem": "Docker Desktop"}, "store", "warn", "Docker Desktop → Settings → General"),
+        ({"Driver": "overlay2"}, "store", "fail", "containerd-snapshotter"),
+        ({"OperatingSystem": "Docker Desktop"}, "store", "fail", "Docker Desktop → Settings → General"),
         ({"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}, "store", "ok", ""),
         ({"OSType": "windows"}, "mode", "fail", "Switch to Linux containers"),
         ({"SystemTime": "1970-01-01T00:00:59.123456789Z"}, "clock", "ok", ""),

@@ -18,12 +18,25 @@ LIBRARY = REPOSITORY / "build"
 LAYERS = (
     {"errors", "console"},
     {"pipeline", "process", "typed", "manifest", "loading", "state", "commits"},
-    {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint"},
-    {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon"},
-    {"bases", "story", "provision"},
+    {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint", "authority", "floats"}
+    | {"credentials", "transport", "distribution", "record", "outlook", "tags", "changelog", "released"},
+    {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon", "publish", "claim", "probe"},
+    {"bases", "story", "provision", "candidates", "rehearsal"},
     {"images"},
-    {"registry", "trivy_db", "trivy_image", "scan"},
-    {"doctor_docker", "doctor", "workflow", "views", "quickstart", "watch", "outlook", "changelog"},
+    {"registry", "trivy_db", "trivy_image", "scan", "gates", "plan", "preflight", "survey", "releases"},
+    {
+        "doctor_docker",
+        "doctor",
+        "workflow",
+        "views",
+        "release",
+        "release_run",
+        "saved_plan",
+        "release_options",
+        "release_views",
+        "quickstart",
+        "watch",
+    },
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Modules that wrap one outside thing each do not see their neighbours; pure ones and the top may.

@@ -13,6 +13,7 @@ from types import FrameType
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ucservice import logs
 from ucservice.bodylimit import BodyLimit
 from ucservice.secretfile import Secret
@@ -21,13 +22,38 @@ from ucservice.web import RequestLog, TokenAuth
 from langgraph_service import metrics
 from langgraph_service.encode import Json
 from langgraph_service.errors import ApiError
+from langgraph_service.openapi import REFUSALS, document
 from langgraph_service.ownership import owned
-from langgraph_service.routes import assistants, legacy, protocol, runs, states, store, system, threads
+from langgraph_service.routes import assistants, joins, legacy, protocol, runs, states, store, system, threads
 from langgraph_service.runner import Runner
 from langgraph_service.settings import Settings
 from langgraph_service.state import State, opened
 
 _log = logs.get("app")
+
+
+class Unforeseen:
+    """Answer 500 with the request id to an error that no handler knows: the log has the traceback, under this id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            _log.exception("bug", path=scope["path"])
+            told = {"detail": "internal error", "request_id": logs.request_id.get()}
+            await Json(told, status_code=500)(scope, receive, send)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
@@ -41,14 +67,13 @@ async def _unwritable(_request: Request, error: Exception) -> Response:
     return Json({"detail": f"the state cannot be used: {error}"}, status_code=503, headers={"retry-after": "5"})
 
 
-async def _bug(_request: Request, _error: Exception) -> Response:
-    return Json({"detail": "internal error", "request_id": logs.request_id.get()}, status_code=500)
-
-
 async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     told = []
     for item in error.errors():
+        if item["type"] == "json_invalid":
+            told.append(f"the body is not JSON at character {item['loc'][-1]}: {item['ctx']['error']}")
+            continue
         place = ".".join(str(part) for part in item["loc"][1:]) or "body"
         told.append(f"{place}: {item['msg']}")
     return Json({"detail": "; ".join(told)}, status_code=422)
@@ -101,14 +126,22 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings) -> FastAPI:
     """The service, not yet started."""
-    app = FastAPI(title="langgraph-api", version=system.VERSION, lifespan=_lifespan, openapi_url=None)
+    app = FastAPI(
+        title="langgraph-api",
+        version=system.VERSION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=REFUSALS,
+    )
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
     app.state.settings = settings
-    for module in (system, assistants, threads, states, runs, protocol, store, legacy):
-        app.include_router(module.router)
+    for module in (system, assistants, threads, states, runs, joins, protocol, store, legacy):
+        app.include_router(module.router, tags=[module.__name__.rpartition(".")[2]])
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(sqlite3.Error, _unwritable)
-    app.add_exception_handler(Exception, _bug)
+    app.add_middleware(Unforeseen)
     app.add_middleware(BodyLimit, limit=settings.max_body)
     app.add_middleware(TokenAuth, secret=Secret("langgraph_api_key"))
     app.add_middleware(RequestLog)

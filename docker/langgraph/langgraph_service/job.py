@@ -48,6 +48,16 @@ class Job:
         """Whether the process stops before the run could end: the next process goes on with it."""
         return self.stop == "suspend"
 
+    @property
+    def named(self) -> dict[str, str]:
+        """What every log line about it carries: run, thread, graph, and the id of the request it came with."""
+        return {
+            "run_id": self.run_id,
+            "thread_id": self.thread_id,
+            "graph": self.graph,
+            "request_id": str(self.run["request_id"]),
+        }
+
     def answer(self) -> Any:
         """What a client that waits reads."""
         return {"__error__": self.error} if self.error else self.values

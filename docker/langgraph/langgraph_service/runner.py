@@ -72,6 +72,7 @@ class Runner:
             self._withdraw(job, run["run_id"])
             raise
         job.recorded.set()
+        _log.info("run_accepted", **job.named)
         return job
 
     def ended(self, run: Mapping[str, Any]) -> Job:
@@ -144,13 +145,17 @@ class Runner:
             job.task.cancel()
         with metrics.RUNNING.track_inprogress():
             await asyncio.wait({job.task})
-        metrics.SECONDS.labels(job.graph).observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        metrics.SECONDS.labels(job.graph).observe(seconds)
         try:
             await self._end(job, more=any(not other.done.is_set() for other in list(lane)[1:]))
         except Exception as error:  # noqa: BLE001 - the tables failed: the client is answered, the lane goes on
-            _log.exception("run_not_recorded", run_id=job.run_id)
+            _log.exception("run_not_recorded", **job.named)
             job.error = job.error or {"error": type(error).__name__, "message": str(error)}
             self._unrecorded.append(job)
+        if not job.suspended:
+            waits = isinstance(job.values, dict) and "__interrupt__" in job.values
+            _log.info("run_ended", status=job.status, waits=waits, ms=round(seconds * 1000, 1), **job.named)
         self._close(job)
         self.feeds.done(job)
         self.sessions.ended(job)
@@ -165,6 +170,7 @@ class Runner:
         if not job.temporary and (kwargs.get("command") or kwargs.get("input") is None):
             job.mark = await self.state.checkpoints.mark()
         attempt = await self.state.runs.start(job.run_id)
+        _log.info("run_started", attempt=attempt, **job.named)
         publish = self.feeds.publisher(job)
         publish("metadata", {"run_id": job.run_id, "attempt": attempt})
         config = run_config(job.run, job.graph, attempt)
@@ -207,7 +213,7 @@ class Runner:
         job.error = {"error": type(failure).__name__, "message": str(failure)}
         job.status = "timeout" if job.status == "timeout" else "error"
         self.feeds.publisher(job)("error", job.error)
-        _log.warning("run_failed", run_id=job.run_id, thread_id=job.thread_id, graph=job.graph, exc_info=failure)
+        _log.warning("run_failed", exc_info=failure, **job.named)
 
     def _forget(self, job: Job) -> None:
         if job.log.resumable or job.temporary:
@@ -228,6 +234,7 @@ class Runner:
             self._close(job)
             self._forget(job)
             metrics.RUNS.labels(job.graph, job.status).inc()
+            _log.info("run_ended", status=job.status, waits=False, ms=0, **job.named)
             if stop == "rollback" or job.temporary:
                 await self.state.runs.delete([job.run_id])
             else:
@@ -255,9 +262,10 @@ class Runner:
                 continue
             if run["attempt"] and await state.checkpoints.has_run(run["thread_id"], run["run_id"]):
                 run["kwargs"] |= {"input": None, "command": None, "checkpoint": None}
-            self._admit(run, graph).recorded.set()
+            job = self._admit(run, graph)
+            job.recorded.set()
             metrics.RESUMED.inc()
-            _log.info("run_resumed", run_id=run["run_id"], thread_id=run["thread_id"], attempt=run["attempt"] + 1)
+            _log.info("run_resumed", attempt=run["attempt"] + 1, **job.named)
         for thread_id in await state.busy_threads():
             if not self.active(thread_id):
                 await state.refresh(thread_id)
@@ -277,6 +285,6 @@ class Runner:
                     job.task.cancel()
                 else:
                     self._close(job)
-                _log.info("run_suspended", run_id=job.run_id, thread_id=job.thread_id)
+                _log.info("run_suspended", **job.named)
         if self._workers:
             await asyncio.wait(self._workers, timeout=1)

@@ -32,9 +32,9 @@ def _loaded(row: Mapping[str, Any]) -> Run:
     return {**row, "metadata": orjson.loads(row["metadata"]), "kwargs": orjson.loads(row["kwargs"])}
 
 
-def shown(row: Mapping[str, Any]) -> Run:
-    """A run as the API answers it."""
-    return {key: row[key] for key in _SHOWN}
+def shown(row: Mapping[str, Any], select: Sequence[str] | None = None) -> Run:
+    """A run as the API answers it, or only its fields in `select`."""
+    return {key: row[key] for key in _SHOWN if not select or key in select}
 
 
 class Runs:

@@ -12,6 +12,46 @@ StreamMode = Literal[
 ]
 Strategy = Literal["reject", "enqueue", "interrupt", "rollback"]
 ThreadStatus = Literal["idle", "busy", "interrupted", "error"]
+ThreadField = Literal[
+    "thread_id",
+    "created_at",
+    "updated_at",
+    "state_updated_at",
+    "metadata",
+    "config",
+    "context",
+    "status",
+    "values",
+    "interrupts",
+    "error",
+]
+AssistantField = Literal[
+    "assistant_id",
+    "graph_id",
+    "name",
+    "description",
+    "config",
+    "context",
+    "created_at",
+    "updated_at",
+    "metadata",
+    "version",
+]
+RunField = Literal[
+    "run_id",
+    "thread_id",
+    "assistant_id",
+    "created_at",
+    "updated_at",
+    "status",
+    "metadata",
+    "kwargs",
+    "multitask_strategy",
+]
+# A page begins here at the latest, a run waits and a thread lives this long at most: SQLite and the clock have limits.
+LAST = 2**31
+YEAR_SECONDS = 366 * 86_400
+CENTURY_MINUTES = 100 * 366 * 1_440
 
 
 def _listed(value: Any) -> Any:
@@ -30,7 +70,8 @@ def _minutes(value: Any) -> Any:
 
 
 Identifier = Annotated[str, BeforeValidator(_uuid_text)]
-Minutes = Annotated[float | None, BeforeValidator(_minutes)]
+Minutes = Annotated[Annotated[float, Field(ge=0, le=CENTURY_MINUTES)] | None, BeforeValidator(_minutes)]
+Offset = Annotated[int, Field(ge=0, le=LAST)]
 Metadata = dict[str, Any]
 
 
@@ -77,10 +118,11 @@ class ThreadSearch(ThreadFilter):
     """POST /threads/search"""
 
     limit: int = Field(default=10, ge=1, le=1000)
-    offset: int = Field(default=0, ge=0)
+    offset: Offset = 0
     sort_by: str | None = None
     sort_order: Literal["asc", "desc"] | None = None
-    select: list[str] | None = None
+    select: list[ThreadField] | None = None
+    extract: dict[str, str] | None = Field(default=None, max_length=10)
 
 
 class Prune(BaseModel):
@@ -143,7 +185,7 @@ class RunCreate(BaseModel):
     if_not_exists: Literal["create", "reject"] = "reject"
     on_disconnect: Literal["cancel", "continue"] = "continue"
     on_completion: Literal["delete", "keep"] = "delete"
-    after_seconds: float = Field(default=0, ge=0)
+    after_seconds: float = Field(default=0, ge=0, le=YEAR_SECONDS)
     durability: Literal["sync", "async", "exit"] = "async"
     webhook: None = None
 
@@ -163,8 +205,8 @@ class Assistants(BaseModel):
     name: str | None = None
     metadata: Metadata | None = None
     limit: int = Field(default=10, ge=1, le=1000)
-    offset: int = Field(default=0, ge=0)
-    select: list[str] | None = None
+    offset: Offset = 0
+    select: list[AssistantField] | None = None
 
 
 class Item(BaseModel):
@@ -191,7 +233,7 @@ class ItemSearch(BaseModel):
     filter: Metadata | None = None
     query: str | None = None
     limit: int = Field(default=10, ge=1, le=1000)
-    offset: int = Field(default=0, ge=0)
+    offset: Offset = 0
 
 
 class Namespaces(BaseModel):
@@ -199,9 +241,9 @@ class Namespaces(BaseModel):
 
     prefix: list[str] | None = None
     suffix: list[str] | None = None
-    max_depth: int | None = Field(default=None, ge=1)
+    max_depth: int | None = Field(default=None, ge=1, le=1000)
     limit: int = Field(default=100, ge=1, le=1000)
-    offset: int = Field(default=0, ge=0)
+    offset: Offset = 0
 
 
 class ProtocolCommand(BaseModel):
@@ -224,5 +266,5 @@ class Subscribe(BaseModel):
 
     channels: list[str] = Field(min_length=1)
     namespaces: list[list[str]] | None = None
-    depth: int | None = Field(default=None, ge=0)
-    since: int = Field(default=0, ge=0)
+    depth: int | None = Field(default=None, ge=0, le=1000)
+    since: Offset = 0

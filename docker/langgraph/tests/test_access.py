@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 from conftest import StartServer
-from langgraph_harness import KEY, Server, new_thread, running, until
+from langgraph_harness import KEY, Endpoint, Server, new_thread, running, until
+from openapi import PAGE
 
 pytestmark = pytest.mark.anyio
 
@@ -27,33 +28,32 @@ pytestmark = pytest.mark.anyio
         ({"authorization": f"Bearer {KEY}"}, 200),
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/info", "/ok", "/agents", "/assistants", "/openapi.json", "/docs"])
-async def test_only_the_key_opens_a_route(server: Server, path: str, headers: dict[str, str], status: int) -> None:
-    """Everything but the probes needs the key, as x-api-key or as a bearer token; and nothing documents itself."""
-    async with httpx.AsyncClient(base_url=server.url) as anyone:
+@pytest.mark.parametrize("path", ["/", "/info", "/ok", "/agents", "/assistants", "/openapi.json"])
+async def test_only_the_key_opens_a_route(own_server: Server, path: str, headers: dict[str, str], status: int) -> None:
+    """Everything but the probes needs the key, as x-api-key or as a bearer token."""
+    async with httpx.AsyncClient(base_url=own_server.url) as anyone:
         answer = await anyone.get(path, headers=headers)
 
-    documentation = path in {"/openapi.json", "/docs"} and status == 200
-    assert answer.status_code == (404 if documentation else status)
+    assert answer.status_code == status
 
 
-async def test_a_rotated_key_needs_no_restart(server: Server) -> None:
+async def test_a_rotated_key_needs_no_restart(own_server: Server) -> None:
     """Overwriting the key file in place changes who gets in, at the next request; two lines are two valid keys."""
-    async with httpx.AsyncClient(base_url=server.url) as anyone:
+    async with httpx.AsyncClient(base_url=own_server.url) as anyone:
 
         async def status(key: str) -> int:
             return (await anyone.get("/ok", headers={"x-api-key": key})).status_code
 
-        server.key_file.write_text(f"new-key\n{KEY}\n")
+        own_server.key_file.write_text(f"new-key\n{KEY}\n")
         overlap = [await status("new-key"), await status(KEY)]
-        server.key_file.write_text("new-key\n")
+        own_server.key_file.write_text("new-key\n")
         after = [await status("new-key"), await status(KEY)]
-        server.key_file.write_text(f"{KEY}\n")
+        own_server.key_file.write_text(f"{KEY}\n")
 
     assert overlap + after == [200, 200, 200, 401]
 
 
-async def test_probes_and_metrics_are_open(server: Server) -> None:
+async def test_probes_and_metrics_are_open(server: Endpoint) -> None:
     """Health, readiness and metrics answer without a key, with every graph's state and the runs' figures."""
     async with httpx.AsyncClient(base_url=server.url) as anyone:
         health, ready, metrics = [await anyone.get(path) for path in ("/health", "/ready", "/metrics")]
@@ -65,6 +65,7 @@ async def test_probes_and_metrics_are_open(server: Server) -> None:
     assert 'langgraph_graphs{state="failed"} 2.0' in metrics.text
 
 
+@pytest.mark.process_only
 async def test_a_full_disk_is_told_and_survived(start: StartServer, tmp_path: Path) -> None:
     """While nothing can be written, health is 503 and so is every write; afterwards all is as before.
 
@@ -109,6 +110,7 @@ async def test_a_full_disk_is_told_and_survived(start: StartServer, tmp_path: Pa
     assert again["log"][-1] == "second again"
 
 
+@pytest.mark.usefixtures("own_server")
 async def test_a_body_that_is_too_large_is_413(http: httpx.AsyncClient) -> None:
     """A large body is refused, whether its length is announced or not."""
 
@@ -122,27 +124,27 @@ async def test_a_body_that_is_too_large_is_413(http: httpx.AsyncClient) -> None:
     assert [announced.status_code, chunked.status_code] == [413, 413]
 
 
-async def test_the_request_id_is_answered_and_logged(server: Server, http: httpx.AsyncClient) -> None:
+async def test_the_request_id_is_answered_and_logged(own_server: Server, http: httpx.AsyncClient) -> None:
     """The caller's X-Request-Id comes back, and every line of the log is one JSON object."""
     identifier = uuid.uuid4().hex
 
     answer = await http.get("/info", headers={"x-request-id": identifier})
 
     async def logged() -> bool:
-        return identifier in server.log.read_text()
+        return identifier in own_server.log.read_text()
 
     await until(logged)
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    lines = [json.loads(line) for line in own_server.log.read_text().splitlines()]
     assert answer.headers["x-request-id"] == identifier
     assert [line["path"] for line in lines if line.get("request_id") == identifier] == ["/info"]
     assert {line["service"] for line in lines} == {"langgraph-api"}
 
 
-async def test_no_secret_reaches_the_log(server: Server, http: httpx.AsyncClient) -> None:
+async def test_no_secret_reaches_the_log(own_server: Server, http: httpx.AsyncClient) -> None:
     """Keys are compared, never written."""
     await http.get("/info", headers={"authorization": "Bearer a-wrong-secret"})
 
-    log = server.log.read_text()
+    log = own_server.log.read_text()
     assert KEY not in log
     assert "a-wrong-secret" not in log
 
@@ -171,7 +173,7 @@ async def test_the_first_servers_routes_still_work(http: httpx.AsyncClient) -> N
     ) == ("active", "failed")
 
 
-async def test_thirty_two_clients_see_no_server_error(server: Server, http: httpx.AsyncClient) -> None:
+async def test_thirty_two_clients_see_no_server_error(server: Endpoint, http: httpx.AsyncClient) -> None:
     """32 clients that create, run, read, search and delete at once get no 5xx and each its own answer."""
     statuses: list[int] = []
 
@@ -193,3 +195,15 @@ async def test_thirty_two_clients_see_no_server_error(server: Server, http: http
     assert [f"second {number}" for number in range(32)] == answers
     assert {200, 204} == set(statuses)
     assert (await http.get("/health")).status_code == 200
+
+
+async def test_the_document_of_the_pages_is_what_is_served(http: httpx.AsyncClient) -> None:
+    """`python docker/langgraph/tests/openapi.py` writes it anew; every route but the probes is shown to need the key."""
+    served = (await http.get("/openapi.json")).json()
+
+    committed = json.loads(PAGE.read_text("utf-8"))
+    open_paths = {
+        path for path, methods in served["paths"].items() if any(not one["security"] for one in methods.values())
+    }
+    assert served == committed
+    assert open_paths == {"/health", "/ready", "/metrics"}

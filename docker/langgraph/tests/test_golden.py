@@ -1,14 +1,10 @@
-"""The SDK's calls, answered as the official server answers them (recorded once in golden.json).
-
-Record again, against `langgraph dev` with the graphs in plugins/: python test_golden.py http://127.0.0.1:2024
-"""
+"""The SDK's calls, answered as the official server answers them (golden.json, which record_golden.py records)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -224,6 +220,8 @@ async def background(client: LangGraphClient) -> dict[str, Any]:
 
 async def store(client: LangGraphClient) -> dict[str, Any]:
     api = client.store
+    for left in (await api.search_items(["a"], limit=1000))["items"]:
+        await api.delete_item(left["namespace"], key=left["key"])
     out: dict[str, Any] = {"put": await api.put_item(["a", "b"], key="k", value={"n": 1})}
     await api.put_item(["a", "c"], key="k2", value={"n": 2})
     out["get"] = await api.get_item(["a", "b"], key="k")
@@ -283,11 +281,8 @@ async def test_answers_are_the_official_servers(name: str, client: LangGraphClie
     assert [found for found in differences(golden, ours, name) if not AGREED.match(found)] == []
 
 
-async def _record(url: str) -> None:
+async def record(url: str) -> None:
+    """Write the answers of the server at `url` into golden.json."""
     async with get_client(url=url) as client:
         golden = {name: normalised(await calls(client)) for name, calls in SCENARIOS.items()}
     GOLDEN.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
-
-
-if __name__ == "__main__":
-    asyncio.run(_record(sys.argv[1]))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import StartServer
-from langgraph_harness import Server, new_thread, running, until
+from langgraph_harness import new_thread, running, until
 from langgraph_sdk.client import LangGraphClient
 
 pytestmark = pytest.mark.anyio
@@ -88,8 +88,8 @@ async def test_a_run_that_kills_the_process_is_given_up(start: StartServer, tmp_
     folder = tmp_path / "agents"
     folder.mkdir()
     source = (
-        "import os, signal, time\nfrom langgraph.graph import START, StateGraph\n"
-        "def build():\n    def deadly(state): time.sleep(0.3); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import os, time\nfrom langgraph.graph import START, StateGraph\n"
+        "def build():\n    def deadly(state): time.sleep(0.3); os._exit(137)\n"
         "    return StateGraph(dict).add_node('deadly', deadly).add_edge(START, 'deadly')\n"
     )
     (folder / "deadly.py").write_text(source)
@@ -98,7 +98,7 @@ async def test_a_run_that_kills_the_process_is_given_up(start: StartServer, tmp_
     async with server.client() as client:
         thread = await new_thread(client)
         run = await client.runs.create(thread, "deadly", input={"x": 1})
-        await asyncio.to_thread(server.process.wait, 15)
+        await asyncio.to_thread(server.process.wait, 60)
         server.restart()
 
         assert (await client.runs.get(thread, run["run_id"]))["status"] == "error"
@@ -141,8 +141,12 @@ async def test_two_processes_never_serve_one_folder(start: StartServer, tmp_path
         thread = await new_thread(client)
         run = await client.runs.create(thread, "probe", input={"text": "a", "hold": str(hold), "log": []})
         await _reached(client, thread)
-        starting = asyncio.create_task(asyncio.to_thread(Server, first.folder))
-        await asyncio.sleep(3)
+        starting = asyncio.create_task(asyncio.to_thread(type(first), first.folder))
+
+        async def waits() -> bool:
+            return "waiting_for_the_other_process" in first.log.read_text()
+
+        await until(waits, 60)
         alone = not starting.done()
         await asyncio.to_thread(first.stop)
         second = await starting

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from langgraph.pregel.remote import RemoteGraph
 from langgraph.types import Command
-from langgraph_harness import Server, new_thread
+from langgraph_harness import Endpoint, new_thread
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_remote_graph_behaves_like_a_local_one(server: Server) -> None:
+async def test_a_remote_graph_behaves_like_a_local_one(server: Endpoint) -> None:
     """invoke, stream, interrupt, resume, state, history and update through RemoteGraph."""
     async with server.client() as client:
         gate, probe = [RemoteGraph(name, client=client) for name in ("gate", "probe")]

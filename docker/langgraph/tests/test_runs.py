@@ -236,6 +236,7 @@ async def test_a_run_that_takes_too_long_times_out(tight: Server) -> None:
     assert (values["__error__"]["error"], statuses) == ("TimeoutError", ["timeout"])
 
 
+@pytest.mark.usefixtures("own_server")
 async def test_threads_past_their_time_are_forgotten(client: LangGraphClient) -> None:
     """A thread's time-to-live ends it, and no other thread."""
     thread = await new_thread(client, ttl={"ttl": 0.005})

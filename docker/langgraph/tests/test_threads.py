@@ -154,6 +154,33 @@ async def test_return_minimal_answers_204(client: LangGraphClient) -> None:
     assert (await client.threads.get(thread))["metadata"] == {"a": 1}
 
 
+async def test_search_answers_with_what_was_asked_for(client: LangGraphClient, http: httpx.AsyncClient) -> None:
+    """`select` leaves out fields, `extract` adds what stands at a path; a field that no thread has is refused."""
+    mark = uuid.uuid4().hex
+    thread = await new_thread(client, metadata={"mark": mark})
+    await client.runs.wait(thread, "probe", input={"text": mark, "log": []})
+    paths = {"last": "values.log[-1]", "none": "values.absent[3].deeper"}
+
+    found = await client.threads.search(metadata={"mark": mark}, select=["status"], extract=paths)
+    listed = await client.runs.list(thread, select=["status"])
+    refused = await http.post("/threads/search", json={"select": ["absent"]})
+
+    assert found == [{"status": "idle", "extracted": {"last": f"second {mark}", "none": None}}]
+    assert listed == [{"status": "success"}]
+    assert refused.status_code == 422
+
+
+@pytest.mark.parametrize("value", ["NaN", '"\\ud800"', "[" * 5000 + "]" * 5000, "{"])
+async def test_a_body_that_could_not_be_answered_again_is_refused(http: httpx.AsyncClient, value: str) -> None:
+    """JSON that no answer could carry is told apart at the door, with the place."""
+    headers = {"content-type": "application/json"}
+
+    answer = await http.post("/threads", content=f'{{"metadata": {{"a": {value}}}}}', headers=headers)
+
+    assert answer.status_code == 422
+    assert "the body is not JSON at character" in answer.json()["detail"]
+
+
 async def test_a_refused_value_names_its_field(client: LangGraphClient) -> None:
     """A thread id that is no UUID is refused by name."""
     with pytest.raises(UnprocessableEntityError, match=r"thread_id: .*UUID"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langgraph_harness import AGENTS, Server, new_thread
+from langgraph_harness import AGENTS, Server, new_thread, until
 
 pytestmark = pytest.mark.anyio
 
@@ -61,13 +62,13 @@ class Peer:
 class Stack:
     """The service with the shipped graph, and its two peers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server_kind: type[Server]) -> None:
         self.powershell, self.autogen = Peer(), Peer()
         folder.mkdir(parents=True, exist_ok=True)
         self.token = folder / "autogen_token"
         self.token.write_text("token-of-autogen\n")
         (folder / "powershell_token").write_text("token-of-powershell\n")
-        self.server = Server(
+        self.server = server_kind(
             folder,
             AGENTS,
             POWERSHELL_URL=self.powershell.url,
@@ -99,8 +100,8 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("triage"))
+def _stack(tmp_path_factory: pytest.TempPathFactory, server_kind: type[Server]) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("triage") / "service", server_kind)
     yield stack
     stack.server.stop()
     stack.powershell.close()
@@ -209,6 +210,66 @@ async def test_tokens_and_the_request_id_go_along(stack: Stack) -> None:
     assert [identifier] * 2 == [headers["x-request-id"] for headers in sent]
 
 
+def _told(stack: Stack, request_id: str) -> list[dict[str, Any]]:
+    """What the log says under a request id, beside the lines for the requests themselves."""
+    lines = map(json.loads, stack.server.log.read_text().splitlines())
+    return [line for line in lines if line.get("request_id") == request_id and line["event"] != "request"]
+
+
+@pytest.mark.parametrize("own", ["", "id-of-the-approval"])
+async def test_an_approval_continues_the_story_of_its_event(stack: Stack, own: str) -> None:
+    """After the answer the calls carry the id of the event's request, unless the one who answers gives an own one."""
+    event = f"event-{uuid.uuid4().hex}"
+    body: dict[str, Any] = {"assistant_id": "triage"}
+    changed = {"event": {"id": "1", "path": "Tools/run.ps1", "kind": "added"}}
+    approval = body | {"command": {"resume": {"approved": True, "by": "ada"}}}
+    async with stack.server.client() as client, stack.server.http() as http:
+        thread = await new_thread(client)
+        await http.post(f"/threads/{thread}/runs/wait", json=body | {"input": changed}, headers={"x-request-id": event})
+        headers = {"x-request-id": own} if own else {}
+        await http.post(f"/threads/{thread}/runs/wait", json=approval, headers=headers)
+    steps = ["run_accepted", "run_started", "peer_called", "run_ended"]
+    expected = steps if own else steps * 2
+
+    async def logged() -> bool:
+        return len(_told(stack, event)) >= len(expected)
+
+    await until(logged)
+    assert stack.powershell.requests[0][2]["x-request-id"] == event
+    assert stack.autogen.requests[0][2]["x-request-id"] == (own or event)
+    assert [line["event"] for line in _told(stack, event)] == expected
+    waits = [line["waits"] for line in _told(stack, event) if line["event"] == "run_ended"]
+    assert waits == [True] + [False] * (not own)
+
+
+async def test_a_run_that_is_taken_over_keeps_its_request_id(tmp_path: Path, server_kind: type[Server]) -> None:
+    """After kill -9 the next process goes on under the id of the request that started the run, in log and calls."""
+    stack = Stack(tmp_path / "service", server_kind)
+    stack.reset()
+    identifier, asked = f"event-{uuid.uuid4().hex}", threading.Event()
+    stack.autogen.answer = lambda path, body: (asked.set(), (202, {"session_id": "s1", "status": "running"}))[1]
+    body = {"assistant_id": "triage", "input": {"event": {"id": "1", "path": "a.txt", "kind": "added"}}}
+    try:
+        async with stack.server.client() as client, stack.server.http() as http:
+            thread = await new_thread(client)
+            made = await http.post(f"/threads/{thread}/runs", json=body, headers={"x-request-id": identifier})
+            assert await asyncio.to_thread(asked.wait, 15)
+            stack.server.kill()
+            stack.reset()
+            stack.server.restart()
+            values = await client.runs.join(thread, made.json()["run_id"])
+    finally:
+        stack.server.stop()
+        stack.powershell.close()
+        stack.autogen.close()
+
+    assert isinstance(values, dict)
+    assert values["result"] == {"status": "done", "text": "Mend A.cs"}
+    assert [headers["x-request-id"] for _, _, headers, _ in stack.autogen.requests] == [identifier]
+    run = [line["event"] for line in _told(stack, identifier) if "run_id" in line]
+    assert run == ["run_accepted", "run_started", "run_resumed", "run_started", "run_ended"]
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -274,9 +335,9 @@ async def test_an_event_without_a_path_is_told(stack: Stack) -> None:
     assert stack.powershell.requests == []
 
 
-async def test_a_peer_that_is_down_is_the_result(tmp_path: Path) -> None:
+async def test_a_peer_that_is_down_is_the_result(tmp_path: Path, server_kind: type[Server]) -> None:
     """A service that is not there, or a token that is missing, fails the triage by name."""
-    stack = Stack(tmp_path / "service")
+    stack = Stack(tmp_path / "service", server_kind)
     stack.reset()
     try:
         stack.autogen.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Header, Path, Request
+from ucservice import logs
 
 from langgraph_service.errors import Invalid
 from langgraph_service.runner import Runner
@@ -38,7 +39,14 @@ async def _run_id(run_id: Annotated[str, Path()]) -> str:
     return checked(run_id, "run")
 
 
+async def _asked_as(x_request_id: Annotated[str | None, Header()] = None) -> str | None:
+    # The log takes over no id that could forge a line; such a one counts as not given.
+    return x_request_id if x_request_id == logs.request_id.get() else None
+
+
 Opened = Annotated[State, Depends(_state)]
 Running = Annotated[Runner, Depends(_runner)]
 ThreadId = Annotated[str, Depends(_thread_id)]
 RunId = Annotated[str, Depends(_run_id)]
+# The X-Request-Id that the caller gave; None when the service had to make one.
+AskedAs = Annotated[str | None, Depends(_asked_as)]

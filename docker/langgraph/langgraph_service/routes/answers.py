@@ -17,6 +17,13 @@ from langgraph_service.runner import Runner
 KEEP_ALIVE = 5.0
 
 
+def location(job: Job, route: str) -> dict[str, str]:
+    """The headers that say where the run is, and the route at which its answer can be asked for again."""
+    base = f"/runs/{job.run_id}" if job.temporary else f"/threads/{job.thread_id}/runs/{job.run_id}"
+    headers = {"content-location": base}
+    return headers if not route else {**headers, "location": f"{base}/{route}"}
+
+
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

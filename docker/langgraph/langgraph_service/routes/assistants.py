@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
 from langgraph.pregel import Pregel
 from pydantic import create_model
 from starlette.responses import Response
 
+from langgraph_service import shapes
 from langgraph_service.encode import Json
 from langgraph_service.errors import ApiError, NotFound
 from langgraph_service.plugins import Graph, assistant_id
 from langgraph_service.routes.access import Opened
-from langgraph_service.schemas import Assistants
+from langgraph_service.routes.strict import strict_router
+from langgraph_service.schemas import Assistants, Metadata
 from langgraph_service.state import State
 
-router = APIRouter()
+router = strict_router()
 
 
 def _assistant(state: State, name: str) -> dict[str, Any]:
@@ -93,7 +94,7 @@ async def overview(state: Opened) -> Response:
     return Json({"assistants": loaded + failed})
 
 
-@router.post("/assistants/search")
+@router.post("/assistants/search", response_model=list[shapes.Assistant] | list[Metadata])
 async def search(state: Opened, given: Assistants) -> Response:
     """A page of the assistants that can run."""
     found = _found(state, given)[given.offset : given.offset + given.limit]
@@ -102,19 +103,19 @@ async def search(state: Opened, given: Assistants) -> Response:
     return Json(found)
 
 
-@router.post("/assistants/count")
+@router.post("/assistants/count", response_model=int)
 async def count(state: Opened, given: Assistants) -> Response:
     """How many assistants match."""
     return Json(len(_found(state, given)))
 
 
-@router.get("/assistants/{assistant}")
+@router.get("/assistants/{assistant}", response_model=shapes.Assistant)
 async def get(state: Opened, assistant: str) -> Response:
     """One assistant, by its id or its graph's name."""
     return Json(_assistant(state, _named(state, assistant)))
 
 
-@router.get("/assistants/{assistant}/graph")
+@router.get("/assistants/{assistant}/graph", response_model=shapes.Drawing)
 async def drawing(state: Opened, assistant: str, *, xray: bool = False) -> Response:
     """The graph's nodes and edges."""
     graph = state.graphs.loaded[_named(state, assistant)]
@@ -125,7 +126,7 @@ async def drawing(state: Opened, assistant: str, *, xray: bool = False) -> Respo
     return Json(drawn)
 
 
-@router.get("/assistants/{assistant}/schemas")
+@router.get("/assistants/{assistant}/schemas", response_model=shapes.Schemas)
 async def schemas(state: Opened, assistant: str) -> Response:
     """The JSON schemas of the graph's input, output and state."""
     name = _named(state, assistant)

@@ -6,7 +6,7 @@ import uuid
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -16,10 +16,11 @@ from langgraph_service.errors import NotFound
 from langgraph_service.plugins import assistant_id
 from langgraph_service.routes.access import Opened, Running
 from langgraph_service.routes.runs import launch
+from langgraph_service.routes.strict import strict_router
 from langgraph_service.routes.system import VERSION
 from langgraph_service.schemas import RunCreate
 
-router = APIRouter()
+router = strict_router()
 
 _SESSIONS = uuid.UUID("5f8b0a52-9f0c-5d5e-9a53-7f6c1d0c9b11")
 

@@ -6,20 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import ValidationError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from langgraph_service.encode import Json
 from langgraph_service.errors import ApiError, NotFound
-from langgraph_service.routes.access import Opened, Running, ThreadId
+from langgraph_service.openapi import EVENTS
+from langgraph_service.routes.access import AskedAs, Opened, Running, ThreadId
 from langgraph_service.routes.runs import launch
+from langgraph_service.routes.strict import strict_router
 from langgraph_service.runner import Runner
 from langgraph_service.schemas import CommandBody, ProtocolCommand, Respond, RunCreate, Subscribe
 from langgraph_service.state import State
 
-router = APIRouter()
+router = strict_router()
 
 SETTLE_SECONDS = 10.0
 
@@ -28,13 +29,17 @@ class _NoSuchInterrupt(Exception):
     """Nobody waits for this answer."""
 
 
-async def _start(state: State, runner: Runner, thread_id: str, params: dict[str, Any]) -> dict[str, Any]:
+async def _start(
+    state: State, runner: Runner, thread_id: str, params: dict[str, Any], asked_as: str | None
+) -> dict[str, Any]:
     given = RunCreate.model_validate({**params, "if_not_exists": "create"})
-    job = await launch(state, runner, given, thread_id, protocol=True)
+    job = await launch(state, runner, given, thread_id, asked_as=asked_as, protocol=True)
     return {"run_id": job.run_id}
 
 
-async def _respond(state: State, runner: Runner, thread_id: str, params: dict[str, Any]) -> dict[str, Any]:
+async def _respond(
+    state: State, runner: Runner, thread_id: str, params: dict[str, Any], asked_as: str | None
+) -> dict[str, Any]:
     given = Respond.model_validate(params)
     # The question is heard before the run that asks it is over: let it end first.
     if active := runner.active(thread_id):
@@ -44,7 +49,7 @@ async def _respond(state: State, runner: Runner, thread_id: str, params: dict[st
         raise _NoSuchInterrupt(f"Unknown or already-consumed interrupt: {given.interrupt_id}")
     command = CommandBody(resume={given.interrupt_id: given.response})
     resumed = RunCreate(assistant_id=str(thread["metadata"]["graph_id"]), command=command)
-    await launch(state, runner, resumed, thread_id, protocol=True)
+    await launch(state, runner, resumed, thread_id, asked_as=asked_as, protocol=True)
     return {}
 
 
@@ -52,13 +57,15 @@ COMMANDS = {"run.start": _start, "input.respond": _respond}
 
 
 @router.post("/threads/{thread_id}/commands")
-async def command(state: Opened, runner: Running, thread_id: ThreadId, given: ProtocolCommand) -> Response:
+async def command(
+    state: Opened, runner: Running, thread_id: ThreadId, given: ProtocolCommand, asked_as: AskedAs
+) -> Response:
     """Start a run, or answer a question; what is wrong with a command is an answer of type error."""
     act = COMMANDS.get(given.method)
     try:
         if act is None:
             raise NotFound(f"Unknown protocol command: {given.method}")
-        result = await act(state, runner, thread_id, given.params)
+        result = await act(state, runner, thread_id, given.params, asked_as)
     except (ApiError, ValidationError, _NoSuchInterrupt) as error:
         code = "unknown_command" if act is None else "unknown_error"
         code = "no_such_interrupt" if isinstance(error, _NoSuchInterrupt) else code
@@ -76,7 +83,7 @@ async def _events(runner: Runner, thread_id: str, given: Subscribe) -> AsyncIter
         runner.sessions.release(thread_id)
 
 
-@router.post("/threads/{thread_id}/stream/events")
+@router.post("/threads/{thread_id}/stream/events", response_class=Response, responses=EVENTS)
 async def subscribe(runner: Running, thread_id: ThreadId, given: Subscribe) -> Response:
     """The thread's events on the channels named, from the beginning or after number `since`, as long as one listens."""
     return EventSourceResponse(_events(runner, thread_id, given), ping=15, sep="\r\n")

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from langgraph.errors import InvalidUpdateError
 from langgraph.types import StateSnapshot
 from langgraph.types import StateUpdate as Write
 from starlette.responses import Response
 
-from langgraph_service import encode
+from langgraph_service import encode, shapes
 from langgraph_service.encode import Json
-from langgraph_service.errors import BadRequest, Conflict, NotFound
+from langgraph_service.errors import BadRequest, Conflict, Invalid, NotFound
 from langgraph_service.routes.access import Opened, Running, ThreadId
+from langgraph_service.routes.strict import strict_router
 from langgraph_service.schemas import History, StateAt, StateUpdate
 from langgraph_service.state import State, thread_config
 
-router = APIRouter()
+router = strict_router()
 
 _EMPTY = StateSnapshot({}, (), {"configurable": {}}, None, None, None, (), ())
 
@@ -58,25 +59,25 @@ async def _snapshot(
     return encode.snapshot(found if found.created_at else _EMPTY)
 
 
-@router.get("/threads/{thread_id}/state")
+@router.get("/threads/{thread_id}/state", response_model=shapes.ThreadState)
 async def now(state: Opened, thread_id: ThreadId, *, subgraphs: bool = False) -> Response:
     """The newest state."""
     return Json(await _snapshot(state, thread_id, None, subgraphs=subgraphs))
 
 
-@router.post("/threads/{thread_id}/state/checkpoint")
+@router.post("/threads/{thread_id}/state/checkpoint", response_model=shapes.ThreadState)
 async def at(state: Opened, thread_id: ThreadId, given: StateAt) -> Response:
     """The state at a checkpoint."""
     return Json(await _snapshot(state, thread_id, given.checkpoint, subgraphs=given.subgraphs))
 
 
-@router.get("/threads/{thread_id}/state/{checkpoint_id}")
+@router.get("/threads/{thread_id}/state/{checkpoint_id}", response_model=shapes.ThreadState)
 async def at_id(state: Opened, thread_id: ThreadId, checkpoint_id: str, *, subgraphs: bool = False) -> Response:
     """The state at a checkpoint, by its id alone."""
     return Json(await _snapshot(state, thread_id, {"checkpoint_id": checkpoint_id}, subgraphs=subgraphs))
 
 
-@router.post("/threads/{thread_id}/state")
+@router.post("/threads/{thread_id}/state", response_model=shapes.Written)
 async def update(state: Opened, runner: Running, thread_id: ThreadId, given: StateUpdate) -> Response:
     """Write to the state as if a node had."""
     thread = await state.threads.get(thread_id)
@@ -104,16 +105,19 @@ async def _history(state: State, thread_id: str, given: History) -> Response:
         before=thread_config(thread_id, before) if before else None,
         limit=given.limit,
     )
-    return Json([encode.snapshot(item) async for item in found])
+    try:
+        return Json([encode.snapshot(item) async for item in found])
+    except ValueError as error:  # a filter that the checkpoints cannot be searched by, or an unknown subgraph
+        raise Invalid(str(error)) from error
 
 
-@router.post("/threads/{thread_id}/history")
+@router.post("/threads/{thread_id}/history", response_model=list[shapes.ThreadState])
 async def history(state: Opened, thread_id: ThreadId, given: History | None = None) -> Response:
     """The thread's states, newest first."""
     return await _history(state, thread_id, given or History())
 
 
-@router.get("/threads/{thread_id}/history")
+@router.get("/threads/{thread_id}/history", response_model=list[shapes.ThreadState])
 async def history_page(
     state: Opened,
     thread_id: ThreadId,

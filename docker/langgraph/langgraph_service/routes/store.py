@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from langgraph.store.base import InvalidNamespaceError, Item, SearchItem
 from starlette.responses import Response
 
-from langgraph_service import schemas
+from langgraph_service import schemas, shapes
 from langgraph_service.encode import Json
 from langgraph_service.errors import Invalid
 from langgraph_service.routes.access import Opened
+from langgraph_service.routes.strict import strict_router
 
-router = APIRouter()
+router = strict_router()
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    # What a namespace or a filter may be made of is the store's to say.
+    try:
+        yield
+    except (InvalidNamespaceError, ValueError) as error:
+        raise Invalid(str(error)) from error
 
 
 def _utc(moment: datetime) -> str:
@@ -33,49 +45,51 @@ def _shown(item: Item) -> dict[str, Any]:
     return {**shown, "score": item.score} if isinstance(item, SearchItem) else shown
 
 
-@router.put("/store/items")
+@router.put("/store/items", status_code=204)
 async def put(state: Opened, given: schemas.Item) -> Response:
     """Store a value under a namespace and key."""
-    try:
+    with _understood():
         await state.store.aput(tuple(given.namespace), given.key, given.value)
-    except InvalidNamespaceError as error:
-        raise Invalid(str(error)) from error
     return Response(status_code=204)
 
 
-@router.get("/store/items")
+@router.get("/store/items", response_model=shapes.Stored | None)
 async def get(state: Opened, key: str, namespace: str = Query(default="")) -> Response:
     """One item; the namespace's labels are joined by dots."""
-    item = await state.store.aget(tuple(part for part in namespace.split(".") if part), key)
+    with _understood():
+        item = await state.store.aget(tuple(part for part in namespace.split(".") if part), key)
     return Json(_shown(item) if item else None)
 
 
-@router.delete("/store/items")
+@router.delete("/store/items", status_code=204)
 async def delete(state: Opened, given: schemas.ItemKey) -> Response:
     """Forget an item."""
-    await state.store.adelete(tuple(given.namespace), given.key)
+    with _understood():
+        await state.store.adelete(tuple(given.namespace), given.key)
     return Response(status_code=204)
 
 
-@router.post("/store/items/search")
+@router.post("/store/items/search", response_model=shapes.Found)
 async def search(state: Opened, given: schemas.ItemSearch) -> Response:
     """A page of the items under a namespace whose values match the filter."""
     if given.query:
         raise Invalid("query: this store has no semantic index; use filter")
-    found = await state.store.asearch(
-        tuple(given.namespace_prefix), filter=given.filter, limit=given.limit, offset=given.offset
-    )
+    with _understood():
+        found = await state.store.asearch(
+            tuple(given.namespace_prefix), filter=given.filter, limit=given.limit, offset=given.offset
+        )
     return Json({"items": [_shown(item) for item in found]})
 
 
-@router.post("/store/namespaces")
+@router.post("/store/namespaces", response_model=shapes.Namespaces)
 async def namespaces(state: Opened, given: schemas.Namespaces) -> Response:
     """The namespaces that hold items."""
-    found = await state.store.alist_namespaces(
-        prefix=tuple(given.prefix) if given.prefix else None,
-        suffix=tuple(given.suffix) if given.suffix else None,
-        max_depth=given.max_depth,
-        limit=given.limit,
-        offset=given.offset,
-    )
+    with _understood():
+        found = await state.store.alist_namespaces(
+            prefix=tuple(given.prefix) if given.prefix else None,
+            suffix=tuple(given.suffix) if given.suffix else None,
+            max_depth=given.max_depth,
+            limit=given.limit,
+            offset=given.offset,
+        )
     return Json({"namespaces": [list(item) for item in found]})

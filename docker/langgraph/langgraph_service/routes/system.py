@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from langgraph_service import metrics
 from langgraph_service.encode import Json
@@ -76,7 +76,7 @@ async def ready(request: Request, state: Opened, runner: Running) -> Response:
     return Json({**report, "ready": able}, status_code=200 if able else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def scrape(request: Request) -> Response:
     """What Prometheus reads."""
     return metrics.scrape(request.headers.get("accept"))

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
+from langgraph_service import shapes
 from langgraph_service.encode import Json
 from langgraph_service.errors import Conflict, Invalid
 from langgraph_service.feeds import MODES
+from langgraph_service.openapi import EVENTS
 from langgraph_service.routes.access import Opened, Running, ThreadId
 from langgraph_service.routes.answers import watching
 from langgraph_service.routes.states import apply
+from langgraph_service.routes.strict import strict_router
 from langgraph_service.runner import Runner
-from langgraph_service.schemas import Prune, ThreadCreate, ThreadFilter, ThreadPatch, ThreadSearch
+from langgraph_service.schemas import Metadata, Prune, ThreadCreate, ThreadFilter, ThreadPatch, ThreadSearch
 from langgraph_service.state import State
 
-router = APIRouter()
+router = strict_router()
 
+_PART = re.compile(r"([^.\[\]]+)|\[(-?\d{1,9})\]")
 ThreadMode = Literal["run_modes", "lifecycle", "state_update"]
 
 
@@ -44,7 +49,24 @@ async def _replay(state: State, given: ThreadCreate, thread_id: str) -> None:
     await apply(state, thread_id, state.graphs.resolve(name), steps)
 
 
-@router.post("/threads")
+def _at(value: Any, path: str) -> Any:
+    """What stands at a path like values.messages[-1].content; None where nothing does."""
+    for name, index in _PART.findall(path):
+        try:
+            value = value[int(index)] if index else value[name]
+        except (LookupError, TypeError):
+            return None
+    return value
+
+
+def _chosen(given: ThreadSearch, thread: dict[str, Any]) -> dict[str, Any]:
+    shown = {key: value for key, value in thread.items() if not given.select or key in given.select}
+    if given.extract:
+        shown["extracted"] = {alias: _at(thread, path) for alias, path in given.extract.items()}
+    return shown
+
+
+@router.post("/threads", response_model=shapes.Thread)
 async def create(state: Opened, given: ThreadCreate | None = None) -> Response:
     """A new thread, or the existing one if that is what the request asks for."""
     given = given or ThreadCreate()
@@ -55,7 +77,7 @@ async def create(state: Opened, given: ThreadCreate | None = None) -> Response:
     return Json(thread)
 
 
-@router.post("/threads/search")
+@router.post("/threads/search", response_model=list[shapes.Thread] | list[Metadata])
 async def search(state: Opened, given: ThreadSearch) -> Response:
     """A page of threads; X-Pagination-Total counts them all, X-Pagination-Next is the next offset."""
     found: list[dict[str, Any]] = await state.threads.search(given)
@@ -63,18 +85,16 @@ async def search(state: Opened, given: ThreadSearch) -> Response:
     headers = {"x-pagination-total": str(total)}
     if given.offset + len(found) < total:
         headers["x-pagination-next"] = str(given.offset + len(found))
-    if given.select:
-        found = [{key: value for key, value in item.items() if key in given.select} for item in found]
-    return Json(found, headers=headers)
+    return Json([_chosen(given, item) for item in found], headers=headers)
 
 
-@router.post("/threads/count")
+@router.post("/threads/count", response_model=int)
 async def count(state: Opened, given: ThreadFilter) -> Response:
     """How many threads match."""
     return Json(await state.threads.count(given))
 
 
-@router.post("/threads/prune")
+@router.post("/threads/prune", response_model=shapes.Pruned)
 async def prune(state: Opened, runner: Running, given: Prune) -> Response:
     """Forget threads, or all but their newest state. Threads that do not exist are passed over."""
     pruned = 0
@@ -89,13 +109,17 @@ async def prune(state: Opened, runner: Running, given: Prune) -> Response:
     return Json({"pruned_count": pruned})
 
 
-@router.get("/threads/{thread_id}")
+@router.get("/threads/{thread_id}", response_model=shapes.Thread)
 async def get(state: Opened, thread_id: ThreadId) -> Response:
     """One thread."""
     return Json(await state.threads.get(thread_id))
 
 
-@router.patch("/threads/{thread_id}")
+@router.patch(
+    "/threads/{thread_id}",
+    response_model=shapes.Thread,
+    responses={204: {"description": "Changed; Prefer: return=minimal"}},
+)
 async def patch(
     state: Opened, thread_id: ThreadId, given: ThreadPatch, prefer: str | None = Header(default=None)
 ) -> Response:
@@ -104,7 +128,7 @@ async def patch(
     return Response(status_code=204) if prefer == "return=minimal" else Json(thread)
 
 
-@router.delete("/threads/{thread_id}")
+@router.delete("/threads/{thread_id}", status_code=204)
 async def delete(state: Opened, runner: Running, thread_id: ThreadId) -> Response:
     """Forget a thread; its runs are cancelled first."""
     await state.threads.get(thread_id)
@@ -112,7 +136,7 @@ async def delete(state: Opened, runner: Running, thread_id: ThreadId) -> Respons
     return Response(status_code=204)
 
 
-@router.get("/threads/{thread_id}/stream")
+@router.get("/threads/{thread_id}/stream", response_class=Response, responses=EVENTS)
 async def watch(
     state: Opened, runner: Running, thread_id: ThreadId, stream_mode: Annotated[list[ThreadMode] | None, Query()] = None
 ) -> Response:
@@ -123,7 +147,7 @@ async def watch(
     return watching(runner, thread_id, modes)
 
 
-@router.post("/threads/{thread_id}/copy")
+@router.post("/threads/{thread_id}/copy", response_model=shapes.Thread)
 async def copy(state: Opened, runner: Running, thread_id: ThreadId) -> Response:
     """A new thread with the same metadata and the same checkpoints."""
     source = await state.threads.get(thread_id)

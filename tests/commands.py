@@ -1,0 +1,30 @@
+"""What can be typed: whether Invoke would take a command line, and the sessions of the noxfile."""
+
+from __future__ import annotations
+
+import ast
+
+from invoke.exceptions import ParseError
+from invoke.parser import Parser
+from invoke.program import Program
+
+import tasks
+from tests.conftest import REPOSITORY
+
+CONTEXTS = tasks.ns.to_contexts()
+
+
+def refusal(words: list[str]) -> str:
+    """Why Invoke would not take the words after ./inv, or nothing."""
+    try:
+        Parser(initial=Program().initial_context, contexts=CONTEXTS).parse_argv(words)
+    except ParseError as error:
+        return str(error)
+    return ""
+
+
+def sessions() -> set[str]:
+    """The names of all nox sessions."""
+    tree = ast.parse((REPOSITORY / "noxfile.py").read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {one.name for one in functions if any("nox.session" in ast.unparse(mark) for mark in one.decorator_list)}

@@ -1,0 +1,97 @@
+"""`watch` on the real engine: what changed is built and started again, what is broken is shown and outlived."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from build import stack
+from tests.conftest import Project
+from tests.docker.conftest import DOCKERFILE, SERVER
+
+_SECONDS = 90
+
+
+class Watching:
+    """A running `./inv watch` and the lines it prints."""
+
+    def __init__(self, project: Project) -> None:
+        self.process = subprocess.Popen(
+            project.command("watch"), cwd=project.root, env=project.environment(), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self.lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        with self.process.stdout as stream:
+            for line in stream:
+                self.lines.put(line)
+
+    def until(self, words: str) -> str:
+        """What it prints up to a line with these words."""
+        seen = ""
+        while True:
+            line = self.lines.get(timeout=_SECONDS)
+            seen += line
+            if words in line:
+                return seen
+
+    def end(self) -> int:
+        """Its exit code on Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def watching(stack_project: Project) -> Iterator[Watching]:
+    """A watched stack of two services that is up."""
+    for arguments in (["build"], ["secrets.init"], ["up"]):
+        ran = stack_project.inv(*arguments)
+        assert ran.code == 0, ran.text
+    watch = Watching(stack_project)
+    try:
+        watch.until("watching one, two")
+        yield watch
+    finally:
+        if watch.process.poll() is None:
+            watch.process.kill()
+            watch.process.wait(30)
+
+
+def _images(project: Project) -> dict[str, str]:
+    return {one.name: one.image for one in stack.status(project.load())}
+
+
+def test_a_changed_file_renews_its_service_alone(stack_project: Project, watching: Watching) -> None:
+    """A saved file gives its service a new image and container; the other service runs on."""
+    before = _images(stack_project)
+
+    stack_project.write("docker/one/server.py", SERVER + "# changed\n")
+    watching.until("✓ rebuild one")
+    after = _images(stack_project)
+
+    assert after["one"] != before["one"]
+    assert after["two"] == before["two"]
+    assert watching.end() == 130
+
+
+def test_a_broken_build_is_shown_and_watching_goes_on(stack_project: Project, watching: Watching) -> None:
+    """A file that does not build is told with its reason, the stack stays as it was, and the mended file is taken."""
+    before = _images(stack_project)
+
+    stack_project.write("docker/two/Dockerfile", DOCKERFILE + "RUN false\n")
+    said = watching.until("error: not built: two")
+    during = _images(stack_project)
+    stack_project.write("docker/two/Dockerfile", DOCKERFILE + "LABEL mended=yes\n")
+    watching.until("✓ rebuild two")
+
+    assert "Traceback" not in said
+    assert during == before
+    assert _images(stack_project)["two"] != before["two"]

@@ -1,0 +1,87 @@
+"""The pipelines of CI as data: their jobs, the scripts in them, and the commands in those."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from tests.conftest import REPOSITORY
+
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+GITLAB = REPOSITORY / ".gitlab-ci.yml"
+FILES = [*WORKFLOWS, GITLAB]
+_NOT_JOBS = {"stages", "workflow", "variables", "default"}
+_PROGRAM = re.compile(r"(?:\./inv|(?:\.venv/bin/)?nox)(?=\s|$)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Script:
+    """A piece of shell in a job, with the variables that its commands may use."""
+
+    place: str
+    text: str
+    variables: dict[str, str]
+
+    def commands(self) -> list[list[str]]:
+        """Its calls of tasks and sessions as words, variables filled in. Raises AssertionError for one inside a line."""
+        lines = [line.strip() for line in self.text.splitlines()]
+        found = [line for line in lines if _PROGRAM.match(line)]
+        assert len(found) == len(_PROGRAM.findall(self.text)), f"{self.place}: a task inside a line can't be checked"
+        return [[self._filled(word) for word in shlex.split(line)] for line in found]
+
+    def _filled(self, word: str) -> str:
+        return re.sub(r"\$(\w+)", lambda name: self.variables[name[1]], word)
+
+
+def read(path: Any) -> dict[Any, Any]:
+    """The YAML document of a pipeline. (`on` is the boolean true in YAML 1.1.)"""
+    document: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return document
+
+
+def github_jobs() -> dict[str, dict[str, Any]]:
+    """Every job of every workflow, by FILE:JOB."""
+    return {f"{path.name}:{name}": job for path in WORKFLOWS for name, job in read(path)["jobs"].items()}
+
+
+def gitlab_jobs() -> dict[str, dict[str, Any]]:
+    """Every job of the GitLab pipeline."""
+    found = {name: job for name, job in read(GITLAB).items() if name not in _NOT_JOBS}
+    return {name: job for name, job in found.items() if not name.startswith(".")}
+
+
+def scripts() -> list[Script]:
+    """Every piece of shell in the pipelines."""
+    found = []
+    for place, job in github_jobs().items():
+        for step in job.get("steps", []):
+            if "run" in step:
+                environment = {**job.get("env", {}), **step.get("env", {})}
+                variables = {name: _usual(value) for name, value in environment.items()}
+                found.append(Script(place=f"{place}:{step['name']}", text=step["run"], variables=variables))
+    shared = {name: value["value"] if isinstance(value, dict) else value for name, value in _variables().items()}
+    for name, job in gitlab_jobs().items():
+        for part in [part for part in ("before_script", "script", "after_script") if part in job]:
+            text = "\n".join(job[part])
+            found.append(Script(place=f"{GITLAB.name}:{name}:{part}", text=text, variables=shared))
+    return found
+
+
+def _variables() -> dict[str, Any]:
+    variables: dict[str, Any] = read(GITLAB)["variables"]
+    return variables
+
+
+def _usual(value: str) -> str:
+    """What an expression like ${{ inputs.bump || 'auto' }} gives when nothing was said."""
+    usual = re.fullmatch(r"\$\{\{ .* \|\| '(.*)' \}\}", value)
+    return usual[1] if usual else value
+
+
+def commands() -> list[list[str]]:
+    """Every call of a task or session in the pipelines, each once."""
+    return [list(words) for words in dict.fromkeys(tuple(words) for one in scripts() for words in one.commands())]

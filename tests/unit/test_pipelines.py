@@ -1,0 +1,192 @@
+"""The pipelines name what is there, hold few rights, and never cancel a release."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from build import loading
+from tests import commands, pipelines
+from tests.conftest import REPOSITORY
+
+TASKS = [words[1:] for words in pipelines.commands() if words[0] == "./inv"]
+JOBS = pipelines.github_jobs()
+CHECKOUTS = {
+    place: step["with"]
+    for place, job in JOBS.items()
+    for step in job.get("steps", [])
+    if step.get("uses", "").startswith("actions/checkout@")
+}
+
+
+@pytest.mark.parametrize("words", TASKS, ids=shlex.join)
+def test_every_task_of_a_pipeline_can_be_typed(words: list[str]) -> None:
+    """No pipeline names a task or a flag that is not there."""
+    assert commands.refusal(words) == ""
+
+
+def test_both_systems_do_what_the_other_does() -> None:
+    """GitHub and GitLab call the same tasks with the same words, in the same order."""
+    github: list[list[str]] = []
+    gitlab: list[list[str]] = []
+    for one in pipelines.scripts():
+        (gitlab if one.place.startswith(pipelines.GITLAB.name) else github).extend(one.commands())
+
+    assert github == gitlab
+
+
+@pytest.mark.parametrize("path", pipelines.FILES, ids=lambda path: path.name)
+def test_a_pipeline_repeats_nothing_of_the_manifest(path: Path) -> None:
+    """Services, images, ports and release branches stand in versions.toml alone."""
+    manifest = loading.load(REPOSITORY, {}, local=False)
+    bases = [base.reference for base in manifest.bases.images.values()]
+    ports = [str(settings.port) for _, settings in manifest.containers().values()]
+    branches = [name for name in manifest.release.branches if name != "main"]
+    text = path.read_text(encoding="utf-8")
+
+    said = [
+        word
+        for word in [*manifest.services, *bases, *ports, *branches]
+        if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text)
+    ]
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        {name for path in pipelines.FILES for name in re.findall(r"UC_[A-Z_]+[A-Z]", path.read_text())}
+        - {"UC_CACHE_DIR"}
+    ),
+)
+def test_a_setting_of_a_pipeline_is_a_key_of_the_manifest(name: str) -> None:
+    """A misspelt variable would leave the release at the registry of the developer's machine."""
+    shipped = loading.load(REPOSITORY, {}, local=False)
+
+    assert loading.load(REPOSITORY, {name: "false"}, local=False) != shipped
+
+
+# Rights --------------------------------------------------------------------------------------------------------------
+
+
+def test_every_action_is_pinned_by_its_commit() -> None:
+    """An action is named by 40 hex digits, and a comment says which version they are; our own workflows excepted."""
+    lines = [line.strip("- ") for path in pipelines.WORKFLOWS for line in path.read_text().splitlines()]
+    used = [line.strip() for line in lines if line.strip().startswith("uses:")]
+    ours = [line for line in used if line.startswith("uses: ./")]
+    pinned = [line for line in used if re.fullmatch(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)]
+
+    assert pinned
+    assert len(pinned) + len(ours) == len(used)
+
+
+def test_an_action_has_one_version() -> None:
+    """The same action is the same commit wherever it is used."""
+    text = "".join(path.read_text() for path in pipelines.WORKFLOWS)
+    versions: dict[str, set[str]] = {}
+    for name, version in re.findall(r"uses: ([\w./-]+)@(.+)", text):
+        versions.setdefault(name, set()).add(version)
+
+    assert {name for name, found in versions.items() if len(found) > 1} == set()
+
+
+@pytest.mark.parametrize("path", pipelines.WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_has_no_rights_that_no_job_asked_for(path: Path) -> None:
+    """The workflow itself has none, each job says which it needs, and only the release may write to the repository."""
+    workflow = pipelines.read(path)
+    writers = [name for name, job in workflow["jobs"].items() if job["permissions"].get("contents") == "write"]
+
+    assert workflow["permissions"] == {}
+    assert writers in ([], ["release"])
+
+
+@pytest.mark.parametrize("path", pipelines.WORKFLOWS, ids=lambda path: path.name)
+def test_no_workflow_gives_its_secrets_to_a_fork(path: Path) -> None:
+    """The triggers that run a stranger's commit with the repository's own rights are not used."""
+    assert {"pull_request_target", "workflow_run"} & set(pipelines.read(path)[True]) == set()
+
+
+@pytest.mark.parametrize("script", pipelines.scripts(), ids=lambda script: script.place)
+def test_a_script_is_the_same_whatever_the_event(script: pipelines.Script) -> None:
+    """Values reach a script as variables: an expression inside it would be executed as part of it."""
+    assert "${{" not in script.text
+
+
+@pytest.mark.parametrize("script", pipelines.scripts(), ids=lambda script: script.place)
+def test_no_password_stands_on_a_command_line(script: pipelines.Script) -> None:
+    """A password goes through the shell's own printf into a file made under umask 077, and nowhere else."""
+    lines = [line for line in script.text.splitlines() if re.search(r"\$\{?\w*(PASSWORD|TOKEN)\b", line)]
+
+    assert [line for line in lines if "printf '%s'" not in line or ">" not in line] == []
+    assert not lines or "umask 077" in script.text
+
+
+def test_only_the_release_keeps_its_credentials() -> None:
+    """A checkout leaves a token behind only where a tag is pushed, and always has the whole history."""
+    assert {place for place, options in CHECKOUTS.items() if options["persist-credentials"]} == {"release.yml:release"}
+    assert {options["fetch-depth"] for options in CHECKOUTS.values()} == {0}
+    assert pipelines.read(pipelines.GITLAB)["variables"]["GIT_DEPTH"] == "0"
+
+
+# What runs when ------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_cancels_a_release() -> None:
+    """One release at a time in a repository, and no newer push ends one that may have claimed its version."""
+    release, gitlab = JOBS["release.yml:release"], pipelines.gitlab_jobs()["release"]
+
+    assert release["concurrency"] == {"group": "release", "cancel-in-progress": False}
+    assert "concurrency" not in pipelines.read(pipelines.WORKFLOWS[0].with_name("release.yml"))
+    assert (gitlab["interruptible"], gitlab["resource_group"]) == (False, "release")
+
+
+def test_only_protected_branches_release() -> None:
+    """Whoever can merely push a branch can't release from it."""
+    gitlab = pipelines.gitlab_jobs()["release"]
+
+    assert JOBS["release.yml:release"]["if"] == "${{ github.ref_protected }}"
+    assert [rule["if"] for rule in gitlab["rules"]] == ['$CI_COMMIT_BRANCH && $CI_COMMIT_REF_PROTECTED == "true"']
+
+
+def test_a_release_waits_for_the_checks_and_takes_nothing_from_a_cache() -> None:
+    """What a pull request left in a cache never gets into a release."""
+    release = JOBS["release.yml:release"]
+
+    assert release["needs"] == "check"
+    assert [step for step in release["steps"] if "cache" in step.get("uses", "")] == []
+    assert "cache" not in pipelines.gitlab_jobs()["release"]
+
+
+def test_every_job_ends() -> None:
+    """A job that hangs is stopped by its own limit, not by the system's of many hours."""
+    assert [place for place, job in JOBS.items() if "runs-on" in job and "timeout-minutes" not in job] == []
+    assert "timeout" in pipelines.read(pipelines.GITLAB)["default"]
+
+
+@pytest.mark.parametrize("path", pipelines.FILES, ids=lambda path: path.name)
+def test_no_pipeline_runs_on_what_is_latest(path: Path) -> None:
+    """A runner or an image that moves by itself would make yesterday's green red."""
+    assert "latest" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", [place for place, job in JOBS.items() if "steps" in job])
+def test_every_job_hands_over_its_reports(place: str) -> None:
+    """Reports are kept when a task failed, too: that is when they are wanted."""
+    job = JOBS[place]
+    uploads = [step for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
+
+    assert [step["if"] for step in uploads] == ["${{ !cancelled() }}"]
+    assert uploads[0]["with"]["path"].startswith(".uc/reports/")
+    assert uploads[0]["with"]["include-hidden-files"] is True
+
+
+def test_gitlab_gets_the_reports_as_its_own_kinds() -> None:
+    """Test results are JUnit for every job, and the bills of materials go beside the findings."""
+    kept = pipelines.read(pipelines.GITLAB)["default"]["artifacts"]
+    images = pipelines.gitlab_jobs()["images"]["artifacts"]
+
+    assert (kept["when"], kept["reports"]) == ("always", {"junit": ".uc/reports/*.xml"})
+    assert images["reports"] == {"junit": ".uc/reports/*.xml", "cyclonedx": ".uc/reports/scan/*.cdx.json"}
