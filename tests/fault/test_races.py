@@ -44,7 +44,12 @@ def _assert_one_owner_each(world: World, clones: list[Clone], ran: list[Ran]) ->
     assert_invariants(world)
 
 
-@pytest.mark.parametrize("seed", range(2))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One round, and four where many kills are tried too."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(4 if metafunc.config.getoption("--kills", 20) > 20 else 1))
+
+
 @pytest.mark.parametrize("count", [2, 8])
 def test_releases_of_the_same_bump(world: World, count: int, seed: int) -> None:
     """Exactly one gets the version."""
@@ -59,7 +64,6 @@ def test_releases_of_the_same_bump(world: World, count: int, seed: int) -> None:
     assert len(set(world.public().git)) == 1 + codes[0]
 
 
-@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("count", [2, 8])
 def test_releases_of_different_bumps(world: World, count: int, seed: int) -> None:
     """Each version has one owner, and X.Y and X name the highest whatever came last."""
@@ -74,7 +78,6 @@ def test_releases_of_different_bumps(world: World, count: int, seed: int) -> Non
     assert Counter(one.code for one in ran)[0] >= len(set(bumps))
 
 
-@pytest.mark.parametrize("seed", range(2))
 def test_a_racer_is_killed_and_another_finishes_it(world: World, seed: int) -> None:
     """A racer that dies after its claim owns its version all the same; whoever comes next finishes it."""
     dice = random.Random(seed)
