@@ -136,18 +136,21 @@ def test_the_same_version_is_pushed_between_plan_and_claim(world: World) -> None
     assert_invariants(world)
 
 
-def test_the_same_version_is_pushed_in_the_last_moment(world: World) -> None:
+@pytest.mark.parametrize("moment", ["before the push asks", "after it asked"])
+def test_the_same_version_is_pushed_in_the_last_moment(world: World, moment: str) -> None:
     """A tag that comes after our last look is found by the push itself, which never overwrites: exit 15."""
-    script = '[ -f mine ] || { touch mine; git update-ref refs/tags/v0.1.0 "$(git rev-parse main)"; }'
-    hook = _hook(
-        world.clone.project.root / ".git", "pre-push", f'cd "{world.remote}" && [ -f armed ] && {script}; true'
-    )
+    theirs = 'git update-ref refs/tags/v0.1.0 "$(git rev-parse main)"'
+    script = f'cd "{world.remote}" && if [ -f armed ]; then rm armed; {theirs}; fi'
+    if moment == "after it asked":
+        _hook(world.clone.project.root / ".git", "pre-push", script)
+    else:
+        program = _hook(world.clone.project.root / ".git", "receive", f'{script}; exec git-receive-pack "$@"')
+        world.clone.git("config", "remote.origin.receivepack", str(program))
     running = world.clone.start("release", *FAST)
     running.when(_CLAIM, (world.remote / "armed").touch)
 
     ran = running.wait()
 
-    hook.unlink()
     assert ran.code == 15, ran.text
     assert clean(ran.stderr), ran.text
     assert world.public().images == {}
