@@ -99,6 +99,13 @@ def unit(session: nox.Session) -> None:
 
 
 @nox.session
+def git(session: nox.Session) -> None:
+    """Versions and changelogs read from real git, in every state that a clone can be in."""
+    locked(session)
+    pytest(session, "tests/git")
+
+
+@nox.session
 def setup(session: nox.Session) -> None:
     """The machine: environments made, broken, interrupted and made again; what the doctor says of bad machines."""
     locked(session)
@@ -129,6 +136,20 @@ def docker(session: nox.Session) -> None:
     """The toolkit against the real engine, a real registry and real git."""
     locked(session)
     pytest(session, "tests/docker")
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Releases against a real registry and a real remote: each rule that other tools are known to break."""
+    locked(session)
+    pytest(session, "tests/release")
+
+
+@nox.session
+def stack(session: nox.Session) -> None:
+    """The six services as they really run: brought up once, asked, attacked, rotated, stopped; always down."""
+    locked(session)
+    pytest(session, "tests/stack")
 
 
 @nox.session

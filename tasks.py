@@ -283,6 +283,21 @@ def version(_c: Context, *, json: bool = False) -> None:
     outlook.show(loading.load(ROOT, os.environ), as_json=json)
 
 
+@task(help=_JSON | {
+    "write": "put the text into CHANGELOG.md; what is written there by hand stays",
+    "version": "only this one: 1.4.0, or api/1.4.0; not released yet: what is unreleased, under that name",
+})  # fmt: skip
+@reports
+def changelog(_c: Context, *, write: bool = False, version: str = "", json: bool = False) -> None:
+    """Print what each release brought and what is unreleased, by Keep a Changelog, from Conventional Commits.
+
+    Examples: ./inv changelog   |   ./inv changelog --version 1.5.0   |   ./inv changelog --write
+    """
+    from build import loading, released
+
+    released.show(loading.load(ROOT, os.environ), version=version, write=write, as_json=json)
+
+
 @task(iterable=["service"], help=_JSON | {
     "bump": "auto (by the commits), patch, minor or major",
     "pre": "a pre-release channel: rc makes 1.5.0-rc.1, then -rc.2; without it, 1.5.0",
@@ -359,7 +374,7 @@ def yank(
 @task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})
 @reports
 def test(_c: Context, *, session: list[str]) -> None:
-    """Set up everything the tests need, then run them: lint, types, unit, setup, services, docker, smoke.
+    """Set up what the tests need and run them: lint, types, unit, git, setup, services, docker, release, stack, smoke.
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """
@@ -429,25 +444,28 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
     console.result(outcome) if json else console.table(("secret", "file"), list(outcome.items()))
 
 
-@task(name="rotate", help={"name": "the secret to renew"} | _DRY)
+@task(name="rotate", help={"name": "the secret to renew", "finish": "refuse the old value from now on"} | _DRY)
 @reports
-def secrets_rotate(_c: Context, *, name: str = "", dry_run: bool = False) -> None:
-    """Put a new value in front of a secret, in place; the old one stays valid as the second line.
+def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run: bool = False) -> None:
+    """Put a new value in front of a secret, in place; the old one stays valid as the second line, until --finish.
 
-    Examples: ./inv secrets.rotate --name mcp_token
+    Examples: ./inv secrets.rotate --name mcp_token   |   ./inv secrets.rotate --name mcp_token --finish
     """
     from build import console, secrets, workflow
 
     manifest = workflow.load(ROOT)
     if dry_run:
-        console.text(f"would renew {secrets.folder(manifest) / name}")
+        console.text(f"would {'end the overlap of' if finish else 'renew'} {secrets.folder(manifest) / name}")
+    elif finish:
+        ended = secrets.finish(manifest, name)
+        console.note(f"{name}: the old value is refused from now on" if ended else f"{name} has no older value")
     else:
         secrets.rotate(manifest, name)
         console.note(f"{name} renewed; the old value is still accepted")
 
 
 ns = Collection(
-    doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version,
+    doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version, changelog,
     release, releases, yank, test,
 )  # fmt: skip
 ns.add_collection(Collection("registry", registry_up, registry_down, registry_ls))

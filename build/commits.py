@@ -15,14 +15,17 @@ _HEADER = re.compile(r"(?P<type>[^\s():!]+)(?:\((?P<scope>[^()\n]+)\))?(?P<mark>
 _FOOTER = re.compile(r"(?P<token>BREAKING[ -]CHANGE(?=:)|[A-Za-z][A-Za-z0-9-]*)(?:: +| (?=#)|:$)(?P<value>.*)")
 _BREAKING = re.compile(r"^BREAKING[ -]CHANGE:(?:\s|$)", re.MULTILINE)
 _REVERTED = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
-_REVERT_TITLE = re.compile(r'(?:Revert|Reapply) "(?P<title>.+)"')
-_MERGE_TITLE = re.compile(r"Merge (?:branch|branches|tag|tags|commit|commits|pull request|remote-tracking branch)\b")
+# What git and the forges call a revert and a merge.
+_REVERT_TITLES = ('Revert "', 'Reapply "')
+_MERGE_TITLES = tuple(
+    f"Merge {what} " for what in ("branch", "branches", "tag", "commit", "pull request", "remote-tracking branch")
+)
 _HASHES = re.compile(r"\b[0-9a-f]{7,64}\b")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """One commit: its message by Conventional Commits 1.0, and where it stands in git.
+    """One commit: its message by Conventional Commits 1.0, and its hash, time (seconds since 1970) and parents in git.
 
     `type` is lower case; "" when the message is no Conventional Commit, and `description` is then its first line.
     `rest` is everything below the first line: `body`, `footers`, `notes` and `reverts` are read from it when asked for.
@@ -34,12 +37,13 @@ class Commit:
     description: str
     rest: str = ""
     commit: str = ""
+    committed: int = 0
     parents: tuple[str, ...] = ()
 
     @property
     def merge(self) -> bool:
         """Whether it only joins others: it has two parents, or a title that git gives to a merge."""
-        return len(self.parents) > 1 or (not self.type and bool(_MERGE_TITLE.match(self.description)))
+        return len(self.parents) > 1 or (not self.type and self.description.startswith(_MERGE_TITLES))
 
     @property
     def body(self) -> str:
@@ -68,7 +72,7 @@ class Commit:
         return tuple(found)
 
 
-def parse(message: str, *, commit: str = "", parents: tuple[str, ...] = ()) -> Commit:
+def parse(message: str, *, commit: str = "", committed: int = 0, parents: tuple[str, ...] = ()) -> Commit:
     """The commit that a message describes; any message is one, Conventional or not.
 
     `Revert "feat: …"`, as git writes it, is of type revert. BREAKING CHANGE: and BREAKING-CHANGE: at the start of a
@@ -78,15 +82,15 @@ def parse(message: str, *, commit: str = "", parents: tuple[str, ...] = ()) -> C
     breaking = "BREAKING" in rest and _BREAKING.search(rest) is not None
     header = _HEADER.match(title)
     if header is None:
-        undone = title[:2] == "Re" and _REVERT_TITLE.match(title)
+        undone = title.startswith(_REVERT_TITLES)
         return Commit(
             type="revert" if undone else "", scope="", breaking=breaking, description=title.strip(), rest=rest,
-            commit=commit, parents=parents,
+            commit=commit, committed=committed, parents=parents,
         )  # fmt: skip
     kind, scope, mark, description = header.groups()
     return Commit(
         type=kind.lower(), scope=scope or "", breaking=breaking or mark is not None, description=description.rstrip(),
-        rest=rest, commit=commit, parents=parents,
+        rest=rest, commit=commit, committed=committed, parents=parents,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from semver import Version
@@ -18,16 +19,15 @@ from semver import Version
 from build import floats, publish, state
 from build.commits import Bump, bump_of
 from build.distribution import Distribution
-from build.errors import ReleaseRefused, RepositoryError, VersionTaken
-from build.images import BuiltImage, recorded
+from build.errors import RepositoryError, VersionTaken
+from build.images import recorded
 from build.manifest import Manifest
 from build.publish import Known
-from build.record import REPOSITORY, Record
-from build.typed import from_table
-from build.version import History, Line, LineHistory, Versions, next_version, parse_tag
+from build.record import REPOSITORY, YANKED, Record
+from build.tags import Versions
+from build.version import History, Line, LineHistory, next_version, parse_tag
 
 Wanted = Literal["auto", "patch", "minor", "major"]
-_SHORT = 19
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,12 +118,29 @@ def versions_of(line: Line, tags: Mapping[str, str]) -> dict[Version, str]:
     return {version: tag for tag in tags if (version := parse_tag(line.prefix, tag)) is not None}
 
 
-def compute(world: World, wish: Wish, *, unfinished: tuple[str, ...] = ()) -> Plan:
-    """The plan for a wish. Raises RepositoryError when no version fits, VersionTaken when one is burned."""
+def grants(record: Record, world: World, wish: Wish) -> bool:
+    """Whether a release is what the wish asks for at HEAD: then the wish is that of a killed run, told again."""
+    if record.commit != world.history.commit:
+        return False
+    if wish.version:
+        return wish.version in {record.version, record.tag}
+    return bool(record.parsed.prerelease) == bool(wish.pre)
+
+
+def compute(
+    world: World, wish: Wish, *, unfinished: tuple[str, ...] = (), done: Mapping[str, Record] | None = None
+) -> Plan:
+    """The plan for a wish, but for the lines that are `done`: what was just finished there is what it asks for.
+
+    Raises RepositoryError when no version fits, VersionTaken when one is burned.
+    """
     made = []
     reasons = []
     for name, line in world.history.lines.items():
         if wish.services and not set(wish.services) & set(line.line.services):
+            continue
+        if done and name in done:
+            reasons.append(f"{done[name].tag} is of this commit, and is finished")
             continue
         version, bump = _version(world, line, wish)
         if version is None:
@@ -186,6 +203,9 @@ def _explicit(text: str, line: LineHistory, taken: Versions) -> Version:
         raise RepositoryError(
             f"{text}: build metadata can't be in an image tag", hint=f"--version {version.replace(build=None)}"
         )
+    if text.endswith(YANKED):
+        message = f"{version}: what ends with {YANKED} is the mark of a withdrawn release in the registry"
+        raise RepositoryError(message, hint="--version 1.4.0-rc.1")
     if version in taken:
         raise VersionTaken(f"{version} is taken: a version is released once", hint="./inv releases")
     if line.last is not None and version < line.last:
@@ -240,7 +260,7 @@ def _service(world: World, name: str, previous: Record | None) -> PlannedService
     return PlannedService(service=name, action="build", why=why, fingerprint=mark)
 
 
-def candidates_file(manifest: Manifest) -> Any:
+def candidates_file(manifest: Manifest) -> Path:
     """Where staged candidates are kept, so that a second try does not build again. Only a convenience."""
     return manifest.state / "candidates.json"
 
@@ -253,14 +273,14 @@ def _tags(world: World, line: Line, version: Version, services: tuple[PlannedSer
         (f"{world.manifest.registry.namespace}/{one.service}", tag, one.digest) for one in services for tag in moving
     ]
     before = publish.at_once(lambda item: world.registry.digest(item[0], item[1]) or "", wanted)
+    planned = []
     for (target, tag, after), now in zip(wanted, before, strict=True):
         if tag == str(version) and now and now != after:
             message = f"{target}:{tag} is in the registry already, as {now}: the version is burned"
-            raise VersionTaken(message, hint="release another: ./inv release --bump patch, or --version X.Y.Z")
-    return [
-        PlannedTag(repository=target, tag=tag, before=now, after=after)
-        for (target, tag, after), now in zip(wanted, before, strict=True)
-    ]
+            other = version.bump_prerelease() if version.prerelease else version.bump_patch()
+            raise VersionTaken(message, hint=f"release another: ./inv release --version {other}")
+        planned.append(PlannedTag(repository=target, tag=tag, before=now, after=after))
+    return planned
 
 
 def fingerprint(world: World) -> dict[str, str]:
@@ -282,35 +302,3 @@ def fingerprint(world: World) -> dict[str, str]:
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def check(saved: Plan, now: Mapping[str, str]) -> None:
-    """Raise ReleaseRefused naming each part that moved since the plan was saved."""
-    moved = [part for part in saved.state if saved.state[part] != now.get(part)]
-    if moved:
-        message = f"the plan is stale: {', '.join(moved)} moved since it was made"
-        raise ReleaseRefused(message, hint="make and review it again: ./inv release --plan plan.json")
-
-
-def encode(plan: Plan) -> str:
-    """The plan as a JSON document."""
-    return json.dumps(dataclasses.asdict(plan), indent=2) + "\n"
-
-
-def decode(text: str, source: str) -> Plan:
-    """The plan of a file. Raises ReleaseRefused when it is none."""
-    hint = "./inv release --plan plan.json"
-    try:
-        table = json.loads(text)
-    except ValueError as error:
-        raise ReleaseRefused(f"{source}: not a plan: {error}", hint=hint) from None
-    if not isinstance(table, dict) or table.get("schema") != 1:
-        raise ReleaseRefused(f"{source}: not a plan of this toolkit", hint=hint)
-    return from_table(Plan, table, "", source=source)
-
-
-def built_image(manifest: Manifest, service: str, digest: str, mark: str, tag: str) -> BuiltImage:
-    """A candidate as the other gates take images."""
-    return BuiltImage(
-        service=service, name=manifest.image(service), tag=tag, digest=digest, fingerprint=mark, size=0, pushed=True
-    )

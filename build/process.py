@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
@@ -10,16 +11,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from build import console
 from build.errors import MissingTool, ToolFailed
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
 _GRACE_SECONDS = 10
+_CHUNK = 1 << 16
 T = TypeVar("T")
 
 
@@ -89,13 +91,60 @@ def run(
     return Outcome(returncode=process.returncode, stdout=stdout or "", stderr=stderr or "")
 
 
+def records(
+    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str | None] | None = None
+) -> Iterator[list[str]]:
+    """The NUL-separated records that argv prints, in batches as they come, so that they are read while it still works.
+
+    Raises MissingTool when argv[0] is not on PATH, and after the last batch ToolFailed on a code other than 0.
+    """
+    shown = redact(shlex.join(argv))
+    console.command([shown])
+    if shutil.which(argv[0]) is None:
+        raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint="./inv doctor")
+    with subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        env=_environment(env or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert isinstance(process.stdout, io.BufferedReader)
+        assert process.stderr is not None
+        said: list[bytes] = []
+        listener = threading.Thread(
+            target=lambda stream: said.append(stream.read()), args=(process.stderr,), daemon=True
+        )
+        listener.start()
+        try:
+            pending = b""
+            while chunk := process.stdout.read1(_CHUNK):
+                whole, _, pending = (pending + chunk).rpartition(b"\0")
+                if whole:
+                    yield whole.decode("utf-8", "replace").split("\0")
+            if pending:
+                yield pending.decode("utf-8", "replace").split("\0")
+        except BaseException:
+            stop_group(process)
+            raise
+        listener.join()
+        if process.wait():
+            output = redact(b"".join(said).decode("utf-8", "replace"))
+            raise ToolFailed(f"exit code {process.returncode}: {shown}", output=output, returncode=process.returncode)
+
+
 def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
     merged: dict[str, str | None] = {**os.environ, **changes}
     return {name: value for name, value in merged.items() if value is not None}
 
 
 def together(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """What each call returns, in their order; all run at once. Raises what the first of them raised."""
+    """What each call returns, in their order; all run at once, the first is started first.
+
+    Raises what the first of them raised.
+    """
     results: dict[int, T] = {}
     problems: dict[int, BaseException] = {}
 
@@ -106,11 +155,11 @@ def together(calls: Sequence[Callable[[], T]]) -> list[T]:
             problems[position] = error
 
     # Daemons: after Ctrl-C nobody waits for the rest, which ends with its pipes.
-    threads = [threading.Thread(target=one, args=(position,), daemon=True) for position in range(1, len(calls))]
+    threads = [threading.Thread(target=one, args=(position,), daemon=True) for position in range(len(calls) - 1)]
     for thread in threads:
         thread.start()
     if calls:
-        one(0)
+        one(len(calls) - 1)
     for thread in threads:
         thread.join()
     if problems:
@@ -118,7 +167,18 @@ def together(calls: Sequence[Callable[[], T]]) -> list[T]:
     return [results[position] for position in range(len(calls))]
 
 
-def stop_group(process: subprocess.Popen[str]) -> None:
+def alive(pid: int) -> bool:
+    """Whether a process of this number is there, whoever's it is."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def stop_group(process: subprocess.Popen[Any]) -> None:
     """End a process started in its own session, with its children: SIGINT, then SIGKILL after ten seconds."""
     if sys.platform == "win32":
         process.terminate()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -23,7 +23,7 @@ from build.record import YANKED, Artifact, Record, decode, of_record
 A = TypeVar("A")
 B = TypeVar("B")
 _AT_ONCE = 8
-_READ_BACKS = (0.0, 0.3, 1.0)  # seconds before each further try
+_READ_BACKS = (0.3, 1.0, 1.0)  # seconds that a tag which is not there at once gets before it is put again
 _ROUNDS, _BETWEEN_ROUNDS = 6, 0.3
 _REFUSES_NAME = {400, 403, 405, 409, 412, 422}
 
@@ -83,10 +83,9 @@ def pin(registry: Distribution, repository: str, tag: str, stored: Stored) -> bo
 
     Raises VersionTaken when it names another digest: the version is burned. RegistryError when it can't be made.
     """
-    for number, pause in enumerate(_READ_BACKS):
-        time.sleep(pause)
-        if _same(registry.digest(repository, tag), repository, tag, stored):
-            return number > 0
+    if _same(registry.digest(repository, tag), repository, tag, stored):
+        return False
+    for pause in _READ_BACKS:
         try:
             registry.put_manifest(repository, tag, stored.content, stored.media_type)
         except RegistryError:
@@ -94,8 +93,10 @@ def pin(registry: Distribution, repository: str, tag: str, stored: Stored) -> bo
             if not _same(registry.digest(repository, tag), repository, tag, stored):
                 raise
             return True
-    if _same(registry.digest(repository, tag), repository, tag, stored):
-        return True
+        for wait in (0.0, pause):
+            time.sleep(wait)
+            if _same(registry.digest(repository, tag), repository, tag, stored):
+                return True
     raise RegistryError(f"{repository}:{tag} was acknowledged {len(_READ_BACKS)} times and is not there")
 
 
@@ -104,7 +105,7 @@ def _same(found: str | None, repository: str, tag: str, stored: Stored) -> bool:
         return found is not None
     raise VersionTaken(
         f"{repository}:{tag} names {found}, this release would be {stored.digest}: the version is burned",
-        hint="release the next version: ./inv release --bump patch",
+        hint="give the version up: ./inv yank",
     )
 
 
@@ -159,14 +160,15 @@ def move_floats(
     *,
     only: Sequence[str] = (),
     audit: bool = False,
+    suspects: Collection[str] = (),
     held: Mapping[Version, Record] | None = None,
     staged: Mapping[str, Stored] | None = None,
 ) -> list[Move]:
     """Let every float, or those of `only`, name the release that must have it; those that something was put for.
 
     The release repository has floats too. They are put last: where RELEASE:X.Y is right, the services' are, unless a
-    racer was killed at the wrong moment, so `audit` looks at each of them. `held` and `staged` are records and
-    manifests that need not be fetched.
+    racer was killed at the wrong moment, so `audit` looks at each of them, or at those of the floats `suspects`.
+    `held` and `staged` are records and manifests that need not be fetched.
 
     Two releases may do this at once, and the one that computed first may put last. So after putting, the winners are
     computed again from the registry. Whoever put last sees the other's record then, and corrects what it put.
@@ -182,7 +184,7 @@ def move_floats(
             for name, version in wanted.items()
             if (not only or name in only)
             and done.get(name) != version
-            and (audit or name in done or not _marked(registry, repository, name, version))
+            and (audit or name in suspects or name in done or not _marked(registry, repository, name, version))
         ]
         if not todo:
             return [Move(name=name, version=version) for name, version in put.items()]

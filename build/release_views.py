@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from build import console
-from build import plan as planning
+from build import console, saved_plan
+from build.errors import ReleaseRefused
 from build.plan import Plan
 from build.probe import Policy
 from build.record import Record
-from build.release import Run
+from build.release_run import Run
 from build.releases import Release, Yanked
 from build.workflow import as_json
 
@@ -19,9 +19,12 @@ _LOOK = {"complete": "ok", "interrupted": "warn", "yanked": "fail", "foreign": "
 
 
 def plan(made: Plan, *, file: str = "", json: bool) -> None:
-    """A plan: each service and why, each tag and where it moves; into `file` when one is named."""
+    """A plan: each service and why, each tag and where it moves; into `file` when one is named.
+
+    Raises ReleaseRefused when the file can't be written.
+    """
     if file:
-        Path(file).write_text(planning.encode(made), encoding="utf-8")
+        _save(made, Path(file))
     if json:
         console.result(as_json(made))
         return
@@ -40,6 +43,14 @@ def plan(made: Plan, *, file: str = "", json: bool) -> None:
         console.table(("repository", "tag", "from", "to"), moves)
     if file:
         console.note(f"plan written to {file}; carry it out with ./inv release --apply {file}")
+
+
+def _save(made: Plan, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(saved_plan.encode(made), encoding="utf-8")
+    except OSError as error:
+        raise ReleaseRefused(f"the plan can't be saved: {path}: {error.strerror}", hint="--plan plan.json") from None
 
 
 def released(run: Run, *, json: bool) -> None:

@@ -60,6 +60,7 @@ def scan(manifest: Manifest, images: Mapping[str, BuiltImage], *, reports: Path)
         severity=manifest.gates.severity,
         ignore_file=ignore_file,
         database=database,
+        ca_file=(manifest.root / manifest.registry.ca_file).absolute() if manifest.registry.ca_file else None,
     )
     settings.reports.mkdir(parents=True, exist_ok=True)
     for path in [path for service in images for path in settings.paths(service).values()]:

@@ -7,11 +7,13 @@ can enter (the bind mount shows the file to the container, the folder hides it f
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets as random
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from build.errors import SecretError
 from build.manifest import Manifest
@@ -109,18 +111,46 @@ def rotate(manifest: Manifest, name: str) -> None:
     The old value stays as the second line, so that clients are not refused before they read the new one.
     Raises SecretError for a secret that is not ours to make.
     """
+    path = _ours(manifest, name)
+    old = value(manifest, name)
+    with _writable(path) as file:
+        file.write(f"{random.token_urlsafe(32)}\n{old}\n".encode())
+        file.truncate()
+
+
+def finish(manifest: Manifest, name: str) -> bool:
+    """End a rotation's overlap, in place: only the first line stays; False when there was no other.
+
+    Raises SecretError for a secret that is not ours to make.
+    """
+    path = _ours(manifest, name)
+    current = f"{value(manifest, name)}\n".encode()
+    with _writable(path) as file:
+        if file.read().strip() == current.strip():
+            return False
+        # The first line keeps its bytes, so a reader at this moment finds either all lines or one.
+        file.seek(0)
+        file.write(current)
+        file.truncate()
+    return True
+
+
+def _ours(manifest: Manifest, name: str) -> Path:
     if name not in manifest.secrets:
         known = ", ".join(key for key, kind in manifest.secrets.items() if kind == "random")
         raise SecretError(f"no secret is called '{name}'{suggest(name, manifest.secrets)}", hint=f"one of: {known}")
     if manifest.secrets[name] != "random":
         raise SecretError(f"secret {name} is not made here", hint=f"write {folder(manifest) / name} in place")
-    old = value(manifest, name)
-    path = folder(manifest) / name
+    return folder(manifest) / name
+
+
+@contextlib.contextmanager
+def _writable(path: Path) -> Iterator[BinaryIO]:
+    """The file opened for writing in place, its mode as before afterwards."""
     mode = stat.S_IMODE(path.stat().st_mode)
     path.chmod(mode | stat.S_IWUSR)
     try:
-        with path.open("r+", encoding="utf-8") as file:
-            file.write(f"{random.token_urlsafe(32)}\n{old}\n")
-            file.truncate()
+        with path.open("r+b") as file:
+            yield file
     finally:
         path.chmod(mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 import xml.etree.ElementTree as ET
@@ -43,7 +44,7 @@ def run(
     services: Sequence[str],
     running: Collection[str],
     *,
-    stories: Sequence[Callable[[Manifest], Result]] = (),
+    stories: Sequence[Callable[[Manifest], list[Result]]] = (),
 ) -> list[Result]:
     """Run every smoke check of the containers of `services` concurrently, and the stories beside them.
 
@@ -51,7 +52,7 @@ def run(
     """
     import httpx
 
-    jobs: list[Callable[[], Result]] = [lambda story=story: story(manifest) for story in stories]  # type: ignore[misc]
+    jobs: list[Callable[[], list[Result]]] = [functools.partial(story, manifest) for story in stories]
     # One client for all: each Client builds its own TLS context, which costs more than the requests.
     with httpx.Client(timeout=_ATTEMPT_SECONDS, trust_env=False) as http:
         for container, (service, settings) in manifest.containers().items():
@@ -59,19 +60,20 @@ def run(
                 base = f"http://127.0.0.1:{settings.port}" if container in running else ""
                 jobs.append(_job(http, manifest, container, service, base, check))
         with ThreadPoolExecutor(max_workers=16) as pool:
-            return [future.result() for future in [pool.submit(job) for job in jobs]]
+            futures = [pool.submit(job) for job in jobs]
+            return [result for future in futures for result in future.result()]
 
 
 def _job(
     http: httpx.Client, manifest: Manifest, container: str, service: str, base: str, check: SmokeCheck
-) -> Callable[[], Result]:
-    def job() -> Result:
+) -> Callable[[], list[Result]]:
+    def job() -> list[Result]:
         started = time.monotonic()
         reason = "the container is not running"
         if base:
             reason = until_deadline(lambda: _attempt(http, manifest, base, check), check.deadline_seconds)
         seconds = time.monotonic() - started
-        return Result(container=container, service=service, check=check.name, reason=reason, seconds=seconds)
+        return [Result(container=container, service=service, check=check.name, reason=reason, seconds=seconds)]
 
     return job
 

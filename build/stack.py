@@ -20,7 +20,10 @@ _LOG_LINES = "25"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Running:
-    """One container as the engine sees it; `health` is healthy, starting, unhealthy or "" (no healthcheck)."""
+    """One container as the engine sees it; `health` is healthy, starting, unhealthy or "" (no healthcheck).
+
+    `error` is why the engine could not start it.
+    """
 
     name: str
     service: str
@@ -30,6 +33,7 @@ class Running:
     url: str
     exit_code: int
     restarts: int
+    error: str
 
 
 def file(manifest: Manifest) -> Path:
@@ -146,8 +150,8 @@ def _wait_healthy(manifest: Manifest, names: Sequence[str], timeout: float) -> N
 def _diagnosis(manifest: Manifest, error: ToolFailed | None) -> BuildError:
     """The failure of the containers that are not healthy; `error` itself when every container is."""
     sick = [one for one in status(manifest) if one.health not in {"healthy", ""} or one.state != "running"]
-    waiting_only = [one for one in sick if one.state == "created"]
-    guilty = [one for one in sick if one not in waiting_only] or sick
+    refused = [one for one in sick if one.error]
+    guilty = refused or [one for one in sick if one.state != "created"] or sick  # created: waits for another
     if not guilty:
         return error or SmokeFailed("the stack did not come up", hint="./inv ps")
     parts = []
@@ -155,7 +159,7 @@ def _diagnosis(manifest: Manifest, error: ToolFailed | None) -> BuildError:
         kept = keep_evidence(manifest, one.name, manifest.state / "reports")
         parts.append(
             f"{one.name}: state {one.state}, health {one.health or 'none'}, "
-            f"exit code {one.exit_code}, restarts {one.restarts}"
+            f"exit code {one.exit_code}, restarts {one.restarts}{one.error and ', ' + one.error}"
         )
         parts.append(kept)
     names = ", ".join(one.name for one in guilty)
@@ -170,16 +174,23 @@ def keep_evidence(manifest: Manifest, container: str, folder: Path) -> str:
     name = f"{manifest.project.name}-{container}-1"
     inspected = json.loads(engine.cli("inspect", name).stdout)[0]
     (folder / f"{container}.inspect.json").write_text(json.dumps(inspected, indent=2), encoding="utf-8")
-    logs = engine.cli("logs", name)
-    (folder / f"{container}.log").write_text(logs.stdout + logs.stderr, encoding="utf-8")
+    written = log(manifest, container)
+    (folder / f"{container}.log").write_text(written, encoding="utf-8")
     health = inspected["State"].get("Health", {}).get("Log") or []
     last = (
         f"last health check (exit {health[-1]['ExitCode']}): {health[-1]['Output'].strip()}"
         if health
         else "no health check ran"
     )
-    tail = (logs.stdout + logs.stderr).strip().splitlines()[-int(_LOG_LINES) :]
+    tail = written.strip().splitlines()[-int(_LOG_LINES) :]
     return "\n".join([last, "last log lines:", *(f"  {line}" for line in tail)])
+
+
+def log(manifest: Manifest, container: str, *, since: str = "") -> str:
+    """What a container has written to stdout, then to stderr; `since` as Docker takes it (10m), "" is all of it."""
+    chosen = ["--since", since] if since else []
+    found = engine.cli("logs", *chosen, f"{manifest.project.name}-{container}-1")
+    return found.stdout + found.stderr
 
 
 def status(manifest: Manifest) -> list[Running]:
@@ -203,6 +214,7 @@ def status(manifest: Manifest) -> list[Running]:
                 url=f"http://127.0.0.1:{port}" if port else "",
                 exit_code=entry["State"]["ExitCode"],
                 restarts=entry["RestartCount"],
+                error=entry["State"]["Error"],
             )
         )
     order = {name: position for position, name in enumerate(containers)}

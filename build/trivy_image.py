@@ -34,6 +34,7 @@ class Settings:
     severity: tuple[str, ...]
     ignore_file: Path | None
     database: Database | None
+    ca_file: Path | None = None
 
     def paths(self, service: str) -> dict[str, Path]:
         """The reports on a service's image by their suffixes."""
@@ -59,6 +60,7 @@ def analyse(settings: Settings, image: BuiltImage) -> Scanned:
         "image", *OFFLINE, "--skip-check-update", "--no-progress", "--format", "json", "--show-suppressed",
         "--scanners", ",".join(settings.scanners), "--image-src", "remote" if image.pushed else "docker",
         "--ignorefile", str(settings.ignore_file or ""), "--output", str(output), *insecure(image.reference),
+        *(("--cacert", str(settings.ca_file)) if settings.ca_file else ()),
     ]  # fmt: skip
     if of_configuration := [name for name in settings.scanners if name in {"secret", "misconfig"}]:
         arguments += ["--image-config-scanners", ",".join(of_configuration)]

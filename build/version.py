@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,21 +12,13 @@ from typing import TYPE_CHECKING
 from build.commits import Bump, Commit
 from build.errors import RepositoryError
 from build.manifest import Manifest, Service
+from build.tags import NUMBER, SEMVER, Key, Versions, key_of, of_key
 
 if TYPE_CHECKING:
     from semver import Version
 
-# major, minor, patch, pre-release ("" for a final version): a version without build metadata.
-Key = tuple[int, int, int, str]
 LONGEST_TAG = 128  # of an image, by the OCI distribution specification
-_NUMBER = r"(?:0|[1-9][0-9]*)"
-_IDENTIFIER = rf"(?:{_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-_SEMVER = (
-    rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})"
-    rf"(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?"
-    r"(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
-)
-_RANGE = re.compile(rf"(?:.*/)?({_NUMBER})\.(?:({_NUMBER})\.)?x")
+_RANGE = re.compile(rf"(?:.*/)?({NUMBER})\.(?:({NUMBER})\.)?x")
 _CHANNEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")
 
 
@@ -68,72 +60,12 @@ def built_from(manifest: Manifest, service: Service) -> tuple[str, ...]:
     return tuple(dict.fromkeys(inside))
 
 
-class Versions(Set["Version"]):
-    """An immutable set of versions that parses none of them before it must: a clone may have thousands of tags.
-
-    Build metadata does not count: 1.4.0+a is in it when 1.4.0 is.
-    """
-
-    __slots__ = ("keys",)
-
-    def __init__(self, versions: Iterable[Version] = (), *, keys: Iterable[Key] = ()) -> None:
-        self.keys: frozenset[Key] = frozenset([*keys, *map(key_of, versions)])
-
-    def __contains__(self, version: object) -> bool:
-        from semver import Version
-
-        return isinstance(version, Version) and key_of(version) in self.keys
-
-    def __iter__(self) -> Iterator[Version]:
-        return map(of_key, self.keys)
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def __hash__(self) -> int:
-        return hash(self.keys)
-
-    def __repr__(self) -> str:
-        return f"Versions({', '.join(str(of_key(one)) for one in sorted(self.keys, key=precedence))})"
-
-
-def key_of(version: Version) -> Key:
-    """The version as plain values, without build metadata."""
-    return version.major, version.minor, version.patch, version.prerelease or ""
-
-
-def of_key(key: Key) -> Version:
-    """The version of plain values."""
-    from semver import Version
-
-    major, minor, patch, pre = key
-    return Version(major, minor, patch, pre or None)
-
-
-def precedence(key: Key) -> tuple[int, int, int, bool, tuple[tuple[int, int, str], ...]]:
-    """Sorts keys as SemVer 2.0, section 11, ranks versions."""
-    major, minor, patch, pre = key
-    if not pre:
-        return major, minor, patch, True, ()
-    parts = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre.split("."))
-    return major, minor, patch, False, parts
-
-
 def parse_tag(prefix: str, tag: str) -> Version | None:
     """The version that a git tag names on the line of `prefix`, build metadata included; None for a foreign tag."""
     from semver import Version
 
-    found = re.fullmatch(_SEMVER, tag.removeprefix(prefix)) if tag.startswith(prefix) else None
+    found = re.fullmatch(SEMVER, tag.removeprefix(prefix)) if tag.startswith(prefix) else None
     return Version.parse(found[0]) if found else None
-
-
-def tags_of(prefix: str, refs: str) -> list[tuple[Key, str]]:
-    """The tags of a line in `refs` (full ref names, one a line), each with its version; one pass over the text."""
-    pattern = re.compile(rf"^refs/tags/({re.escape(prefix)}{_SEMVER})$", re.MULTILINE)
-    return [
-        ((int(major), int(minor), int(patch), pre), tag)
-        for tag, major, minor, patch, pre, _ in pattern.findall(refs)
-    ]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,10 +158,14 @@ def next_version(
     if pre:
         _check_channel(pre)
     if bump == "none":
-        if last is not None and (pre or not last.prerelease):
-            raise RepositoryError(f"nothing to release: no commit since {last} bumps a version", hint="--bump patch")
-        bump = "patch"  # the first release, or a pre-release becomes what it was one of
-    keys = taken.keys if isinstance(taken, Versions) else frozenset(map(key_of, taken))
+        if last is None or pre or not last.prerelease:
+            since = f"since {last}" if last else "in this history"
+            raise RepositoryError(f"nothing to release: no commit {since} bumps a version", hint="--bump patch")
+        bump = "patch"  # the pre-release becomes what it was one of
+    keys: Collection[Key] = taken.keys if isinstance(taken, Versions) else [key_of(one) for one in taken]
+    if last is not None:
+        floor = (last.major, last.minor, last.patch)
+        keys = [key for key in keys if key >= floor]
     base = _base(last, bump, first, major_on_zero=major_on_zero or explicit)
     base = _free(base, "patch" if last is None else bump, {key[:3] for key in keys if not key[3]})
     found = of_key((*base, _candidate(base, pre, last, keys) if pre else ""))
@@ -283,7 +219,7 @@ def _candidate(base: tuple[int, int, int], pre: str, last: Version | None, keys:
     known = [key[3] for key in keys if key[:3] == base]
     if last is not None and (last.major, last.minor, last.patch) == base:
         known.append(last.prerelease or "")
-    numbers = [int(one.rpartition(".")[2]) for one in known if re.fullmatch(rf"{re.escape(pre)}\.{_NUMBER}", one)]
+    numbers = [int(one.rpartition(".")[2]) for one in known if re.fullmatch(rf"{re.escape(pre)}\.{NUMBER}", one)]
     return f"{pre}.{max(numbers, default=0) + 1}"
 
 

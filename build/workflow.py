@@ -186,6 +186,8 @@ def start(
     manifest: Manifest, services: Sequence[str] = (), *, release: str = "", fluentd: bool = False
 ) -> list[stack.Running]:
     """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
+    if release:
+        registry.login(manifest)
     found, wanted = runnable(manifest, services, release=release)
     return stack.up(manifest, found, wanted, fluentd=fluentd)
 

@@ -1,6 +1,7 @@
 """`nox -s bench`: ratios to a floor or a peer, taken in one run, rounds interleaved (A B A B …), medians quoted.
 
-usage: run.py [--rounds N] [--only build,list,up,scan,size] [--json FILE]     needs the six images (./inv build --push)
+usage: run.py [--rounds N] [--only build,list,up,scan,size,versions,publish,release] [--json FILE]
+needs the six images (./inv build --push), but for list and versions
 Nothing here asserts: these figures depend on the machine, and the ratio is what travels.
 """
 
@@ -9,18 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from build import console, engine, images, loading, registry, state
 from build.manifest import Manifest
+from tests.bench.publishing import bench_publish, bench_release
+from tests.bench.timing import INVOKE, ROOT, Rows, pair, timed
+from tests.bench.versions import bench_versions
 
-ROOT = Path(__file__).resolve().parents[2]
-INVOKE = [sys.executable, "-m", "invoke"]
 BUILD_STAGE = {
     "powershell-modules": "check",
     "langgraph-api": "build",
@@ -29,29 +29,6 @@ BUILD_STAGE = {
     "mcp-servers": "build",
     "monitoring": "build",
 }
-
-
-Rows = list[tuple[str, ...]]
-
-
-def timed(argv: Sequence[str], *, before: Callable[[], None] | None = None) -> float:
-    """Seconds of wall time of one whole process; its output is thrown away. Raises CalledProcessError on failure."""
-    if before:
-        before()
-    started = time.perf_counter()
-    subprocess.run(argv, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - started
-
-
-def pair(rounds: int, ours: Callable[[], float], peer: Callable[[], float]) -> tuple[float, float, float]:
-    """Medians of both, and the median of the per-round ratios, after one round that does not count."""
-    ours(), peer()
-    taken = [(ours(), peer()) for _ in range(rounds)]
-    return (
-        statistics.median(a for a, _ in taken),
-        statistics.median(b for _, b in taken),
-        statistics.median(a / b for a, b in taken),
-    )
 
 
 def bench_build(manifest: Manifest, rounds: int) -> Rows:
@@ -165,7 +142,16 @@ def bench_size(manifest: Manifest, _rounds: int) -> Rows:
     return rows
 
 
-BENCHES = {"build": bench_build, "list": bench_list, "up": bench_up, "scan": bench_scan, "size": bench_size}
+BENCHES = {
+    "build": bench_build,
+    "list": bench_list,
+    "up": bench_up,
+    "scan": bench_scan,
+    "size": bench_size,
+    "versions": bench_versions,
+    "publish": bench_publish,
+    "release": bench_release,
+}
 
 
 def main() -> None:

@@ -79,8 +79,13 @@ def powershell_base(docker_engine: dict[str, str]) -> None:
 def registry_program(python_base: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
     """Distribution's own program, taken out of the registry base: for registries with odd settings, run as processes."""
     image = python_base["registry"]["context"].removeprefix("docker-image://")
+    return take_registry_program(image, tmp_path_factory.mktemp("registry-program"))
+
+
+def take_registry_program(image: str, folder: Path) -> str:
+    """Distribution's own program, copied out of its image into a folder; its path."""
     container = engine.cli("create", image, "x").stdout.strip()
-    program = tmp_path_factory.mktemp("registry-program") / "registry"
+    program = folder / "registry"
     try:
         for inside in ("/usr/bin/docker-registry", "/bin/registry"):
             with contextlib.suppress(ToolFailed):

@@ -87,6 +87,21 @@ def test_a_taken_port_is_named_with_its_owner(built: Project) -> None:
     assert _states(built) == {}
 
 
+def test_a_program_that_is_not_in_the_image_is_named(stack_project: Project) -> None:
+    """A container that the engine can't start is told apart from those that run, with the engine's own reason."""
+    stack_project.write(
+        "docker/two/Dockerfile", DOCKERFILE.replace('["python3", "/app/server.py"]', '["no-such-program"]')
+    )
+    assert stack_project.inv("build").code == 0
+    assert stack_project.inv("secrets.init").code == 0
+
+    ran = stack_project.inv("up")
+
+    assert ran.code == 6, ran.text
+    assert "not healthy: two\n" in ran.stderr
+    assert "no-such-program" in ran.stderr
+
+
 def test_a_missing_secret_stops_up(stack_project: Project) -> None:
     """`up` refuses to start with a secret file that is not there, and says how to make it."""
     assert stack_project.inv("build").code == 0

@@ -122,6 +122,13 @@ def _default(field: dataclasses.Field[Any]) -> str:
     return "none" if field.default is None else json.dumps(field.default)
 
 
+def test_the_api_document_is_the_service_s_own() -> None:
+    """What the page of monitoring links to is the file that the service answers with."""
+    service = REPOSITORY / "docker/monitoring/monitor_service/openapi.json"
+
+    assert (PAGES / "services/monitoring.openapi.json").read_bytes() == service.read_bytes()
+
+
 def test_the_reference_has_every_section() -> None:
     """A section of the manifest that no heading names would be a secret."""
     headings = " ".join(_headings("versions-toml.md"))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,18 +26,6 @@ CHECKOUTS = {
 def test_every_task_of_a_pipeline_can_be_typed(words: list[str]) -> None:
     """No pipeline names a task or a flag that is not there."""
     assert commands.refusal(words) == ""
-
-
-def test_every_session_of_a_pipeline_is_one_of_nox() -> None:
-    """nox itself knows each session that a pipeline runs, by itself or through ./inv test."""
-    calls = [words for words in pipelines.commands() if words[0] != "./inv" or words[1] == "test"]
-    pairs = [pair for words in calls for pair in itertools.pairwise(words)]
-    named = [value for flag, value in pairs if flag in {"-s", "--session"}]
-    listing = [sys.executable, "-m", "nox", "--list", "--sessions", *named]
-    done = subprocess.run(listing, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-
-    assert len(named) >= len(calls)
-    assert done.returncode == 0, done.stderr
 
 
 def test_both_systems_do_what_the_other_does() -> None:

@@ -12,26 +12,14 @@ from semver import Version
 from build.commits import BUMPS, Bump
 from build.errors import RepositoryError
 from build.manifest import Manifest
-from build.version import (
-    History,
-    Key,
-    Line,
-    LineHistory,
-    Versions,
-    lines,
-    next_version,
-    of_key,
-    parse_tag,
-    precedence,
-    snapshot,
-    tags_of,
-)  # fmt: skip
+from build.tags import Key, Versions, of_key, precedence, tags_of
+from build.version import History, Line, LineHistory, lines, next_version, parse_tag, snapshot
 from tests.conftest import REPOSITORY
 
 FIRST = Version(0, 1, 0)
 IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 # Nothing is left in the tree, and nothing is timed.
-PROPERTY = settings(database=None, deadline=None, max_examples=60)
+PROPERTY = settings(database=None, deadline=None, max_examples=40)
 NUMBER = st.integers(min_value=0, max_value=4)
 CANDIDATE = st.sampled_from(["", "alpha.1", "beta.2", "beta.11", "rc.1", "rc.2", "rc.10", "rc1", "x-y"])
 KEYS = st.tuples(NUMBER, NUMBER, NUMBER, CANDIDATE)
@@ -151,7 +139,6 @@ def test_f5_versions_rank_as_semver_says(keys: list[Key]) -> None:
     ("last", "bump", "pre", "expected"),
     [
         ("", "patch", "", "0.1.0"),
-        ("", "none", "", "0.1.0"),
         ("", "major", "rc", "0.1.0-rc.1"),
         ("1.4.2", "patch", "", "1.4.3"),
         ("1.4.2", "minor", "", "1.5.0"),
@@ -237,6 +224,7 @@ def test_a_maintenance_branch_keeps_to_its_range(
 @pytest.mark.parametrize(
     ("last", "bump", "pre", "reason"),
     [
+        ("", "none", "", "nothing to release"),
         ("1.4.0", "none", "", "nothing to release"),
         ("1.5.0-rc.1", "none", "rc", "nothing to release"),
         ("1.5.0-rc.1", "patch", "beta", "would rank below"),
@@ -250,7 +238,7 @@ def test_a_maintenance_branch_keeps_to_its_range(
 def test_no_version_fits(last: str, bump: Bump, pre: str, reason: str) -> None:
     """What can't be released is refused with its reason and a way on."""
     with pytest.raises(RepositoryError, match=reason) as caught:
-        next_version(Version.parse(last), bump, pre=pre, first=FIRST)
+        next_version(Version.parse(last) if last else None, bump, pre=pre, first=FIRST)
 
     assert caught.value.hint
 

@@ -2,65 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Query, Request, Response, WebSocket
+from fastapi import APIRouter, Header, HTTPException, Query, Request, Response, Security, WebSocket
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from fastapi.security import APIKeyHeader, HTTPBearer
 from sse_starlette import EventSourceResponse
 
-from groupchat_service import streams
+from groupchat_service import schemas, streams
 from groupchat_service.desk import Desk
 from groupchat_service.providers import ProviderUnavailable
-from groupchat_service.roles import DEFAULT_TEAM, LEADER, MEMBERS, WORKERS, catalogue
+from groupchat_service.roles import DEFAULT_TEAM, LEADER, WORKERS, catalogue
+from groupchat_service.schemas import AgentMessage, ChatRequest, EventId, FollowUp, Seq, answers, refusals
 from groupchat_service.store import Session, Status
-from groupchat_service.team import HUMAN, SUPERVISOR, TeamError, TeamSpec
+from groupchat_service.team import HUMAN, TeamError, TeamSpec
 
-MAX_TEXT = 200_000
-_ID = r"[A-Za-z0-9._-]{1,128}"
 _SHORT_TASK = 200
-router = APIRouter()
-
-
-def _team(names: list[str]) -> list[str]:
-    """The members in the order given, once each; the supervisor leads every team, named or not."""
-    unknown = sorted({name for name in names if name not in MEMBERS and name != SUPERVISOR})
-    if unknown:
-        raise ValueError(f"unknown agents: {', '.join(unknown)[:200]}; known are {', '.join(MEMBERS)}")
-    chosen = list(dict.fromkeys(name for name in names if name != SUPERVISOR))
-    if not any(name in WORKERS for name in chosen):
-        raise ValueError(f"a team needs at least one worker: {', '.join(WORKERS)}")
-    return chosen
-
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
-
-
-class ChatRequest(BaseModel):
-    """POST /groupchat."""
-
-    task: Text
-    agents: Annotated[list[str], Field(max_length=16), AfterValidator(_team)] = list(DEFAULT_TEAM)
-    max_rounds: Annotated[int, Field(ge=1, le=64)] = 16
-    session_id: Annotated[str, StringConstraints(pattern=f"^{_ID}$")] | None = None
-    wait: bool = False
-    stream: bool = False
-
-
-class FollowUp(BaseModel):
-    """POST /groupchat/{id}/messages."""
-
-    content: Text
-    wait: bool = False
-
-
-class AgentMessage(BaseModel):
-    """POST /agent/message."""
-
-    agent: str
-    content: Text
+# Which header the token came in is TokenAuth's matter; these two put both into the OpenAPI document.
+_BEARER, _KEY = HTTPBearer(auto_error=False), APIKeyHeader(name="x-api-key", auto_error=False)
+router = APIRouter(dependencies=[Security(_BEARER), Security(_KEY)])
+sockets = APIRouter()
 
 
 def _desk(request: Request | WebSocket) -> Desk:
@@ -68,7 +30,13 @@ def _desk(request: Request | WebSocket) -> Desk:
     return desk
 
 
-@router.post("/groupchat")
+_RUNS: schemas.Responses = {
+    200: {"model": schemas.View, "description": "With `wait`: the chat has stopped"},
+    202: {"model": schemas.Accepted | schemas.View, "description": "The chat goes on; Location says where"},
+}
+
+
+@router.post("/groupchat", responses=_RUNS | refusals(409, 413, 503))
 async def open_chat(body: ChatRequest, request: Request) -> Response:
     """Start a chat; with `wait` answer when it has stopped."""
     desk = _desk(request)
@@ -81,21 +49,21 @@ async def open_chat(body: ChatRequest, request: Request) -> Response:
     return await _answer(desk, session, wait=body.wait)
 
 
-@router.get("/groupchat/{session_id}")
+@router.get("/groupchat/{session_id}", responses=answers(schemas.View, 404))
 async def show_chat(session_id: str, request: Request) -> Response:
     """The session with all its messages."""
     desk = _desk(request)
     return JSONResponse(await _view(desk, await desk.session(session_id)))
 
 
-@router.delete("/groupchat/{session_id}")
+@router.delete("/groupchat/{session_id}", responses=answers(schemas.Deleted, 404))
 async def delete_chat(session_id: str, request: Request) -> dict[str, str]:
     """Stop the chat if it runs, and forget it."""
     await _desk(request).delete(session_id)
     return {"session_id": session_id, "status": "deleted"}
 
 
-@router.post("/groupchat/{session_id}/messages")
+@router.post("/groupchat/{session_id}/messages", responses=_RUNS | refusals(404, 409, 413, 503))
 async def say(session_id: str, body: FollowUp, request: Request) -> Response:
     """A follow-up, or the answer to the supervisor's question; 409 while the chat runs."""
     desk = _desk(request)
@@ -103,28 +71,32 @@ async def say(session_id: str, body: FollowUp, request: Request) -> Response:
     return await _answer(desk, session, wait=body.wait)
 
 
-@router.post("/groupchat/{session_id}/cancel")
+@router.post("/groupchat/{session_id}/cancel", responses=answers(schemas.View, 404, 409))
 async def cancel(session_id: str, request: Request) -> Response:
     """Stop the chat now; 409 when it is not running."""
     desk = _desk(request)
     return JSONResponse(await _view(desk, await desk.cancel(session_id)))
 
 
-@router.get("/groupchat/{session_id}/events")
+_STREAM: schemas.Responses = {
+    200: {"content": {"text/event-stream": {}}},
+    204: {"description": "Nothing will come"},
+}
+
+
+@router.get("/groupchat/{session_id}/events", responses=_STREAM | refusals(404), response_class=EventSourceResponse)
 async def events(
     session_id: str,
     request: Request,
     *,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[Seq, Query()] = 0,
     follow: bool = False,
-    last_event_id: Annotated[str | None, Header()] = None,
+    last_event_id: Annotated[EventId, Header()] = "",
 ) -> Response:
     """The event log as SSE, from Last-Event-ID or `after`; it ends when the run has stopped, unless `follow` is set."""
     desk = _desk(request)
     session = await desk.session(session_id)
-    if last_event_id is not None:
-        if not re.fullmatch(r"\d{1,15}", last_event_id):
-            raise HTTPException(422, "Last-Event-ID: expected the id of an event, a number")
+    if last_event_id:
         after = int(last_event_id)
     if session.status != "running" and not follow and not (await desk.store.events(session_id, after=after))[1]:
         return Response(status_code=204)  # tells an EventSource to stop reconnecting: nothing will come
@@ -132,13 +104,13 @@ async def events(
     return EventSourceResponse(streams.sse(items), sep="\r\n", ping=15)
 
 
-@router.websocket("/groupchat/{session_id}/ws")
-async def socket(socket: WebSocket, session_id: str, *, after: int = 0, follow: bool = False) -> None:
+@sockets.websocket("/groupchat/{session_id}/ws")
+async def socket(socket: WebSocket, session_id: str, *, after: Seq = 0, follow: bool = False) -> None:
     """The event log as JSON messages, from `after`."""
     await streams.websocket(_desk(socket), socket, session_id, after=after, forever=follow)
 
 
-@router.get("/sessions")
+@router.get("/sessions", responses=answers(schemas.Sessions))
 async def sessions(
     request: Request, status: Status | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> dict[str, Any]:
@@ -147,17 +119,17 @@ async def sessions(
     return {"sessions": [_summary(session) for session in found], "total": total}
 
 
-@router.get("/agents")
+@router.get("/agents", responses=answers(schemas.Agents))
 async def agents() -> dict[str, Any]:
     """Who can be in a team."""
     return {"agents": catalogue(), "default": list(DEFAULT_TEAM)}
 
 
-@router.post("/agent/message")
+@router.post("/agent/message", responses=answers(schemas.Answered, 404, 413, 502, 503, 504))
 async def agent_message(body: AgentMessage, request: Request) -> dict[str, Any]:
     """Let one agent answer one message; nothing is stored."""
     if body.agent == HUMAN or body.agent not in (LEADER.name, *WORKERS):
-        raise HTTPException(404, f"unknown agent {body.agent[:80]!r}; known are {', '.join((LEADER.name, *WORKERS))}")
+        raise HTTPException(404, f"unknown agent {body.agent[:80]!a}; known are {', '.join((LEADER.name, *WORKERS))}")
     try:
         turn = await _desk(request).ask(body.agent, body.content)
     except ProviderUnavailable as error:
@@ -191,6 +163,7 @@ async def _view(desk: Desk, session: Session) -> dict[str, Any]:
         "stop_reason": session.stop_reason,
         "error": session.error,
         "last_seq": last,
+        "request_id": session.request_id,
     }
 
 

@@ -51,6 +51,7 @@ from groupchat_service.team import (
     ToolOutcome,
     Turn,
     next_speaker,
+    readable,
     since_task,
     stopped_by,
 )
@@ -96,6 +97,10 @@ class AutoGenTeams:
         client = await asyncio.to_thread(real_client, choice, timeout=self._timeout)
         return AutoGenTeam(spec, choice, client)
 
+    def offline(self, spec: TeamSpec) -> AutoGenTeam:
+        """A team of rules: it proves that the framework works as it was installed."""
+        return AutoGenTeam(spec, Choice(provider="rules", model="rules"), None)
+
 
 class AutoGenTeam:
     """A SelectorGroupChat that lives for one run; the conversation itself is kept by the caller as neutral messages."""
@@ -137,7 +142,7 @@ class AutoGenTeam:
         pending: list[BaseAgentEvent | BaseChatMessage] = []
         async for item in self._group(history, rounds).run_stream(cancellation_token=token):
             if isinstance(item, ModelClientStreamingChunkEvent):
-                await emit(Chunk(source=item.source, text=item.content))
+                await emit(Chunk(source=item.source, text=readable(item.content)))
             elif not isinstance(item, TaskResult):
                 pending.append(item)
             if isinstance(item, BaseChatMessage):
@@ -198,7 +203,7 @@ async def _unless_cancelled(inner: asyncio.Task[Result], token: CancellationToke
 def _short(error: Exception, key: str) -> str:
     """AutoGen's errors carry the whole traceback as text, and a provider may quote the key."""
     text = str(error).partition("\nTraceback")[0].strip() or type(error).__name__
-    return (text.replace(key, "[key]") if key else text)[:_ERROR_LENGTH]
+    return readable(text.replace(key, "[key]") if key else text)[:_ERROR_LENGTH]
 
 
 def _turns(messages: Sequence[Message]) -> int:
@@ -233,20 +238,28 @@ def _neutrals(items: Sequence[BaseAgentEvent | BaseChatMessage]) -> tuple[Messag
 def _neutral(item: BaseAgentEvent | BaseChatMessage) -> Message | None:
     """AutoGen's message as ours; None for what is only of use inside the framework."""
     if isinstance(item, ToolCallRequestEvent):
-        calls = tuple(ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in item.content)
+        calls = tuple(
+            ToolCall(id=readable(call.id), name=readable(call.name), arguments=readable(call.arguments))
+            for call in item.content
+        )
         text = "; ".join(f"{call.name}({call.arguments})" for call in calls)
         return Message(source=item.source, content=text, type="tool_call", calls=calls)
     if isinstance(item, ToolCallExecutionEvent):
         results = tuple(
-            ToolOutcome(id=one.call_id, name=one.name, content=one.content, is_error=bool(one.is_error))
+            ToolOutcome(
+                id=readable(one.call_id),
+                name=readable(one.name),
+                content=readable(one.content),
+                is_error=bool(one.is_error),
+            )
             for one in item.content
         )
         text = "\n".join(one.content for one in results)
         return Message(source=item.source, content=text, type="tool_result", results=results)
     if isinstance(item, ToolCallSummaryMessage):
-        return Message(source=item.source, content=item.content, type="tool_summary")
+        return Message(source=item.source, content=readable(item.content), type="tool_summary")
     if isinstance(item, TextMessage):
-        return Message(source=item.source, content=item.content)
+        return Message(source=item.source, content=readable(item.content))
     return None
 
 

@@ -28,7 +28,7 @@ from groupchat_service.team import (
 )
 
 MAX_RESTARTS = 3
-_DRAIN_GRACE = 1.5
+_DRAIN_GRACE = 1.0  # and a moment to answer, within the grace that the server gives
 _log = logs.get("desk")
 
 
@@ -47,6 +47,7 @@ class Closing(Exception):
 @dataclass(eq=False)
 class _Run:
     identifier: str
+    request_id: str
     task: asyncio.Task[None] = field(init=False)
     cancelled_by: Literal["user", "shutdown"] = "user"
 
@@ -64,12 +65,12 @@ class Desk:
     async def resume(self) -> int:
         """Go on with the chats that the last process left running; how many."""
         resumed = 0
-        for identifier in await self.store.running():
-            restarts = await self.store.restart(identifier)
+        for session in await self.store.running():
+            restarts = await self.store.restart(session.id)
             if restarts > MAX_RESTARTS:
-                await self.store.stop(identifier, "failed", {"error": f"given up after {MAX_RESTARTS} restarts"})
+                await self.store.stop(session.id, "failed", {"error": f"given up after {MAX_RESTARTS} restarts"})
                 continue
-            self._start(identifier)
+            self._start(session.id, session.request_id)
             resumed += 1
         return resumed
 
@@ -77,9 +78,9 @@ class Desk:
         """Start a chat. The same request with the same id again finds the chat that it made (a retry is harmless)."""
         self._refuse_when_closing()
         identifier = identifier or uuid.uuid4().hex
-        session = await self.store.create(identifier, task, spec)
+        session = await self.store.create(identifier, task, spec, logs.request_id.get())
         if session is not None:
-            self._start(identifier)
+            self._start(identifier, session.request_id)
             return session
         existing = await self.session(identifier)
         if (existing.task, existing.spec) != (task, spec):
@@ -97,9 +98,10 @@ class Desk:
         """A follow-up to a stopped chat, or a person's answer to the supervisor's question."""
         self._refuse_when_closing()
         asked = (await self.session(identifier)).status == "input_required"
-        if not await self.store.go_on(identifier, Message(source=HUMAN if asked else USER, content=content)):
+        message = Message(source=HUMAN if asked else USER, content=content)
+        if not await self.store.go_on(identifier, message, logs.request_id.get()):
             raise Busy(f"session {identifier} is running")
-        self._start(identifier)
+        self._start(identifier, logs.request_id.get())
         return await self.session(identifier)
 
     async def wait(self, identifier: str) -> Session:
@@ -160,8 +162,8 @@ class Desk:
         if self.closing.is_set():
             raise Closing("the service is closing")
 
-    def _start(self, identifier: str) -> None:
-        run = _Run(identifier)
+    def _start(self, identifier: str, request_id: str) -> None:
+        run = _Run(identifier, request_id)
         run.task = asyncio.create_task(self._run(run), name=f"chat-{identifier}")
         self._runs[identifier] = run
         metrics.RUNNING.set(len(self._runs))
@@ -173,6 +175,8 @@ class Desk:
         metrics.RUNNING.set(len(self._runs))
 
     async def _run(self, run: _Run) -> None:
+        # The task's own context: after a restart there is no request, but its id goes on with the chat.
+        logs.request_id.set(run.request_id)
         started = time.perf_counter()
         status: Status
         data: dict[str, Any]
@@ -191,7 +195,7 @@ class Desk:
         except Exception as bug:  # noqa: BLE001  a chat must not stay "running" for ever; the log keeps the traceback
             _log.exception("chat_crashed", session_id=run.identifier)
             status, data, model = "failed", _failure(f"internal error: {type(bug).__name__}"), None
-        if await self.store.stop(run.identifier, status, data, model=model):
+        if await self.store.stop(run.identifier, status, {**data, "request_id": run.request_id}, model=model):
             seconds = time.perf_counter() - started
             metrics.RUNS.labels(status).inc()
             metrics.SECONDS.observe(seconds)
@@ -202,6 +206,7 @@ class Desk:
         session = await self.session(identifier)
         messages, last = await self.store.history(identifier)
         team = await self._teams(session.spec)
+        _log.info("chat_started", session_id=identifier, seq=last, model=team.model, agents=list(session.spec.agents))
 
         async def emit(item: Turn | Chunk) -> None:
             nonlocal last
@@ -213,6 +218,8 @@ class Desk:
                 raise TeamError("the session has ended")
             messages.extend(item.messages)
             _count(item)
+            said = item.messages[-1]
+            _log.info("chat_turn", session_id=identifier, seq=last, source=said.source, messages=len(item.messages))
             self.feed.publish(identifier)
 
         try:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import choose_encoder
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
 RUNS = Counter("groupchat_runs", "Runs that ended, by how they ended.", ["status"], registry=REGISTRY)
 MESSAGES = Counter("groupchat_messages", "Messages that the agents added.", ["source"], registry=REGISTRY)
 TOKENS = Counter("groupchat_model_tokens", "Tokens that models used.", ["kind"], registry=REGISTRY)

@@ -12,20 +12,20 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
 from ucservice import logs
 from ucservice.bodylimit import BodyLimit
 from ucservice.secretfile import Secret
 from ucservice.web import RequestLog, TokenAuth
 
-from groupchat_service import api, metrics
-from groupchat_service.autogen_team import AutoGenTeam, AutoGenTeams
+from groupchat_service import api, metrics, schemas
 from groupchat_service.desk import Busy, Closing, Desk, Unknown
-from groupchat_service.providers import Choice, Providers, ProviderUnavailable
+from groupchat_service.providers import Providers, ProviderUnavailable
 from groupchat_service.roles import DEFAULT_TEAM
 from groupchat_service.settings import Settings
 from groupchat_service.store import Store
-from groupchat_service.team import Chunk, Message, TeamSpec, Turn
+from groupchat_service.team import Chunk, Message, TeamBuilder, TeamSpec, Turn
 
 MAX_BODY = 1_000_000
 _PROBE_SECONDS, _FORGET_SECONDS, _DAY = 2.0, 3600.0, 86_400.0
@@ -52,10 +52,9 @@ class Health:
             self._checked = time.monotonic()
         return {"database": self._database, "team": self.team}
 
-    async def try_a_team(self) -> None:
+    async def try_a_team(self, teams: TeamBuilder) -> None:
         """Run one whole rule-based chat in memory: proves that the framework works as it was installed."""
-        spec = TeamSpec(agents=DEFAULT_TEAM, max_rounds=16)
-        team = AutoGenTeam(spec, Choice(provider="rules", model="rules"), None)
+        team = teams.offline(TeamSpec(agents=DEFAULT_TEAM, max_rounds=16))
 
         async def ignore(_item: Turn | Chunk) -> None: ...
 
@@ -67,18 +66,18 @@ class Health:
             self.team = f"{type(error).__name__}: {error}"[:200]
 
 
-def create_app(settings: Settings) -> RequestLog:
-    """The whole application, with authentication and the request log around it."""
+def create_app(settings: Settings, teams_of: Callable[[Providers, Settings], TeamBuilder] | None = None) -> RequestLog:
+    """The whole application, with authentication and the request log around it; teams are AutoGen's unless given."""
     providers = Providers(settings)
     store = Store(settings.data)
-    teams = AutoGenTeams(providers, model_timeout=settings.model_timeout)
+    teams = (teams_of or _autogen)(providers, settings)
     desk = Desk(store, teams, max_running=settings.max_running, chat_timeout=settings.chat_timeout)
     health = Health(store)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await store.open()
-        await health.try_a_team()
+        await health.try_a_team(teams)
         drain = _drain_on_signal(desk)
         resumed = await desk.resume()
         forgetting = asyncio.create_task(_forget_old(store, settings.keep_days))
@@ -88,26 +87,37 @@ def create_app(settings: Settings) -> RequestLog:
         await drain()
         await store.close()
 
-    app = FastAPI(title="autogen-groupchat", version="1", lifespan=lifespan)
+    # The pages that FastAPI would add load their scripts from the net; the document itself is at /openapi.json.
+    app = FastAPI(title="autogen-groupchat", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.desk, app.state.providers = desk, providers
     app.include_router(api.router)
+    app.include_router(api.sockets)
     for error, status in _STATUS.items():
         app.add_exception_handler(error, _refusal(status))
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(405, _not_allowed)
     _add_probes(app, desk, health, providers)
     guarded = TokenAuth(BodyLimit(app, limit=MAX_BODY), secret=Secret("autogen_token"))
     return RequestLog(guarded)
 
 
+def _autogen(providers: Providers, settings: Settings) -> TeamBuilder:
+    from groupchat_service.autogen_team import AutoGenTeams
+
+    return AutoGenTeams(providers, model_timeout=settings.model_timeout)
+
+
 def _add_probes(app: FastAPI, desk: Desk, health: Health, providers: Providers) -> None:
-    @app.get("/health")
+    probe: schemas.Responses = {status: {"model": schemas.Probe} for status in (200, 503)}
+
+    @app.get("/health", responses=probe)
     async def show_health() -> Response:
         checks = await health.report()
         healthy = all(state == "ok" for state in checks.values())
         body = {"status": "healthy" if healthy else "unhealthy", "checks": checks}
         return JSONResponse(body, 200 if healthy else 503)
 
-    @app.get("/ready")
+    @app.get("/ready", responses=probe)
     async def show_ready() -> Response:
         checks: dict[str, Any] = await health.report()
         try:
@@ -117,7 +127,7 @@ def _add_probes(app: FastAPI, desk: Desk, health: Health, providers: Providers) 
         ready = checks["database"] == checks["team"] == "ok" and not desk.closing.is_set()
         return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def show_metrics(request: Request) -> Response:
         body, content_type = metrics.exposition(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)
@@ -134,6 +144,14 @@ def _invalid(_request: Request, error: Exception) -> Response:
     """What is wrong and where, without the input: it may be long, and it may be no text that can be sent back."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     return JSONResponse({"detail": [{key: one[key] for key in ("loc", "msg", "type")} for one in problems]}, 422)
+
+
+def _not_allowed(request: Request, _error: Exception) -> Response:
+    """All methods of the path: the router names those of its first route there."""
+    routes = [route for route in (*request.app.routes, *api.router.routes) if isinstance(route, Route)]
+    matching = [route for route in routes if route.path_regex.match(request.url.path)]
+    allowed = ", ".join(sorted({method for route in matching for method in route.methods or ()}))
+    return JSONResponse({"detail": f"Method Not Allowed; allowed: {allowed}"}, 405, {"Allow": allowed})
 
 
 def _drain_on_signal(desk: Desk) -> Callable[[], asyncio.Task[None]]:

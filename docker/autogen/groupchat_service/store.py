@@ -23,13 +23,14 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
   id TEXT PRIMARY KEY, status TEXT NOT NULL, task TEXT NOT NULL, spec TEXT NOT NULL, model TEXT NOT NULL DEFAULT '',
   result TEXT, stop_reason TEXT, error TEXT, restarts INTEGER NOT NULL DEFAULT 0,
-  created_at REAL NOT NULL, updated_at REAL NOT NULL) STRICT;
+  created_at REAL NOT NULL, updated_at REAL NOT NULL, request_id TEXT NOT NULL DEFAULT '') STRICT;
 CREATE INDEX IF NOT EXISTS sessions_by_age ON sessions (created_at);
 CREATE TABLE IF NOT EXISTS events (
   session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE, seq INTEGER NOT NULL,
   kind TEXT NOT NULL, data TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (session_id, seq)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS probe (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL) STRICT;
 """
+_ADD_REQUEST_ID = "ALTER TABLE sessions ADD COLUMN request_id TEXT NOT NULL DEFAULT ''"
 _PAGE = 500
 Result = TypeVar("Result")
 
@@ -48,6 +49,7 @@ class Session:
     error: str | None
     created_at: float
     updated_at: float
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +83,16 @@ class Store:
         """Raise unless the file can be written."""
         await self._do(lambda: self._write("INSERT OR REPLACE INTO probe VALUES (1, ?)", (time.time(),)))
 
-    async def create(self, identifier: str, task: str, spec: TeamSpec) -> Session | None:
+    async def create(self, identifier: str, task: str, spec: TeamSpec, request_id: str = "") -> Session | None:
         """Make a running session whose first event is the task; None when the id is taken."""
 
         def create() -> Session | None:
             now = time.time()
-            values = (identifier, task, _dump_spec(spec), now, now)
+            values = (identifier, task, _dump_spec(spec), now, now, request_id)
             with self._transaction():
                 made = self._db.execute(
-                    "INSERT OR IGNORE INTO sessions (id, status, task, spec, created_at, updated_at)"
-                    " VALUES (?, 'running', ?, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO sessions (id, status, task, spec, created_at, updated_at, request_id)"
+                    " VALUES (?, 'running', ?, ?, ?, ?, ?)",
                     values,
                 )
                 if not made.rowcount:
@@ -116,12 +118,13 @@ class Store:
 
         return await self._do(sessions)
 
-    async def go_on(self, identifier: str, message: Message) -> bool:
+    async def go_on(self, identifier: str, message: Message, request_id: str = "") -> bool:
         """Add a person's message and set the session running; False when it runs already or is gone."""
 
         def go_on() -> bool:
             with self._transaction():
-                if not self._update(identifier, "status != 'running'", status="running", result=None, error=None):
+                fresh = {"status": "running", "result": None, "error": None, "request_id": request_id}
+                if not self._update(identifier, "status != 'running'", **fresh):
                     return False
                 self._append(identifier, [("message", message.as_dict())])
             return True
@@ -169,10 +172,10 @@ class Store:
 
         return await self._do(restart)
 
-    async def running(self) -> list[str]:
+    async def running(self) -> list[Session]:
         """The sessions that a stopped process left running, oldest first."""
-        query = "SELECT id FROM sessions WHERE status = 'running' ORDER BY created_at"
-        return await self._do(lambda: [row["id"] for row in self._db.execute(query).fetchall()])
+        query = "SELECT * FROM sessions WHERE status = 'running' ORDER BY created_at"
+        return await self._do(lambda: [_session(row) for row in self._db.execute(query).fetchall()])
 
     async def delete(self, identifier: str) -> bool:
         """Delete the session with its log; False when there was none."""
@@ -218,6 +221,8 @@ class Store:
             self._db.row_factory = sqlite3.Row
             self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
             self._db.executescript(_SCHEMA)
+            if "request_id" not in {row["name"] for row in self._db.execute("PRAGMA table_info(sessions)")}:
+                self._db.execute(_ADD_REQUEST_ID)  # a file of an earlier version
         except sqlite3.Error as error:
             raise OSError(f"{self._path}: {error}; UC_DATA must be a folder that uid 10001 can write") from error
 

@@ -111,9 +111,18 @@ class TeamBuilder(Protocol):
 
     async def __call__(self, spec: TeamSpec) -> Team: ...
 
+    def offline(self, spec: TeamSpec) -> Team:
+        """A team that follows the rules whatever the settings say, for the self-test at the start."""
+        ...
+
 
 class TeamError(Exception):
     """The team could not go on; the message is short, has no traceback and no key."""
+
+
+def readable(text: str) -> str:
+    """The text as it can be sent: a model's JSON may hold half a character, which no encoding has."""
+    return text.encode("utf-8", "replace").decode()
 
 
 Verb = Literal["DELEGATE", "ASK", "APPROVED", "REJECTED"]

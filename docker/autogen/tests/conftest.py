@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import sys
@@ -13,7 +14,7 @@ import pytest
 # pytest imports test files by path, so the modules that they share need their folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from groupchat_harness import Provider, Server, StartServer
+from groupchat_harness import Api, Provider, Server, StartServer
 
 
 @pytest.fixture
@@ -21,10 +22,10 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """Starts servers in one data folder; all are stopped after the test."""
     servers: list[Server] = []
 
-    def start(**extra: str) -> Server:
+    def start(module: str = "groupchat_service", **extra: str) -> Server:
         folder = tmp_path / "service"
         folder.mkdir(exist_ok=True)
-        servers.append(Server(folder, **extra))
+        servers.append(Server(folder, module, **extra))
         return servers[-1]
 
     yield start
@@ -34,14 +35,32 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One rule-based server for all tests that leave it as it was."""
+def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One rule-based server of our own, for tests that look at its files and its log too."""
     folder = tmp_path_factory.mktemp("shared") / "service"
     folder.mkdir()
     running = Server(folder)
     yield running
     running.client.close()
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[Api]:
+    """One rule-based service for all tests that leave it as it was: UC_SERVICE_URL, else a process of our own."""
+    if elsewhere := Api.from_env():
+        with elsewhere.client:
+            yield elsewhere
+    else:
+        yield request.getfixturevalue("local_server")
+
+
+@pytest.fixture(autouse=True)
+def only_clients_elsewhere(request: pytest.FixtureRequest) -> None:
+    """A service that runs already is asked by the clients; what needs its files, its log or its end is left out."""
+    own = {"local_server", "start_server", "provider"} & set(request.fixturenames)
+    if own and "UC_SERVICE_URL" in os.environ:
+        pytest.skip(f"UC_SERVICE_URL is set, and this needs a process of its own ({', '.join(sorted(own))})")
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +74,7 @@ def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provi
 @pytest.fixture
 def provider(provider_process: Provider) -> Provider:
     """The fake provider, as new."""
-    provider_process.set(delay=0.0, keys=[], status=200, calls=[], aborted=0)
+    provider_process.set(delay=0.0, keys=[], status=200, calls=[], aborted=0, half=False)
     return provider_process
 
 
@@ -83,9 +102,9 @@ def model_server(model_process: Server, provider: Provider) -> Server:
 def slow_server(start_server: StartServer, provider: Provider) -> StartServer:
     """Starts servers of a test's own on a model that takes `delay` seconds for each answer."""
 
-    def start(delay: float) -> Server:
+    def start(delay: float, module: str = "groupchat_service") -> Server:
         provider.set(delay=delay)
-        server = start_server(OPENAI_BASE_URL=f"{provider.url}/v1")
+        server = start_server(module, OPENAI_BASE_URL=f"{provider.url}/v1")
         server.set_key("openai", "key-1")
         return server
 

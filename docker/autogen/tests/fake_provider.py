@@ -14,7 +14,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-STATE: dict[str, Any] = {"delay": 0.0, "keys": [], "status": 200, "calls": [], "aborted": 0}
+STATE: dict[str, Any] = {"delay": 0.0, "keys": [], "status": 200, "calls": [], "aborted": 0, "half": False}
 LOCK = threading.Lock()
 Json = dict[str, Any]
 
@@ -29,6 +29,8 @@ def supervise(texts: list[str]) -> str:
 
 def answer(system: str, texts: list[str], tools: list[str], has_result: bool) -> tuple[str, str | None]:
     """The text, or nothing and the tool to call."""
+    if STATE["half"]:
+        return "APPROVED: \ud800 done", None
     if "You are the supervisor" in system:
         return supervise(texts), None
     name = system.removeprefix("You are the ").partition(".")[0]
@@ -139,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         if not body.get("stream"):
             self._json(200, {**shared, "content": [block], "stop_reason": reason, "usage": usage})
             return
-        empty = {**block, "input": {}} if tool else {**block, "text": ""}
+        empty = {**block, "input": {}} if tool else {**block, "half": False}
         deltas = [{"type": "text_delta", "text": word + " "} for word in text.split()]
         if tool:
             deltas = [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]

@@ -1,7 +1,11 @@
-"""Real processes on free ports: the service, and the fake provider beside it."""
+"""Real processes on free ports: the service, and the fake provider beside it.
+
+UC_SERVICE_URL and UC_SERVICE_TOKEN_FILE point the client tests at a service that runs already, such as the container.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -53,51 +57,26 @@ class Process:
                 time.sleep(0.02)
         raise AssertionError(f"{self.url} did not come up:\n{self.log.read_text()}")
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 10) -> float:
-        """Send the signal and wait for the end; how long it took."""
-        started = time.monotonic()
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 60) -> None:
+        """Send the signal and wait for the end."""
         if self.child.poll() is None:
             self.child.send_signal(number)
             self.child.wait(timeout)
-        return time.monotonic() - started
 
 
-class Server(Process):
-    """The service; `client` carries the token."""
+class Api:
+    """A service behind its URL; `client` carries the token."""
 
-    def __init__(self, folder: Path, **extra: str) -> None:
-        (folder / "data").mkdir(exist_ok=True)
-        names = ("autogen_token", "openai_api_key", "anthropic_api_key")
-        (folder / "autogen_token").write_text(TOKEN)
-        port = free_port()
-        env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PYTHONPATH": f"{SERVICE.parent / 'python'}{os.pathsep}{SERVICE}",
-            # Whatever wants to leave this machine fails at once: the service must not need the net.
-            "HTTPS_PROXY": DEAD_PROXY,
-            "HTTP_PROXY": DEAD_PROXY,
-            "NO_PROXY": "127.0.0.1",
-            "PYTHONWARNINGS": "ignore::SyntaxWarning",  # a library's, when Python compiles it for the first time
-            "UC_HOST": "127.0.0.1",
-            "UC_PORT": str(port),
-            "UC_DATA": str(folder / "data"),
-            **{f"{name.upper()}_FILE": str(folder / name) for name in names},
-            **extra,
-        }
-        super().__init__(
-            [sys.executable, "-m", "groupchat_service"], env, port, folder.parent / f"{port}.log", "/health"
-        )
-        self.folder = folder
-        self.client = httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30)
+    def __init__(self, url: str, token: str) -> None:
+        self.url, self.token, self.auth = url, token, {"authorization": f"Bearer {token}"}
+        self.client = httpx.Client(base_url=url, headers=self.auth, timeout=60)
 
-    def set_key(self, provider: str, key: str | None) -> None:
-        """Write the provider's key in place, or remove the file."""
-        path = self.folder / f"{provider}_api_key"
-        if key is None:
-            path.unlink(missing_ok=True)
-        else:
-            path.write_text(key + "\n")
+    @classmethod
+    def from_env(cls) -> Api | None:
+        """The service that UC_SERVICE_URL names, or None."""
+        if url := os.environ.get("UC_SERVICE_URL"):
+            return cls(url.rstrip("/"), Path(os.environ["UC_SERVICE_TOKEN_FILE"]).read_text().split()[0])
+        return None
 
     def chat(self, task: str = COMPILE_ERRORS, **body: object) -> dict[str, object]:
         """Run one chat to its end."""
@@ -116,15 +95,60 @@ class Server(Process):
         lines = self.client.get("/metrics").text.splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + " ")), 0.0)
 
+    def resident(self) -> float:
+        """Megabytes of memory that the service holds."""
+        return self.metric("process_resident_memory_bytes") / 1e6
+
     def wait_for(self, session_id: str, accept: Callable[[dict[str, object]], bool]) -> dict[str, object]:
         """Poll the session until it is as wanted."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             view = dict(self.client.get(f"/groupchat/{session_id}").json())
             if accept(view):
                 return view
             time.sleep(0.02)
         raise AssertionError(view)
+
+
+class Server(Process, Api):
+    """The service in a process of its own; `module` is what `python` runs."""
+
+    def __init__(self, folder: Path, module: str = "groupchat_service", **extra: str) -> None:
+        (folder / "data").mkdir(exist_ok=True)
+        names = ("autogen_token", "openai_api_key", "anthropic_api_key")
+        (folder / "autogen_token").write_text(TOKEN)
+        port = free_port()
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": os.pathsep.join(map(str, (SERVICE.parent / "python", SERVICE, FOLDER))),
+            # Whatever wants to leave this machine fails at once: the service must not need the net.
+            "HTTPS_PROXY": DEAD_PROXY,
+            "HTTP_PROXY": DEAD_PROXY,
+            "NO_PROXY": "127.0.0.1",
+            "PYTHONWARNINGS": "ignore::SyntaxWarning",  # a library's, when Python compiles it for the first time
+            "UC_HOST": "127.0.0.1",
+            "UC_PORT": str(port),
+            "UC_DATA": str(folder / "data"),
+            **{f"{name.upper()}_FILE": str(folder / name) for name in names},
+            **extra,
+        }
+        Process.__init__(self, [sys.executable, "-m", module], env, port, folder.parent / f"{port}.log", "/health")
+        Api.__init__(self, self.url, TOKEN)
+        self.folder = folder
+
+    def set_key(self, provider: str, key: str | None) -> None:
+        """Write the provider's key in place, or remove the file."""
+        path = self.folder / f"{provider}_api_key"
+        if key is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_text(key + "\n")
+
+    def lines(self, request_id: str) -> list[dict[str, Any]]:
+        """What the service logged for one request."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [line for line in lines if line.get("request_id") == request_id]
 
 
 class Provider(Process):
@@ -156,7 +180,7 @@ class Provider(Process):
         self._wait_until(lambda: self.state()["aborted"] > 0)
 
     def _wait_until(self, reached: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not reached():
             assert time.monotonic() < deadline, self.state()
             time.sleep(0.02)

@@ -95,6 +95,20 @@ def test_the_libraries_add_no_line_to_the_log_that_is_not_json(model_server: Ser
         json.loads(line)
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streaming"])
+@pytest.mark.parametrize("name", NAMES)
+def test_half_a_character_from_a_model_breaks_no_answer(
+    model_server: Server, provider: Provider, name: str, stream: bool
+) -> None:
+    """JSON can hold what is no text; the chat ends, and session and stream can still be read."""
+    model_server.set_key(name, "key-1")
+    provider.set(half=True)
+    view = model_server.chat(stream=stream)
+    assert view["status"] in ("finished", "failed")
+    assert all_events(model_server.client, str(view["session_id"]))[-1].event == view["status"]
+    assert model_server.client.post("/agent/message", json={"agent": "analyst", "content": "x"}).status_code != 500
+
+
 def test_without_a_key_auto_means_rules(model_server: Server, provider: Provider) -> None:
     """Offline is a supported place."""
     assert model_server.chat()["model"] == "rules"

@@ -12,15 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
-from groupchat_harness import TOKEN, Server
+from groupchat_harness import Api
 from sse_reader import all_events, read
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-AUTH = {"authorization": f"Bearer {TOKEN}"}
 
-
-def test_the_stream_tells_the_whole_chat_and_ends(server: Server) -> None:
+def test_the_stream_tells_the_whole_chat_and_ends(server: Api) -> None:
     """Every message and the outcome arrive once, numbered without a gap, and then the server closes."""
     session_id = server.start()
     seen = all_events(server.client, session_id)
@@ -30,7 +28,7 @@ def test_the_stream_tells_the_whole_chat_and_ends(server: Server) -> None:
     assert (seen[-1].event, seen[-1].data["result"]) == ("finished", view["result"])
 
 
-def test_a_reconnecting_client_gets_exactly_what_it_missed(server: Server) -> None:
+def test_a_reconnecting_client_gets_exactly_what_it_missed(server: Api) -> None:
     """Last-Event-ID replays from the log; at the end of a finished log 204 tells the client to stop."""
     session_id = str(server.chat()["session_id"])
     whole = all_events(server.client, session_id)
@@ -41,7 +39,7 @@ def test_a_reconnecting_client_gets_exactly_what_it_missed(server: Server) -> No
     assert bad.status_code == 422
 
 
-def test_a_following_stream_sees_the_next_run_too(server: Server) -> None:
+def test_a_following_stream_sees_the_next_run_too(server: Api) -> None:
     """`follow` keeps the stream open after the end, for clients that talk on."""
     session_id = str(server.chat()["session_id"])
     with server.client.stream("GET", f"/groupchat/{session_id}/events?follow=true") as response:
@@ -58,7 +56,7 @@ def test_a_following_stream_sees_the_next_run_too(server: Server) -> None:
         assert time.monotonic() < deadline, "a stream that its client left is still counted"
 
 
-def test_the_stream_uses_the_line_ends_and_headers_that_proxies_need(server: Server) -> None:
+def test_the_stream_uses_the_line_ends_and_headers_that_proxies_need(server: Api) -> None:
     """CRLF, no-store, no buffering."""
     session_id = str(server.chat()["session_id"])
     answer = server.client.get(f"/groupchat/{session_id}/events")
@@ -66,7 +64,7 @@ def test_the_stream_uses_the_line_ends_and_headers_that_proxies_need(server: Ser
     assert (answer.headers["cache-control"], answer.headers["x-accel-buffering"]) == ("no-store", "no")
 
 
-def test_chunks_are_shown_while_a_model_writes_and_never_replayed(server: Server) -> None:
+def test_chunks_are_shown_while_a_model_writes_and_never_replayed(server: Api) -> None:
     """With `stream` the text arrives in pieces without an id; the log holds the whole message only."""
     asked = server.chat(agents=["analyst", "human"], stream=True)
     address = f"/groupchat/{asked['session_id']}"
@@ -85,11 +83,11 @@ def test_chunks_are_shown_while_a_model_writes_and_never_replayed(server: Server
     assert "".join(chunk.data["text"] for chunk in chunks) == last.data["content"]
 
 
-def test_32_chats_at_once_all_tell_every_event(server: Server) -> None:
+def test_32_chats_at_once_all_tell_every_event(server: Api) -> None:
     """No chat loses an event or takes another's while 32 run together."""
 
     def whole(_number: int) -> tuple[list[int | None], str]:
-        with httpx.Client(base_url=server.url, headers=AUTH, timeout=30) as client:
+        with httpx.Client(base_url=server.url, headers=server.auth, timeout=30) as client:
             session_id = client.post("/groupchat", json={"task": "Assets/A.cs(1,2): error CS1002: ; expected"}).json()
             seen = all_events(client, session_id["session_id"])
             return [event.id for event in seen], seen[-1].event
@@ -99,7 +97,7 @@ def test_32_chats_at_once_all_tell_every_event(server: Server) -> None:
     assert results == [(list(range(1, 16)), "finished")] * 32
 
 
-def test_the_websocket_tells_the_same_as_the_log_and_closes_normally(server: Server) -> None:
+def test_the_websocket_tells_the_same_as_the_log_and_closes_normally(server: Api) -> None:
     """All events after `after` as JSON, then close code 1000."""
     session_id = str(server.chat()["session_id"])
     messages, code = asyncio.run(_collect(server, f"/groupchat/{session_id}/ws?after=3"))
@@ -108,21 +106,23 @@ def test_the_websocket_tells_the_same_as_the_log_and_closes_normally(server: Ser
     assert code == 1000
 
 
-def test_the_websocket_of_an_unknown_session_closes_with_its_own_code(server: Server) -> None:
+def test_the_websocket_of_an_unknown_session_closes_with_its_own_code(server: Api) -> None:
     """4404, so that a client does not try for ever."""
     assert asyncio.run(_collect(server, "/groupchat/none/ws")) == ([], 4404)
 
 
-def test_the_websocket_needs_the_token(server: Server) -> None:
+def test_the_websocket_needs_the_token(server: Api) -> None:
     """The handshake itself is refused."""
     with pytest.raises(InvalidStatus) as refused:
         asyncio.run(_collect(server, "/groupchat/none/ws", headers={}))
     assert refused.value.response.status_code == 403
 
 
-async def _collect(server: Server, path: str, headers: dict[str, str] | None = None) -> tuple[list[Any], int | None]:
+async def _collect(server: Api, path: str, headers: dict[str, str] | None = None) -> tuple[list[Any], int | None]:
     async with connect(
-        f"ws://127.0.0.1:{server.port}{path}", additional_headers=AUTH if headers is None else headers, proxy=None
+        f"ws{server.url.removeprefix('http')}{path}",
+        additional_headers=server.auth if headers is None else headers,
+        proxy=None,
     ) as socket:
         messages = [json.loads(text) async for text in _until_closed(socket)]
     return messages, socket.close_code

@@ -135,6 +135,8 @@ function stop(server, signal) {
 function listen(port, host) {
   const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 10_000, requestTimeout: 15_000 }, handle);
   server.timeout = 120_000;
+  // A request to be a proxy has no response object in Node; without an answer the client would wait or guess.
+  server.on("connect", (_request, socket) => socket.end("HTTP/1.1 405 Method Not Allowed\r\nallow: GET, HEAD\r\nconnection: close\r\n\r\n"));
   server.on("error", (error) => {
     log("error", "listen_failed", { host, port, error: error.message });
     exit(1);

@@ -46,6 +46,8 @@ class Run:
         self._process: Process
 
     async def __aenter__(self) -> Run:
+        if any("\0" in argument for argument in self.arguments):
+            raise ToolError("a pattern or a glob can't hold a NUL character")
         self._process = await asyncio.create_subprocess_exec(
             program(),
             *self.arguments,

@@ -12,7 +12,10 @@ import pytest
 # pytest imports test files by path here, so their folder has to be put on the path for the module they share.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mcp_rig import DOCS, LoopbackPeer, LoopbackServer, Server, checkout, running, write
+from mcp_rig import DOCS, LocalServer, LoopbackPeer, LoopbackServer, Server, checkout, elsewhere, running, write
+
+# What asks only as a client does, and nothing of what the servers serve.
+CLIENTS = {"test_clients", "test_input", "test_walk", "test_load"}
 
 
 @pytest.fixture(scope="session")
@@ -35,19 +38,33 @@ def peer() -> Iterator[LoopbackPeer]:
 
 
 @pytest.fixture(scope="session")
-def servers(
+def local_servers(
     peer: LoopbackPeer, docs_tree: Path, workspace: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Server]]:
+) -> Iterator[dict[str, LocalServer]]:
     """One of each: a start costs a second, so tests that change nothing share these."""
     env = {
         "UC_DOCS": str(docs_tree),
         "UC_WORKSPACE": str(workspace),
         "POWERSHELL_URL": peer.url,
         "MONITORING_URL": peer.url,
-        "UC_PEER_TIMEOUT": "1",
+        "UC_PEER_TIMEOUT": "20",
     }
     with ExitStack() as stack:
         yield {
             name: stack.enter_context(running(tmp_path_factory.mktemp(name), name, **env))
             for name in ("modules", "docs", "repository", "events")
         }
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> dict[str, Server]:
+    """All four, for tests that ask as clients: those that UC_SERVICE_URL names, else our own."""
+    found: dict[str, Server] = elsewhere() or request.getfixturevalue("local_servers")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def only_clients_elsewhere(request: pytest.FixtureRequest) -> None:
+    """Servers that run already are asked by the client tests; the others need a process of their own."""
+    if elsewhere() and request.node.path.stem not in CLIENTS:
+        pytest.skip("UC_SERVICE_URL is set, and this needs servers of its own")

@@ -1,7 +1,12 @@
-"""Real server processes on free ports, the real MCP client, real loopback peers."""
+"""Real server processes on free ports, the real MCP client, real loopback peers.
+
+UC_SERVICE_URL ("modules=http://127.0.0.1:8002 docs=…", all four) and UC_SERVICE_TOKEN_FILE point the client tests at
+servers that run already, such as the containers; UC_SERVICE_WATCHED is the folder that their stack watches.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -21,6 +26,7 @@ from typing import Any
 import httpx2
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult
 
 TOKEN = "first-token"
 DOCS = {
@@ -79,17 +85,15 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """One running server and where to reach it."""
+    """One server and where to reach it."""
 
-    process: subprocess.Popen[bytes]
-    port: int
-    token_file: Path
-    log: Path
+    url: str
+    token: str = TOKEN
 
     @property
-    def url(self) -> str:
-        """Without a path."""
-        return f"http://127.0.0.1:{self.port}"
+    def host(self) -> str:
+        """Host and port."""
+        return self.url.partition("//")[2]
 
     def get(self, path: str, **headers: str) -> tuple[int, str]:
         """Status and body of a plain GET."""
@@ -100,45 +104,68 @@ class Server:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(f"{self.url}{path}", data=body, headers=sent, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read().decode(), answer.headers
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(), error.headers
 
-    def initialize(self, token: str | None = TOKEN, **headers: str) -> int:
-        """The status that a client's first request gets."""
-        body = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "initialize",
-            "params": {
-                "protocolVersion": "2025-11-25",
-                "capabilities": {},
-                "clientInfo": {"name": "test", "version": "1"},
-            },
-        }
+    def post(self, content: bytes, token: str | None = "", **headers: str) -> tuple[int, str, Any]:
+        """What a body gets at /mcp, with the right token unless another one or None is given."""
         sent = {"Content_Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
         if token is not None:
-            sent["Authorization"] = f"Bearer {token}"
-        return self.request("POST", "/mcp", json.dumps(body).encode(), **sent)[0]
+            sent["Authorization"] = f"Bearer {token or self.token}"
+        return self.request("POST", "/mcp", content, **sent)
+
+    def initialize(self, token: str | None = "", **headers: str) -> int:
+        """The status that a client's first request gets."""
+        client = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+        return self.post(json.dumps(body).encode(), token, **headers)[0]
 
     @asynccontextmanager
     async def client(self, mode: str = "auto", **headers: str) -> AsyncIterator[Client]:
         """The MCP client, connected."""
-        sent = {"Authorization": f"Bearer {TOKEN}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {"Authorization": f"Bearer {self.token}"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
         async with (
-            httpx2.AsyncClient(headers=sent, timeout=30) as http,
+            httpx2.AsyncClient(headers=sent, timeout=60) as http,
             Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=mode) as client,  # type: ignore[arg-type]
         ):
             yield client
+
+    def call(self, tool: str, arguments: Mapping[str, Any] | None = None, **headers: str) -> CallToolResult:
+        """One call by the real client."""
+
+        async def once() -> CallToolResult:
+            async with self.client(**headers) as client:
+                return await client.call_tool(tool, dict(arguments or {}))
+
+        return asyncio.run(once())
+
+
+@dataclass
+class LocalServer(Server):
+    """One that runs here, with its process, its files and its log."""
+
+    process: subprocess.Popen[bytes] = field(kw_only=True)
+    token_file: Path = field(kw_only=True)
+    log: Path = field(kw_only=True)
 
     def lines(self) -> list[dict[str, Any]]:
         """Everything it has logged; a line that is no JSON fails the test."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
 
+def elsewhere() -> dict[str, Server]:
+    """The servers that UC_SERVICE_URL names, or none."""
+    named = dict(entry.split("=", 1) for entry in os.environ.get("UC_SERVICE_URL", "").split())
+    token = Path(os.environ["UC_SERVICE_TOKEN_FILE"]).read_text().split()[0] if named else ""
+    return {name: Server(url.rstrip("/"), token) for name, url in named.items()}
+
+
 @contextmanager
-def running(folder: Path, name: str, **env: str) -> Iterator[Server]:
+def running(folder: Path, name: str, module: str = "mcp_service", **env: str) -> Iterator[LocalServer]:
     """One server process, answering before the body begins and gone after it."""
     port, token_file, log = free_port(), folder / "mcp_token", folder / "log"
     token_file.write_text(f"{TOKEN}\n")
@@ -146,7 +173,7 @@ def running(folder: Path, name: str, **env: str) -> Iterator[Server]:
         (folder / secret).write_text(f"the-{secret}\n")
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(Path(__file__).parent)]),
         "UC_SERVICE": f"mcp-{name}",
         "UC_HOST": "127.0.0.1",
         "UC_PORT": str(port),
@@ -157,22 +184,22 @@ def running(folder: Path, name: str, **env: str) -> Iterator[Server]:
         **env,
     }
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "mcp_service"], env=environment, stdout=out, stderr=out)
-    server = Server(process, port, token_file, log)
+        process = subprocess.Popen([sys.executable, "-m", module], env=environment, stdout=out, stderr=out)
+    server = LocalServer(f"http://127.0.0.1:{port}", process=process, token_file=token_file, log=log)
     try:
-        wait_until_up(server)
+        wait_until_up(server, port)
         yield server
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
-def wait_until_up(server: Server) -> None:
+def wait_until_up(server: LocalServer, port: int) -> None:
     """Until the port is open, or fail with what the process said."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and server.process.poll() is None:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", server.port)) == 0:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.02)
     raise AssertionError(server.log.read_text())

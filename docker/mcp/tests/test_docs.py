@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from mcp_rig import Server
+from mcp_rig import LocalServer, Server
 from mcp_service.pages import bake, load, parse
 from mcp_service.ranking import Index, words
 
@@ -22,26 +22,26 @@ def call(server: Server, tool: str, **arguments: Any) -> dict[str, Any]:
     return asyncio.run(once())
 
 
-def test_search_finds_the_section(servers: dict[str, Server]) -> None:
+def test_search_finds_the_section(local_servers: dict[str, LocalServer]) -> None:
     """The section whose heading says it comes first, with the lines that say it."""
-    found = call(servers["docs"], "search", query="where are the secrets?", limit=2)
+    found = call(local_servers["docs"], "search", query="where are the secrets?", limit=2)
     assert found["results"][0]["section"] == "Where secrets live"
     assert "/run/secrets" in found["results"][0]["snippet"]
-    assert call(servers["docs"], "search", query="zebra") == {"results": [], "total": 0}
+    assert call(local_servers["docs"], "search", query="zebra") == {"results": [], "total": 0}
 
 
-def test_read_and_list(servers: dict[str, Server]) -> None:
+def test_read_and_list(local_servers: dict[str, LocalServer]) -> None:
     """A page is read by the name that the list gives; an unknown one is answered with near names."""
-    listed = call(servers["docs"], "list_pages")["pages"]
+    listed = call(local_servers["docs"], "list_pages")["pages"]
     assert {page["page"]: page["title"] for page in listed} == {
         "index.md": "Welcome",
         "guide/rotation.md": "Rotating tokens",
         "modules/compile-log.md": "Unity-Claude-CompileLog",
         "other.md": "Other",
     }
-    assert call(servers["docs"], "read", page="guide/rotation.md")["text"].startswith("Overwrite the file")
-    assert "perhaps guide/rotation.md" in call(servers["docs"], "read", page="guides/rotate.md")["error"]
-    assert "no page" in call(servers["docs"], "read", page="../../../../etc/passwd")["error"]
+    assert call(local_servers["docs"], "read", page="guide/rotation.md")["text"].startswith("Overwrite the file")
+    assert "perhaps guide/rotation.md" in call(local_servers["docs"], "read", page="guides/rotate.md")["error"]
+    assert "no page" in call(local_servers["docs"], "read", page="../../../../etc/passwd")["error"]
 
 
 def test_headings_in_code_are_no_headings() -> None:

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_rig import LoopbackPeer, LoopbackServer, Server, running
+from mcp_rig import LocalServer, LoopbackPeer, LoopbackServer, Server, running
 from mcp_types import CallToolResult
 
 
 @pytest.fixture
-def modules(servers: dict[str, Server]) -> Server:
-    """The modules server; it waits one second for its peer."""
-    return servers["modules"]
+def modules(local_servers: dict[str, LocalServer]) -> Server:
+    """The modules server."""
+    return local_servers["modules"]
 
 
 @pytest.fixture
-def events(servers: dict[str, Server]) -> Server:
+def events(local_servers: dict[str, LocalServer]) -> Server:
     """The events server."""
-    return servers["events"]
+    return local_servers["events"]
 
 
 def call(server: Server, tool: str, arguments: dict[str, Any] | None = None, **headers: str) -> CallToolResult:
@@ -84,13 +84,14 @@ def test_a_refusal_of_the_peer_is_told(
     assert said in text(result)
 
 
-def test_a_slow_peer_is_told(modules: Server, peer: LoopbackPeer) -> None:
+def test_a_slow_peer_is_told(tmp_path: Path) -> None:
     """UC_PEER_TIMEOUT bounds a call."""
-    peer.answers, peer.delay = {"GET /modules": (200, {"modules": []})}, 1.5
-    try:
-        result = call(modules, "list_modules")
-    finally:
-        peer.delay = 0.0
+    with (
+        LoopbackServer.on() as slow,
+        running(tmp_path, "modules", POWERSHELL_URL=slow.state.url, UC_PEER_TIMEOUT="0.5") as server,
+    ):
+        slow.state.answers, slow.state.delay = {"GET /modules": (200, {"modules": []})}, 5
+        result = call(server, "list_modules")
     assert result.is_error
     assert "powershell-modules did not answer in time" in text(result)
 

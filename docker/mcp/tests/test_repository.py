@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_rig import FILES, Server, checkout, git, write
+from mcp_rig import FILES, LocalServer, Server, checkout, git, write
 from mcp_service.history import History
 from mcp_service.jail import Jail
 from mcp_service.toolsets.repository import Repository
@@ -30,9 +30,9 @@ def call(server: Server, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def server(servers: dict[str, Server]) -> Server:
+def server(local_servers: dict[str, LocalServer]) -> Server:
     """The repository server on the shared checkout."""
-    return servers["repository"]
+    return local_servers["repository"]
 
 
 @pytest.fixture

@@ -8,56 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx2
 import pytest
-from mcp_rig import TOKEN, LoopbackPeer, Server, free_port, running
+from mcp_rig import TOKEN, LocalServer, LoopbackPeer, free_port, running
 
-NAMES = ("modules", "docs", "repository", "events")
-
-
-TOOLS = {
-    "modules": {"list_modules", "list_commands", "invoke"},
-    "docs": {"search", "read", "list_pages"},
-    "repository": {"list_files", "read_file", "search", "git_log", "git_show", "git_status"},
-    "events": {"list_events", "get_event"},
-}
-
-
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-@pytest.mark.parametrize("name", NAMES)
-def test_the_client_lists_the_tools(servers: dict[str, Server], name: str, mode: str) -> None:
-    """Every server speaks both the stateless and the handshake protocol, and each tool says whether it only reads."""
-
-    async def ask() -> dict[str, bool]:
-        async with servers[name].client(mode) as client:
-            tools = (await client.list_tools()).tools
-            return {tool.name: bool(tool.annotations and tool.annotations.read_only_hint) for tool in tools}
-
-    found = asyncio.run(ask())
-    assert set(found) == TOOLS[name]
-    assert {tool for tool, reads in found.items() if not reads} == {"invoke"} & TOOLS[name]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_only_the_token_comes_in(servers: dict[str, Server], name: str) -> None:
-    """No token and a wrong token get 401 with a challenge; the right one gets 200."""
-    server = servers[name]
-    assert [server.initialize(None), server.initialize("wrong"), server.initialize()] == [401, 401, 200]
-    _, _, headers = server.request("POST", "/mcp", b"{}")
-    assert headers["www-authenticate"].startswith("Bearer ")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_foreign_hosts_and_origins_are_refused(servers: dict[str, Server], name: str) -> None:
-    """DNS rebinding: a Host of somebody else gets 421, an Origin of somebody else 403, the stack's own names pass."""
-    server = servers[name]
-    hosts = {"evil.example": 421, "evil.example:8002": 421, "localhost": 200, f"mcp-{name}:8002": 200}
-    assert {host: server.initialize(Host=host) for host in hosts} == hosts
-    origins = {"http://evil.example": 403, "null": 403, "http://localhost:6274": 200}
-    assert {origin: server.initialize(Origin=origin) for origin in origins} == origins
+# What uvicorn logs when something held the shutdown up for its whole grace.
+CUT = "graceful shutdown exceeded"
 
 
 def test_allowed_hosts_and_origins_can_be_set(tmp_path: Path) -> None:
@@ -83,17 +41,6 @@ def test_rotation_needs_no_restart(tmp_path: Path) -> None:
         assert (status, "missing or empty" in json.loads(body)["checks"]["mcp_token"]) == (503, True)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_probes_are_open(servers: dict[str, Server], name: str) -> None:
-    """Health and metrics need no token and any Host may ask."""
-    status, body = servers[name].get("/health", Host="anything.example")
-    assert (status, json.loads(body)["status"]) == (200, "healthy")
-    status, text = servers[name].get("/metrics")
-    assert status == 200
-    assert "# TYPE mcp_tool_calls_total counter" in text
-    assert 'mcp_dependency_up{check="mcp_token"} 1.0' in text
-
-
 @pytest.mark.parametrize(
     ("name", "setting", "check"), [("docs", "UC_DOCS", "docs"), ("repository", "UC_WORKSPACE", "workspace")]
 )
@@ -106,32 +53,33 @@ def test_a_missing_folder_is_unhealthy(tmp_path: Path, name: str, setting: str, 
 
 
 @pytest.mark.parametrize(("name", "secret"), [("modules", "powershell_token"), ("events", "monitoring_token")])
-def test_a_missing_token_is_unhealthy(servers: dict[str, Server], name: str, secret: str) -> None:
+def test_a_missing_token_is_unhealthy(local_servers: dict[str, LocalServer], name: str, secret: str) -> None:
     """Without the peer's token every call would fail, and that can be seen here."""
-    path = servers[name].token_file.with_name(secret)
+    path = local_servers[name].token_file.with_name(secret)
     kept = path.read_text()
     path.unlink()
-    status, body = servers[name].get("/health")
+    status, body = local_servers[name].get("/health")
     path.write_text(kept)
     assert status == 503
     assert "missing or empty" in json.loads(body)["checks"][secret]
-    assert servers[name].get("/health")[0] == 200
+    assert local_servers[name].get("/health")[0] == 200
 
 
 def test_sigterm_with_an_open_stream(tmp_path: Path) -> None:
-    """A client that listens does not hold the process up."""
+    """A client that listens does not hold the process up until it is cut."""
 
-    async def listen_and_stop(server: Server) -> float:
+    async def listen_and_stop(server: LocalServer) -> None:
         headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/event-stream"}
         async with (
             httpx2.AsyncClient(timeout=30, headers=headers) as http,
             http.stream("GET", f"{server.url}/mcp") as stream,
         ):
             assert stream.status_code == 200
-            return await stop(server)
+            await stop(server)
 
-    with running(tmp_path, "docs", UC_DOCS=str(tmp_path)) as server:
-        assert asyncio.run(listen_and_stop(server)) < 3
+    with running(tmp_path, "docs", "patient_server", UC_DOCS=str(tmp_path)) as server:
+        asyncio.run(listen_and_stop(server))
+        assert CUT not in server.log.read_text()
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
@@ -139,40 +87,40 @@ def test_sigterm_finishes_the_call_in_flight(tmp_path: Path, peer: LoopbackPeer,
     """A call that has begun is answered before the process ends."""
     peer.answers = {"GET /modules": (200, {"modules": []})}
 
-    async def call_and_stop(server: Server) -> float:
+    async def call_and_stop(server: LocalServer) -> None:
         async with server.client(mode) as client:
             await client.list_tools()
             peer.delay = 1.0
+            before = len(peer.seen)
             call = asyncio.create_task(client.call_tool("list_modules", {}))
-            await asyncio.sleep(0.4)
-            seconds = await stop(server)
+            while len(peer.seen) == before:
+                await asyncio.sleep(0.02)
+            await stop(server)
             assert not (await call).is_error
-            return seconds
 
-    with running(tmp_path, "modules", POWERSHELL_URL=peer.url) as server:
+    with running(tmp_path, "modules", "patient_server", POWERSHELL_URL=peer.url) as server:
         try:
-            assert asyncio.run(call_and_stop(server)) < 3
+            asyncio.run(call_and_stop(server))
+            assert CUT not in server.log.read_text()
         finally:
             peer.delay = 0.0
 
 
-async def stop(server: Server) -> float:
-    """Seconds from SIGTERM to the end."""
-    began = time.monotonic()
+async def stop(server: LocalServer) -> None:
+    """SIGTERM, and the end of the process."""
     server.process.terminate()
-    await asyncio.to_thread(server.process.wait, 10)
-    return time.monotonic() - began
+    await asyncio.to_thread(server.process.wait, 60)
 
 
-def test_logs_are_json_with_the_request_id(servers: dict[str, Server]) -> None:
+def test_logs_are_json_with_the_request_id(local_servers: dict[str, LocalServer]) -> None:
     """Every line parses, and a tool call carries the id that the client gave."""
 
     async def call() -> None:
-        async with servers["docs"].client(X_Request_Id="trace-7") as client:
+        async with local_servers["docs"].client(X_Request_Id="trace-7") as client:
             await client.call_tool("list_pages", {})
 
     asyncio.run(call())
-    calls = [line for line in servers["docs"].lines() if line["event"] == "tool_call"]
+    calls = [line for line in local_servers["docs"].lines() if line["event"] == "tool_call"]
     assert calls[-1]["request_id"] == "trace-7"
     assert {"time", "level", "service"} <= set(calls[-1])
     assert calls[-1]["tool"] == "list_pages"
@@ -197,7 +145,5 @@ def test_sigterm_during_the_start(tmp_path: Path) -> None:
     with process:
         assert process.stdout is not None
         assert b"starting" in process.stdout.readline()
-        began = time.monotonic()
         process.terminate()
-        assert process.wait(10) == 128 + signal.SIGTERM
-        assert time.monotonic() - began < 3
+        assert process.wait(60) == 128 + signal.SIGTERM

@@ -11,21 +11,29 @@ answer_sigterm()
 
 def main() -> None:
     import os
+    import sqlite3
 
     from ucservice import logs
     from ucservice.web import serve
 
     from monitor_service.api import create_app
+    from monitor_service.service import Service
     from monitor_service.settings import Settings, SettingsError
 
     os.environ.setdefault("UC_SERVICE", "monitoring")
     logs.setup()
+    log = logs.get(__name__)
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
-        logs.get(__name__).error("settings_refused", reason=str(error))
+        log.error("settings_refused", reason=str(error))
         sys.exit(2)
-    serve(create_app(settings), port=8003)
+    try:
+        service = Service(settings)
+    except sqlite3.Error as error:
+        log.error("store_unusable", file=str(settings.store), error=str(error), expected="a folder that 10001 owns")
+        sys.exit(2)
+    serve(create_app(service), port=8003)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -16,31 +18,23 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from ucservice import logs
 from ucservice.secretfile import Secret
 from ucservice.web import RequestLog, TokenAuth
 
 from monitor_service import metrics
 from monitor_service.health import report
 from monitor_service.service import Service
-from monitor_service.settings import Settings
 
-_log = logs.get(__name__)
 _STATUSES = ("pending", "delivered", "dead")
+_OPENAPI = Path(__file__).with_name("openapi.json").read_bytes()
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(service: Service) -> Starlette:
     """The ASGI application; its lifespan is the service's."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        try:
-            app.state.service = service = await asyncio.to_thread(Service, settings)
-        except sqlite3.Error as error:
-            _log.error(
-                "store_unusable", file=str(settings.store), error=str(error), expected="a folder that 10001 owns"
-            )
-            raise
+        app.state.service = service
         service.start()
         yield
         await service.stop()
@@ -55,6 +49,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/events/{id}", _event),
             Route("/events/{id}/redeliver", _redeliver, methods=["POST"]),
             Route("/triggers", _triggers),
+            Route("/openapi.json", _openapi),
         ],
         middleware=[Middleware(RequestLog), Middleware(TokenAuth, secret=Secret("monitoring_token"))],
         exception_handlers={HTTPException: _told, sqlite3.Error: _store_failed},
@@ -117,8 +112,8 @@ def _position(service: Service, after: str) -> int:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
-        raise HTTPException(400, f"limit={text!r}: expected 1 to 1000")
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
+        raise HTTPException(400, f"limit={text[:20]!r}: expected 1 to 1000")
     return int(text)
 
 
@@ -148,3 +143,7 @@ async def _redeliver(request: Request) -> Response:
 
 async def _triggers(request: Request) -> Response:
     return JSONResponse(_service(request).rules.shown())
+
+
+async def _openapi(_request: Request) -> Response:
+    return Response(_OPENAPI, media_type="application/json")

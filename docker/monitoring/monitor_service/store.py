@@ -6,6 +6,7 @@ the change again or finds its deliveries. Each thread has its own connection; re
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 import time
@@ -34,6 +35,8 @@ CREATE INDEX IF NOT EXISTS pending_by_due ON deliveries (due) WHERE status = 'pe
 CREATE INDEX IF NOT EXISTS pending_by_file ON deliveries (trigger, file, event) WHERE status = 'pending';
 CREATE INDEX IF NOT EXISTS dead ON deliveries (event) WHERE status = 'dead';
 """
+
+_NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite's integers hold
 
 # What two changes of one file are together while nothing was sent of the first; a file that came and went is nothing.
 _MERGED: dict[tuple[str, str], str | None] = {
@@ -131,7 +134,7 @@ class Store:
     def sequence(self, event_id: str) -> int | None:
         """The position of an id of this store; None for any other text."""
         epoch, _, number = event_id.rpartition("-")
-        return int(number) if epoch == self.epoch and number.isascii() and number.isdigit() else None
+        return int(number) if epoch == self.epoch and _NUMBER.fullmatch(number) else None
 
     def snapshot(self) -> dict[str, Signature]:
         """Every file as it was last recorded."""

@@ -11,16 +11,13 @@ import pytest
 # pytest imports test files by path here, so their folder has to be put on the path for the module they share.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from monitor_rig import TOKEN, Monitor, Rules, Start, Target
+from monitor_rig import Monitor, Rules, Start, Target, furnish
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """The folders that a deployment mounts."""
-    for name in ("workspace", "data", "config", "secrets"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "secrets" / "monitoring_token").write_text(f"{TOKEN}\n")
-    (tmp_path / "secrets" / "langgraph_api_key").write_text("first-key\n")
+    furnish(tmp_path)
     return tmp_path
 
 

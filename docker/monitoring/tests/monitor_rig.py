@@ -21,6 +21,14 @@ SERVICE = Path(__file__).resolve().parent.parent
 TOKEN = "monitoring-token-of-the-tests"
 
 
+def furnish(home: Path) -> None:
+    """Make the folders and secrets that a deployment mounts."""
+    for name in ("workspace", "data", "config", "secrets"):
+        (home / name).mkdir()
+    (home / "secrets" / "monitoring_token").write_text(f"{TOKEN}\n")
+    (home / "secrets" / "langgraph_api_key").write_text("first-key\n")
+
+
 def eventually(found: Callable[[], Any], timeout: float = 20.0) -> Any:
     """The first true answer of `found`; an assertion error after `timeout` seconds."""
     deadline = time.monotonic() + timeout
@@ -112,8 +120,8 @@ class Monitor:
     def get(self, path: str, /, *, token: str = TOKEN, **params: str) -> httpx.Response:
         return self._client.get(path, params=params, headers={"authorization": f"Bearer {token}"} if token else {})
 
-    def post(self, path: str) -> httpx.Response:
-        return self._client.post(path, headers={"x-api-key": TOKEN})
+    def post(self, path: str, content: bytes = b"") -> httpx.Response:
+        return self._client.post(path, headers={"x-api-key": TOKEN}, content=content)
 
     def events(self, **params: str) -> list[dict[str, Any]]:
         answer = self.get("/events", **params)

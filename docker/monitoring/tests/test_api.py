@@ -115,6 +115,17 @@ def test_a_bad_setting_is_told_plainly(start: Start) -> None:
     assert monitor.logs()[-1]["reason"] == "UC_RESCAN_SECONDS='soon': expected a number of at least 0.2"
 
 
+def test_a_store_that_can_not_be_opened_is_told_plainly(start: Start, home: Path) -> None:
+    """A folder that can't be written ends the start with one line that names the file, exit code 2, no traceback."""
+    monitor = start(wait=False, UC_STORE=str(home / "nowhere" / "monitoring.db"))
+
+    assert monitor.process.wait(10) == 2
+    last = monitor.logs()[-1]
+    assert last["event"] == "store_unusable"
+    assert "nowhere/monitoring.db" in last["file"]
+    assert "Traceback" not in monitor.output.read_text()
+
+
 def test_the_request_id_is_answered_and_logged(start: Start) -> None:
     """X-Request-Id comes back with the answer and stands in the request's log line."""
     monitor = start()

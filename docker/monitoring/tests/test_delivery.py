@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import subprocess
 import time
 import uuid
 from pathlib import Path
 
+import pytest
 from monitor_rig import Rules, Start, Target, eventually
 
 
@@ -260,3 +263,30 @@ def test_no_secret_and_no_token_is_logged(start: Start, target: Target, workspac
     output = json.dumps(monitor.logs())
     assert "first-key" not in output
     assert "monitoring-token" not in output
+
+
+def test_a_full_disk_loses_nothing(start: Start, rules: Rules, target: Target, workspace: Path, home: Path) -> None:
+    """300 changes made while the store's disk is full: unhealthy, no crash; with room again each one is delivered."""
+    # The log of SQLite alone takes 4 MB before it is folded into the database.
+    mount = 'mount -t tmpfs -o size=16m none data && exec "$@"'
+    small_disk = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh")
+    if subprocess.run([*small_disk, "true"], cwd=home, check=False, capture_output=True).returncode:
+        pytest.skip("needs user namespaces, to give this process a small disk of its own")
+    monitor = start(small_disk, UC_RETRY_CAP_SECONDS="0.3")
+    ballast = Path(f"/proc/{monitor.process.pid}/root{home}/data/ballast")
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+
+    for number in range(300):
+        (workspace / f"{number}.txt").write_text("x")
+    eventually(lambda: monitor.get("/health", token="").status_code == 503)
+    assert "full" in monitor.health()["reasons"][0]
+    assert monitor.get("/events").status_code in {200, 503}
+    assert monitor.get("/metrics", token="").status_code in {200, 503}
+    ballast.unlink()
+
+    eventually(lambda: monitor.get("/health", token="").status_code == 200)
+    eventually(lambda: {path for _, path in target.told()} == {f"{number}.txt" for number in range(300)}, 60)
+    eventually(lambda: monitor.metric("filemonitor_outbox_depth") == 0)
+    assert "Traceback" not in json.dumps(monitor.logs())

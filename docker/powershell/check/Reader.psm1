@@ -16,15 +16,6 @@ function Resolve-Part([string] $Base, [string] $Name, [string[]] $Extensions) {
     foreach ($extension in $Extensions) { if ([IO.File]::Exists("$path/$leaf$extension")) { return "$path/$leaf$extension" } }
 }
 
-function Get-CaseTwin([string] $Base, [string] $Name) {
-    # The file that differs from $Name in case alone: the usual reason why a tree from Windows isn't found here.
-    $path = [IO.Path]::Combine($Base, $Name.Replace('\', '/'))
-    $folder = [IO.Path]::GetDirectoryName($path)
-    if (-not [IO.Directory]::Exists($folder)) { return }
-    $leaf = [IO.Path]::GetFileName($path)
-    [IO.Directory]::GetFiles($folder) | ForEach-Object { [IO.Path]::GetFileName($_) } | Where-Object { $_ -eq $leaf -or [IO.Path]::GetFileNameWithoutExtension($_) -eq $leaf } | Select-Object -First 1
-}
-
 function Test-Part([hashtable] $Entry, [string] $Field, [string[]] $Extensions, [string[]] $Elsewhere) {
     # @{ Findings; Files } for every file that one field of the manifest names.
     $data = $Entry.Manifest.Data
@@ -82,6 +73,14 @@ function Test-Script([string] $File, [hashtable] $Needs) {
     $tokens = $problems = $null
     $ast = [Management.Automation.Language.Parser]::ParseFile($File, [ref] $tokens, [ref] $problems)
     $name = [IO.Path]::GetFileName($File)
+    # `using module` is looked for where this script runs, which is not where the tree will be: it is one more required module.
+    foreach ($statement in $ast.UsingStatements | Where-Object { "$($_.UsingStatementKind)" -eq 'Module' -and $_.Name -and $_.Name.Value -notmatch '[\\/]' }) {
+        $Needs.List += @{ Name = $statement.Name.Value; Least = ''; Exact = ''; Most = '' }
+    }
+    foreach ($problem in $problems | Where-Object { $_.ErrorId -eq 'ErrorLoadingAssembly' -and -not (Test-OnlyWindows "$($_.Extent.Text)") }) {
+        New-Finding 'missing-assembly' "$name uses $($problem.Extent.Text), and there is no such assembly" 'add the file, or take the line out'
+    }
+    $problems = @($problems | Where-Object { $_.ErrorId -notin 'ModuleNotFoundDuringParse', 'ErrorLoadingAssembly' })
     if ($problems) {
         return New-Finding 'parse-error' "$name, line $($problems[0].Extent.StartLineNumber): $($problems[0].Message)" 'correct the syntax; `pwsh -NoProfile -File` on the file shows all of it'
     }

@@ -1,4 +1,5 @@
-# POST /invoke: from bytes to a checked call. Only what the catalog names can be called, only by splatting, only with known parameters.
+# POST /invoke: from bytes to a checked call. Only what the catalog names can be called, only by splatting, only with known parameters
+# of values that fit.
 
 function New-Refusal([int] $Status, [string] $Code, [string] $Detail) { @{ Refused = $true; Status = $Status; Code = $Code; Detail = $Detail } }
 
@@ -38,7 +39,10 @@ function Get-Arguments([hashtable] $Command, [hashtable] $Given) {
         $known = Find-Parameter $Command.Parameters $name
         if (-not $known) { return New-Refusal 400 'unknown-parameter' "$($Command.Name) has no parameter '$name'; it has: $($Command.Parameters.Keys -join ', ')" }
         if ($arguments.ContainsKey($known)) { return New-Refusal 400 'bad-request' "the parameter '$known' is given twice" }
-        if ($null -ne $Given[$name]) { $arguments[$known] = $Given[$name] }
+        if ($null -eq $Given[$name]) { continue }
+        $expected = Get-Mismatch $Command.Parameters[$known] $Given[$name]
+        if ($expected) { return New-Refusal 400 'bad-parameter' "the parameter '$known' of $($Command.Name) takes $expected" }
+        $arguments[$known] = $Given[$name]
     }
     foreach ($name in $Command.Parameters.Keys) {
         if ($Command.Parameters[$name].mandatory -and -not $arguments.ContainsKey($name)) { return New-Refusal 400 'missing-parameter' "$($Command.Name) needs the parameter '$name'" }

@@ -1,5 +1,6 @@
 # What the imported modules can really do: asked of the engine after all imports, in the runspace that made them.
 Import-Module "$PSScriptRoot/Frame.psm1"
+Import-Module "$PSScriptRoot/Types.psm1"
 
 $script:Common = [Collections.Generic.HashSet[string]]::new([string[]] [Management.Automation.PSCmdlet]::CommonParameters, [StringComparer]::OrdinalIgnoreCase)
 
@@ -54,8 +55,11 @@ function Get-ParameterFacts([Management.Automation.ParameterMetadata] $Parameter
     $everywhere = $Parameter.ParameterSets['__AllParameterSets']
     $set = $Parameter.Attributes | Where-Object { $_ -is [ValidateSet] } | Select-Object -First 1
     $text = if ($Help -and $Help.Parameters) { $Help.Parameters[$Parameter.Name.ToUpperInvariant()] }
+    $accepted = Get-Accepted $Parameter.ParameterType
     @{
         type      = $Parameter.ParameterType.Name
+        accepts   = $accepted.Kind
+        list      = $accepted.List
         switch    = $Parameter.SwitchParameter
         mandatory = $null -ne $everywhere -and $everywhere.IsMandatory
         aliases   = [string[]] @($Parameter.Aliases)

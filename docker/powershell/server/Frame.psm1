@@ -65,7 +65,7 @@ function Import-UcModule([string] $Path) {
     }
     $version = if ($module) { "$($module.Version)" } else { '' }
     $exported = @(if ($module) { $module.ExportedFunctions.Keys; $module.ExportedCmdlets.Keys })
-    @{ Loaded = $null -ne $module; Version = $version; Exported = [string[]] $exported; Failures = $failures.ToArray() }
+    @{ Loaded = $null -ne $module; Version = $version; File = "$($module.Path)"; Exported = [string[]] $exported; Failures = $failures.ToArray() }
 }
 
 function Find-UcCommand([string] $Module, [string] $Command, [string] $Owner) {
@@ -102,8 +102,15 @@ function Import-UcCall([hashtable] $Call) {
     @{ Outcome = if ($found) { 'found' } else { 'lost' } }
 }
 
+function Remove-Stack([string] $Text) {
+    # Where in somebody's code it happened is not the caller's business: the lines of .NET's and the engine's stacks and positions.
+    if (-not $Text.Contains("`n")) { return $Text }
+    $stack = '^\s*(at \S.*\(.*\)( in .*)?|at .+: line \d+|--- End of .*|At .+:\d+ char:\d+|\+ (~|CategoryInfo|FullyQualifiedErrorId).*|\|\s+~+|Line \||\d+ \|.*)\s*$'
+    (@($Text -split '\r?\n') -notmatch $stack -join "`n").TrimEnd()
+}
+
 function Add-Message([Collections.Generic.List[string]] $List, [object] $Message) {
-    $text = "$Message"
+    $text = Remove-Stack "$Message"
     if ($List.Count -lt $script:MostMessages) { $List.Add($text.Substring(0, [Math]::Min(4096, $text.Length))) }
 }
 

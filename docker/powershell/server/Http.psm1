@@ -26,10 +26,11 @@ function Test-Framing([Net.HttpListenerRequest] $Request) {
     -not ($null -ne $Request.Headers['Content-Length'] -and $null -ne $Request.Headers['Transfer-Encoding'])
 }
 
-function Read-Body([Net.HttpListenerRequest] $Request, [int] $Most, [int] $Seconds) {
+function Read-Body([Net.HttpListenerRequest] $Request, [int] $Most, [int] $Seconds, [Threading.CancellationToken] $Cut) {
     <#
     .SYNOPSIS
-        Read the whole body: @{ Status = 200; Bytes = ... }, or Status 413 beyond $Most bytes, or 408 when it doesn't arrive in time.
+        Read the whole body: @{ Status = 200; Bytes = ... }, or Status 413 beyond $Most bytes, 408 when it doesn't arrive in time,
+        400 when it breaks off, 503 when the service stops meanwhile.
     #>
     if ($Request.ContentLength64 -gt $Most) { return @{ Status = 413 } }
     if (-not $Request.HasEntityBody) { return @{ Status = 200; Bytes = [byte[]]::new(0) } }
@@ -38,9 +39,13 @@ function Read-Body([Net.HttpListenerRequest] $Request, [int] $Most, [int] $Secon
     $body = [IO.MemoryStream]::new($buffer.Length)
     $deadline = [Environment]::TickCount64 + 1000 * $Seconds
     while (-not $known -or $body.Length -lt $Request.ContentLength64) {
-        $read = $Request.InputStream.ReadAsync($buffer, 0, $buffer.Length)
         $left = [int] [Math]::Max(1, $deadline - [Environment]::TickCount64)
-        if (-not $read.Wait($left)) { return @{ Status = 408 } }
+        try {
+            $read = $Request.InputStream.ReadAsync($buffer, 0, $buffer.Length)
+            if (-not $read.Wait($left, $Cut)) { return @{ Status = 408 } }
+        } catch {
+            return @{ Status = $(if ($Cut.IsCancellationRequested) { 503 } else { 400 }) }
+        }
         if ($read.Result -eq 0) { break }
         $body.Write($buffer, 0, $read.Result)
         if ($body.Length -gt $Most) { return @{ Status = 413 } }

@@ -5,12 +5,17 @@ $script:Rank = @{ debug = 0; info = 1; warning = 2; error = 3 }
 function Open-Log([hashtable] $Settings) {
     <#
     .SYNOPSIS
-        Take stdout for the log alone: what a module writes with [Console] goes nowhere. Returns what Write-Log needs.
+        Take stdout (or the descriptor that `start` kept of it) for the log alone: what a module writes with [Console] goes nowhere.
+        Returns what Write-Log needs.
     #>
-    $stream = [Console]::OpenStandardOutput()
+    $kept = 0
+    $stream = if ([int]::TryParse($env:UC_LOG_DESCRIPTOR, [ref] $kept)) {
+        [IO.FileStream]::new([Microsoft.Win32.SafeHandles.SafeFileHandle]::new([IntPtr] $kept, $false), [IO.FileAccess]::Write, 1)
+    } else { [Console]::OpenStandardOutput() }
     $writer = [IO.StreamWriter]::new($stream, [Text.UTF8Encoding]::new($false))
     $writer.AutoFlush = $true
     [Console]::SetOut([IO.TextWriter]::Null)
+    [Console]::SetError([IO.TextWriter]::Null)
     $least = if ($script:Rank.ContainsKey($Settings.LogLevel)) { $script:Rank[$Settings.LogLevel] } else { 1 }
     @{ Writer = [IO.TextWriter]::Synchronized($writer); Least = $least; Service = $Settings.Service }
 }

@@ -1,7 +1,7 @@
 # The loop that every serving runspace runs: take a request from a queue, answer it, log it, count it. One of three kinds of work.
 
 function Write-Request([hashtable] $Shared, [hashtable] $Job, [double] $Milliseconds) {
-    $quiet = $Job.Path -in '/health', '/ready', '/metrics' -and $Job.Status -lt 400
+    $quiet = $Job.Path -in '/health', '/ready', '/metrics', '/openapi.json' -and $Job.Status -lt 400
     $path = if ($Job.Path.Length -gt 200) { $Job.Path.Substring(0, 200) } else { $Job.Path }
     $fields = [ordered]@{
         request_id = $Job.Id; method = $Job.Context.Request.HttpMethod; path = $path; status = $Job.Status; ms = [Math]::Round($Milliseconds, 1)
@@ -13,7 +13,10 @@ function Write-Request([hashtable] $Shared, [hashtable] $Job, [double] $Millisec
 function Invoke-Job([hashtable] $Shared, [hashtable] $Counters, [string] $Kind, [hashtable] $Job) {
     try {
         switch ($Kind) {
-            'work' { Invoke-Work $Shared $Counters $Job }
+            'work' {
+                if ($Shared.Cut.IsCancellationRequested) { Send-Refusal $Job 503 'stopping' 'the service is stopping' -Last }
+                else { Invoke-Work $Shared $Counters $Job }
+            }
             'probe' { Invoke-Probe $Shared $Job }
             'refuse' { Send-Refusal $Job 503 $Job.Refusal $Job.Detail -Last }
         }

@@ -27,7 +27,7 @@ function Read-Manifest([string] $Path) {
 
 function Test-Manifest([string] $Path) {
     # Among .psd1 files that are no module's own, only those with a ModuleVersion are meant as manifests; the rest is data.
-    [IO.File]::ReadAllText($Path) -match '(?im)^\s*[''"]?ModuleVersion[''"]?\s*='
+    [IO.File]::ReadAllText($Path) -match '(?im)(^|[@{;])\s*[''"]?ModuleVersion[''"]?\s*='
 }
 
 function New-Entry([string] $Name, [string] $Path, [string] $Kind, [string] $Reason, [string] $Mend) {
@@ -72,13 +72,29 @@ function Find-InFolder([string] $Folder) {
     $others = @(Get-Files $Folder '.psd1' | Where-Object { $_ -cne $main -and (Test-Manifest $_) })
     if (-not $main -and -not $others) { $others = @(Get-Files $Folder '.psm1') }
     foreach ($file in $others) { Get-Misnamed $file $Folder }
-    if (-not $main) { $main = "$Folder/" }
-    $deep = [IO.EnumerationOptions] @{ RecurseSubdirectories = $true; MaxRecursionDepth = 4; IgnoreInaccessible = $true; AttributesToSkip = 'ReparsePoint' }
+    $deep = [IO.EnumerationOptions] @{ RecurseSubdirectories = $true; MaxRecursionDepth = 16; IgnoreInaccessible = $true; AttributesToSkip = 'ReparsePoint' }
     foreach ($file in [IO.Directory]::GetFiles($Folder, '*.psd1', $deep) | Sort-Object -CaseSensitive) {
-        if ([IO.Path]::GetDirectoryName($file) -in $Folder, [IO.Path]::GetDirectoryName($main) -or -not (Test-Manifest $file)) { continue }
-        $base = [IO.Path]::GetFileNameWithoutExtension($file)
-        New-Entry $base $file 'nested' "it lies inside another module's folder ($name)" "move its folder beside $name"
+        if ([IO.Path]::GetDirectoryName($file) -ceq $Folder -or $file -ceq $main -or -not (Test-Manifest $file)) { continue }
+        Get-Buried $file $Folder $main
     }
+}
+
+function Get-Buried([string] $File, [string] $Folder, [string] $Main) {
+    # A manifest below a folder of the tree: the engine looks one folder deep, and into folders of versions.
+    $base = [IO.Path]::GetFileNameWithoutExtension($File)
+    $name = [IO.Path]::GetFileName($Folder)
+    $version = $null
+    if ($base -ceq $name -and [IO.Path]::GetDirectoryName([IO.Path]::GetDirectoryName($File)) -ceq $Folder -and [version]::TryParse([IO.Path]::GetFileName([IO.Path]::GetDirectoryName($File)), [ref] $version)) {
+        return New-Entry $base $File 'other-version' "the engine takes $([IO.Path]::GetRelativePath($Folder, $Main))" 'nothing, unless this is the version that is meant: then take the other away'
+    }
+    $where = if ($Main) { "inside another module's folder ($name)" } else { "deeper than one folder (below $name)" }
+    New-Entry $base $File 'nested' "it lies $where" "move its folder beside $name"
+}
+
+function Test-Circle([string] $Folder, [string] $Root) {
+    # A link to the tree itself, or to a folder around it, would list every module again.
+    $target = [IO.Directory]::ResolveLinkTarget($Folder, $true)
+    $target -and "$Root/".StartsWith("$($target.FullName.TrimEnd('/'))/")
 }
 
 function Find-TreeModule([string] $Root) {
@@ -93,7 +109,8 @@ function Find-TreeModule([string] $Root) {
             New-Entry $base $file 'loose-file' 'it lies in the root of the tree; the engine looks only into folders' "move it to $base/$([IO.Path]::GetFileName($file))"
         }
         foreach ($folder in [IO.Directory]::GetDirectories($Root)) {
-            if (-not [IO.Path]::GetFileName($folder).StartsWith('.')) { Find-InFolder $folder }
+            if ([IO.Path]::GetFileName($folder).StartsWith('.') -or (Test-Circle $folder $Root)) { continue }
+            Find-InFolder $folder
         }
     )
     $found | Sort-Object { -not $_.Discoverable }, { $_.Name }, { $_.Path } -CaseSensitive

@@ -1,4 +1,5 @@
-# /health, /ready and /metrics, answered by a runspace of their own: a full queue or five slow calls don't make the service look dead.
+# /health, /ready, /metrics and /openapi.json, answered by a runspace of their own: a full queue or five slow calls don't make the
+# service look dead.
 
 $script:Health = $null
 
@@ -7,7 +8,7 @@ function Test-Module([hashtable] $Shared, [string] $Name) {
     $reason = if (-not $Shared.Catalog) { 'its import has not been tried yet' }
     elseif (-not $row) { 'it is not in the tree' }
     elseif ($row.State -ne 'importable') { "$($row.Kind): $($row.Reason)" }
-    elseif (-not [IO.File]::Exists($row.Path)) { 'its file is gone' }
+    elseif ($row.Files | Where-Object { -not [IO.File]::Exists($_) }) { 'its file is gone' }
     $fact = [ordered]@{ name = $Name; available = -not $reason }
     if ($reason) { $fact.reason = $reason } else { $fact.version = $row.Version }
     $fact
@@ -46,7 +47,8 @@ function Get-Health([hashtable] $Shared) {
 function Get-Unreadiness([hashtable] $Shared) {
     if ($Shared.Stop.IsSet) { return 'the service is stopping' }
     if (-not $Shared.Catalog.Complete) { return 'the modules are still being imported' }
-    if (-not [IO.File]::Exists($Shared.Settings.TokenFile)) { return 'there is no token file, so every call is refused' }
+    $trouble = Get-TokenTrouble $Shared.Settings.TokenFile
+    if ($trouble) { return $trouble }
     if ($Shared.Queue.Count -ge $Shared.Settings.Queue) { return 'the queue is full' }
 }
 
@@ -67,6 +69,7 @@ function Invoke-Probe([hashtable] $Shared, [hashtable] $Job) {
             if ($reason) { Send-Json $Job 503 ([ordered]@{ status = 'not-ready'; reason = $reason }) }
             else { Send-Json $Job 200 @{ status = 'ready' } }
         }
+        '/openapi.json' { Send-Answer $Job 200 ([IO.File]::ReadAllBytes("$PSScriptRoot/openapi.json")) 'application/json' }
         '/metrics' {
             $bytes = [Text.Encoding]::UTF8.GetBytes((Get-MetricsText $Shared))
             Send-Answer $Job 200 $bytes 'text/plain; version=0.0.4; charset=utf-8'

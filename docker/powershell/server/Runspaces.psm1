@@ -14,10 +14,10 @@ function New-Runspace([string[]] $Files) {
     $runspace
 }
 
-function Invoke-Timed([runspace] $Runspace, [string] $Command, [hashtable] $Parameters, [int] $Milliseconds, [string] $Fed = '') {
+function Invoke-Timed([runspace] $Runspace, [string] $Command, [hashtable] $Parameters, [int] $Milliseconds, [string] $Fed = '', [Threading.WaitHandle] $Cut) {
     <#
     .SYNOPSIS
-        Run one command with a time limit: @{ State = done|failed|stopped|stuck; Output; Reason; Async }.
+        Run one command until its time limit, or until $Cut is set: @{ State = done|failed|stopped|stuck; Output; Reason; Async }.
     .DESCRIPTION
         A running script is stopped. A blocking .NET call can't be: the state is then `stuck`, the runspace must not be used again, and
         Async tells later whether it ended after all. -Fed names a drive whose items are piped into the command.
@@ -27,7 +27,8 @@ function Invoke-Timed([runspace] $Runspace, [string] $Command, [hashtable] $Para
     if ($Fed) { $null = $shell.AddCommand('Get-ChildItem').AddParameter('Path', $Fed) }
     $null = $shell.AddCommand($Command).AddParameters($Parameters)
     $async = $shell.BeginInvoke()
-    if ($async.AsyncWaitHandle.WaitOne($Milliseconds)) {
+    $ends = if ($Cut) { $async.AsyncWaitHandle, $Cut } else { , $async.AsyncWaitHandle }
+    if ([Threading.WaitHandle]::WaitAny([Threading.WaitHandle[]] $ends, $Milliseconds) -eq 0) {
         try {
             $output = $shell.EndInvoke($async)
             return @{ State = 'done'; Output = $(if ($output.Count) { $output[$output.Count - 1] }) }
@@ -38,7 +39,7 @@ function Invoke-Timed([runspace] $Runspace, [string] $Command, [hashtable] $Para
         }
     }
     $null = $shell.BeginStop($null, $null)
-    $state = if ($async.AsyncWaitHandle.WaitOne(500)) { 'stopped' } else { 'stuck' }
+    $state = if ($async.AsyncWaitHandle.WaitOne(400)) { 'stopped' } else { 'stuck' }
     @{ State = $state; Async = $async }
 }
 
@@ -49,7 +50,8 @@ function New-ModuleRunspace([hashtable] $Settings, [string[]] $Paths, [switch] $
         -Cold leaves out what only calls need.
     #>
     $runspace = New-Runspace "$PSScriptRoot/Frame.psm1", "$PSScriptRoot/Describe.psm1"
-    $limit = 1000 * $Settings.ImportSeconds
+    # Time for each module, and a minute for the runspace itself: a busy machine is slow at it, and without it nothing can be served.
+    $limit = 60000 + 1000 * $Settings.ImportSeconds * $Paths.Count
     $begun = Invoke-Timed $runspace 'Initialize-UcFrame' @{ Paths = $Paths; Place = $Settings.Workspace } $limit
     if ($begun.State -ne 'done') { throw "a runspace did not get ready: $($begun.State) $($begun.Reason)" }
     if ($Cold) { return @{ Runspace = $runspace; Failed = $begun.Output } }

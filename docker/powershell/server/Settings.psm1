@@ -41,7 +41,7 @@ function Get-Settings {
         Queue         = Read-Number 'UC_QUEUE' 64 1 10000
         CallSeconds   = Read-Number 'UC_CALL_TIMEOUT_SECONDS' 30 1 3600
         ImportSeconds = Read-Number 'UC_IMPORT_TIMEOUT_SECONDS' 30 1 3600
-        DrainSeconds  = Read-Number 'UC_DRAIN_SECONDS' 8 0 3600
+        DrainSeconds  = Read-Number 'UC_DRAIN_SECONDS' 2 0 3600
         BodySeconds   = Read-Number 'UC_BODY_TIMEOUT_SECONDS' 5 1 300
         BodyBytes     = 1MB
         ResultBytes   = Read-Number 'UC_RESULT_BYTES' 1MB 1024 64MB

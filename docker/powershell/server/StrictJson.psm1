@@ -20,6 +20,12 @@ function ConvertFrom-Element([Text.Json.JsonElement] $Element) {
         'Number' {
             $whole = [long] 0
             if ($Element.TryGetInt64([ref] $whole)) { return $whole }
+            $text = $Element.GetRawText()
+            if ($text -notmatch '[.eE]') {
+                # Digits beyond this are nobody's number, and reading a megabyte of them takes seconds.
+                if ($text.Length -gt 64) { throw 'a number is too large' }
+                return [bigint]::Parse($text, [cultureinfo]::InvariantCulture)
+            }
             $number = $Element.GetDouble()
             if ([double]::IsInfinity($number)) { throw 'a number is too large' }
             return $number

@@ -37,11 +37,12 @@ function Import-Row([hashtable] $Row, [runspace] $Runspace, [hashtable] $Setting
     if ($outcome.Loaded) {
         $Row.State = 'importable'
         $Row.Names = @($Row.Declared) + @($outcome.Exported)
+        $Row.Files = [string[]] @($Row.Path, $outcome.File | Where-Object { $_ } | Select-Object -Unique)
         if ($outcome.Version) { $Row.Version = $outcome.Version }
     } elseif ($call.State -eq 'failed' -or -not $outcome) {
         Set-Failed $Row 'other' "its import ended the session: $($call.Reason)"
     } else {
-        $reason = Get-ImportReason $outcome.Failures
+        $reason = Get-ImportReason $outcome.Failures ([IO.Path]::GetDirectoryName($Row.Path))
         Set-Failed $Row $reason.Kind $reason.Reason
     }
     $true
@@ -93,8 +94,15 @@ function ConvertTo-CatalogJson([object[]] $Rows) {
 function Start-Survey([hashtable] $Shared) {
     <#
     .SYNOPSIS
-        Publish the catalog twice: with the critical modules as soon as they are in, and whole after all imports.
+        Publish the catalog twice: with the critical modules as soon as they are in, and whole after all imports. What fails is tried again.
     #>
+    while (-not $Shared.Catalog.Complete -and -not $Shared.Stop.IsSet) {
+        Publish-Survey $Shared
+        if (-not $Shared.Catalog.Complete) { $null = $Shared.Stop.Wait(1000) }
+    }
+}
+
+function Publish-Survey([hashtable] $Shared) {
     $settings = $Shared.Settings
     try {
         $rows = @(Find-TreeModule $settings.ModulesPath | ForEach-Object { New-Row $_ $settings })

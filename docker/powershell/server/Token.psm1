@@ -3,28 +3,49 @@
 function Read-Tokens([hashtable] $Shared) {
     # Read at each use: a rotation is seen at once whatever the file system's clock does, and it costs less than the comparison.
     # A file that is empty for a moment while it is overwritten in place keeps its last tokens, and all workers keep the same ones;
-    # a missing file allows nobody.
-    $path = $Shared.Settings.TokenFile
-    if (-not [IO.File]::Exists($path)) { $Shared.Tokens = @(); return }
-    $lines = @([IO.File]::ReadAllLines($path) | ForEach-Object Trim | Where-Object { $_ })
-    if ($lines.Count -gt 0) { $Shared.Tokens = @($lines | ForEach-Object { , [Text.Encoding]::UTF8.GetBytes($_) }) }
+    # a file that is missing or can't be read allows nobody.
+    try {
+        $lines = @([IO.File]::ReadAllLines($Shared.Settings.TokenFile) | ForEach-Object Trim | Where-Object { $_ })
+        if ($lines.Count -gt 0) { $Shared.Tokens = @($lines | ForEach-Object { , (Get-Digest $_) }) }
+    } catch {
+        $Shared.Tokens = @()
+    }
 }
+
+function Get-Digest([string] $Text) { , [Security.Cryptography.SHA256]::HashData([Text.Encoding]::UTF8.GetBytes($Text)) }
 
 function Test-Token([hashtable] $Shared, [Net.HttpListenerRequest] $Request) {
     <#
     .SYNOPSIS
-        Whether `Authorization: Bearer` or x-api-key carries one of the file's tokens; all are compared, in constant time.
+        Whether `Authorization: Bearer` or x-api-key carries one of the file's tokens. All are compared, in constant time, by their
+        digests: comparing the texts would tell their length.
     #>
     Read-Tokens $Shared
     $header = "$($Request.Headers['Authorization'])"
     $given = if ($header -match '\A[Bb]earer +(\S+)\s*\z') { $Matches[1] } else { "$($Request.Headers['x-api-key'])" }
     if (-not $given) { return $false }
-    $bytes = [Text.Encoding]::UTF8.GetBytes($given)
+    $digest = Get-Digest $given
     $matched = $false
     foreach ($token in $Shared.Tokens) {
-        $matched = [Security.Cryptography.CryptographicOperations]::FixedTimeEquals($token, $bytes) -or $matched
+        $matched = [Security.Cryptography.CryptographicOperations]::FixedTimeEquals($token, $digest) -or $matched
     }
     $matched
 }
 
-Export-ModuleMember -Function Test-Token
+function Get-TokenTrouble([string] $File) {
+    <#
+    .SYNOPSIS
+        Why the token file allows nobody, in a sentence; nothing when it holds a token.
+    #>
+    try {
+        if ([IO.File]::ReadAllText($File).Trim()) { return }
+        'the token file is empty, so every call is refused'
+    } catch {
+        for ($cause = $_.Exception; $cause; $cause = $cause.InnerException) {
+            if ($cause -is [UnauthorizedAccessException]) { return 'the token file may not be read by this user, so every call is refused' }
+        }
+        'there is no token file, so every call is refused'
+    }
+}
+
+Export-ModuleMember -Function Test-Token, Get-TokenTrouble

@@ -4,10 +4,12 @@
 $script:Modules = $null
 $script:Prepared = @{}
 
-function Get-ModuleRunspace([hashtable] $Shared) {
+function Get-ModuleRunspace([hashtable] $Shared, [string] $RequestId) {
     if (-not $script:Modules) {
         $made = New-ModuleRunspace $Shared.Settings $Shared.Catalog.Critical
-        foreach ($path in $made.Failed.Keys) { Write-Log $Shared.Log warning 'critical_import_failed' @{ path = $path; reason = $made.Failed[$path] } }
+        foreach ($path in $made.Failed.Keys) {
+            Write-Log $Shared.Log warning 'critical_import_failed' ([ordered]@{ request_id = $RequestId; path = $path; reason = $made.Failed[$path] })
+        }
         $script:Modules = $made.Runspace
         $script:Prepared = @{}
     }
@@ -21,17 +23,25 @@ function Remove-ModuleRunspace([hashtable] $Counters, [hashtable] $Outcome) {
     $script:Modules = $null
 }
 
-function Clear-Call([hashtable] $Shared, [hashtable] $Counters) {
-    # After the answer, so that nobody waits for it.
-    $cleared = Invoke-Timed $script:Modules 'Restore-UcFrame' @{} 5000 'variable:'
-    if ($cleared.State -ne 'done') { Remove-ModuleRunspace $Counters $cleared }
+function Clear-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Outcome, [string] $RequestId) {
+    # After the answer, so that nobody waits for it: the runspace as it was before the call, or a new one.
+    if ($Outcome.State -notin 'stopped', 'stuck') { $Outcome = Invoke-Timed $script:Modules 'Restore-UcFrame' @{} 5000 'variable:' }
+    if ($Outcome.State -eq 'done') { return }
+    Write-Log $Shared.Log warning 'runspace_replaced' ([ordered]@{ request_id = $RequestId; call = $Outcome.State; stuck_calls = Get-StuckCount $Shared })
+    Remove-ModuleRunspace $Counters $Outcome
+    if (-not $Shared.Stop.IsSet) { $null = Get-ModuleRunspace $Shared $RequestId }
 }
 
-function Send-Outcome([hashtable] $Job, [hashtable] $Call, [hashtable] $Outcome, [double] $Milliseconds) {
+function Send-Outcome([hashtable] $Shared, [hashtable] $Job, [hashtable] $Call, [hashtable] $Outcome, [double] $Milliseconds) {
     # Answer, and say in one word what happened.
     $output = $Outcome.Output
     if ($Outcome.State -in 'stopped', 'stuck') {
-        Send-Refusal $Job 504 'timeout' "$($Call.Command) did not end in time and was $(if ($Outcome.State -eq 'stopped') { 'stopped' } else { 'left behind' })"
+        $fate = if ($Outcome.State -eq 'stopped') { 'stopped' } else { 'left behind' }
+        if ($Shared.Cut.IsCancellationRequested) {
+            Send-Refusal $Job 503 'stopping' "the service is stopping; $($Call.Command) did not end by itself and was $fate" -Last
+            return 'cut'
+        }
+        Send-Refusal $Job 504 'timeout' "$($Call.Command) did not end in time and was $fate"
         return 'timeout'
     }
     if ($Outcome.State -eq 'failed' -or -not $output) {
@@ -50,39 +60,37 @@ function Send-Outcome([hashtable] $Job, [hashtable] $Call, [hashtable] $Outcome,
     if ($output.Errors.Count) { 'errors' } else { 'ok' }
 }
 
-function Invoke-Prepared([hashtable] $Shared, [hashtable] $Call) {
+function Invoke-Prepared([hashtable] $Shared, [hashtable] $Call, [string] $RequestId) {
     # The first call of a command in a runspace may have to import its module; globals that the import makes are there to stay.
-    $runspace = Get-ModuleRunspace $Shared
+    $runspace = Get-ModuleRunspace $Shared $RequestId
+    $cut = $Shared.Cut.Token.WaitHandle
     $limit = 1000 * $Shared.Settings.CallSeconds
     $key = "$($Call.Module)\$($Call.Command)"
     if (-not $script:Prepared[$key]) {
-        $found = Invoke-Timed $runspace 'Import-UcCall' @{ Call = $Call } (1000 * $Shared.Settings.ImportSeconds)
+        $found = Invoke-Timed $runspace 'Import-UcCall' @{ Call = $Call } (1000 * $Shared.Settings.ImportSeconds) -Cut $cut
         if ($found.State -ne 'done' -or $found.Output.Outcome -ne 'found') { return $found }
         $null = Invoke-Timed $runspace 'Save-UcFrame' @{} $limit 'variable:'
         $script:Prepared[$key] = $true
     }
-    Invoke-Timed $runspace 'Invoke-UcCommand' @{ Call = $Call } $limit
+    Invoke-Timed $runspace 'Invoke-UcCommand' @{ Call = $Call } $limit -Cut $cut
 }
 
 function Invoke-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Job) {
-    $body = Read-Body $Job.Context.Request $Shared.Settings.BodyBytes $Shared.Settings.BodySeconds
+    $body = Read-Body $Job.Context.Request $Shared.Settings.BodyBytes $Shared.Settings.BodySeconds $Shared.Cut.Token
+    if ($body.Status -eq 400) { return Send-Refusal $Job 400 'bad-body' 'the body broke off' -Last }
+    if ($body.Status -eq 503) { return Send-Refusal $Job 503 'stopping' 'the service is stopping' -Last }
     if ($body.Status -eq 413) { return Send-Refusal $Job 413 'too-large' "the body is larger than $($Shared.Settings.BodyBytes) bytes" -Last }
     if ($body.Status -eq 408) { return Send-Refusal $Job 408 'body-timeout' 'the body did not arrive in time' -Last }
     $call = New-Call $Shared $body.Bytes
     if ($call.Refused) { return Send-Refusal $Job $call.Status $call.Code $call.Detail }
     $started = [Diagnostics.Stopwatch]::GetTimestamp()
-    $outcome = Invoke-Prepared $Shared $call
+    $outcome = Invoke-Prepared $Shared $call $Job.Id
     $elapsed = [Diagnostics.Stopwatch]::GetElapsedTime($started).TotalMilliseconds
     $Job.Call = "$($call.Module)\$($call.Command)"
-    $word = Send-Outcome $Job $call $outcome $elapsed
+    $word = Send-Outcome $Shared $Job $call $outcome $elapsed
     $Job.Outcome = $word
     Add-Call $Counters $call.Module $call.Command $word
-    if ($outcome.State -in 'stopped', 'stuck') {
-        Remove-ModuleRunspace $Counters $outcome
-        $null = Get-ModuleRunspace $Shared
-    } else {
-        Clear-Call $Shared $Counters
-    }
+    Clear-Call $Shared $Counters $outcome $Job.Id
 }
 
 function Get-CommandList([hashtable] $Row) {
@@ -121,7 +129,7 @@ function Invoke-Work([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Jo
     $route, $method = Get-Route $Job.Path
     $Job.Route = $route
     if (-not (Test-Framing $request)) { return Send-Refusal $Job 400 'bad-framing' 'Content-Length and Transfer-Encoding were both sent' -Last }
-    if ($route -eq 'other') { return Send-Refusal $Job 404 'not-found' 'there are /health, /ready, /metrics, /modules, /modules/{module}/commands, /invoke' -Last }
+    if ($route -eq 'other') { return Send-Refusal $Job 404 'not-found' 'there are /health, /ready, /metrics, /openapi.json, /modules, /modules/{module}/commands, /invoke' -Last }
     if (-not (Test-Token $Shared $request)) { return Send-Refusal $Job 401 'unauthorized' 'send Authorization: Bearer <token>' -Last }
     if ($request.HttpMethod -cne $method) {
         $Job.Context.Response.Headers['Allow'] = $method

@@ -2,7 +2,7 @@
 # No `using`, no Add-Type, nothing compiled at start but one expression tree.
 Set-StrictMode -Off
 $ErrorActionPreference = 'Stop'
-foreach ($file in 'Settings', 'Log', 'Runspaces', 'Metrics', 'Http') { Import-Module "$PSScriptRoot/$file.psm1" -DisableNameChecking }
+foreach ($file in 'Settings', 'Log', 'Runspaces', 'Metrics', 'Http', 'Token') { Import-Module "$PSScriptRoot/$file.psm1" -DisableNameChecking }
 
 try {
     $settings = Get-Settings
@@ -16,6 +16,7 @@ $log = Open-Log $settings
 $shared = [hashtable]::Synchronized(@{
     Settings = $settings; Log = $log; Catalog = $null; Tokens = @(); Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
     Stop = [Threading.ManualResetEventSlim]::new($false)
+    Cut = [Threading.CancellationTokenSource]::new()
     InFlight = [Threading.CountdownEvent]::new(1)
     Queue = [Collections.Concurrent.BlockingCollection[hashtable]]::new($settings.Queue)
 })
@@ -46,8 +47,8 @@ function Start-Runspace([string[]] $Files, [string] $Command, [hashtable] $Param
 
 function Start-Serving([string] $Kind, [hashtable] $Line) {
     $files = @{
-        work   = 'Log', 'Http', 'Metrics', 'Token', 'StrictJson', 'Runspaces', 'Call', 'Worker', 'Loop'
-        probe  = 'Log', 'Http', 'Metrics', 'Runspaces', 'Probe', 'Loop'
+        work   = 'Log', 'Http', 'Metrics', 'Token', 'StrictJson', 'Types', 'Runspaces', 'Call', 'Worker', 'Loop'
+        probe  = 'Log', 'Http', 'Metrics', 'Token', 'Runspaces', 'Probe', 'Loop'
         refuse = 'Log', 'Http', 'Metrics', 'Loop'
     }[$Kind]
     $counters = New-Counters
@@ -62,7 +63,7 @@ function Send-ToQueue([Net.HttpListenerContext] $Context) {
         Started = [Diagnostics.Stopwatch]::GetTimestamp(); Status = 0; Route = 'refused'
     }
     $shared.InFlight.AddCount()
-    if ($job.Path -cin '/health', '/ready', '/metrics') {
+    if ($job.Path -cin '/health', '/ready', '/metrics', '/openapi.json') {
         if ($probes.Queue.TryAdd($job)) { return }
     } elseif (-not $shared.Stop.IsSet -and $work.Queue.TryAdd($job)) { return }
     $job.Refusal, $job.Detail = if ($shared.Stop.IsSet) { 'stopping', 'the service is stopping' } else { 'busy', 'the queue is full; try again' }
@@ -82,9 +83,10 @@ function Restore-Servers([Collections.IList] $Servers) {
 }
 
 function Receive-Requests([Net.HttpListener] $Listener, [Collections.IList] $Servers) {
-    # Accept until SIGTERM, then go on accepting (and refusing) until the requests in flight are answered or the time is up:
-    # closing the listener would cut them.
+    # Accept until SIGTERM, then go on accepting (and refusing) until the requests in flight are answered: closing the listener would
+    # cut them. When the time is up, what still runs is stopped and answered 503, for which there is another moment.
     $deadline = [long]::MaxValue
+    $moment = 900
     $task = $Listener.GetContextAsync()
     $handles = [Threading.WaitHandle[]] @(([IAsyncResult] $task).AsyncWaitHandle, $shared.Stop.WaitHandle)
     while ($true) {
@@ -94,7 +96,11 @@ function Receive-Requests([Net.HttpListener] $Listener, [Collections.IList] $Ser
                 $deadline = [Environment]::TickCount64 + 1000 * $settings.DrainSeconds
                 Write-Log $log info 'stopping' @{ in_flight = $shared.InFlight.CurrentCount - 1 }
             }
-            if ($shared.InFlight.CurrentCount -le 1 -or [Environment]::TickCount64 -ge $deadline) { return }
+            if ($shared.InFlight.CurrentCount -le 1 -or [Environment]::TickCount64 -ge $deadline + $moment) { return }
+            if ([Environment]::TickCount64 -ge $deadline -and -not $shared.Cut.IsCancellationRequested) {
+                Write-Log $log warning 'stopping_now' @{ in_flight = $shared.InFlight.CurrentCount - 1 }
+                $shared.Cut.Cancel()
+            }
             $null = $handles[0].WaitOne(20)
         } else {
             $null = [Threading.WaitHandle]::WaitAny($handles, 250)
@@ -120,7 +126,8 @@ $survey = Start-Runspace @('Log', 'Runspaces', 'ModuleTree', 'ImportReason', 'Su
 $null = $servers.Add((Start-Serving 'probe' $probes))
 $null = $servers.Add((Start-Serving 'refuse' $refusals))
 foreach ($number in 1..$settings.Workers) { $null = $servers.Add((Start-Serving 'work' $work)) }
-if (-not [IO.File]::Exists($settings.TokenFile)) { Write-Log $log warning 'no_token' @{ file = $settings.TokenFile } }
+$trouble = Get-TokenTrouble $settings.TokenFile
+if ($trouble) { Write-Log $log warning 'no_token' @{ file = $settings.TokenFile; reason = $trouble } }
 Write-Log $log info 'listening' ([ordered]@{ port = $settings.Port; workers = $settings.Workers; modules = $settings.ModulesPath; engine = "$($PSVersionTable.PSVersion)" })
 
 Receive-Requests $listener $servers

@@ -18,11 +18,11 @@ from typing import Any
 import httpx
 
 HERE = Path(__file__).resolve().parent
-SCRIPT = HERE.parent / "server" / "server.ps1"
+START = HERE.parent / "server" / "start"
 CHECK = HERE.parent / "check" / "check.ps1"
 SHIPPED = HERE.parents[2] / "Modules"
 TOKEN = "a-token-of-the-tests"
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 def free_port() -> int:
@@ -147,7 +147,7 @@ def running(pwsh: str, tree: Path, folder: Path, critical: Sequence[str], **sett
     (folder / "token").write_text(TOKEN + "\n")
     port = free_port()
     environment = {
-        "PATH": os.environ["PATH"],
+        "PATH": f"{Path(pwsh).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
         "UC_HOST": "127.0.0.1",
@@ -161,7 +161,7 @@ def running(pwsh: str, tree: Path, folder: Path, critical: Sequence[str], **sett
         "POWERSHELL_UPDATECHECK": "Off",
         "DOTNET_EnableDiagnostics": "0",
     } | {name: str(value) for name, value in settings.items()}
-    command = [*bound_by_modes(), pwsh, "-NoProfile", "-NonInteractive", "-File", str(SCRIPT)]
+    command = [*bound_by_modes(), "sh", str(START)]
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
     service = Service(process, port, folder)

@@ -40,13 +40,21 @@ function Start-Spin { while ($true) { } }
 function Start-Blocking { param([int] $Seconds = 3600) [Threading.Thread]::Sleep(1000 * $Seconds) }
 function Get-Caller { whoami_that_does_not_exist }
 function Get-Private { 'not exported' }
+function Get-Stacks {
+    try { [int]::Parse('x') } catch { Write-Error $_.Exception.ToString(); Write-Error "it failed`n$($_.ScriptStackTrace)`nand that is all" }
+    Write-Error "a line`n+ another"
+}
 Write-Host 'printed at import'
 [Console]::WriteLine('printed past every stream')
+[Console]::Error.WriteLine('printed as an error')
+& /bin/echo 'printed by a program'
+[Diagnostics.Process]::Start('/bin/echo', 'printed by a program that has our stdout').WaitForExit()
+$raw = [Console]::OpenStandardOutput(); $raw.Write([Text.Encoding]::UTF8.GetBytes("printed as bytes`n")); $raw.Flush()
 """
 PROBE_EXPORTS = (
     "RootModule = 'Probe.psm1'; FunctionsToExport = @('Get-Echo','Get-Nothing','Get-Mixed','Get-Endless','Get-Deep',"
     "'Get-Large','Get-Awkward','Set-Leaks','Get-Leaks','Stop-Session','Get-Stray','Start-Sleepy','Wait-File','Start-Spin','Start-Blocking',"
-    "'Invoke-Expression','Get-Absent')"
+    "'Get-Stacks','Invoke-Expression','Get-Absent')"
 )
 
 GOOD = "function Get-Good { 'good' }"
@@ -68,7 +76,36 @@ def write_rough_tree(tree: Path) -> None:
     write_module(tree, "Other", GOOD, manifest="RootModule = 'Other.psm1'", folder="Mismatch")
     write_module(tree, "lower", GOOD, manifest="RootModule = 'lower.psm1'", folder="Lower")
     write_module(tree, "Inner", GOOD, manifest="RootModule = 'Inner.psm1'", folder="Good/Inner")
+    write_module(tree, "Command", "Get-CimInstance Win32_OperatingSystem -ErrorAction Stop")
+    write_module(tree, "Registry", "[Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('Software').GetValue('x')")
+    write_module(tree, "Program", "Get-NoSuchCommand -ErrorAction Stop")
+    write_module(tree, "Future", GOOD, manifest="RootModule = 'Future.psm1'; PowerShellVersion = '99.0'")
+    write_module(tree, "Net", "using assembly System.Windows.Forms\nfunction Get-Net { }")
+    write_module(tree, "Lib", "using assembly Nowhere.Library\nfunction Get-Lib { }")
+    write_module(tree, "Using", "using module Nowhere")
+    write_module(tree, "UsingGood", "using module Good\nfunction Get-Using { 'using' }")
+    write_module(tree, "Case", None, manifest="RootModule = 'case.psm1'")
+    (tree / "Case" / "Case.psm1").write_text(GOOD)
+    write_module(tree, "Deep", GOOD, manifest="RootModule = 'Deep.psm1'", folder="Group/of/several/Deep")
+    (tree / "Oneline").mkdir()
+    (tree / "Oneline" / "Short.psd1").write_text("@{ ModuleVersion = '1.0'; RootModule = 'x.psm1' }")
+    for version in ("1.0.0", "2.0.0"):
+        script = f"function Get-Twice {{ '{version}' }}"
+        fields = f"@{{ ModuleVersion = '{version}'; RootModule = 'Twice.psm1' }}"
+        (write_module(tree, "Twice", script, folder=f"Twice/{version}") / "Twice.psd1").write_text(fields)
+    (tree / "circle").symlink_to(".")
     (tree / "Loose.psm1").write_text(GOOD)
+    # A root that imports its component with -Force -Global, declares its function, and so does another root after it.
+    write_module(tree, "Component", "function Get-Component { 'component' }", folder="Suite")
+    for name in ("Suite", "Suite2"):
+        load = "Import-Module $PSScriptRoot/../Suite/Component.psm1 -Force -Global"
+        own = f'function Get-{name} {{ "{name}: $(Get-Component)" }}'
+        write_module(
+            tree,
+            name,
+            f"{load}\n{own}",
+            manifest=f"RootModule = '{name}.psm1'; FunctionsToExport = @('Get-{name}', 'Get-Component')",
+        )
     # It declares what another module's component brings, as real trees do.
     write_module(tree, "Front", None, manifest="FunctionsToExport = @('Get-Part')")
     write_module(tree, "Part", "function Get-Part { 'part' }")

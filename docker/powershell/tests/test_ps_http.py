@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
 import httpx
 import pytest
-from psserver import TOKEN, Service
+from psserver import TOKEN, Service, running, write_module
+from pstrees import GOOD
 
 
 def test_health_names_every_critical_module_and_the_runspace(service: Service) -> None:
@@ -75,6 +77,28 @@ def test_a_rotated_token_counts_at_once(service: Service) -> None:
     assert statuses(TOKEN) == [200]
 
 
+def test_a_token_file_that_allows_nobody_is_told(pwsh: str, tmp_path: Path) -> None:
+    """Missing, unreadable, empty from the start: a call is 401, never a failure, and /ready names what the operator has to mend."""
+    write_module(tmp_path / "Modules", "Good", GOOD)
+    with running(pwsh, tmp_path / "Modules", tmp_path, ["Good"], UC_WORKERS=1) as service:
+        told = []
+        for make in (
+            service.token_file.unlink,
+            lambda: service.token_file.touch(0o000),
+            lambda: service.token_file.chmod(0o600),
+        ):
+            make()
+            assert service.request("GET", "/modules").status_code == 401
+            answer = service.request("GET", "/ready")
+            assert answer.status_code == 503
+            told.append(answer.json()["reason"].removesuffix(", so every call is refused"))
+        assert told == [
+            "there is no token file",
+            "the token file may not be read by this user",
+            "the token file is empty",
+        ]
+
+
 def test_request_ids_are_taken_made_answered_and_logged(service: Service) -> None:
     """A caller's id comes back and is in the log line; one that is unsafe to log is replaced."""
     taken = service.request("GET", "/modules", headers={"X-Request-Id": "from-the-caller.1"})
@@ -87,11 +111,12 @@ def test_request_ids_are_taken_made_answered_and_logged(service: Service) -> Non
 
 
 def test_every_line_on_stdout_is_one_json_object(service: Service) -> None:
-    """Modules print at import and past every stream; the log stays readable by machines."""
+    """Modules print at import, past every stream and by programs of their own; the log stays readable by machines."""
     service.request("GET", "/health")
     lines = [json.loads(line) for line in service.stdout().splitlines()]
     assert all({"time", "level", "service", "event"} <= line.keys() for line in lines)
     assert "printed" not in service.stdout()
+    assert (service.folder / "stderr").read_text() == ""
 
 
 def test_a_body_of_10_mb_is_refused_readably(service: Service) -> None:

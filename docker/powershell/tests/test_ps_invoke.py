@@ -60,10 +60,21 @@ def test_only_the_catalog_can_be_called(service: Service, module: str, command: 
         ({"Text": "x", "Words": "y"}, "bad-request"),
         ({"Text": "x", "Number": "seven"}, "bad-parameter"),
         ({"Text": "x", "Loud": "false"}, "bad-parameter"),
+        ({"Text": "x", "Loud": 1}, "bad-parameter"),
+        ({"Text": "x", "Number": 7.6}, "bad-parameter"),
+        ({"Text": "x", "Number": "7.6"}, "bad-parameter"),
+        ({"Text": "x", "Number": True}, "bad-parameter"),
+        ({"Text": "x", "Number": 2**40}, "bad-parameter"),
+        ({"Text": {"a": 1}}, "bad-parameter"),
+        ({"Text": ["a", "b"]}, "bad-parameter"),
+        ({"Text": True}, "bad-parameter"),
+        ({"Text": "x", "List": {"a": 1}}, "bad-parameter"),
+        ({"Text": "x", "List": ["a", None]}, "bad-parameter"),
+        ({"Text": "x", "Table": [1]}, "bad-parameter"),
     ],
 )
 def test_parameters_are_checked(service: Service, parameters: dict[str, object], code: str) -> None:
-    """Unknown, common, missing, doubled and unconvertible parameters are 400 instead of the command's work."""
+    """Unknown, common, missing, doubled parameters and values that the language would mangle are 400 instead of the command's work."""
     answer = service.invoke("Probe", "Get-Echo", **parameters)
     assert (answer.status_code, answer.json()["error"]) == (400, code)
 
@@ -75,6 +86,14 @@ def test_output_errors_and_warnings_are_told_apart(service: Service) -> None:
     assert body["result"] == ["before", "after"]
     assert body["errors"] == ["not so bad", "the end"]
     assert body["warnings"] == ["careful"]
+
+
+def test_errors_come_without_stacks(service: Service) -> None:
+    """Where in whose code it happened stays inside; the sentences stay whole."""
+    errors = service.invoke("Probe", "Get-Stacks").json()["errors"]
+    assert not any(word in "".join(errors) for word in (" at ", ".psm1", "--- End"))
+    assert "The input string 'x' was not in a correct format." in errors[0]
+    assert errors[1:] == ["it failed\nand that is all", "a line\n+ another"]
 
 
 def test_awkward_values_become_strings(service: Service) -> None:
@@ -131,4 +150,5 @@ def test_commands_are_described(service: Service) -> None:
     assert (path["name"], path["type"], text["name"]) == ("Path", "String", "Text")
     assert path["help"].startswith("The log file")
     assert severity["values"] == ["error", "warning"]
+    assert (path["accepts"], path["list"]) == ("text", False)
     assert service.request("GET", "/modules/Absent/commands").status_code == 404

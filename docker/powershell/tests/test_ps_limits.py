@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from psserver import DEADLINE, Service, running, write_module
+from psserver import DEADLINE, TOKEN, Service, running, write_module
 from pstrees import PROBE, PROBE_EXPORTS
 
 
@@ -87,10 +87,12 @@ def wait_for_health(service: Service, status: int, seconds: float = 10) -> dict[
 
 
 def test_sigterm_finishes_what_is_in_flight_and_refuses_the_rest(pwsh: str, tmp_path: Path) -> None:
-    """Any Host is served; then the running call is answered, a new one gets 503, the process ends with 0 soon after."""
+    """Any Host is served; then the running call is answered, a new one gets 503, and the process ends with 0."""
     write_module(tmp_path / "Modules", "Probe", PROBE, manifest=PROBE_EXPORTS)
     with (
-        running(pwsh, tmp_path / "Modules", tmp_path, ["Probe"], UC_WORKERS=2, UC_HOST="*") as service,
+        running(
+            pwsh, tmp_path / "Modules", tmp_path, ["Probe"], UC_WORKERS=2, UC_DRAIN_SECONDS=60, UC_HOST="*"
+        ) as service,
         ThreadPoolExecutor(2) as pool,
     ):
         for host in (
@@ -99,18 +101,50 @@ def test_sigterm_finishes_what_is_in_flight_and_refuses_the_rest(pwsh: str, tmp_
             "127.0.0.1:1",
         ):  # the peers' name, the probe's, a port mapping's
             assert service.request("GET", "/health", headers={"Host": host}).status_code == 200
-        service.result("Probe", "Get-Nothing")
-        running_call = pool.submit(service.invoke, "Probe", "Start-Sleepy", Seconds=1.5)
-        time.sleep(0.5)
+        gate = tmp_path / "gate"
+        running_call = pool.submit(service.invoke, "Probe", "Wait-File", Path=str(gate))
+        wait_for_metric(service, "uc_requests_in_flight 2")
         ending = pool.submit(service.stop)
         service.event("stopping", in_flight=1)
         late = service.invoke("Probe", "Get-Nothing")
         assert (late.status_code, late.json()["error"]) == (503, "stopping")
-        assert running_call.result().json()["result"] == ["awake"]
-        code, seconds = ending.result()
-        assert code == 0
-        assert seconds < 8
+        gate.touch()
+        assert running_call.result().json()["result"] == ["found"]
+        assert ending.result()[0] == 0
         assert service.events("stopped")[0]["unanswered"] == 0
+
+
+def test_sigterm_ends_calls_that_do_not_end(pwsh: str, tmp_path: Path) -> None:
+    """After the drain time a spinning, a blocked, a waiting and a half-sent request are answered 503 by name; then the process ends well."""
+    write_module(tmp_path / "Modules", "Probe", PROBE, manifest=PROBE_EXPORTS)
+    limits = {"UC_WORKERS": 3, "UC_DRAIN_SECONDS": 1, "UC_BODY_TIMEOUT_SECONDS": 60}
+    with (
+        running(pwsh, tmp_path / "Modules", tmp_path, ["Probe"], **limits) as service,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        head = (
+            f"POST /invoke HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 50\r\n\r\n{{"
+        )
+        half = pool.submit(service.raw, head.encode())
+        calls = [pool.submit(service.invoke, "Probe", name) for name in ("Start-Spin", "Start-Blocking")]
+        wait_for_metric(service, "uc_requests_in_flight 4")
+        calls.append(pool.submit(service.invoke, "Probe", "Get-Nothing"))
+        wait_for_metric(service, "uc_queue_depth 1")
+        code, _ = service.stop()
+        answers = [call.result() for call in calls]
+        assert [(answer.status_code, answer.json()["error"]) for answer in answers] == [(503, "stopping")] * 3
+        assert half.result().startswith(b"HTTP/1.1 503 ")
+        assert code == 0
+        assert service.events("stopped")[0]["unanswered"] == 0
+
+
+def test_each_event_of_a_call_bears_its_request_id(service: Service) -> None:
+    """The refusal and the runspace that it cost are found by the id that the caller has."""
+    body = {"module": "Probe", "command": "Start-Spin"}
+    answer = service.request("POST", "/invoke", json=body, headers={"X-Request-Id": "spin-1"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (504, "spin-1")
+    service.event("request", request_id="spin-1", status=504, outcome="timeout", call="Probe\\Start-Spin")
+    service.event("runspace_replaced", request_id="spin-1", call="stopped")
 
 
 def test_a_wrong_setting_is_named_and_ends_the_start(pwsh: str, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
-from psserver import Service, running
+from psserver import CHECK, Service, running
 from pstrees import write_rough_tree
 
 
@@ -15,11 +17,11 @@ def rough(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
     folder = tmp_path_factory.mktemp("rough")
     tree = folder / "Modules"
     write_rough_tree(tree)
-    for path in [*tree.rglob("*"), tree]:
+    for path in [*(path for path in tree.rglob("*") if not path.is_symlink()), tree]:
         path.chmod(path.stat().st_mode & ~0o222)
-    with running(pwsh, tree, folder, ["Good", "Broken"], UC_IMPORT_TIMEOUT_SECONDS=5) as service:
+    with running(pwsh, tree, folder, ["Good", "Broken"], UC_IMPORT_TIMEOUT_SECONDS=8) as service:
         yield service
-    for path in [tree, *tree.rglob("*")]:
+    for path in [tree, *(path for path in tree.rglob("*") if not path.is_symlink())]:
         path.chmod(path.stat().st_mode | 0o200)
 
 
@@ -34,11 +36,21 @@ def rough(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
         ("Homeless", "failed", "null-environment", "UC_NOT_SET"),
         ("Rootless", "failed", "missing-root-module", "Gone.psm1"),
         ("Thrower", "failed", "other", "no luck today"),
-        ("Hanging", "failed", "timeout", "5 s"),
+        ("Hanging", "failed", "timeout", "8 s"),
         ("Other", "not-discoverable", "name-mismatch", "Mismatch"),
         ("lower", "not-discoverable", "name-case", "case"),
         ("Inner", "not-discoverable", "nested", "Good"),
         ("Loose", "not-discoverable", "loose-file", "root of the tree"),
+        ("Command", "failed", "windows-only-command", "Get-CimInstance"),
+        ("Registry", "failed", "windows-only-assembly", "only Windows"),
+        ("Net", "failed", "windows-only-assembly", "System.Windows.Forms"),
+        ("Lib", "failed", "missing-assembly", "Nowhere.Library"),
+        ("Program", "failed", "missing-command", "Get-NoSuchCommand"),
+        ("Future", "failed", "powershell-version", "99.0"),
+        ("Using", "failed", "missing-required-module", "Nowhere"),
+        ("Case", "failed", "name-case", "the file is called 'Case.psm1'"),
+        ("Deep", "not-discoverable", "nested", "below Group"),
+        ("Short", "not-discoverable", "name-mismatch", "Oneline"),
     ],
 )
 def test_a_broken_module_is_told_by_kind_and_reason(
@@ -59,6 +71,12 @@ def test_a_broken_module_is_told_by_kind_and_reason(
         ("Front", "Get-Part", "part"),
         ("Zealot", "Get-Zeal", "zeal"),
         ("Writer", "Get-Written", "tried"),
+        ("UsingGood", "Get-Using", "using"),
+        ("Twice", "Get-Twice", "2.0.0"),
+        ("Suite", "Get-Suite", "Suite: component"),
+        ("Suite", "Get-Component", "component"),
+        ("Suite2", "Get-Suite2", "Suite2: component"),
+        ("Suite2", "Get-Component", "component"),
     ],
 )
 def test_the_rest_of_a_rough_tree_works(rough: Service, name: str, command: str, result: str) -> None:
@@ -70,6 +88,33 @@ def test_the_rest_of_a_rough_tree_works(rough: Service, name: str, command: str,
 def test_a_command_names_the_module_that_owns_it(rough: Service) -> None:
     """Declared by one, defined by another: both are told."""
     assert rough.modules()["Front"]["commands"][0]["owner"] == "Part"
+
+
+def test_every_manifest_is_listed_once(rough: Service) -> None:
+    """Importable, failed or not discoverable: whatever looks like a module is told of, through no link a second time."""
+    tree = rough.folder / "Modules"
+    listed = [row["path"] for row in rough.request("GET", "/modules").json()["modules"]]
+    assert len(listed) == len(set(listed))
+    assert {str(path) for path in tree.rglob("*.psd1")} <= set(listed)
+    assert not any("/circle/" in path for path in listed)
+    (older,) = (row for row in rough.request("GET", "/modules").json()["modules"] if row["kind"] == "other-version")
+    assert (older["name"], older["reason"]) == ("Twice", "the engine takes 2.0.0/Twice.psd1")
+
+
+def test_the_build_and_the_service_tell_the_same(rough: Service, pwsh: str) -> None:
+    """What the reader refuses fails here, of the same kind; what it passes is imported, but for what only running tells."""
+    report = rough.folder / "report.json"
+    command = [pwsh, "-NoProfile", "-NonInteractive", "-File", str(CHECK), "-Modules", str(rough.folder / "Modules")]
+    command += ["-Required", str(rough.folder / "required"), "-Report", str(report)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    rows = rough.request("GET", "/modules").json()["modules"]
+    served = {row["path"].removeprefix(str(rough.folder / "Modules") + "/"): row for row in rows}
+    read = {row["path"]: row for row in json.loads(report.read_text())["modules"]}
+    assert served.keys() == read.keys()
+    refused = {path: row["findings"][0]["kind"] for path, row in read.items() if row["verdict"] != "ok"}
+    assert {path: served[path]["kind"] for path in refused} == refused
+    surprises = {served[path]["name"] for path in read.keys() - refused.keys() if served[path]["state"] == "failed"}
+    assert surprises == {"Homeless", "Thrower", "Hanging", "Command", "Registry", "Program"}
 
 
 def test_the_tree_is_left_as_it_was(rough: Service) -> None:

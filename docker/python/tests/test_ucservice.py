@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -17,15 +18,21 @@ import pytest
 from ucservice.secretfile import Secret
 
 SERVER = """
+import asyncio
 import json
-from ucservice import logs, web
+from ucservice import answer_sigterm, logs, web
 from ucservice.secretfile import Secret
+
+answer_sigterm()
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
         return
     if scope["path"] == "/boom":
         raise RuntimeError("boom")
+    if scope["path"] == "/hang":
+        logs.get("app").info("hanging")
+        await asyncio.Event().wait()
     logs.get("app").info("handled", path=scope["path"])
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps({"id": logs.request_id.get()}).encode()})
@@ -171,4 +178,23 @@ def test_sigterm_ends_it_at_once(server: tuple[str, Path, subprocess.Popen[str]]
     process = server[2]
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(3) in {0, -signal.SIGTERM}
+    assert process.wait(3) == 128 + signal.SIGTERM
+
+
+def test_a_stop_does_not_wait_for_what_hangs(server: tuple[str, Path, subprocess.Popen[str]]) -> None:
+    """A request that does not come to its end is answered 503 when the service stops, and the process ends."""
+    url, log, process = server
+    with ThreadPoolExecutor(1) as pool:
+        headers = {"authorization": "Bearer first"}
+        hanging = pool.submit(httpx.get, f"{url}/hang", headers=headers, timeout=60, trust_env=False)
+        deadline = time.monotonic() + 20
+        while "hanging" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+        process.send_signal(signal.SIGTERM)
+
+        answer = hanging.result()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json() == {"error": "the service stops"}
+    assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    assert "Traceback" not in log.read_text()

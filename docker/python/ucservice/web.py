@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -20,6 +21,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+GRACE_SECONDS = 2
 PUBLIC_PATHS = frozenset({"/health", "/ready", "/metrics"})
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _log = logs.get("http")
@@ -30,7 +32,10 @@ def _header(scope: Scope, name: bytes) -> str:
 
 
 class RequestLog:
-    """Take or make X-Request-Id, answer with it, and log one line for each request (probes at debug level)."""
+    """Take or make X-Request-Id, answer with it, and log one line for each request (probes at debug level).
+
+    A request that the server gives up because it stops is answered with 503, unless its answer has begun.
+    """
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -43,17 +48,21 @@ class RequestLog:
         identifier = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
         token = logs.request_id.set(identifier)
         started = time.perf_counter()
-        status = 500
+        status, begun = 500, False
 
         async def send_with_id(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], True
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", identifier.encode())]
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            if begun:
+                raise
+            await _refuse(send_with_id, 503, {"error": "the service stops"}, (b"retry-after", b"5"))
         finally:
             emit = _log.debug if scope["path"] in PUBLIC_PATHS and status < 400 else _log.info
             emit(
@@ -86,20 +95,27 @@ class TokenAuth:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "unauthorized"})
         else:
-            body = json.dumps({"error": "unauthorized", "detail": "send Authorization: Bearer <token>"}).encode()
-            headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
-            await send({"type": "http.response.start", "status": 401, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            told = {"error": "unauthorized", "detail": "send Authorization: Bearer <token>"}
+            await _refuse(send, 401, told, (b"www-authenticate", b"Bearer"))
+
+
+async def _refuse(send: Send, status: int, told: dict[str, str], header: tuple[bytes, bytes]) -> None:
+    headers = [(b"content-type", b"application/json"), header]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(told).encode()})
 
 
 def serve(app: Any, *, port: int) -> None:
-    """Listen on UC_HOST (0.0.0.0 in a container) and UC_PORT or `port` until SIGTERM; open streams get 8 s at most."""
+    """Listen on UC_HOST (0.0.0.0 in a container) and UC_PORT or `port` until SIGTERM.
+
+    What is under way then gets GRACE_SECONDS: a peer that hangs and a body that never arrives must not hold a stop.
+    """
     logs.setup()
     uvicorn.run(
         app,
         host=os.environ.get("UC_HOST", "0.0.0.0"),
         port=int(os.environ.get("UC_PORT", str(port))),
         log_config=None,
-        timeout_graceful_shutdown=8,
+        timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
     )

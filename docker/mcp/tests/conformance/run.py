@@ -1,14 +1,14 @@
-"""Run the official MCP conformance suite: `python run.py`, in the service's environment; npm is the only other need.
+"""Run the official MCP conformance suite: `python run.py [FOLDER]`, in the service's environment; npm is the other need.
 
-Exit code 0 when every scored scenario of both requirement sets passes. Tasks are an extension that is not offered, and
-resuming a stream is not either: the suite runs those scenarios too, and does not score them.
+Exit code 0 when every scored scenario of both frozen requirement sets passes, and every active one of the stable line.
+Tasks are an extension that is not offered, and resuming a stream is not either: the suite runs those scenarios too, and
+does not score them. FOLDER keeps what npm installs for the next time.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,9 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-# The older protocol needs sessions for half of its scenarios; the newer one knows none.
-SETS: dict[str, tuple[str, ...]] = {"2025-11-25": (), "2026-07-28": ("--stateless",)}
+from suites import HERE, Suites
+
 _TOTAL = re.compile(r"^Total: .*$", re.MULTILINE)
 
 
@@ -45,27 +44,32 @@ def server(*options: str) -> Iterator[str]:
         process.wait(10)
 
 
-def main() -> int:
-    """Install the suite in a folder of its own, run both sets, say what failed."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
-        modules = Path(folder, "node_modules")
-        node = str(modules / "node" / "bin" / "node")
-        suite = str(modules / "@modelcontextprotocol" / "conformance" / "dist" / "index.js")
-        failed = 0
-        for wanted, options in SETS.items():
-            with server(*options) as url:
-                command = [node, suite, "server", "--url", url, "--requirements", wanted]
-                done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-            total = _TOTAL.search(done.stdout)
-            failing = [line.strip() for line in done.stdout.splitlines() if line.startswith("✗")]
-            report = [f"{wanted}: exit {done.returncode}; {total[0] if total else done.stdout[-2000:]}", *failing]
-            sys.stdout.write("\n  ".join(report) + "\n")
-            failed |= done.returncode
-        return int(failed != 0)
+def main(folder: Path) -> int:
+    """Run all three, say what failed."""
+    suites = Suites(folder)
+    # The older protocol needs sessions for half of its scenarios; the newer one knows none.
+    runs = {
+        "0.1.16, active scenarios": (suites.stable, [], []),
+        "2025-11-25": (suites.frozen, ["--requirements", "2025-11-25"], []),
+        "2026-07-28": (suites.frozen, ["--requirements", "2026-07-28"], ["--stateless"]),
+    }
+    failed = 0
+    for name, (suite, wanted, options) in runs.items():
+        with server(*options) as url:
+            command = [suites.node, suite, "server", "--url", url, *wanted]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=folder)
+        total = _TOTAL.search(done.stdout)
+        lines = done.stdout.splitlines()
+        scenarios = sum(line.startswith(("✓", "✗")) for line in lines)
+        failing = [line.strip() for line in lines if line.startswith("✗")]
+        counts = f"{scenarios - len(failing)} of {scenarios} scenarios; {total[0] if total else done.stdout[-2000:]}"
+        sys.stdout.write("\n  ".join([f"{name}: exit {done.returncode}; {counts}", *failing]) + "\n")
+        failed |= done.returncode
+    return int(failed != 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if len(sys.argv) > 1:
+        sys.exit(main(Path(sys.argv[1])))
+    with tempfile.TemporaryDirectory() as temporary:
+        sys.exit(main(Path(temporary)))

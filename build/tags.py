@@ -1,0 +1,80 @@
+"""Versions as git tags name them: which tags are versions, and how thousands rank without parsing each. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Set
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from semver import Version
+
+# major, minor, patch, pre-release ("" for a final version): a version without build metadata.
+Key = tuple[int, int, int, str]
+NUMBER = r"(?:0|[1-9][0-9]*)"
+_IDENTIFIER = rf"(?:{NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+SEMVER = (
+    rf"({NUMBER})\.({NUMBER})\.({NUMBER})"
+    rf"(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?"
+    r"(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
+)
+
+
+class Versions(Set["Version"]):
+    """An immutable set of versions that parses none of them before it must: a clone may have thousands of tags.
+
+    Build metadata does not count: 1.4.0+a is in it when 1.4.0 is.
+    """
+
+    __slots__ = ("keys",)
+
+    def __init__(self, versions: Iterable[Version] = (), *, keys: Iterable[Key] = ()) -> None:
+        self.keys: frozenset[Key] = frozenset([*keys, *map(key_of, versions)])
+
+    def __contains__(self, version: object) -> bool:
+        from semver import Version
+
+        return isinstance(version, Version) and key_of(version) in self.keys
+
+    def __iter__(self) -> Iterator[Version]:
+        return map(of_key, self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __hash__(self) -> int:
+        return hash(self.keys)
+
+    def __repr__(self) -> str:
+        return f"Versions({', '.join(str(of_key(one)) for one in sorted(self.keys, key=precedence))})"
+
+
+def key_of(version: Version) -> Key:
+    """The version as plain values, without build metadata."""
+    return version.major, version.minor, version.patch, version.prerelease or ""
+
+
+def of_key(key: Key) -> Version:
+    """The version of plain values."""
+    from semver import Version
+
+    major, minor, patch, pre = key
+    return Version(major, minor, patch, pre or None)
+
+
+def precedence(key: Key) -> tuple[int, int, int, bool, tuple[tuple[int, int, str], ...]]:
+    """Sorts keys as SemVer 2.0, section 11, ranks versions."""
+    major, minor, patch, pre = key
+    if not pre:
+        return major, minor, patch, True, ()
+    parts = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre.split("."))
+    return major, minor, patch, False, parts
+
+
+def tags_of(prefix: str, refs: str) -> list[tuple[Key, str]]:
+    """The tags of a line in `refs` (full ref names, one a line), each with its version; one pass over the text."""
+    pattern = re.compile(rf"^refs/tags/({re.escape(prefix)}{SEMVER})$", re.MULTILINE)
+    return [
+        ((int(major), int(minor), int(patch), pre), tag)
+        for tag, major, minor, patch, pre, _ in pattern.findall(refs)
+    ]  # fmt: skip

@@ -1,0 +1,156 @@
+"""What publishing costs: tags beside `imagetools create`, and a release in which one of six changed beside the least."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from build import bases, candidates, engine, publish
+from build.candidates import Candidate
+from build.distribution import Distribution
+from build.manifest import Manifest
+from tests.bench.timing import Rows, milliseconds, pair
+from tests.docker.conftest import take_registry_program
+from tests.fault import world as worlds
+from tests.fault.proxy import Proxy
+from tests.fault.server import Registry, free_address
+from tests.fault.world import Hub, World
+
+NAMESPACE = "bench"
+IMAGES = [f"service-{number}" for number in range(6)]
+HOST = "127.77.0.1"
+
+
+@contextlib.contextmanager
+def _registry(manifest: Manifest, folder: Path) -> Iterator[Registry]:
+    """A registry of its own for a bench, as a process."""
+    resolved, reasons = bases.resolve(manifest, ["registry"])
+    assert not reasons, reasons
+    program = take_registry_program(resolved["registry"].context.removeprefix("docker-image://"), folder)
+    made = Registry(program, folder, free_address(HOST), folder / "storage")
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def _staged(registry: Distribution, folder: Path) -> dict[str, Candidate]:
+    """Six small images with provenance, in the registry by digest alone."""
+    layouts = {}
+    for name in IMAGES:
+        context, layout = folder / name, folder / f"{name}.oci"
+        context.mkdir()
+        (context / "content").write_text(name)
+        (context / "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
+        argv = [engine.docker(), "buildx", "build", "--quiet", "--provenance", "mode=min"]
+        subprocess.run([*argv, "--output", f"type=oci,dest={layout},tar=false", str(context)], check=True, capture_output=True)  # fmt: skip
+        layouts[name] = layout
+    return candidates.push(registry, NAMESPACE, layouts)
+
+
+def _tag_all(registry: Distribution, staged: Mapping[str, Candidate], tags: tuple[str, str]) -> float:
+    """Seconds to let both tags name every image, as a release does: looked at, put, read back."""
+    started = time.perf_counter()
+    wanted = [(name, tag) for name in staged for tag in tags]
+    publish.at_once(lambda one: publish.pin(registry, f"{NAMESPACE}/{one[0]}", one[1], staged[one[0]].stored), wanted)
+    return time.perf_counter() - started
+
+
+def _imagetools(address: str, staged: Mapping[str, Candidate], tags: tuple[str, str]) -> float:
+    """Seconds of `docker buildx imagetools create` with both tags, one image after another."""
+    started = time.perf_counter()
+    for name, one in staged.items():
+        image = f"{address}/{NAMESPACE}/{name}"
+        names = [part for tag in tags for part in ("--tag", f"{image}:{tag}")]
+        argv = [engine.docker(), "buildx", "imagetools", "create", *names, f"{image}@{one.stored.digest}"]
+        subprocess.run(argv, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def bench_publish(manifest: Manifest, rounds: int) -> Rows:
+    """Six staged images × two more tags, beside imagetools in sequence; and the requests of a tag."""
+    with tempfile.TemporaryDirectory() as name, _registry(manifest, Path(name)) as server:
+        own = replace(manifest, registry=replace(manifest.registry, address=server.address))
+        numbers = itertools.count(1)
+
+        def tags() -> tuple[str, str]:
+            number = next(numbers)
+            return f"{number}.0.0", f"{number}.0"
+
+        with Distribution(own) as registry:
+            staged = _staged(registry, Path(name))
+            a, b, ratio = pair(
+                rounds,
+                lambda: _tag_all(registry, staged, tags()),
+                lambda: _imagetools(server.address, staged, tags()),
+            )
+        with Proxy(free_address(HOST), server.address) as proxy:
+            through = replace(manifest, registry=replace(manifest.registry, address=proxy.address))
+            with Distribution(through) as registry:
+                _tag_all(registry, staged, tags())
+                asked, put = proxy.count("^(HEAD|GET) "), proxy.count("^PUT ")
+                proxy.heal()
+                _tag_all(registry, staged, tags())
+    count = 2 * len(IMAGES)
+    return [
+        ("6 images × 2 tags", "imagetools create, in sequence", milliseconds(a), milliseconds(b), f"{ratio:.2f}", "<= 0.3"),
+        ("its requests a tag: read, put", "one GET, one PUT, one read back", f"{asked / count:.1f}, {put / count:.1f}", "2, 1", "", ""),
+    ]  # fmt: skip
+
+
+def _six(world: World) -> World:
+    """The world with six services."""
+    project = world.clone.project
+    for number in range(4):
+        name = f"more-{number}"
+        project.service(name, 18990 + number, "FROM scratch\nCOPY content /content\n")
+        project.write(f"docker/{name}/content", f"{name}\n")
+    # The tables of services come after [release].
+    project.commit("feat: six")
+    project.git("push", "--quiet", "origin", "main")
+    return world
+
+
+def _least(proxy: Proxy, services: int) -> tuple[int, int]:
+    """The fewest writing requests, and bytes in them, for what was sent: each new blob and manifest once, each tag once."""
+    blobs = {
+        re.search(r"sha256[:%][^&]*", one.path): one for one in proxy.seen if re.match("PUT .*/uploads/", str(one))
+    }
+    manifests = {
+        one.path: one for one in proxy.seen if re.match("PUT .*/manifests/", str(one)) and "uc-probe" not in one.path
+    }
+    requests = 2 * len(blobs) + len(manifests)
+    return requests, sum(one.size for one in (*blobs.values(), *manifests.values()))
+
+
+def bench_release(manifest: Manifest, _rounds: int) -> Rows:
+    """Requests and bytes of a release in which one of six images changed, beside what could not be left out."""
+    with tempfile.TemporaryDirectory() as name, _registry(manifest, Path(name)) as server:
+        hub = Hub(server.address)
+        with contextlib.closing(hub), Proxy(free_address(HOST), server.address) as proxy:
+            world = _six(worlds.make(Path(name) / "world", NAMESPACE, proxy.address, hub))
+            first = world.clone.release()
+            assert first.code == 0, first.text
+            world.clone.commit("one")
+            proxy.heal()
+            second = world.clone.release()
+            assert second.code == 0, second.text
+            least, least_bytes = _least(proxy, 6)
+            written = proxy.count("^(POST|PUT|PATCH|DELETE) ")
+            unchanged = proxy.count(r"^(POST|PUT) .*/(two|more-\d)/(blobs/uploads/\?(mount|digest)|manifests/sha256)")
+            read = proxy.count("^(HEAD|GET) ")
+            sent = proxy.sent("^(POST|PUT|PATCH) ")
+    return [
+        ("one of six changed: writes", "the least", f"{written}", f"{least}", f"{written / least:.2f}", ""),
+        ("… bytes sent", "the least", f"{sent / 1e3:.1f} kB", f"{least_bytes / 1e3:.1f} kB", f"{sent / least_bytes:.2f}", ""),
+        ("… reads", "", f"{read}", "", "", ""),
+        ("… uploads or mounts of the other five", "none", f"{unchanged}", "0", "", "0"),
+    ]  # fmt: skip

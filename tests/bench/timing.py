@@ -1,0 +1,46 @@
+"""How a bench measures: whole processes or calls, rounds interleaved, medians of both and of the ratios."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+INVOKE = [sys.executable, "-m", "invoke"]
+
+Rows = list[tuple[str, ...]]
+
+
+def timed(
+    argv: Sequence[str],
+    *,
+    before: Callable[[], None] | None = None,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+) -> float:
+    """Seconds of wall time of one whole process; its output is thrown away. Raises CalledProcessError on failure."""
+    if before:
+        before()
+    started = time.perf_counter()
+    subprocess.run(argv, cwd=cwd, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def pair(rounds: int, ours: Callable[[], float], peer: Callable[[], float]) -> tuple[float, float, float]:
+    """Medians of both, and the median of the per-round ratios, after one round that does not count."""
+    ours(), peer()
+    taken = [(ours(), peer()) for _ in range(rounds)]
+    return (
+        statistics.median(a for a, _ in taken),
+        statistics.median(b for _, b in taken),
+        statistics.median(a / b for a, b in taken),
+    )
+
+
+def milliseconds(seconds: float) -> str:
+    """For a table."""
+    return f"{seconds * 1000:.0f} ms"

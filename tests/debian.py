@@ -1,0 +1,71 @@
+"""Programs of Debian packages for a test, unpacked beside the reports: nothing is installed on the machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_FOLDER = Path(__file__).resolve().parent.parent / ".uc" / "debian"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that can be started, and the environment that it needs."""
+
+    path: str
+    environment: dict[str, str]
+
+
+def program(package: str, name: str, inside: str) -> Program:
+    """`name` of PATH, else `inside` of the package, downloaded with what it lacks on this machine.
+
+    Skips where apt can't give the package, fails there when CI=true.
+    """
+    if found := shutil.which(name):
+        return Program(found, dict(os.environ))
+    root = _FOLDER / package
+    try:
+        if not (root / inside).exists():
+            _unpack(package, root)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", "") or str(error)
+        reason = f"no {name} on PATH, and apt can't give the package {package}: {said.strip()}"
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    libraries = sorted({str(path.parent) for path in root.glob("**/*.so*") if "lib" in path.parts})
+    search = os.pathsep.join([*libraries, os.environ.get("LD_LIBRARY_PATH", "")]).rstrip(os.pathsep)
+    return Program(str(root / inside), {**os.environ, "LD_LIBRARY_PATH": search})
+
+
+def _unpack(package: str, root: Path) -> None:
+    try:
+        plan = _apt("--simulate", "--no-install-recommends", "install", package)
+    except subprocess.CalledProcessError:
+        _apt("update")
+        plan = _apt("--simulate", "--no-install-recommends", "install", package)
+    shutil.rmtree(root, ignore_errors=True)
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_FOLDER) as folder:
+        downloads, unpacked = Path(folder) / "packages", Path(folder) / "root"
+        downloads.mkdir()
+        _apt("download", *re.findall(r"^Inst (\S+)", plan, re.M), cwd=downloads)
+        for file in downloads.glob("*.deb"):
+            subprocess.run(["dpkg", "--extract", str(file), str(unpacked)], check=True, capture_output=True, text=True)
+        # The folder appears whole or not at all: an interrupted download is made again.
+        unpacked.rename(root)
+
+
+def _apt(*arguments: str, cwd: Path | None = None) -> str:
+    argv = ["apt-get", "-qq", *arguments]
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    return subprocess.run(
+        argv, cwd=cwd, env=environment, check=True, capture_output=True, text=True, timeout=300
+    ).stdout

@@ -1,0 +1,134 @@
+"""Rules 1 to 5 of DESIGN.md ("Rules that hold always") as one question to a world, asked without the library's help."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from semver import Version
+
+from tests.fault.world import SERVICES, World
+
+
+def assert_invariants(world: World, *, settled: bool = True) -> None:
+    """One digest, immutable tags, floats forward only, one owner per version; with `settled` nothing is half done.
+
+    Remembers what it saw, so that the next call notices what moved.
+    """
+    public = world.public()
+    records = {tag: record for tag in public.git if (record := world.record(tag))}
+    owners = {record["version"]: (tag, record) for tag, record in records.items()}
+    assert len(owners) == len(records), "two tags claim one version"
+    _immutable(world, public.git, public.images)
+    _owned(public.images, owners)
+    complete, yanked = _released(public.images)
+    for version in complete:
+        tag, record = owners[str(version)]
+        _complete(world, tag, record, public.images)
+    _floats(world, public.images, complete - yanked, owners, settled=settled)
+    if settled:
+        open_claims = {Version.parse(one) for one in owners} - complete - yanked
+        assert not open_claims, f"claimed and not complete: {sorted(map(str, open_claims))}"
+
+
+def _versions(tags: list[str]) -> dict[str, Version]:
+    found = {}
+    for tag in tags:
+        try:
+            found[tag] = Version.parse(tag)
+        except ValueError:
+            continue
+    return found
+
+
+def _immutable(world: World, git: dict[str, str], images: dict[str, str]) -> None:
+    """What had a full version once names the same for ever."""
+    fixed = {f"git {tag}": found for tag, found in git.items()}
+    fixed |= {name: digest for name, digest in images.items() if _versions([name.partition(":")[2]])}
+    for name, before in world.memory.items():
+        if not name.startswith("float "):
+            assert fixed.get(name) == before, f"{name} was {before} and is {fixed.get(name)}"
+    world.memory |= fixed
+
+
+def _owned(images: dict[str, str], owners: dict[str, tuple[str, Any]]) -> None:
+    """No version tag in a service's repository but that of the release that claimed it, with its digest."""
+    for name, digest in images.items():
+        repository, _, tag = name.partition(":")
+        if repository == "release" or not _versions([tag]):
+            continue
+        assert tag in owners, f"{name} is public and nobody claimed {tag}"
+        assert owners[tag][1]["services"][repository]["digest"] == digest, f"{name} is not what {tag} claimed"
+
+
+def _released(images: dict[str, str]) -> tuple[set[Version], set[Version]]:
+    tags = [name.partition(":")[2] for name in images if name.startswith("release:")]
+    yanked = set(_versions([tag.removesuffix("-yanked") for tag in tags if tag.endswith("-yanked")]).values())
+    complete = set(_versions([tag for tag in tags if not tag.endswith("-yanked")]).values())
+    return complete, yanked
+
+
+def _complete(world: World, tag: str, record: Any, images: dict[str, str]) -> None:
+    """A complete release: every image is there whole, under its digest, and the artifact is the tag's record."""
+    version = record["version"]
+    assert set(record["services"]) == set(SERVICES)
+    for service, one in record["services"].items():
+        assert images.get(f"{service}:{version}") == one["digest"], f"{service}:{version} of a complete release"
+        if f"whole {one['digest']}" not in world.memory:
+            _whole(world, f"{world.namespace}/{service}", one["digest"])
+    repository = f"{world.namespace}/release"
+    layer = world.hub.manifest(repository, version)["layers"][0]["digest"]
+    assert world.hub.blob(repository, layer) == world.record_bytes(tag), f"release:{version} is not what {tag} says"
+
+
+def _whole(world: World, repository: str, digest: str) -> None:
+    body = world.hub.manifest(repository, digest)
+    assert body is not None, f"{repository}@{digest} is gone"
+    for child in body.get("manifests", []):
+        _whole(world, repository, child["digest"])
+    for blob in [*([body["config"]] if "config" in body else []), *body.get("layers", [])]:
+        assert world.hub.has(repository, blob["digest"]), f"{repository} lacks {blob['digest']} of {digest}"
+
+
+def winners(eligible: set[Version]) -> dict[str, Version]:
+    """The rule of floats: of all stable releases of X.Y, and of X, the highest."""
+    stable = sorted(one for one in eligible if not one.prerelease)
+    return {name: version for version in stable for name in (f"{version.major}.{version.minor}", f"{version.major}")}
+
+
+def _floats(
+    world: World, images: dict[str, str], eligible: set[Version], owners: dict[str, tuple[str, Any]], *, settled: bool
+) -> None:
+    """Each float names a complete release, never a lower one than before; settled, exactly the rule's."""
+    wanted = winners(eligible)
+    for name, digest in images.items():
+        repository, _, tag = name.partition(":")
+        if _versions([tag]) or tag.endswith("-yanked") or repository == "release":
+            continue
+        of_digest = [
+            version
+            for version in map(Version.parse, owners)
+            if owners[str(version)][1]["services"][repository]["digest"] == digest
+            and (f"{version.major}.{version.minor}" == tag or f"{version.major}" == tag)
+        ]
+        assert of_digest, f"{name} names {digest}, which no release of {tag} has"
+        lowest = Version.parse(world.memory.get(f"float {name}", "0.0.0"))
+        if lowest in eligible:
+            assert max(of_digest) >= lowest, f"{name} was at {lowest} and went back to {max(of_digest)}"
+        if settled and tag in wanted:
+            world.memory[f"float {name}"] = str(wanted[tag])
+    if not settled:
+        return
+    for tag, version in wanted.items():
+        record = owners[str(version)][1]
+        for service in SERVICES:
+            expected = record["services"][service]["digest"]
+            assert images.get(f"{service}:{tag}") == expected, f"{service}:{tag} must name {version}"
+        assert images.get(f"release:{tag}") == images[f"release:{version}"], f"release:{tag} must name {version}"
+
+
+def assert_nothing_new(world: World, before: Any) -> None:
+    """Nothing became public since: no tag in any repository, no git tag."""
+    now = world.public()
+    assert now.git == before.git, "a git tag is public"
+    assert now.images == before.images, f"public: {json.dumps(sorted(set(now.images) - set(before.images)))}"

@@ -1,0 +1,131 @@
+"""Ways to kill a release, each a function of a seed, and the count of what was killed where."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from build.release import STEPS
+from tests.fault.proxy import Proxy, Rule, then
+from tests.fault.world import Running, World
+
+TITLES = tuple(step.title for step in STEPS)
+BOUNDARIES = (*(f"» {title}" for title in TITLES), f"✓ {TITLES[-1]}")
+_PUBLIC_STEPS = TITLES[TITLES.index("claim the version") :]
+_WRITES = r"^(PUT|POST) "
+HOOK = """\
+#!/bin/sh
+if [ -f kill-{name} ]; then kill -9 "-$(cat kill-{name})"; fi
+exit 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """When to kill: at a line of output, some seconds after one, at a write to the registry, or in the remote's hook.
+
+    `children`: processes below it die too, as when a container ends; else they live on, as when memory runs out.
+    """
+
+    how: Literal["line", "time", "write", "hook"]
+    line: str = ""
+    share: float = 0.0
+    write: int = 0
+    before: bool = False
+    children: bool = False
+
+    def __str__(self) -> str:
+        told = {
+            "line": self.line,
+            "time": f"{self.share:.2f} of {self.line or 'the run'}",
+            "write": f"{'before' if self.before else 'after'} write {self.write}",
+            "hook": self.line,
+        }
+        return f"{told[self.how]}{', with its children' if self.children else ''}"
+
+
+def drawn(seed: int) -> Kill:
+    """The kill of a seed: a quarter anywhere in the run, a quarter in what is public, a half at writes and in hooks."""
+    dice = random.Random(seed)
+    children = dice.random() < 0.5
+    kind = seed % 4
+    if kind == 0:
+        return Kill("time", share=dice.random() * 1.05, children=children)
+    if kind == 1:
+        return Kill("time", line=f"» {dice.choice(_PUBLIC_STEPS)}", share=dice.random(), children=children)
+    if kind == 3 and dice.random() < 0.3:
+        return Kill("hook", line=dice.choice(("pre-receive", "post-receive")), children=children)
+    return Kill("write", write=dice.randrange(0, 27), before=dice.random() < 0.5, children=children)
+
+
+def arrange(kill: Kill, running: Running, world: World, proxy: Proxy, durations: dict[str, float]) -> None:
+    """Let the release that runs die as the kill says."""
+
+    def act() -> None:
+        running.kill(children=kill.children)
+
+    def later() -> None:
+        timer = threading.Timer(kill.share * durations.get(kill.line, 0.5), act)
+        timer.daemon = True
+        timer.start()
+
+    if kill.how == "line":
+        running.when(kill.line, act)
+    elif kill.how == "time" and not kill.line:
+        later()
+    elif kill.how == "time":
+        running.when(kill.line, later)
+    elif kill.how == "write":
+        proxy.rules = [Rule(_WRITES, then(act, before=kill.before), after=kill.write)]
+    else:
+        (world.remote / f"kill-{kill.line}").write_text(str(running.process.pid))
+
+
+def disarm(world: World, proxy: Proxy) -> None:
+    """Kill nothing any more."""
+    proxy.heal()
+    for file in world.remote.glob("kill-*"):
+        file.unlink()
+
+
+def measure(running: Running) -> dict[str, float]:
+    """How long a clean run took: each step by its first line, and the whole under ""."""
+    found = {}
+    starts = [(at, line) for at, line in running.times if line.startswith("» ")]
+    ends = [*(at for at, _ in starts[1:]), running.times[-1][0]]
+    for (at, line), end in zip(starts, ends, strict=True):
+        found[line] = end - at
+    return found | {"": running.times[-1][0] + 0.1}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was killed where, and what came of it."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    ways: Counter[str] = field(default_factory=Counter)
+    runs: int = 0
+    survived: int = 0
+    claimed: int = 0
+    elsewhere: int = 0
+    violations: list[str] = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        """Keep it as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = {
+            "kills": sum(self.kills.values()),
+            "by step": dict(self.kills.most_common()),
+            "by way": dict(self.ways.most_common()),
+            "ended before the kill": self.survived,
+            "version was claimed by then": self.claimed,
+            "finished from another clone": self.elsewhere,
+            "runs": self.runs,
+            "violations": self.violations,
+        }
+        path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,189 @@
+"""A release that is killed anywhere: nothing public before its claim, and the next run ends where it would have.
+
+`nox -s fault -- --kills 300 --seed 1000` tries that many seeds, from that one on, instead of the few of every day.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from semver import Version
+
+from tests.conftest import REPOSITORY
+from tests.fault.invariants import assert_invariants, assert_nothing_new
+from tests.fault.kills import BOUNDARIES, HOOK, Kill, Tally, arrange, disarm, drawn, measure
+from tests.fault.proxy import Proxy
+from tests.fault.server import Registry, free_address
+from tests.fault.world import FAST, SERVICES, Clone, Public, World
+
+_LONGEST_LIFE = 12
+_CLAIM = "» claim the version"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """As many seeds as were asked for."""
+    if "seed" in metafunc.fixturenames:
+        first, count = metafunc.config.getoption("--seed", 0), metafunc.config.getoption("--kills", 20)
+        metafunc.parametrize("seed", range(first, first + count))
+
+
+@dataclass(slots=True)
+class Lane:
+    """A world in which one release after another is killed and finished; a new one when it is old or broken."""
+
+    make_world: Callable[..., World]
+    proxy: Proxy
+    settings: dict[str, str]
+    world: World | None = None
+    durations: dict[str, float] | None = None
+    age: int = 0
+
+    def current(self) -> World:
+        """The world, whose first release is made and settled; every other one has none yet."""
+        if self.world is None or self.age >= _LONGEST_LIFE:
+            self.world, self.age = self.make_world(self.proxy.address, **self.settings), 0
+            for name in ("pre-receive", "post-receive"):
+                hook = self.world.remote / "hooks" / name
+                hook.write_text(HOOK.format(name=name))
+                hook.chmod(0o755)
+            if self.durations is None:
+                running = self.world.clone.start("release", *FAST)
+                ran = running.wait()
+                assert ran.code == 0, ran.text
+                self.durations = measure(running)
+        self.age += 1
+        return self.world
+
+
+@pytest.fixture(scope="module")
+def tally() -> Iterator[Tally]:
+    """Counts over all kills, kept in .uc/reports/fault-kills.json."""
+    made = Tally()
+    yield made
+    made.write(REPOSITORY / ".uc" / "reports" / "fault-kills.json")
+
+
+@pytest.fixture(scope="module")
+def module_proxy(registry: Registry) -> Iterator[Proxy]:
+    """A proxy for all kills of the module."""
+    with Proxy(free_address("127.9.0.1"), registry.address) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lane(make_world: Callable[..., World], module_proxy: Proxy) -> Lane:
+    """Releases with the default settings."""
+    return Lane(make_world, module_proxy, {})
+
+
+@pytest.fixture(scope="module")
+def branch_lane(make_world: Callable[..., World], module_proxy: Proxy) -> Lane:
+    """Releases that push the branch with the tag."""
+    return Lane(make_world, module_proxy, {"push_branch": "true"})
+
+
+def _expected(before: Public) -> str:
+    """The version that comes next, by the tags that there are."""
+    versions = [Version.parse(tag.removeprefix("v")) for tag in before.git]
+    return str(max(versions).bump_patch()) if versions else "0.1.0"
+
+
+def _kill_and_finish(lane: Lane, tally: Tally, kills: list[Kill], dice: random.Random) -> None:
+    world = lane.current()
+    broken, lane.world = lane.world, None  # put back when all went well
+    clone = world.clone
+    changed = dice.choice([["one"], ["two"], ["one", "two"]])
+    before = world.public()
+    for service in changed:
+        clone.commit(service)
+    arguments = ("--bump", "patch") if dice.random() < 0.3 else ()
+    elsewhere = dice.random() < 0.3
+    for kill in kills:
+        running = clone.start("release", *FAST, *arguments)
+        arrange(kill, running, world, lane.proxy, lane.durations or {})
+        ran = running.wait()
+        disarm(world, lane.proxy)
+        tally.runs += 1
+        if ran.code == 0:
+            tally.survived += 1
+        else:
+            assert ran.code == -9, f"{kill}: {ran.text}"
+            tally.kills[running.step] += 1
+            tally.ways[kill.how] += 1
+        if _CLAIM not in running.lines and world.public().git == before.git:
+            assert_nothing_new(world, before)
+        else:
+            tally.claimed += 1
+        assert_invariants(world, settled=False)
+        if world.public().git != before.git and _is_settled(world):
+            arguments = ()  # all was done: the same command again would rightly make another release
+            break
+    if elsewhere:
+        clone = world.another()
+        tally.elsewhere += 1
+    _finish(clone, arguments, tally, killed_at_claim=_CLAIM in running.lines)
+    _assert_as_uninterrupted(world, before, changed)
+    lane.world = broken
+
+
+def _is_settled(world: World) -> bool:
+    try:
+        assert_invariants(world)
+    except AssertionError:
+        return False
+    return True
+
+
+def _finish(clone: Clone, arguments: tuple[str, ...], tally: Tally, *, killed_at_claim: bool) -> None:
+    """Run it again to its end. A push that outlived its release may still win against the second try, which says so."""
+    for _ in range(2):
+        ran = clone.release(*arguments)
+        tally.runs += 1
+        if ran.code == 0:
+            return
+        assert ran.code == 15, ran.text
+        assert killed_at_claim, ran.text
+    raise AssertionError(ran.text)
+
+
+def _assert_as_uninterrupted(world: World, before: Public, changed: list[str]) -> None:
+    """One release more, with the version that was next, and no other digest than that of what changed."""
+    assert_invariants(world)
+    now, version = world.public(), _expected(before)
+    assert set(now.git) - set(before.git) == {f"v{version}"}
+    floats = {version.rpartition(".")[0], version.partition(".")[0]}
+    for name in (*SERVICES, "release"):
+        tags = {one.partition(":")[2] for one in now.images if one.startswith(f"{name}:")}
+        assert tags == {one.removeprefix("v") for one in now.git} | floats
+    for name in SERVICES:
+        earlier = {digest for one, digest in before.images.items() if one.startswith(f"{name}:")}
+        assert (now.images[f"{name}:{version}"] in earlier) == (bool(earlier) and name not in changed)
+
+
+@pytest.mark.parametrize("line", BOUNDARIES)
+def test_killed_between_steps(lane: Lane, tally: Tally, line: str) -> None:
+    """Killed the moment a step begins, or when all is done: the next run ends where the first would have."""
+    _guarded(lane, tally, [Kill("line", line=line)], random.Random(line))
+
+
+def test_killed_inside_steps(lane: Lane, tally: Tally, seed: int) -> None:
+    """Killed at any time, at any write to the registry, before or after the remote took the tag: the same."""
+    kills = [drawn(seed)] if seed % 5 else [drawn(seed), drawn(seed + 1000)]
+    _guarded(lane, tally, kills, random.Random(seed))
+
+
+@pytest.mark.parametrize("where", ["pre-receive", "post-receive"])
+def test_killed_while_the_branch_goes_along(branch_lane: Lane, tally: Tally, where: str) -> None:
+    """With push_branch, tag and branch are on the remote both or neither."""
+    _guarded(branch_lane, tally, [Kill("hook", line=where)], random.Random(where))
+
+
+def _guarded(lane: Lane, tally: Tally, kills: list[Kill], dice: random.Random) -> None:
+    try:
+        _kill_and_finish(lane, tally, kills, dice)
+    except AssertionError as error:
+        tally.violations.append(f"{' then '.join(map(str, kills))}: {str(error).splitlines()[0]}")
+        raise

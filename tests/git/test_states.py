@@ -1,0 +1,227 @@
+"""The states a clone can be in, each with its defined answer: shallow, tagless, detached, dirty, stray files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from build import repo, workflow
+from build.errors import RepositoryError
+from tests.conftest import Project
+from tests.git.test_history import clone, last, read
+
+
+def refuse(project: Project) -> RepositoryError:
+    """What a task that needs the whole history is refused with."""
+    manifest = project.load()
+    with pytest.raises(RepositoryError) as caught:
+        repo.require_history(project.root, repo.read(manifest), manifest.release)
+    return caught.value
+
+
+@pytest.fixture
+def released(project: Project) -> Project:
+    """A project with release 1.4.0 and one commit after it."""
+    project.git("tag", "--annotate", "--message", "x", "v1.4.0")
+    project.commit("fix: more")
+    return project
+
+
+def test_v1_a_shallow_clone_is_refused_with_the_fetch_command(released: Project, tmp_path: Path) -> None:
+    """V1: a clone of depth 1 has no version, neither for a release nor for a build; never 0.0.1."""
+    shallow = clone(released, tmp_path / "shallow", "--depth", "1")
+
+    assert "git fetch --unshallow --tags" in refuse(shallow).hint
+    with pytest.raises(RepositoryError, match="shallow clone"):
+        workflow.snapshots(shallow.load(), read(shallow))
+
+
+def test_v1_the_fetch_command_mends_a_shallow_clone(released: Project, tmp_path: Path) -> None:
+    """V1: what the message tells to type makes the clone whole."""
+    shallow = clone(released, tmp_path / "shallow", "--depth", "1")
+
+    shallow.git("fetch", "--quiet", "--unshallow", "--tags")
+
+    assert last(shallow) == ("1.4.0", 1, ["more"])
+
+
+def test_v1_a_tagless_clone_is_refused_with_the_fetch_command(released: Project, tmp_path: Path) -> None:
+    """V1: no tag here and some on the remote is a clone without its tags, not a first release."""
+    tagless = clone(released, tmp_path / "tagless", "--no-tags")
+    told = refuse(tagless)
+
+    assert "origin has 1" in str(told)
+    tagless.git(*told.hint.split()[1:])
+    assert last(tagless) == ("1.4.0", 1, ["more"])
+
+
+def test_v1_before_the_first_release_a_clone_is_not_refused(project: Project, tmp_path: Path) -> None:
+    """V1: no tag anywhere is a first release, also in a clone, also when the remote can't be reached."""
+    fresh = clone(project, tmp_path / "fresh")
+    manifest = fresh.load()
+    repo.require_history(fresh.root, repo.read(manifest), manifest.release)
+
+    fresh.git("remote", "set-url", "origin", f"file://{tmp_path}/gone")
+
+    repo.require_history(fresh.root, repo.read(manifest), manifest.release)
+    assert last(fresh) == ("None", 1, ["Start"])
+
+
+def test_a_detached_head_has_versions_and_no_branch(released: Project) -> None:
+    """A checkout of a commit, as CI makes it, is told like any other; only its branch is not known."""
+    released.git("switch", "--quiet", "--detach")
+
+    assert read(released).branch is None
+    assert last(released) == ("1.4.0", 1, ["more"])
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_v2_a_changed_file_makes_the_tree_dirty(released: Project, staged: bool) -> None:
+    """V2: a tracked file that differs from the commit is named, and the snapshot says .dirty."""
+    released.write("docker/web/Dockerfile", "FROM scratch\nLABEL a=b\n")
+    if staged:
+        released.git("add", "--all")
+    told = read(released)
+
+    assert (told.dirty, told.changed) == (True, ("docker/web/Dockerfile",))
+    assert workflow.snapshots(released.load(), told)["web"].endswith(".dirty")
+
+
+def test_v2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:
+    """V2: a rename is told by its new path, a removal by its old one, and odd names are told as they are."""
+    released.write('docker/web/größe "1".txt', "x" * 50)
+    released.write("docker/web/gone.txt", "y" * 50)
+    released.write("? stray.txt", "z" * 50)
+    released.commit("More")
+    released.git("mv", 'docker/web/größe "1".txt', "docker/web/new name.txt")
+    released.git("mv", "? stray.txt", "found.txt")
+    (released.root / "docker/web/gone.txt").unlink()
+
+    told = read(released)
+
+    assert set(told.changed) == {"docker/web/new name.txt", "docker/web/gone.txt", "found.txt"}
+    assert told.untracked == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "stray"),
+    [
+        ("docker/web/stray.txt", "docker/web/stray.txt"),
+        ("docker/web/new/stray.txt", "docker/web/new/"),
+        ("docker/web/notes.md", ""),
+        ("docker/web/kept/yes.txt", "docker/web/kept/"),
+        ("docker/web/kept/notes.md", ""),
+        ("stray.txt", ""),
+        ("docker/other/stray.txt", ""),
+    ],
+)
+def test_an_untracked_file_counts_when_it_enters_a_build_context(released: Project, path: str, stray: str) -> None:
+    """A file unknown to git makes the tree dirty when a build would send it, by .dockerignore, and only then."""
+    released.write("docker/web/.dockerignore", "*.md\n**/*.md\n!never.md\n")
+    released.commit("Ignore")
+    released.write(path, "x")
+    told = read(released)
+
+    assert told.untracked
+    assert told.strays == ((stray,) if stray else ())
+    assert told.dirty == bool(stray)
+
+
+def test_an_untracked_folder_around_a_context_counts(empty_project: Project) -> None:
+    """A service whose whole folder is unknown to git is a stray as well."""
+    empty_project.commit("Start")
+    empty_project.service("web", 18980)
+
+    assert read(empty_project).strays == ("docker/",)
+
+
+def test_a_file_of_a_shared_stage_and_of_a_source_counts(project: Project) -> None:
+    """Every folder that an image is built from is looked at, not only the service's own."""
+    text = (project.root / "versions.toml").read_text().replace('watched = ""', 'watched = "tree"')
+    (project.root / "versions.toml").write_text(text)
+    project.append('\n[stages.base]\nfolder = "docker/base"\ntarget = "base"\n')
+    project.write("docker/base/Dockerfile", "FROM scratch AS base\n")
+    project.write("tree/known", "x")
+    project.service("api", 18981, contexts='{ base = "stage:base", tree = "source:watched" }')
+    project.commit("feat: api")
+    project.write("docker/base/stray", "x")
+    project.write("tree/stray", "x")
+
+    assert read(project).strays == ("docker/base/stray", "tree/stray")
+
+
+def test_a_project_below_the_repository_s_top(tmp_path: Path, project: Project) -> None:
+    """Paths are told from the manifest's folder, wherever the repository begins."""
+    outer = Project(tmp_path / "outer")
+    outer.root.mkdir()
+    outer.git("init", "--quiet", "--initial-branch", "main")
+    inner = Project(outer.root / "inner")
+    project.git("worktree", "list")
+    for name in ("versions.toml", "docker/web/Dockerfile", ".gitignore"):
+        inner.write(name, (project.root / name).read_text())
+    outer.git("add", "--all")
+    outer.git("commit", "--quiet", "--message", "Start")
+    inner.write("docker/web/stray.txt", "x")
+    inner.write("docker/web/Dockerfile", "FROM scratch\n# changed\n")
+    told = read(inner)
+
+    assert (told.strays, told.changed) == (("docker/web/stray.txt",), ("docker/web/Dockerfile",))
+
+
+def test_a_hook_s_variables_do_not_decide(released: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Called from a git hook of another repository, the project's own history is read."""
+    other = tmp_path / "other"
+    other.mkdir()
+    Project(other).git("init", "--quiet")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git/index"))
+    found = read(released)
+    monkeypatch.undo()
+
+    assert str(found.lines[next(iter(found.lines))].last) == "1.4.0"
+
+
+def test_a_person_s_settings_do_not_decide(released: Project) -> None:
+    """log.showSignature, log.decorate, status and colour settings of a person change nothing of what is read."""
+    head, _, message = released.git("cat-file", "commit", "HEAD").partition("\n\n")
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n iQ==\n -----END PGP SIGNATURE-----"
+    signed = released.write(".git/signed", f"{head}\n{signature}\n\n{message}\n")
+    released.git("reset", "--quiet", "--hard", released.git("hash-object", "-t", "commit", "-w", str(signed)))
+    before = read(released)
+    for key, value in {
+        "log.showSignature": "true", "log.decorate": "full", "color.ui": "always",
+        "status.showUntrackedFiles": "no", "status.branch": "false", "core.quotePath": "true",
+    }.items():  # fmt: skip
+        released.git("config", key, value)
+    released.write("docker/web/stray.txt", "x")
+    after = read(released)
+
+    assert after.lines == before.lines
+    assert after.strays == ("docker/web/stray.txt",)
+
+
+def test_a_password_in_the_remote_s_url_is_not_told(released: Project) -> None:
+    """The URL ends up in an image's label: user and password are taken out of it, the user of ssh stays."""
+    released.git("remote", "add", "origin", "https://me:hunter2@git.example.invalid/a/b.git")
+    assert read(released).remote == "https://git.example.invalid/a/b.git"
+
+    released.git("remote", "set-url", "origin", "ssh://git@git.example.invalid/a/b.git")
+
+    assert read(released).remote == "ssh://git@git.example.invalid/a/b.git"
+
+
+def test_no_repository(empty_project: Project) -> None:
+    """A folder outside git is refused with the command that mends it."""
+    with pytest.raises(RepositoryError, match="not a git repository") as caught:
+        read(empty_project)
+
+    assert "git init" in caught.value.hint
+
+
+def test_no_commit_yet(empty_project: Project) -> None:
+    """A repository without a commit has nothing to name an image after."""
+    empty_project.git("init", "--quiet")
+
+    with pytest.raises(RepositoryError, match="no commit yet"):
+        read(empty_project)

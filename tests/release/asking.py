@@ -1,0 +1,77 @@
+"""Short questions that the tests of releasing ask, and the ways of registries that are not Distribution's."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from tests.conftest import Ran
+from tests.fault.proxy import Answer, Request, Rule
+from tests.fault.world import SERVICES, Clone, World
+
+ALWAYS = 1_000_000
+OTHER = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def ok(ran: Ran) -> Ran:
+    """The same, seen to have succeeded."""
+    assert ran.code == 0, ran.text
+    return ran
+
+
+def digests(world: World, tag: str) -> dict[str, str]:
+    """What a tag names in the repository of each service that has it."""
+    found = {name: world.hub.digest(f"{world.namespace}/{name}", tag) for name in SERVICES}
+    return {name: digest for name, digest in found.items() if digest}
+
+
+def recorded(world: World, tag: str) -> dict[str, str]:
+    """The digest of each service in the record that a git tag carries."""
+    return {name: one["digest"] for name, one in world.record(tag)["services"].items()}
+
+
+def planned(clone: Clone, *arguments: str, **environment: str) -> Any:
+    """The plan that a dry run prints."""
+    return json.loads(ok(clone.inv("release", "--dry-run", "--json", *arguments, **environment)).stdout)
+
+
+def listed(clone: Clone) -> dict[str, Any]:
+    """What `invoke releases` lists, by git tag."""
+    return {one["tag"]: one for one in json.loads(ok(clone.inv("releases", "--json")).stdout)}
+
+
+def immutable() -> Rule:
+    """Harbor's rule: 412 for any PUT of a three-part tag that exists, its digest is not looked at."""
+
+    def act(request: Request) -> Answer:
+        asked = {name: value for name, value in request.headers.items() if not name.lower().startswith("content-")}
+        there = Request(request.proxy, "HEAD", request.path, asked, b"").forward()
+        return Answer(412) if there.status == 200 else request.forward()
+
+    return Rule(r"PUT .*/manifests/\d+\.\d+\.\d+[^/]*$", act, times=ALWAYS)
+
+
+def three_part_tags() -> list[Rule]:
+    """ProGet's rules: other tags than three-part versions are refused, and the registry moves X.Y and X itself."""
+
+    def refuse(_request: Request) -> Answer:
+        return Answer(400)
+
+    def move(request: Request) -> Answer:
+        answer = request.forward()
+        start, _, tag = request.path.rpartition("/")
+        for name in (tag.rpartition(".")[0], tag.partition(".")[0]):
+            Request(request.proxy, "PUT", f"{start}/{name}", request.headers, request.body).forward()
+        return answer
+
+    return [
+        Rule(r"PUT .*/manifests/\d+\.\d+\.\d+$", move, times=ALWAYS),
+        Rule(r"PUT .*/manifests/(?!\d+\.\d+\.\d+|sha256:)", refuse, times=ALWAYS),
+    ]
+
+
+def is_public_write(request: str) -> bool:
+    """Whether a request, as the proxy remembers it, changes what a tag names outside the scratch repository."""
+    return bool(re.search(r"(PUT|DELETE) .*/manifests/(?!sha256:)", request)) and "/uc-probe/" not in request

@@ -1,0 +1,128 @@
+"""Two at once: one gets the version, and what counts is what the remote and the registry say afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from build.distribution import digest_of
+from tests.fault.proxy import Answer, Proxy, Request, Rule, pretend, then
+from tests.fault.world import World
+from tests.release.asking import INDEX, OTHER, digests, ok, recorded
+
+STAGING = "PUT .*/one/manifests/sha256:"
+
+
+def test_c1_the_loser_of_a_race_publishes_nothing(faulty: World, proxy: Proxy) -> None:
+    """Another machine releases the same version between plan and claim: the first to claim has it, the other stops."""
+    other = faulty.another()
+    other.commit("two")
+    proxy.rules = [Rule(STAGING, then(lambda: ok(other.release()), before=True))]
+
+    ran = faulty.clone.release()
+
+    assert ran.code == 15, ran.text
+    assert "nothing of this one was published" in ran.stderr
+    assert digests(faulty, "0.1.0") == digests(faulty, "0.1") == recorded(faulty, "v0.1.0")
+    assert faulty.record("v0.1.0")["commit"] == other.git("rev-parse", "HEAD")
+    assert list(faulty.git_tags()) == ["v0.1.0"]
+
+
+def test_c2_the_version_is_told_from_the_remote_s_tags(world: World) -> None:
+    """A clone that never heard of a release takes the version after it, not the same."""
+    stale = world.another()
+    ok(world.clone.release())
+    world.clone.commit("one")
+    ok(world.clone.release())
+
+    stale.git("switch", "--quiet", "--create", "0.1.x", "origin/main")
+    stale.project.write("docker/two/content", "elsewhere\n")
+    stale.project.commit("fix: elsewhere")
+    ok(stale.release("--bump", "patch"))
+
+    assert world.record("v0.1.2")["commit"] == stale.git("rev-parse", "HEAD")
+
+
+def test_c2_a_tag_that_appears_before_the_claim_is_seen(faulty: World, proxy: Proxy) -> None:
+    """The version is computed again against the remote right before the claim, whoever made the tag."""
+    other = faulty.another()
+
+    def push_tag() -> None:
+        other.git("tag", "v0.1.0")
+        other.git("push", "--quiet", "origin", "v0.1.0")
+
+    proxy.rules = [Rule(STAGING, then(push_tag, before=True))]
+
+    ran = faulty.clone.release()
+
+    assert ran.code == 15, ran.text
+    assert "v0.1.0" in ran.stderr
+    assert faulty.public().images == {}
+
+
+def test_c3_a_tag_that_was_acknowledged_and_lost_is_put_again(faulty: World, proxy: Proxy) -> None:
+    """An answer 201 proves nothing: each tag is read back, versions, record and floats."""
+    proxy.rules = [
+        Rule("PUT .*/one/manifests/0.1.0", pretend),
+        Rule("PUT .*/release/manifests/0.1.0", pretend),
+        Rule("PUT .*/two/manifests/0.1$", pretend),
+    ]
+
+    ok(faulty.clone.release())
+
+    assert digests(faulty, "0.1.0") == digests(faulty, "0.1") == digests(faulty, "0") == recorded(faulty, "v0.1.0")
+    assert all(rule.taken == 1 for rule in proxy.rules)
+
+
+def test_c3_a_success_that_kept_another_s_image_is_noticed(faulty: World, proxy: Proxy) -> None:
+    """A registry that tells two racers yes and keeps one: the other finds a burned version, and does not overwrite it."""
+
+    def keep_other(request: Request) -> Answer:
+        faulty.hub.put(f"{faulty.namespace}/one", "0.1.0", OTHER, INDEX)
+        return Answer(201)
+
+    proxy.rules = [Rule("PUT .*/one/manifests/0.1.0", keep_other)]
+
+    ran = faulty.clone.release()
+
+    assert ran.code == 15, ran.text
+    assert digest_of(OTHER) in ran.stderr
+    assert faulty.hub.digest(f"{faulty.namespace}/one", "0.1.0") == digest_of(OTHER)
+    assert faulty.hub.tags(f"{faulty.namespace}/release") == []
+
+
+def test_c4_an_unchanged_image_is_taken_by_digest(world: World) -> None:
+    """The digest of the record is released again, even where somebody moved the tag that it had."""
+    ok(world.clone.release())
+    wanted = recorded(world, "v0.1.0")["two"]
+    for name in ("0.1.0", "0.1", "0"):
+        world.hub.put(f"{world.namespace}/two", name, OTHER, INDEX)
+    world.clone.commit("one")
+
+    ok(world.clone.release())
+
+    assert digests(world, "0.1.1")["two"] == digests(world, "0.1")["two"] == wanted
+
+
+def test_a_refused_tag_leaves_nothing(world: World) -> None:
+    """A hook that says no: its words are shown, nothing is public, and no tag stays in the clone."""
+    hook = world.remote / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'releases are frozen' >&2\nexit 1\n")
+    hook.chmod(0o755)
+
+    ran = world.clone.release()
+
+    assert ran.code == 3, ran.text
+    assert "releases are frozen" in ran.stderr
+    assert (world.public().git, world.public().images) == ({}, {})
+    assert world.clone.git("tag") == ""
+
+
+def test_without_a_remote_this_repository_decides(make_world: Callable[..., World]) -> None:
+    """With no remote configured the local tag is the claim."""
+    world = make_world(remote='""')
+
+    ok(world.clone.release())
+
+    assert world.git_tags() == {}
+    assert world.clone.git("tag") == "v0.1.0"
+    assert set(digests(world, "0.1.0")) == {"one", "two"}

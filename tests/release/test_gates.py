@@ -1,0 +1,63 @@
+"""The smoke gate of a release: its candidates run as a stack of their own, from the registry, and are gone afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from build import engine
+from tests.docker.conftest import SERVER, _reuse_bases, add_server
+from tests.fault.world import World
+from tests.release.asking import ok
+
+ALLOWED = {"UC_RELEASE_STAND_INS": "python"}
+
+
+@pytest.fixture
+def web(make_world: Callable[..., World], python_base: dict[str, Any]) -> World:
+    """A world with a line of its own for `web`, a small HTTP service with one smoke check."""
+    world = make_world(mode='"independent"')
+    project = world.clone.project
+    _reuse_bases(project, python_base)
+    add_server(project, "web")
+    project.commit("feat: web")
+    project.git("push", "--quiet", "origin", "main")
+    return world
+
+
+def _left(world: World) -> list[str]:
+    """Containers, networks and volumes that carry the project's name."""
+    name = world.clone.project.load().project.name
+    found = []
+    for kind in ("container", "network", "volume"):
+        every = ["--all"] if kind == "container" else []
+        found += engine.cli(kind, "ls", *every, "--quiet", "--filter", f"name={name}-").stdout.split()
+    return found
+
+
+def test_candidates_are_asked_before_anything_is_public(web: World) -> None:
+    """A check that fails stops the release with nothing public and nothing left running; mended, it is recorded."""
+    project = web.clone.project
+    project.write("docker/web/server.py", SERVER.replace('"healthy"', '"sick"'))
+    project.commit("fix: break it")
+
+    refused = web.clone.inv("release", "--skip-scan", "--service", "web", **ALLOWED)
+
+    assert refused.code == 6, refused.text
+    assert "nothing was published" in refused.stderr
+    assert web.git_tags() == {}
+    assert web.hub.tags(f"{web.namespace}/web") == []
+    assert _left(web) == []
+    assert list((project.root / ".uc" / "reports").glob("*web*")) != []
+    assert not list((project.root / ".uc").glob("rehearsal-*"))
+
+    project.write("docker/web/server.py", SERVER)
+    project.commit("fix: mend it")
+    ok(web.clone.inv("release", "--skip-scan", "--service", "web", **ALLOWED))
+
+    record = web.record("web/v0.1.0")
+    assert (record["gates"]["smoke"]["verdict"], record["gates"]["smoke"]["checks"]) == ("passed", 1)
+    assert web.hub.digest(f"{web.namespace}/web", "0.1.0") == record["services"]["web"]["digest"]
+    assert _left(web) == []

@@ -1,0 +1,173 @@
+"""Plans that are saved, reviewed and carried out, or refused because the world moved; and what needs no release."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.fault.world import Clone, World
+from tests.release.asking import INDEX, OTHER, digests, listed, ok, planned, recorded
+
+
+def _head(world: World) -> None:
+    world.clone.project.commit("chore: later")
+
+
+def _remote_tags(world: World) -> None:
+    world.clone.git("push", "--quiet", "origin", "HEAD:refs/tags/anything")
+
+
+def _registry(world: World) -> None:
+    world.hub.put(f"{world.namespace}/release", "9.9.9-yanked", OTHER, INDEX)
+
+
+def _manifest(world: World) -> None:
+    world.clone.environment["UC_GATES_SEVERITY"] = "LOW"
+
+
+def _sources(world: World) -> None:
+    world.clone.project.write("docker/one/content", "not what was reviewed\n")
+
+
+@pytest.mark.parametrize(
+    ("move", "part"),
+    [
+        (_head, "HEAD"),
+        (_remote_tags, "the remote's tags"),
+        (_registry, "the registry"),
+        (_manifest, "the manifest"),
+        (_sources, "the images' sources"),
+    ],
+)
+def test_a_plan_is_refused_when_the_world_moved(
+    make_world: Callable[..., World], move: Callable[[World], None], part: str
+) -> None:
+    """What moved since the plan was saved is named, and nothing is done."""
+    world = make_world()
+    world.clone.environment = dict(world.clone.environment)
+    ok(world.clone.inv("release", "--plan", ".uc/plan.json"))
+    move(world)
+
+    ran = world.clone.release("--apply", ".uc/plan.json")
+
+    assert ran.code == 14, ran.text
+    assert f"the plan is stale: {part} moved since it was made" in ran.stderr
+    assert [tag for tag in world.git_tags() if tag.startswith("v")] == []
+
+
+def test_a_saved_plan_is_carried_out(world: World) -> None:
+    """What was reviewed is what is done: version, images, tags."""
+    ok(world.clone.inv("release", "--bump", "minor", "--plan", ".uc/plan.json"))
+    saved = json.loads((world.clone.project.root / ".uc" / "plan.json").read_text())
+
+    ok(world.clone.release("--apply", ".uc/plan.json"))
+
+    (line,) = saved["lines"]
+    assert list(world.git_tags()) == [line["tag"]]
+    moved = {f"{one['repository'].rpartition('/')[2]}:{one['tag']}" for one in line["tags"]}
+    assert moved == {name for name in world.public().images if not name.startswith("release:")}
+
+
+@pytest.mark.parametrize(("text", "reason"), [(None, "no such file"), ("{}", "not a plan"), ("x", "not a plan")])
+def test_what_is_no_plan_is_refused(world: World, text: str | None, reason: str) -> None:
+    """A missing file and another file are refused in words, with the command that makes one."""
+    if text is not None:
+        world.clone.project.write(".uc/plan.json", text)
+
+    ran = world.clone.release("--apply", ".uc/plan.json")
+
+    assert ran.code == 14, ran.text
+    assert reason in ran.stderr
+    assert "--plan" in ran.stderr
+
+
+def test_a_plan_that_can_t_be_saved_is_told(world: World) -> None:
+    """A folder that is missing is made; a place that can't be written to is named, and nothing else happens."""
+    ok(world.clone.inv("release", "--plan", "plans/today/plan.json"))
+    assert json.loads((world.clone.project.root / "plans/today/plan.json").read_text())["lines"]
+
+    ran = world.clone.inv("release", "--plan", "versions.toml/plan.json")
+
+    assert ran.code == 14, ran.text
+    assert "can't be saved" in ran.stderr
+    assert "Traceback" not in ran.text
+
+
+def test_nothing_to_release_is_no_failure(world: World) -> None:
+    """A push that bumps nothing is no error: exit 0, it is said why, and nothing is made."""
+    ok(world.clone.release())
+    world.clone.commit("one", "docs: words")
+    before = world.public()
+
+    ran = ok(world.clone.release())
+
+    assert "nothing to release" in ran.text
+    assert "no commit since 0.1.0 bumps a version" in ran.text
+    assert world.public() == before
+    assert planned(world.clone)["lines"] == []
+
+
+def test_pre_releases_climb_to_their_release(world: World) -> None:
+    """rc.1, rc.2, then the release itself with the very images of rc.2."""
+    clone = world.clone
+    for arguments, version in (
+        (("--version", "1.4.0"), "1.4.0"),
+        (("--bump", "minor", "--pre", "rc"), "1.5.0-rc.1"),
+        (("--bump", "minor", "--pre", "rc"), "1.5.0-rc.2"),
+        ((), "1.5.0"),
+    ):
+        assert f"→ {version};" in ok(clone.release(*arguments)).stderr
+
+    assert recorded(world, "v1.5.0") == recorded(world, "v1.5.0-rc.2") == digests(world, "1")
+    assert digests(world, "1.5.0-rc.1") != {}
+    assert [listed(clone)[tag]["state"] for tag in ("v1.5.0-rc.1", "v1.5.0")] == ["complete", "complete"]
+
+
+def test_an_explicit_version(world: World) -> None:
+    """--version takes what it is given, once, as a version and not below what is behind it."""
+    ok(world.clone.release("--version", "2.0.0"))
+
+    for version, code, reason in (
+        ("2.0.0", 15, "is taken"),
+        ("1.0.0", 3, "ranks below 2.0.0"),
+        ("2.1", 3, "no semantic version"),
+        ("2.1.0+meta", 3, "build metadata can't be in an image tag"),
+        ("2.1.0-yanked", 3, "yanked"),
+    ):
+        ran = world.clone.release("--version", version)
+        assert (ran.code, reason in ran.stderr) == (code, True), ran.text
+    both = world.clone.release("--version", "3.0.0", "--bump", "major")
+    assert both.code == 14
+    assert list(world.git_tags()) == ["v2.0.0"]
+
+
+def test_v2_a_dirty_tree_is_not_released(world: World) -> None:
+    """A changed file stops a release before anything is built, and so does one that git does not know but an image has."""
+    for name in ("docker/one/content", "docker/one/stray"):
+        world.clone.project.write(name, "changed\n")
+        ran = world.clone.release()
+        assert (ran.code, name in ran.stderr) == (3, True), ran.text
+        assert "» build" not in ran.stderr
+        world.clone.git("checkout", "--quiet", ".")
+    assert world.git_tags() == {}
+
+
+def test_v1_a_shallow_clone_is_not_released(world: World) -> None:
+    """A shallow clone is refused with the command that mends it, which does."""
+    ok(world.clone.release())
+    world.clone.commit("one")
+    world.clone.commit("two")
+    clone: Clone = world.another()
+    clone.git("fetch", "--quiet", "--depth", "1", "origin", "main", "--update-shallow")
+    root = clone.project.root
+    (root / ".git" / "shallow").write_text(clone.git("rev-parse", "HEAD") + "\n")
+
+    ran = clone.release()
+
+    assert ran.code == 3, ran.text
+    assert "git fetch --unshallow --tags" in ran.stderr
+    clone.git("fetch", "--quiet", "--unshallow", "--tags")
+    ok(clone.release())
+    assert sorted(world.git_tags()) == ["v0.1.0", "v0.1.1"]

@@ -1,0 +1,191 @@
+"""Running it again: an equal tag is left alone, a different one burns the version, nothing is built twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from build import candidates, publish
+from build.distribution import Distribution, digest_of
+from build.errors import RegistryError
+from tests.fault.proxy import Proxy, Rule, status
+from tests.fault.world import World
+from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, ok, planned, recorded
+
+
+def _interrupted(world: World, proxy: Proxy, pattern: str) -> None:
+    """A release that was claimed, and whose publishing was refused at the requests of `pattern`."""
+    proxy.rules = [Rule(pattern, status(403), times=ALWAYS)]
+    assert world.clone.release().code == 10
+    proxy.heal()
+
+
+def test_r1_an_equal_tag_is_left_alone(faulty: World, proxy: Proxy) -> None:
+    """A tag that has the digest already is not put again: Harbor would answer 412 to an equal PUT too."""
+    _interrupted(faulty, proxy, "PUT .*/release/manifests/0.1.0")
+    proxy.rules = [immutable()]
+
+    ok(faulty.clone.inv("release", "--resume"))
+
+    assert proxy.count(r"PUT .*/(one|two)/manifests/0\.1\.0") == 0
+    assert digests(faulty, "0.1") == recorded(faulty, "v0.1.0")
+
+
+def test_r2_another_digest_burns_the_version(world: World) -> None:
+    """A tag that names something else is never pointed elsewhere: both digests are named, giving it up goes on."""
+    repository = f"{world.namespace}/one"
+    running = world.clone.start("release", "--skip-scan", "--skip-smoke")
+    ran = running.when(
+        "» claim the version", lambda: world.hub.put(repository, "0.1.0", OTHER, INDEX)
+    ).wait()  # fmt: skip
+
+    assert ran.code == 15, ran.text
+    assert "the version is burned" in ran.stderr
+    assert digest_of(OTHER) in ran.stderr
+    assert recorded(world, "v0.1.0")["one"] in ran.stderr
+    assert world.hub.digest(repository, "0.1.0") == digest_of(OTHER)
+
+    assert "./inv yank" in ran.stderr
+    ok(world.clone.inv("yank", "0.1.0", "--reason", "burned"))
+    ok(world.clone.release("--bump", "patch"))
+    assert digests(world, "0.1") == recorded(world, "v0.1.1")
+
+
+def test_r2_a_burned_version_is_seen_before_anything_is_built(world: World) -> None:
+    """A tag in the registry that no release made stops the plan, with what it names and how to go on."""
+    world.hub.put(f"{world.namespace}/one", "0.1.0", OTHER, INDEX)
+
+    ran = world.clone.release()
+
+    assert ran.code == 15, ran.text
+    assert digest_of(OTHER) in ran.stderr
+    assert "» build" not in ran.stderr
+    assert world.git_tags() == {}
+    ok(world.clone.release("--version", "0.1.1"))
+
+
+def test_r3_resuming_never_builds(faulty: World, proxy: Proxy) -> None:
+    """Another machine finishes the digests of the record: a build would give others, because of its provenance."""
+    _interrupted(faulty, proxy, "PUT .*/one/manifests/0.1.0")
+    claimed = recorded(faulty, "v0.1.0")
+
+    ran = ok(faulty.another().inv("release", "--resume"))
+
+    assert "» build" not in ran.stderr
+    assert digests(faulty, "0.1.0") == digests(faulty, "0.1") == digests(faulty, "0") == claimed
+    body = faulty.hub.manifest(f"{faulty.namespace}/one", "0.1")
+    kinds = [one.get("annotations", {}).get("vnd.docker.reference.type") for one in body["manifests"]]
+    assert kinds == [None, "attestation-manifest"]
+
+
+def test_r4_a_stale_local_record_is_not_published(world: World) -> None:
+    """What this machine remembers of an older content counts for nothing: the fingerprint decides."""
+    ok(world.clone.release())
+    before = recorded(world, "v0.1.0")
+    world.clone.commit("one")
+
+    ok(world.clone.release())
+
+    assert digests(world, "0.1.1")["one"] != before["one"]
+    assert digests(world, "0.1.1")["two"] == before["two"]
+
+
+def test_r4_r5_a_candidate_that_the_registry_lacks_is_built_again(world: World) -> None:
+    """Whether something was pushed is asked of the registry, not of this machine's memory."""
+    (line,) = planned(world.clone)["lines"]
+    remembered = {
+        one["service"]: {"digest": digest_of(b"gone"), "fingerprint": one["fingerprint"]} for one in line["services"]
+    }
+    state = world.clone.project.root / ".uc" / "candidates.json"
+    state.parent.mkdir(exist_ok=True)
+    state.write_text(json.dumps(remembered))
+
+    ran = ok(world.clone.release())
+
+    assert "builds one, two" in ran.stderr
+    assert digests(world, "0.1.0") == recorded(world, "v0.1.0")
+
+
+def test_r5_a_second_try_takes_what_was_staged(world: World) -> None:
+    """A try that a gate or a hook stopped is not built again: its candidates are still in the registry."""
+    hook = world.remote / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert world.clone.release().code == 3
+    hook.unlink()
+
+    ran = ok(world.clone.release())
+
+    assert "builds nothing" in ran.stderr
+    assert {one["origin"] for one in world.record("v0.1.0")["services"].values()} == {"staged by an earlier try"}
+
+
+def test_r6_an_old_claim_is_finished_from_a_later_commit(faulty: World, proxy: Proxy) -> None:
+    """A half-published release is repaired by the toolkit that is checked out now, whatever its own tag holds."""
+    ok(faulty.clone.release())
+    faulty.clone.commit("one")
+    _interrupted(faulty, proxy, "PUT .*/two/manifests/0.1.1")
+    faulty.clone.commit("two", "chore: a later commit that releases nothing")
+
+    ok(faulty.clone.inv("release", "--resume"))
+
+    assert digests(faulty, "0.1.1") == digests(faulty, "0.1") == recorded(faulty, "v0.1.1")
+
+
+def _layout(folder: Path) -> str:
+    """An OCI layout of an image for two platforms; the digest of its index."""
+
+    def store(content: bytes) -> dict[str, object]:
+        digest = digest_of(content)
+        path = folder / "blobs" / digest.replace(":", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return {"digest": digest, "size": len(content)}
+
+    children = []
+    for architecture in ("amd64", "arm64"):
+        platform = {"os": "linux", "architecture": architecture}
+        config = store(json.dumps(platform | {"rootfs": {"type": "layers", "diff_ids": []}}).encode())
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        body = {
+            "schemaVersion": 2,
+            "mediaType": kind,
+            "config": config | {"mediaType": "application/vnd.oci.image.config.v1+json"},
+            "layers": [],
+        }
+        children.append(store(json.dumps(body).encode()) | {"mediaType": kind, "platform": platform})
+    index = store(json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}).encode())
+    top = {"schemaVersion": 2, "manifests": [index | {"mediaType": INDEX}]}
+    (folder / "index.json").write_text(json.dumps(top))
+    return str(index["digest"])
+
+
+def test_r7_an_image_for_two_platforms_in_an_immutable_repository(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
+    """Children go by digest, so an immutability rule refuses none of them; all platforms are read back."""
+    proxy.rules = [immutable()]
+    digest = _layout(tmp_path / "one")
+    repository = f"{faulty.namespace}/one"
+
+    with Distribution(faulty.clone.project.load()) as registry:
+        for _ in range(2):
+            found = candidates.push(registry, faulty.namespace, {"one": tmp_path / "one"})["one"]
+            publish.pin(registry, repository, "1.0.0", found.stored)
+
+    assert found.platforms == ("linux/amd64", "linux/arm64")
+    assert faulty.hub.digest(repository, "1.0.0") == digest
+    assert proxy.count(r"PUT .*/manifests/1\.0\.0") == 1
+
+
+def test_a_candidate_that_lost_a_child_is_not_released(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
+    """Reading back asks for every manifest that an index names."""
+    digest = _layout(tmp_path / "one")
+    repository = f"{faulty.namespace}/one"
+    with Distribution(faulty.clone.project.load()) as registry:
+        candidates.push(registry, faulty.namespace, {"one": tmp_path / "one"})
+        child = faulty.hub.manifest(repository, digest)["manifests"][1]["digest"]
+        assert registry.delete_manifest(repository, child)
+
+        with pytest.raises(RegistryError, match=child):
+            candidates.read_back(registry, repository, "one", digest)

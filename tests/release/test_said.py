@@ -1,0 +1,157 @@
+"""What a release says of itself: its record, and what was skipped, waived or stood in, wherever it is listed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from build import engine, loading
+from tests.conftest import REPOSITORY
+from tests.docker.conftest import _reuse_bases
+from tests.fault.world import World
+from tests.release.asking import digests, listed, ok, recorded
+
+# Put together here, so that no scanner of this repository takes it for a real one.
+TOKEN = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
+WAIVER = """\
+secrets:
+  - id: github-pat
+    expired_at: {until}
+    statement: revoked long ago
+"""
+
+
+def test_the_record_is_the_same_bytes_in_git_and_registry(world: World) -> None:
+    """The git tag and the artifact hold one record, it fits its schema, and it names what was released."""
+    ok(world.clone.release())
+    repository = f"{world.namespace}/release"
+
+    manifest = world.hub.manifest(repository, "0.1.0")
+    (layer,) = manifest["layers"]
+    content = world.hub.blob(repository, layer["digest"])
+
+    assert content == world.record_bytes("v0.1.0")
+    record = json.loads(content or b"")
+    schema = json.loads((REPOSITORY / "build" / "release-record.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(record, schema, format_checker=jsonschema.FormatChecker())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(record | {"extra": 1}, schema)
+    assert manifest["artifactType"] == layer["mediaType"] == "application/vnd.unity-claude.release.v1+json"
+    assert record["commit"] == world.clone.git("rev-parse", "HEAD")
+    assert {name: one["digest"] for name, one in record["services"].items()} == digests(world, "0.1.0")
+    assert {one["origin"] for one in record["services"].values()} == {"built"}
+    assert {"engine", "buildx", "compose", "trivy"} <= {name for name, value in record["tools"].items() if value}
+    assert record["services"]["one"]["platforms"] == [engine.cli("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").stdout.strip()]  # fmt: skip
+
+
+def test_v4_every_image_carries_the_version_that_was_computed(world: World) -> None:
+    """The version that was computed is the tag and the label of each image, and of none another."""
+    ok(world.clone.release("--version", "0.7.0"))
+
+    for name in ("one", "two"):
+        repository = f"{world.namespace}/{name}"
+        image = world.hub.manifest(repository, world.hub.manifest(repository, "0.7.0")["manifests"][0]["digest"])
+        config = json.loads(world.hub.blob(repository, image["config"]["digest"]) or b"")
+        assert config["config"]["Labels"]["org.opencontainers.image.version"] == "0.7.0"
+        assert sorted(world.hub.tags(repository)) == ["0", "0.7", "0.7.0"]
+
+
+def test_skipped_gates_are_said_for_ever(world: World) -> None:
+    """A gate that was skipped is in the record, in what the release prints, and in every list from any clone."""
+    ran = ok(world.clone.release())
+
+    assert "scan SKIPPED; smoke SKIPPED" in ran.stdout
+    other = world.another()
+    assert listed(other)["v0.1.0"]["skipped"] == ["scan", "smoke"]
+    assert "scan SKIPPED; smoke SKIPPED" in ok(other.inv("releases", COLUMNS="200")).stdout
+    assert world.record("v0.1.0")["gates"]["scan"]["verdict"] == "skipped"
+
+
+def _leak(world: World) -> None:
+    world.clone.project.write("docker/one/content", f"GITHUB_PAT={TOKEN}\n")
+    world.clone.project.write(".trivyignore.yaml", WAIVER.format(until=(datetime.now(UTC) + timedelta(days=30)).date()))
+    world.clone.project.commit("fix: leak")
+    world.clone.git("push", "--quiet", "origin", "main")
+
+
+def test_g1_nothing_is_public_before_the_scan_has_passed_and_waivers_are_recorded(world: World) -> None:
+    """A finding stops the release with nothing public; waived, the same digests are released and the waiver is listed."""
+    _leak(world)
+
+    refused = world.clone.inv("release", "--skip-smoke")
+
+    assert refused.code == 5, refused.text
+    assert (world.public().git, world.public().images) == ({}, {})
+    ran = ok(world.clone.inv("release", "--skip-smoke", UC_GATES_IGNORE_FILE=".trivyignore.yaml"))
+    assert "builds nothing" in ran.stderr, "the digests that were scanned are those that are released"
+    scan = world.record("v0.1.0")["gates"]["scan"]
+    assert (scan["verdict"], scan["checks"], scan["waivers"]) == ("passed", 2, ["github-pat"])
+    assert listed(world.clone)["v0.1.0"]["waivers"] == ["github-pat"]
+    assert "waived" in ok(world.clone.inv("releases", COLUMNS="200")).stdout
+
+
+def test_a_scan_without_a_database_is_refused_where_one_is_required(world: World) -> None:
+    """Where vulnerabilities must be checked and can't be, the gate could not run: exit 8, and nothing is public."""
+    ran = world.clone.inv("release", "--skip-smoke", UC_GATES_REQUIRE_VULNERABILITIES="true")
+
+    assert ran.code == 8, ran.text
+    assert (world.public().git, world.public().images) == ({}, {})
+
+
+def test_only_ci_releases_where_it_is_the_authority(make_world: Callable[..., World]) -> None:
+    """authority = "ci" refuses a person before anything is done, takes --local and records it, and takes a CI job."""
+    world = make_world(authority='"ci"')
+    refused = world.clone.release()
+    assert refused.code == 14, refused.text
+    assert "authority is 'ci'" in refused.stderr
+    assert "» " not in refused.stderr
+    assert world.clone.inv("release", "--resume").code == 14
+
+    ok(world.clone.release("--local"))
+    ok(world.clone.release("--bump", "patch", CI="true", GITLAB_CI="true"))
+
+    found = listed(world.clone)
+    assert [found[tag]["authority"] for tag in ("v0.1.0", "v0.1.1")] == ["local", "GitLab CI"]
+
+
+def test_another_branch_does_not_release(world: World) -> None:
+    """A branch that is none of [release] branches is refused before anything is built."""
+    world.clone.git("switch", "--quiet", "--create", "feature")
+
+    ran = world.clone.release()
+
+    assert ran.code == 14, ran.text
+    assert "branch feature does not release" in ran.stderr
+    assert "» build" not in ran.stderr
+
+
+def test_a_stand_in_base_is_refused_unless_named(world: World, python_base: dict[str, Any]) -> None:
+    """A release on a stand-in is refused by the base's name before the build; allowed by name it is recorded and listed."""
+    project = world.clone.project
+    text = (project.root / "versions.toml").read_text()
+    project.write("versions.toml", text.replace("paths = []", 'paths = []\nbases = ["python"]', 1))
+    project.write(
+        "docker/one/Dockerfile", "FROM python:3.12-slim AS base\nFROM scratch\nCOPY --from=base /etc/hostname /\n"
+    )
+    shipped = loading.load(REPOSITORY, {}, local=False).bases.images["python"]
+    assert shipped.reference == "python:3.12-slim"
+    _reuse_bases(project, python_base)
+    project.commit("fix: stand on a base")
+    project.git("push", "--quiet", "origin", "main")
+
+    ran = world.clone.release(UC_BASES_SOURCE="stand-in")
+
+    assert ran.code == 14, ran.text
+    assert "python (python:3.12-slim)" in ran.stderr
+    assert "» build what changed" not in ran.stderr
+    allowed = {"UC_BASES_SOURCE": "stand-in", "UC_RELEASE_STAND_INS": "python"}
+    ok(world.clone.release(**allowed))
+    base = world.record("v0.1.0")["services"]["one"]["bases"]["python"]
+    assert (base["reference"], base["source"]) == ("python:3.12-slim", "stand-in")
+    assert listed(world.clone)["v0.1.0"]["stand_ins"] == ["python"]
+    assert digests(world, "0.1") == recorded(world, "v0.1.0")

@@ -1,0 +1,153 @@
+"""A registry that asks for more than nothing: TLS with a private CA, basic auth, or tokens of a real token service.
+
+Certificates and signatures are made by openssl; Distribution checks them itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import subprocess
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+USER, PASSWORD = "release", "canary-Pa55-of-the-registry"
+# bcrypt of PASSWORD, as `htpasswd -B` writes it
+HTPASSWD = f"{USER}:$2b$04$Tj/zMWY1l8J6Ye6laykkVO5EePn3eQWOJAAqnElEdndLgZLKhgeQS\n"
+SERVICE, ISSUER = "registry-of-the-tests", "tests"
+
+
+def _openssl(*arguments: str, data: bytes = b"") -> bytes:
+    return subprocess.run(["openssl", *arguments], input=data, capture_output=True, check=True).stdout
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A private CA and one certificate that it signed."""
+
+    folder: Path
+
+    @property
+    def ca(self) -> Path:
+        """The CA's certificate."""
+        return self.folder / "ca.crt"
+
+    @property
+    def certificate(self) -> Path:
+        """The server's certificate."""
+        return self.folder / "server.crt"
+
+    @property
+    def key(self) -> Path:
+        """The server's private key."""
+        return self.folder / "server.key"
+
+
+def certify(folder: Path, name: str) -> Authority:
+    """A CA made now, and a certificate for a host name."""
+    made = Authority(folder)
+    elliptic = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
+    _openssl(
+        "req", "-x509", *elliptic, "-days", "2", "-subj", "/CN=Private CA", "-keyout", str(folder / "ca.key"),
+        "-addext", "keyUsage=critical,keyCertSign", "-out", str(made.ca),
+    )  # fmt: skip
+    _openssl(
+        "req", "-x509", *elliptic, "-days", "2", "-subj", "/CN=registry", "-keyout", str(made.key),
+        "-CA", str(made.ca), "-CAkey", str(folder / "ca.key"), "-addext", f"subjectAltName=DNS:{name}",
+        "-addext", "basicConstraints=critical,CA:FALSE", "-out", str(made.certificate),
+    )  # fmt: skip
+    return made
+
+
+def _part(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+@dataclass(slots=True)
+class TokenService:
+    """Gives tokens (Docker's token specification) to whoever knows the password; remembers what it was asked.
+
+    `seconds` is how long a token is good, `grant` what becomes of the actions that were asked for.
+    """
+
+    folder: Path
+    seconds: int = 300
+    grant: Callable[[list[str]], list[str]] = lambda actions: actions
+    asked: list[dict[str, list[str]]] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+    _server: http.server.ThreadingHTTPServer | None = None
+
+    def __enter__(self) -> TokenService:
+        _openssl(
+            "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "2", "-subj", "/CN=tokens",
+            "-keyout", str(self.folder / "token.key"), "-out", str(self.certificate),
+        )  # fmt: skip
+        service = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, body = service.answer(self.path, self.headers.get("Authorization", ""))
+                content = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """It keeps its own memory."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def certificate(self) -> Path:
+        """What the registry trusts."""
+        return self.folder / "token.crt"
+
+    @property
+    def realm(self) -> str:
+        """Where it is."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.server_address[1]}/token"
+
+    def answer(self, path: str, authorization: str) -> tuple[int, Any]:
+        """The status and body of an answer."""
+        query = urllib.parse.parse_qs(urllib.parse.urlparse(path).query)
+        self.asked.append(query)
+        wanted = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if authorization != wanted:
+            return 401, {"errors": []}
+        access = []
+        for scope in " ".join(query.get("scope", [])).split():
+            kind, name, actions = scope.split(":")
+            access.append({"type": kind, "name": name, "actions": self.grant(actions.split(","))})
+        token = self._token(access)
+        self.given.append(token)
+        return 200, {"token": token, "expires_in": self.seconds}
+
+    def _token(self, access: list[Any]) -> str:
+        now = int(time.time())
+        pem = self.certificate.read_text().split("-----")[2]
+        head = {"typ": "JWT", "alg": "RS256", "x5c": ["".join(pem.split())]}
+        claims = {
+            "iss": ISSUER, "sub": USER, "aud": SERVICE, "exp": now + self.seconds, "nbf": now - 10, "iat": now,
+            "jti": str(len(self.given)), "access": access,
+        }  # fmt: skip
+        signed = ".".join(_part(json.dumps(one).encode()) for one in (head, claims))
+        signature = _openssl("dgst", "-sha256", "-sign", str(self.folder / "token.key"), data=signed.encode())
+        return f"{signed}.{_part(signature)}"

@@ -1,0 +1,64 @@
+"""The six services of this repository as they really run: brought up once for the whole session, and always taken down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from build import engine, stack, workflow
+from build.manifest import Manifest
+from tests.conftest import REPOSITORY
+from tests.docker.conftest import docker_engine
+from tests.stack.live import Live, inv
+
+__all__ = ["docker_engine"]
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is marked `docker`."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.docker)
+
+
+@pytest.fixture(scope="session")
+def brought_up(docker_engine: dict[str, str]) -> Iterator[Manifest]:
+    """Every service that can be built here, brought up by the one command that a newcomer types."""
+    try:
+        ran = inv("quickstart")
+        # 13: a base image can't be had here; its service is named, and the others run.
+        assert ran.code in {0, 13}, ran.text
+        yield workflow.load(REPOSITORY)
+    finally:
+        inv("down")
+
+
+@pytest.fixture
+def running(brought_up: Manifest) -> Manifest:
+    """The manifest of the stack, every container of which is healthy: a test before this one may have stopped some."""
+    found = stack.status(brought_up)
+    if not found or any(one.health != "healthy" for one in found):
+        ran = inv("up")
+        assert ran.code == 0, ran.text
+    return brought_up
+
+
+@pytest.fixture
+def live(running: Manifest) -> Iterator[Live]:
+    """The running stack for clients: addresses, tokens, logs."""
+    with Live(running) as found:
+        yield found
+
+
+@pytest.fixture
+def inspected(running: Manifest) -> dict[str, dict[str, Any]]:
+    """`docker inspect` of every container, by its Compose service."""
+    names = [f"{running.project.name}-{one.name}-1" for one in stack.status(running)]
+    entries = json.loads(engine.cli("inspect", *names).stdout)
+    return {entry["Config"]["Labels"]["com.docker.compose.service"]: entry for entry in entries}

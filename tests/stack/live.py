@@ -1,0 +1,121 @@
+"""The running stack as its clients see it: addresses, current tokens, calls, containers, logs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+import httpx
+
+from build import engine, secrets, stack, state
+from build.manifest import Manifest
+from tests.conftest import REPOSITORY, Ran
+
+SECRETS = {
+    "powershell-modules": "powershell_token",
+    "langgraph-api": "langgraph_api_key",
+    "autogen-groupchat": "autogen_token",
+    "mcp-modules": "mcp_token",
+    "mcp-docs": "mcp_token",
+    "mcp-repository": "mcp_token",
+    "mcp-events": "mcp_token",
+    "monitoring": "monitoring_token",
+}
+MCP_HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+_LEVELS = {"debug", "info", "warning", "error", "critical"}
+
+
+def inv(*arguments: str, **environment: str) -> Ran:
+    """Run an invoke task in this repository as a user would."""
+    argv = [sys.executable, "-m", "invoke", *arguments]
+    done = subprocess.run(
+        argv, cwd=REPOSITORY, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+class Live:
+    """One test's client of the stack."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.http = httpx.Client(timeout=30, trust_env=False)
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
+    def names(self) -> list[str]:
+        """The containers that are there, in manifest order."""
+        return [one.name for one in stack.status(self.manifest)]
+
+    def port(self, container: str) -> int:
+        """The published port of a container."""
+        return self.manifest.containers()[container][1].port
+
+    def url(self, container: str, path: str) -> str:
+        """The address of a path of a container."""
+        return f"http://127.0.0.1:{self.port(container)}{path}"
+
+    def headers(self, container: str, token: str = "") -> dict[str, str]:
+        """What a client of the container sends: `token`, or the current value of its secret, and what MCP wants."""
+        extra = MCP_HEADERS if container.startswith("mcp-") else {}
+        if name := SECRETS.get(container):
+            return {"Authorization": f"Bearer {token or secrets.value(self.manifest, name)}"} | extra
+        return extra
+
+    def call(self, container: str, method: str, path: str, body: Any = None, *, token: str = "") -> httpx.Response:
+        """One authorised request."""
+        headers = self.headers(container, token)
+        return self.http.request(method, self.url(container, path), headers=headers, json=body)
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """`docker inspect` of a container."""
+        found = json.loads(engine.cli("inspect", f"{self.manifest.project.name}-{container}-1").stdout)
+        entry: dict[str, Any] = found[0]
+        return entry
+
+    def lives(self) -> dict[str, tuple[str, str, int]]:
+        """Container → what changes when it is made again or restarted: id, start, count of restarts."""
+        entries = {name: self.inspect(name) for name in self.names()}
+        return {name: (one["Id"], one["State"]["StartedAt"], one["RestartCount"]) for name, one in entries.items()}
+
+    def report(self, name: str, figures: dict[str, Any]) -> None:
+        """Keep figures that nothing asserts in .uc/reports/stack-NAME.json."""
+        state.write(self.manifest.state / "reports" / f"stack-{name}.json", figures)
+
+    def bad_log_lines(self) -> list[str]:
+        """The lines of all logs that are not one JSON object with time, level, service and event as agreed."""
+        found = []
+        for name in self.names():
+            lines = stack.log(self.manifest, name).splitlines()
+            found += [f"{name}: {line[:300]}" for line in lines if not _as_agreed(line, name)]
+        return found
+
+
+def _as_agreed(line: str, service: str) -> bool:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return False
+    return (
+        isinstance(entry, dict)
+        and _TIME.fullmatch(str(entry.get("time"))) is not None
+        and entry.get("level") in _LEVELS
+        and entry.get("service") == service
+        and isinstance(entry.get("event"), str)
+        and bool(entry["event"])
+    )
+
+
+def tool_call(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The JSON-RPC request that calls an MCP tool."""
+    parameters = {"name": name, "arguments": arguments}
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": parameters}

@@ -1,0 +1,209 @@
+"""The hardening as rules on the running containers: what the engine says, what the kernel says, who reaches whom."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from typing import Any
+
+import pytest
+
+from build import engine, images, loading, secrets, stack
+from build.manifest import Manifest
+from tests.conftest import REPOSITORY
+from tests.stack.live import Live
+
+pytestmark = pytest.mark.timeout(900)
+
+# Run in a container on the default bridge: which of the addresses given can be connected to.
+_KNOCK = """\
+import concurrent.futures, socket, sys
+def knock(address):
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=2).close()
+    except OSError:
+        return ""
+    return address
+with concurrent.futures.ThreadPoolExecutor(32) as pool:
+    print(*filter(None, pool.map(knock, sys.argv[1:])))
+"""
+
+
+def test_every_container_of_the_manifest_runs(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """All containers of the services that have an image run; with every base at hand that is all nine."""
+    built = images.recorded(running)
+    expected = {name for name, (service, _) in running.containers().items() if service in built}
+
+    assert set(inspected) == expected
+    assert len(built) >= 5
+
+
+def test_user_capabilities_and_filesystem(inspected: dict[str, dict[str, Any]]) -> None:
+    """Non-root numeric user, every capability dropped, no new privileges, read-only root, nothing privileged."""
+    for name, found in inspected.items():
+        host = found["HostConfig"]
+        assert found["Config"]["User"] == "10001:10001", name
+        assert host["CapDrop"] == ["ALL"], name
+        assert not host["CapAdd"], name
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], name
+        assert host["ReadonlyRootfs"] is True, name
+        assert host["Privileged"] is False, name
+        assert host["Memory"] > 0, name
+        assert host["NanoCpus"] > 0, name
+        assert host["PidsLimit"] > 0, name
+        assert host["Devices"] in (None, []), name
+        assert host["PidMode"] == "", name
+        assert host["IpcMode"] == "private", name
+        assert host["NetworkMode"].startswith(found["Config"]["Labels"]["com.docker.compose.project"]), name
+
+
+def test_mounts_are_volumes_secrets_and_read_only_trees(
+    running: Manifest, inspected: dict[str, dict[str, Any]]
+) -> None:
+    """A container can write to its named volumes and to nothing else of the host; the Docker socket is nowhere."""
+    for name, found in inspected.items():
+        settings = running.containers()[name][1]
+        bound = {mount["Destination"] for mount in found["Mounts"] if mount["Type"] == "bind"}
+        writable = {mount["Destination"] for mount in found["Mounts"] if mount["RW"] and mount["Type"] != "tmpfs"}
+        secret_paths = {f"/run/secrets/{secret}" for secret in settings.secrets}
+        assert bound == secret_paths | set(settings.mounts.values()), name
+        assert writable - secret_paths == set(settings.volumes.values()), name
+
+
+def test_the_kernel_agrees(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """Process 1 of every container runs as 10001 without any effective capability, and can't write to its root."""
+    for name in inspected:
+        status = engine.cli("exec", f"{running.project.name}-{name}-1", "cat", "/proc/1/status").stdout
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert fields["Uid"].split()[0] == "10001", name
+        assert int(fields["CapEff"], 16) == 0, name
+        assert fields["NoNewPrivs"] == "1", name
+        written = subprocess.run(
+            [engine.docker(), "exec", f"{running.project.name}-{name}-1", "sh", "-c", "echo x > /uc-probe"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert written.returncode != 0, name
+        assert "Read-only file system" in written.stderr, name
+
+
+def test_no_runtime_image_can_install_or_compile(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """What built an image is not in it: no package manager of a language, no compiler."""
+    names = "npm npx corepack yarn pip pip3 uv gcc cc make"
+    for name in inspected:
+        script = f"for each in {names}; do command -v $each || true; done"
+        found = engine.cli("exec", f"{running.project.name}-{name}-1", "sh", "-c", script).stdout
+        assert found.split() == [], name
+
+
+def test_every_named_volume_can_be_written(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """A volume that its service can't write to is a volume for nothing."""
+    for name in inspected:
+        for path in running.containers()[name][1].volumes.values():
+            engine.cli(
+                "exec", f"{running.project.name}-{name}-1", "sh", "-c", f"touch {path}/.probe && rm {path}/.probe"
+            )
+
+
+def test_networks_and_published_addresses(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """Own bridge networks only; the documented port and no other is published, on loopback."""
+    project = running.project.name
+    for name, found in inspected.items():
+        service, settings = running.containers()[name]
+        networks = {f"{project}-{network}" for network in running.services[service].networks}
+        assert set(found["NetworkSettings"]["Networks"]) == networks, name
+        published = [
+            (one["HostIp"], one["HostPort"]) for ports in found["HostConfig"]["PortBindings"].values() for one in ports
+        ]
+        assert published == [("127.0.0.1", str(settings.port))], name
+    internal = json.loads(engine.cli("network", "inspect", f"{project}-internal").stdout)[0]
+    assert internal["Internal"] is True
+
+
+def test_nobody_outside_reaches_a_container(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """From a container on another network no address of ours answers, be it on the edge or the internal network."""
+    targets = [
+        f"{network['IPAddress']}:{running.services[running.containers()[name][0]].port}"
+        for name, found in inspected.items()
+        for network in found["NetworkSettings"]["Networks"].values()
+    ]
+    assert len(targets) >= 2 * len(inspected) - 1, "docs-server alone is on one network"
+    image = images.recorded(running)["monitoring"].reference
+    knock = ("--rm", "--entrypoint", "python3", image, "-c", _KNOCK)
+    member = f"{running.project.name}-internal"
+
+    outside = engine.cli("run", "--network", "bridge", *knock, *targets).stdout.split()
+    inside = engine.cli("run", "--network", member, *knock, *targets).stdout.split()
+
+    assert outside == []
+    assert inside, "the same question from inside is answered, so it was a fair one"
+
+
+def test_the_internal_network_has_no_way_out(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """A member of the internal network alone reaches no other network: no port that this machine listens on."""
+    image = images.recorded(running)["monitoring"].reference
+    bridge = json.loads(engine.cli("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+    with socket.create_server((bridge, 0)) as server:
+        address = f"{bridge}:{server.getsockname()[1]}"
+        knock = ("--rm", "--entrypoint", "python3", image, "-c", _KNOCK, address)
+
+        allowed = engine.cli("run", "--network", "bridge", *knock).stdout.split()
+        refused = engine.cli("run", "--network", f"{running.project.name}-internal", *knock).stdout.split()
+
+    assert allowed == [address]
+    assert refused == []
+
+
+def test_published_ports_are_on_loopback_only(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """A published port answers on 127.0.0.1, and on no other address of this machine."""
+    bridge = json.loads(engine.cli("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+    for name in inspected:
+        port = running.containers()[name][1].port
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        with pytest.raises(OSError, match=r"refused|timed out"):
+            socket.create_connection((bridge, port), timeout=2)
+
+
+def test_no_secret_in_the_environment(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """No runtime secret's value is in any container's environment, labels, arguments or log."""
+    values = [secrets.value(running, name) for name, kind in running.secrets.items() if kind == "random"]
+    for name, found in inspected.items():
+        text = json.dumps(found) + stack.log(running, name)
+        assert [value for value in values if value in text] == [], name
+
+
+def test_no_secret_in_any_layer(running: Manifest) -> None:
+    """No runtime secret and no build secret's value is in an image's history or configuration."""
+    values = [secrets.value(running, name) for name, kind in running.secrets.items() if kind == "random"]
+    for image in images.recorded(running).values():
+        text = engine.cli("history", "--no-trunc", image.reference).stdout
+        text += engine.cli("image", "inspect", image.reference).stdout
+        assert [value for value in values if value in text] == [], image.service
+        assert "BEGIN CERTIFICATE" not in text, image.service
+
+
+def test_every_container_runs_its_recorded_digest(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+    """What runs is name@digest of the record; no container was started from a tag."""
+    recorded = images.recorded(running)
+    for name, found in inspected.items():
+        assert found["Config"]["Image"] == recorded[running.containers()[name][0]].reference, name
+
+
+def test_the_manifest_is_the_shipped_one() -> None:
+    """These tests speak of the six services of versions.toml."""
+    assert len(loading.load(REPOSITORY, {}, local=False).services) == 6
+
+
+def test_every_log_line_is_one_json_object(live: Live) -> None:
+    """Each line of every container is JSON with time, level, its own name as service, and event: what Fluentd needs."""
+    assert len(live.names()) >= 8
+    assert live.bad_log_lines() == []
+
+
+def test_probes_need_no_token(live: Live) -> None:
+    """/health, /ready and /metrics answer without a token."""
+    for name in live.names():
+        for path in ("/health", "/ready", "/metrics"):
+            answer = live.http.get(live.url(name, path))
+            assert answer.status_code in {200, 503} if path == "/ready" else answer.status_code == 200, f"{name}{path}"
