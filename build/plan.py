@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,7 +98,6 @@ class World:
     registry: Distribution
     known: Mapping[str, Known]
     fingerprints: Mapping[str, str]
-    records: dict[str, Record | None] = field(default_factory=dict)
 
 
 def repository(manifest: Manifest, line: str) -> str:
@@ -230,13 +229,10 @@ def _line(world: World, line: LineHistory, version: Version, bump: str) -> Plann
 
 def _previous(world: World, line: LineHistory) -> Record | None:
     """The record of the release that this one is built on, where the registry has it."""
-    name, known = line.line.name, world.known[line.line.name]
-    if name not in world.records:
-        found = None
-        if line.last is not None and line.last in known.complete:
-            found = publish.fetch(world.registry, repository(world.manifest, name), str(line.last))
-        world.records[name] = found
-    return world.records[name]
+    name = line.line.name
+    if line.last is None or line.last not in world.known[name].complete:
+        return None
+    return publish.fetch(world.registry, repository(world.manifest, name), str(line.last))
 
 
 def _service(world: World, name: str, previous: Record | None) -> PlannedService:
