@@ -13,11 +13,14 @@ from pathlib import Path
 from build.errors import RepositoryError, ToolFailed, VersionTaken
 from build.process import run
 from build.record import NoRecord, Record, decode, encode
+from build.repo import ENVIRONMENT
+from build.version import parse_tag
 
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0"}
 _NETWORK_SECONDS = 120
 _FEW = 100
 _SEPARATOR = "%00"
+# No other tag goes along, whatever push.followTags says.
+_PUSH = ("push", "--quiet", "--atomic", "--no-follow-tags")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +32,7 @@ class Claim:
 
 
 def _git(root: Path, *arguments: str, stdin: str | None = None) -> str:
-    return run(["git", *arguments], cwd=root, env=_ENVIRONMENT, stdin=stdin, timeout=_NETWORK_SECONDS).stdout
+    return run(["git", *arguments], cwd=root, env=ENVIRONMENT, stdin=stdin, timeout=_NETWORK_SECONDS).stdout
 
 
 def remote(root: Path, name: str) -> str:
@@ -47,18 +50,42 @@ def remote_tags(root: Path, name: str) -> dict[str, str]:
     return {reference.removeprefix("refs/tags/"): found for found, reference in pairs}
 
 
-def fetch_tags(root: Path, name: str) -> None:
-    """Bring the remote's tags here. Raises RepositoryError when it is away, or has another tag of a name of ours."""
+def fetch_tags(root: Path, name: str, prefixes: Collection[str]) -> dict[str, str]:
+    """Bring the remote's version tags here; all of them, name → object: only these are claims. Foreign tags may differ.
+
+    A version is a tag of one of the `prefixes`. Without a remote, this clone's own count.
+    Raises RepositoryError when the remote is away, or has another tag of a name of ours.
+    """
+    there = {tag: found for tag, found in remote_tags(root, name).items() if _is_version(tag, prefixes)}
     if not name:
-        return
-    try:
-        _git(root, "fetch", "--quiet", "--no-tags", name, "refs/tags/*:refs/tags/*")
-    except ToolFailed as error:
-        clash = [line.split()[-1] for line in error.output.splitlines() if "would clobber" in line]
-        if clash or "would clobber existing tag" in error.output:
-            hint = f"git fetch --tags --force {name}   (drops the local ones)"
-            raise RepositoryError(f"local tags are not those of {name}", hint=hint, output=error.output) from None
-        raise _unreachable(name, error) from None
+        return there
+    here = remote_tags(root, "")
+    if clash := sorted(tag for tag in there if here.get(tag, there[tag]) != there[tag]):
+        hint = f"git fetch --tags --force {name}   (drops the local ones)"
+        raise RepositoryError(f"local tags are not those of {name}: {', '.join(clash)}", hint=hint)
+    if missing := [f"refs/tags/{tag}:refs/tags/{tag}" for tag in there if tag not in here]:
+        try:
+            _git(root, "fetch", "--quiet", "--no-tags", "--stdin", name, stdin="\n".join(missing) + "\n")
+        except ToolFailed as error:
+            hint = f"git fetch --tags {name}"
+            raise RepositoryError(f"the tags of {name} can't be fetched", hint=hint, output=error.output) from None
+    return there
+
+
+def newest(root: Path, tags: Collection[str], count: int) -> list[str]:
+    """The `count` of these tags that were made last, by their taggers' clocks."""
+    listed = _git(root, "for-each-ref", "--sort=-creatordate", "--format=%(refname:strip=2)", "refs/tags")
+    return [tag for tag in listed.splitlines() if tag in tags][:count]
+
+
+def only_here(root: Path, there: Mapping[str, str], prefixes: Collection[str]) -> list[str]:
+    """The version tags with a record that only this clone has: nobody pushed them, so they claim nothing."""
+    local = [tag for tag in remote_tags(root, "") if _is_version(tag, prefixes) and tag not in there]
+    return sorted(records(root, local))
+
+
+def _is_version(tag: str, prefixes: Collection[str]) -> bool:
+    return any(parse_tag(prefix, tag) for prefix in prefixes)
 
 
 def _unreachable(name: str, error: ToolFailed) -> RepositoryError:
@@ -100,14 +127,15 @@ def prepare(root: Path, record: Record, summary: str) -> Claim:
     return Claim(tag=record.tag, object=made)
 
 
-def prove_push(root: Path, name: str, tags: Iterable[str]) -> None:
-    """Ask the remote whether it would let us push these tags. Raises RepositoryError when it would not."""
+def prove_push(root: Path, name: str, tags: Iterable[str], *, branch: str = "") -> None:
+    """Ask the remote whether it would let us push these tags, and the branch. Raises RepositoryError if not."""
     if not name:
         return
+    references = [f"HEAD:refs/tags/{tag}" for tag in tags] + ([f"HEAD:refs/heads/{branch}"] if branch else [])
     try:
-        _git(root, "push", "--dry-run", "--quiet", "--atomic", name, *(f"HEAD:refs/tags/{tag}" for tag in tags))
+        _git(root, *_PUSH, "--dry-run", name, *references)
     except ToolFailed as error:
-        message = f"the git remote {name} does not let us push a tag"
+        message = f"the git remote {name} does not let us push {f'branch {branch} with ' if branch else ''}a tag"
         raise RepositoryError(
             message, hint=f"git push --dry-run {name} HEAD:refs/tags/try", output=error.output
         ) from None
@@ -121,21 +149,19 @@ def push(root: Path, name: str, claims: Iterable[Claim], *, branch: str = "") ->
     taken = list(claims)
     if name:
         _push_to(root, name, taken, branch)
-    for claim in taken:
-        try:
-            _git(root, "update-ref", f"refs/tags/{claim.tag}", claim.object, "")  # "": it must not be there
-        except ToolFailed:
-            if name:
-                continue
-            message = f"{claim.tag} was taken while this release was made; nothing of it was published"
-            raise VersionTaken(message, hint="./inv release again: it takes the next version") from None
+    created = "".join(f"create refs/tags/{claim.tag} {claim.object}\n" for claim in taken)
+    try:
+        _git(root, "update-ref", "--stdin", stdin=created)
+    except ToolFailed as error:
+        if not name:
+            raise _lost("this repository", taken, remote_tags(root, ""), error) from None
 
 
 def _push_to(root: Path, name: str, claims: list[Claim], branch: str) -> None:
     references = [f"{claim.object}:refs/tags/{claim.tag}" for claim in claims]
     references += [f"HEAD:refs/heads/{branch}"] if branch else []
     try:
-        _git(root, "push", "--quiet", "--atomic", name, *references)
+        _git(root, *_PUSH, name, *references)
     except ToolFailed as error:
         # The remote may have taken it before the connection broke: what it has now is what counts.
         try:
@@ -146,7 +172,7 @@ def _push_to(root: Path, name: str, claims: list[Claim], branch: str) -> None:
             raise RepositoryError(message, hint="./inv release --resume", output=silent.output) from None
         if all(there.get(claim.tag) == claim.object for claim in claims):
             return
-        raise _lost(name, claims, there, error) from None
+        raise _lost(f"the git remote {name}", claims, there, error) from None
 
 
 def _lost(
@@ -156,5 +182,5 @@ def _lost(
     if taken:
         message = f"{', '.join(taken)} was taken while this release was made; nothing of it was published"
         return VersionTaken(message, hint="./inv release again: it takes the next version")
-    message = f"the git remote {name} refuses the tag; nothing was published"
+    message = f"{name} refuses the tag; nothing was published"
     return RepositoryError(message, hint="see what its hook or its rules say", output=error.output)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from build import bases, build_secrets, console, distribution, doctor_docker, repo, secrets, trivy, trivy_db
+from build import bases, build_secrets, console, doctor_docker, repo, secrets, transport, trivy, trivy_db
 from build.doctor_docker import Docker, Finding, State
 from build.errors import BuildError, RepositoryError, ScanBroken, SecretError
 from build.manifest import Manifest
@@ -164,16 +164,16 @@ def _registry(manifest: Manifest, _docker: Future[Docker]) -> Finding:
     import httpx
 
     settings = manifest.registry
-    loopback = distribution.is_loopback(settings.address)
+    loopback = transport.is_loopback(settings.address)
     try:
         # The machine's own certificates, as the engine has them; and never a proxy between this machine and itself.
         context = ssl.create_default_context()
         with httpx.Client(timeout=_REGISTRY_SECONDS, trust_env=not loopback, verify=context) as client:
-            answer = client.get(f"{distribution.url(manifest)}/v2/")
+            answer = client.get(f"{transport.url(manifest)}/v2/")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         if settings.embedded and loopback:
             return Finding("warn", f"{settings.address} is not up (embedded)", "./inv registry.up")
-        remedy = f"curl -v {distribution.url(manifest)}/v2/ shows where it ends; or set UC_REGISTRY_ADDRESS"
+        remedy = f"curl -v {transport.url(manifest)}/v2/ shows where it ends; or set UC_REGISTRY_ADDRESS"
         return Finding("fail", f"{settings.address} can't be reached: {error}", remedy)
     if answer.status_code in {401, 403}:
         config = _docker_config()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from build import bake, build_secrets, engine, fingerprint, state
 from build.bases import Resolved
 from build.errors import ToolFailed
 from build.manifest import Manifest, Service, Stage
+from build.process import alive
 from build.version import History
 
 
@@ -194,22 +196,22 @@ def build(
 
 
 def export(
-    manifest: Manifest, model: Mapping[str, Any], services: Sequence[str], folder: Path, *, progress: str = "auto"
+    manifest: Manifest, model: Mapping[str, Any], services: Sequence[str], *, progress: str = "auto"
 ) -> dict[str, Path]:
-    """Bake the services into an OCI layout each, below `folder`, and into no store: service → its layout.
+    """Bake the services into an OCI layout each, and into no store: service → its layout, in a folder of this process.
 
     Either all of them or none: raises ToolFailed naming the service that could not be built, MissingTool without a
     daemon.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    forget_exports(manifest)
+    folder = _exports(manifest) / str(os.getpid())
     folder.mkdir(parents=True)
     targets = {name: dict(target) for name, target in model["target"].items()}
     for name in services:
         del targets[name]["tags"]
         targets[name]["output"] = [f"type=oci,dest={folder / name},tar=false"]
-    target_file, metadata_file = manifest.state / "bake.json", manifest.state / "metadata.json"
+    target_file, metadata_file = folder / "bake.json", folder / "metadata.json"
     state.write(target_file, {**model, "target": targets})
-    metadata_file.unlink(missing_ok=True)
     log = manifest.state / "reports" / "build.log"
     failure = bake.run(
         target_file, services, metadata=metadata_file, push=False, no_cache=False, progress=progress, log=log
@@ -220,6 +222,21 @@ def export(
     for name in services:
         _check_layout(folder / name, metadata[name]["containerimage.digest"])
     return {name: folder / name for name in services}
+
+
+def forget_exports(manifest: Manifest) -> None:
+    """Remove what this process exported, and what is left of those that are gone.
+
+    A killed release's build may outlive it and go on writing: so each has a folder, and what can't go now goes later.
+    """
+    for folder in _exports(manifest).glob("*"):
+        owner = int(folder.name) if folder.name.isdigit() else 0
+        if owner in {0, os.getpid()} or not alive(owner):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _exports(manifest: Manifest) -> Path:
+    return manifest.state / "layouts"
 
 
 def _check_layout(layout: Path, digest: str) -> None:

@@ -29,6 +29,7 @@ _SECTIONS: dict[str, type | None] = {
 }
 _ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+_RESERVED = {"release": "release records", "uc-probe": "probes"}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -103,10 +104,16 @@ def _parse(name: str, value: str, kind: Any) -> Any:
     return value
 
 
-def _problems(manifest: Manifest) -> Iterator[str]:
+def _name_problems(manifest: Manifest) -> Iterator[str]:
     for name in (manifest.project.name, *manifest.services, *manifest.containers()):
         if not _NAME.fullmatch(name):
             yield f"services.{name}: a name is lower-case letters, digits and single . _ - between them"
+        if name in _RESERVED:
+            yield f"services.{name}: the registry needs this name for {_RESERVED[name]}"
+
+
+def _problems(manifest: Manifest) -> Iterator[str]:
+    yield from _name_problems(manifest)
     yield from _port_problems(manifest)
     for key, base in manifest.bases.images.items():
         if base.digest and not _DIGEST.fullmatch(base.digest):

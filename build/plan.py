@@ -10,7 +10,8 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from semver import Version
@@ -18,17 +19,15 @@ from semver import Version
 from build import floats, publish, state
 from build.commits import Bump, bump_of
 from build.distribution import Distribution
-from build.errors import ReleaseRefused, RepositoryError, VersionTaken
-from build.images import BuiltImage, recorded
+from build.errors import RepositoryError, VersionTaken
+from build.images import recorded
 from build.manifest import Manifest
 from build.publish import Known
 from build.record import REPOSITORY, YANKED, Record
 from build.tags import Versions
-from build.typed import from_table
 from build.version import History, Line, LineHistory, next_version, parse_tag
 
 Wanted = Literal["auto", "patch", "minor", "major"]
-_SHORT = 19
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +98,6 @@ class World:
     registry: Distribution
     known: Mapping[str, Known]
     fingerprints: Mapping[str, str]
-    records: dict[str, Record | None] = field(default_factory=dict)
 
 
 def repository(manifest: Manifest, line: str) -> str:
@@ -231,13 +229,10 @@ def _line(world: World, line: LineHistory, version: Version, bump: str) -> Plann
 
 def _previous(world: World, line: LineHistory) -> Record | None:
     """The record of the release that this one is built on, where the registry has it."""
-    name, known = line.line.name, world.known[line.line.name]
-    if name not in world.records:
-        found = None
-        if line.last is not None and line.last in known.complete:
-            found = publish.fetch(world.registry, repository(world.manifest, name), str(line.last))
-        world.records[name] = found
-    return world.records[name]
+    name = line.line.name
+    if line.last is None or line.last not in world.known[name].complete:
+        return None
+    return publish.fetch(world.registry, repository(world.manifest, name), str(line.last))
 
 
 def _service(world: World, name: str, previous: Record | None) -> PlannedService:
@@ -261,7 +256,7 @@ def _service(world: World, name: str, previous: Record | None) -> PlannedService
     return PlannedService(service=name, action="build", why=why, fingerprint=mark)
 
 
-def candidates_file(manifest: Manifest) -> Any:
+def candidates_file(manifest: Manifest) -> Path:
     """Where staged candidates are kept, so that a second try does not build again. Only a convenience."""
     return manifest.state / "candidates.json"
 
@@ -274,15 +269,14 @@ def _tags(world: World, line: Line, version: Version, services: tuple[PlannedSer
         (f"{world.manifest.registry.namespace}/{one.service}", tag, one.digest) for one in services for tag in moving
     ]
     before = publish.at_once(lambda item: world.registry.digest(item[0], item[1]) or "", wanted)
+    planned = []
     for (target, tag, after), now in zip(wanted, before, strict=True):
         if tag == str(version) and now and now != after:
             message = f"{target}:{tag} is in the registry already, as {now}: the version is burned"
             other = version.bump_prerelease() if version.prerelease else version.bump_patch()
             raise VersionTaken(message, hint=f"release another: ./inv release --version {other}")
-    return [
-        PlannedTag(repository=target, tag=tag, before=now, after=after)
-        for (target, tag, after), now in zip(wanted, before, strict=True)
-    ]
+        planned.append(PlannedTag(repository=target, tag=tag, before=now, after=after))
+    return planned
 
 
 def fingerprint(world: World) -> dict[str, str]:
@@ -304,35 +298,3 @@ def fingerprint(world: World) -> dict[str, str]:
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def check(saved: Plan, now: Mapping[str, str]) -> None:
-    """Raise ReleaseRefused naming each part that moved since the plan was saved."""
-    moved = [part for part in now if saved.state.get(part) != now[part]]
-    if moved:
-        message = f"the plan is stale: {', '.join(moved)} moved since it was made"
-        raise ReleaseRefused(message, hint="make and review it again: ./inv release --plan plan.json")
-
-
-def encode(plan: Plan) -> str:
-    """The plan as a JSON document."""
-    return json.dumps(dataclasses.asdict(plan), indent=2) + "\n"
-
-
-def decode(text: str, source: str) -> Plan:
-    """The plan of a file. Raises ReleaseRefused when it is none."""
-    hint = "./inv release --plan plan.json"
-    try:
-        table = json.loads(text)
-    except ValueError as error:
-        raise ReleaseRefused(f"{source}: not a plan: {error}", hint=hint) from None
-    if not isinstance(table, dict) or table.get("schema") != 1:
-        raise ReleaseRefused(f"{source}: not a plan of this toolkit", hint=hint)
-    return from_table(Plan, table, "", source=source)
-
-
-def built_image(manifest: Manifest, service: str, digest: str, mark: str, tag: str) -> BuiltImage:
-    """A candidate as the other gates take images."""
-    return BuiltImage(
-        service=service, name=manifest.image(service), tag=tag, digest=digest, fingerprint=mark, size=0, pushed=True
-    )

@@ -76,8 +76,10 @@ def check_room(manifest: Manifest) -> None:
         raise BuildError(message, hint="docker system df; docker builder prune --filter until=72h")
 
 
-def check_rights(manifest: Manifest, registry: Distribution, plan: Plan, remote: str) -> Policy:
-    """Prove that we may push to each repository and tag on the remote; the registry's policy.
+def check_rights(manifest: Manifest, registry: Distribution, plan: Plan, remote: str, pushed: str) -> Policy:
+    """Prove that we may push to each repository, and tag and branch (`pushed`, or none) to the remote.
+
+    Returns the registry's policy.
 
     Raises RegistryError, RepositoryError.
     """
@@ -85,7 +87,7 @@ def check_rights(manifest: Manifest, registry: Distribution, plan: Plan, remote:
     targets = [f"{manifest.registry.namespace}/{name}" for name in sorted(services)]
     targets += [repository(manifest, line.line) for line in plan.lines]
     publish.at_once(registry.prove_push, targets)
-    claim.prove_push(manifest.root, remote, [line.tag for line in plan.lines])
+    claim.prove_push(manifest.root, remote, [line.tag for line in plan.lines], branch=pushed)
     learnt = probe.policy(manifest, registry)
     if learnt.floats != "client":
         console.note(f"floats are not ours to move in this registry ({learnt.floats})")

@@ -167,6 +167,17 @@ def together(calls: Sequence[Callable[[], T]]) -> list[T]:
     return [results[position] for position in range(len(calls))]
 
 
+def alive(pid: int) -> bool:
+    """Whether a process of this number is there, whoever's it is."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def stop_group(process: subprocess.Popen[Any]) -> None:
     """End a process started in its own session, with its children: SIGINT, then SIGKILL after ten seconds."""
     if sys.platform == "win32":

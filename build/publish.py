@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -160,14 +160,15 @@ def move_floats(
     *,
     only: Sequence[str] = (),
     audit: bool = False,
+    suspects: Collection[str] = (),
     held: Mapping[Version, Record] | None = None,
     staged: Mapping[str, Stored] | None = None,
 ) -> list[Move]:
     """Let every float, or those of `only`, name the release that must have it; those that something was put for.
 
     The release repository has floats too. They are put last: where RELEASE:X.Y is right, the services' are, unless a
-    racer was killed at the wrong moment, so `audit` looks at each of them. `held` and `staged` are records and
-    manifests that need not be fetched.
+    racer was killed at the wrong moment, so `audit` looks at each of them, or at those of the floats `suspects`.
+    `held` and `staged` are records and manifests that need not be fetched.
 
     Two releases may do this at once, and the one that computed first may put last. So after putting, the winners are
     computed again from the registry. Whoever put last sees the other's record then, and corrects what it put.
@@ -183,7 +184,7 @@ def move_floats(
             for name, version in wanted.items()
             if (not only or name in only)
             and done.get(name) != version
-            and (audit or name in done or not _marked(registry, repository, name, version))
+            and (audit or name in suspects or name in done or not _marked(registry, repository, name, version))
         ]
         if not todo:
             return [Move(name=name, version=version) for name, version in put.items()]

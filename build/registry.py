@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from build import credentials, engine
 from build.bases import Resolved
-from build.distribution import Distribution, is_loopback
+from build.distribution import Distribution
 from build.errors import BaseUnavailable, PortTaken, RegistryError, ToolFailed
 from build.images import BuiltImage
 from build.manifest import Manifest
 from build.ports import listener
 from build.process import run
+from build.transport import is_loopback
 
 _START_SECONDS = 20
 _USER = "10001:10001"

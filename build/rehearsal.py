@@ -15,6 +15,7 @@ from dataclasses import replace
 from build import engine, secrets, stack
 from build.errors import BuildError
 from build.manifest import Container, Manifest, Service
+from build.process import alive
 
 _LABEL = "com.docker.compose.project"
 _MARK = "-release-"
@@ -65,19 +66,9 @@ def _sweep(manifest: Manifest) -> None:
         found |= {name for name in listed.stdout.split() if name.startswith(start)}
     for name in found:
         pid = name.removeprefix(start)
-        if pid.isdigit() and not _alive(int(pid)):
+        if pid.isdigit() and not alive(int(pid)):
             folder = f"{manifest.folder}/rehearsal-{pid}"
             gone = replace(manifest, project=replace(manifest.project, name=name), folder=folder)
             with contextlib.suppress(BuildError):
                 stack.down(gone, volumes=True)
             shutil.rmtree(gone.state, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -6,11 +6,8 @@ only the record that the git tag carries, so FINISH completes a release from any
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import replace
 
 from build import (
     candidates,
@@ -25,70 +22,33 @@ from build import (
     preflight,
     probe,
     publish,
+    release_run,
     repo,
+    saved_plan,
     state,
     survey,
 )  # fmt: skip
-from build.bases import Resolved
-from build.candidates import Candidate
 from build.distribution import Distribution
-from build.errors import BuildError, VersionTaken
+from build.errors import VersionTaken
 from build.manifest import Manifest
 from build.pipeline import Skip, Step, Stop
-from build.plan import Plan, PlannedLine, Wish, World
-from build.probe import Policy
-from build.record import SCHEMA, Record, RecordedBase, RecordedGate, RecordedService
+from build.plan import Plan, Wish
+from build.record import RecordedGate
 from build.registry import login
+from build.release_run import Options, Run
 
 SKIPPED = RecordedGate(verdict="skipped")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    """What the caller asked for. `skip` names gates, `saved` is a plan to apply, `environment` the caller's."""
-
-    wish: Wish
-    skip: frozenset[str] = frozenset()
-    local: bool = False
-    saved: Plan | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
-    """What the steps have found so far; each adds to it and changes nothing that another found."""
-
-    manifest: Manifest
-    options: Options
-    registry: Distribution
-    authority: str
-    remote: str
-    world: World | None = None
-    resolved: Mapping[str, Resolved] = field(default_factory=dict)
-    plan: Plan | None = None
-    layouts: Mapping[str, Path] = field(default_factory=dict)
-    candidates: Mapping[str, Candidate] = field(default_factory=dict)
-    gates: Mapping[str, RecordedGate] = field(default_factory=dict)
-    records: tuple[Record, ...] = ()
-    finished: tuple[Record, ...] = ()
-    audit: bool = False
-
-    @property
-    def lines(self) -> tuple[PlannedLine, ...]:
-        """The lines that are released."""
-        assert self.plan is not None
-        return self.plan.lines
 
 
 def _resume(run: Run) -> Run:
     """Finish what a killed release began, before anything else: the next version builds on it."""
     engine.require(run.manifest.tools)
-    claim.fetch_tags(run.manifest.root, run.remote)
-    unfinished = survey.unfinished(run.manifest, run.registry)
+    claimed = survey.claims(run.manifest, run.remote)
+    unfinished = survey.unfinished(run.manifest, run.registry, claimed)
     for record in unfinished:
         console.note(f"finishing {record.tag}, claimed {record.created} and interrupted")
     done = pipeline.execute(FINISH, replace(run, records=tuple(unfinished))) if unfinished else run
-    settled = survey.settle(run.manifest, run.registry, audit=run.audit)
+    settled = survey.settle(run.manifest, run.registry, claimed, audit=run.audit)
     if not unfinished and not settled:
         raise Skip("nothing was interrupted")
     for line, moves in settled.items():
@@ -102,7 +62,7 @@ def _plan(run: Run) -> Run:
     world, resolved = survey.look(run.manifest, run.registry, run.remote, run.options.environment)
     done = {one.line: one for one in run.finished if plan.grants(one, world, run.options.wish)}
     if saved is not None and not done:
-        plan.check(saved, plan.fingerprint(world))
+        saved_plan.check(saved, plan.fingerprint(world))
     made = saved if saved is not None and not done else plan.compute(world, run.options.wish, done=done)
     if not made.lines:
         raise Stop(f"nothing to release: {made.nothing}")
@@ -120,7 +80,7 @@ def _preflight(run: Run) -> Run:
     preflight.check_tree(run.world.history, run.manifest.release)
     preflight.check_bases(run.manifest, run.plan, run.resolved)
     preflight.check_room(run.manifest)
-    preflight.check_rights(run.manifest, run.registry, run.plan, run.remote)
+    preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, _pushed_branch(run))
     if {"scan", "smoke"} - run.options.skip:
         login(run.manifest)  # the engine and Trivy fetch the candidates themselves
     preflight.check_database(run.manifest, run.options.skip)
@@ -133,7 +93,7 @@ def _build(run: Run) -> Run:
     wanted = [one.service for line in run.lines for one in line.services if one.action == "build"]
     if not wanted:
         raise Skip("no image changed")
-    return replace(run, layouts=images.export(run.manifest, model, wanted, run.manifest.state / "layouts"))
+    return replace(run, layouts=images.export(run.manifest, model, wanted))
 
 
 def _stage(run: Run) -> Run:
@@ -148,11 +108,11 @@ def _stage(run: Run) -> Run:
         for one in line.services:
             sent = found[one.service].sent
             console.note(f"{one.service}@{found[one.service].stored.digest[:19]}: {_sent(sent) if sent else one.why}")
-    shutil.rmtree(run.manifest.state / "layouts", ignore_errors=True)
+    images.forget_exports(run.manifest)
     run = replace(run, candidates=found)
     kept = {
         one.service: {"digest": found[one.service].stored.digest, "fingerprint": one.fingerprint}
-        for one in _services(run)
+        for one in run.services
     }
     path = plan.candidates_file(run.manifest)
     state.write(path, state.read(path) | kept)
@@ -163,25 +123,11 @@ def _sent(size: int) -> str:
     return f"{size / 1e6:.1f} MB sent" if size >= 100_000 else f"{size / 1e3:.1f} kB sent"
 
 
-def _services(run: Run) -> list[plan.PlannedService]:
-    return [one for line in run.lines for one in line.services]
-
-
-def _images(run: Run) -> dict[str, images.BuiltImage]:
-    versions = {one.service: line.version for line in run.lines for one in line.services}
-    return {
-        one.service: plan.built_image(
-            run.manifest, one.service, run.candidates[one.service].stored.digest, one.fingerprint, versions[one.service]
-        )
-        for one in _services(run)
-    }
-
-
 def _scan(run: Run) -> Run:
     if "scan" in run.options.skip:
         console.warn("the scan is skipped, and the release will say so")
         return replace(run, gates={**run.gates, "scan": SKIPPED})
-    return replace(run, gates={**run.gates, "scan": gates.scan(run.manifest, _images(run))})
+    return replace(run, gates={**run.gates, "scan": gates.scan(run.manifest, run.images())})
 
 
 def _smoke(run: Run) -> Run:
@@ -189,8 +135,8 @@ def _smoke(run: Run) -> Run:
         console.warn("the smoke checks are skipped, and the release will say so")
         return replace(run, gates={**run.gates, "smoke": SKIPPED})
     assert run.world is not None
-    beside = survey.released_images(run.manifest, run.world, [one.service for one in _services(run)])
-    return replace(run, gates={**run.gates, "smoke": gates.ask(run.manifest, _images(run), beside)})
+    beside = survey.released_images(run.manifest, run.world, [one.service for one in run.services])
+    return replace(run, gates={**run.gates, "smoke": gates.ask(run.manifest, run.images(), beside)})
 
 
 def _claim(run: Run) -> Run:
@@ -202,65 +148,32 @@ def _claim(run: Run) -> Run:
     if gone := plan.lost(now, run.plan):
         message = f"{', '.join(gone)}: another release was made meanwhile; nothing of this one was published"
         raise VersionTaken(message, hint="./inv release again: it takes the next version")
-    records = tuple(_record_of(run, line) for line in run.lines)
+    records = tuple(release_run.record_of(run, line) for line in run.lines)
     claims = [claim.prepare(root, one, f"{run.manifest.project.title}: {one.line} {one.version}") for one in records]
-    branch = run.world.history.branch if run.manifest.release.push_branch else None
-    claim.push(root, run.remote, claims, branch=branch or "")
+    claim.push(root, run.remote, claims, branch=_pushed_branch(run))
     for one in records:
         console.note(f"{one.tag} is ours, on {run.remote or 'this repository'}")
     return replace(run, records=records)
 
 
-def _record_of(run: Run, line: PlannedLine) -> Record:
+def _pushed_branch(run: Run) -> str:
     assert run.world is not None
-    manifest, history = run.manifest, run.world.history
-    used = {key: _base(base) for key, base in run.resolved.items()}
-    services = {
-        one.service: RecordedService(
-            digest=run.candidates[one.service].stored.digest,
-            fingerprint=one.fingerprint,
-            origin="built" if one.action == "build" else one.why,
-            platforms=run.candidates[one.service].platforms,
-            bases={key: used[key] for key in manifest.services[one.service].bases},
-        )
-        for one in line.services
-    }
-    return Record(
-        schema=SCHEMA,
-        line=line.line,
-        version=line.version,
-        tag=line.tag,
-        previous=line.previous,
-        commit=history.commit,
-        committed=datetime.fromtimestamp(history.committed, UTC).isoformat(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        registry=plan.home(manifest),
-        repository=plan.repository(manifest, line.line),
-        services=services,
-        gates=dict(run.gates),
-        tools=survey.tools(manifest),
-        authority=run.authority,
-    )
-
-
-def _base(base: Resolved) -> RecordedBase:
-    return RecordedBase(reference=base.reference, source=base.source, digest=base.digest)
+    return (run.world.history.branch or "") if run.manifest.release.push_branch else ""
 
 
 def _publish(run: Run) -> Run:
     staged = {name: one.stored for name, one in run.candidates.items()}
     for one in run.records:
-        try:
+        with survey.explained(one, "claimed and not published"):
             put = publish.images(run.registry, one, staged)
-        except BuildError as error:
-            raise survey.explain_unfinished(one, error) from None
         console.note(f"{one.version}: {put} of {len(one.services)} tags put, all read back")
     return run
 
 
 def _record(run: Run) -> Run:
     for one in run.records:
-        publish.record(run.registry, one)
+        with survey.explained(one, "claimed and not recorded"):
+            publish.record(run.registry, one)
         console.note(f"{one.repository}:{one.version}: the release is complete")
     return run
 
@@ -269,19 +182,20 @@ def _float(run: Run) -> Run:
     moving = [one for one in run.records if floats.names(one.parsed)]
     if not moving:
         raise Skip("a pre-release moves no float")
-    policy: Policy = probe.policy(run.manifest, run.registry)
+    policy = probe.policy(run.manifest, run.registry)
     if policy.floats != "client":
         raise Skip(f"X.Y and X are not ours to move in {policy.address}: {policy.floats}")
     staged = {name: one.stored for name, one in run.candidates.items()}
     for one in moving:
-        moves = publish.move_floats(
-            run.registry,
-            one.repository,
-            only=floats.names(one.parsed),
-            audit=True,
-            held={one.parsed: one},
-            staged=staged,
-        )
+        with survey.explained(one, "complete, but its floats are not right"):
+            moves = publish.move_floats(
+                run.registry,
+                one.repository,
+                only=floats.names(one.parsed),
+                audit=True,
+                held={one.parsed: one},
+                staged=staged,
+            )
         said = ", ".join(f"{move.name} → {move.version}" for move in moves)
         console.note(f"{one.line}: {said or 'every float is right'}")
     return run
@@ -323,6 +237,8 @@ def preview(manifest: Manifest, wish: Wish, environment: Mapping[str, str]) -> P
     """What a release would do now; nothing is changed. Raises as planning does."""
     with Distribution(manifest) as registry:
         remote = claim.remote(manifest.root, manifest.release.remote)
-        waiting = tuple(one.tag for one in survey.unfinished(manifest, registry))
+        waiting = tuple(
+            one.tag for one in survey.unfinished(manifest, registry, claim.remote_tags(manifest.root, remote))
+        )
         world, _ = survey.look(manifest, registry, remote, environment)
         return plan.compute(world, wish, unfinished=waiting)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from build import plan, probe, release
+from build import probe, release, saved_plan
 from build.distribution import Distribution
 from build.errors import ReleaseRefused
 from build.manifest import Manifest
 from build.plan import Plan, Wanted, Wish
 from build.probe import Policy
-from build.release import Run
+from build.release_run import Options, Run
 from build.typed import suggest
 from build.workflow import chosen
 
@@ -47,8 +47,8 @@ def make(
         path = Path(apply)
         if not path.is_file():
             raise ReleaseRefused(f"{apply}: no such file", hint=f"./inv release --plan {apply}")
-        saved = plan.decode(path.read_text(encoding="utf-8", errors="replace"), apply)
-    options = release.Options(
+        saved = saved_plan.decode(path.read_text(encoding="utf-8", errors="replace"), apply)
+    options = Options(
         wish=saved.wish if saved else _wish(manifest, bump, pre, version, services),
         skip=frozenset(skip),
         local=local,

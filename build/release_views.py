@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from build import console
-from build import plan as planning
+from build import console, saved_plan
 from build.errors import ReleaseRefused
 from build.plan import Plan
 from build.probe import Policy
 from build.record import Record
-from build.release import Run
+from build.release_run import Run
 from build.releases import Release, Yanked
 from build.workflow import as_json
 
@@ -49,7 +48,7 @@ def plan(made: Plan, *, file: str = "", json: bool) -> None:
 def _save(made: Plan, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(planning.encode(made), encoding="utf-8")
+        path.write_text(saved_plan.encode(made), encoding="utf-8")
     except OSError as error:
         raise ReleaseRefused(f"the plan can't be saved: {path}: {error.strerror}", hint="--plan plan.json") from None
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from semver import Version
 
-from build import claim, floats, plan, probe, publish
+from build import claim, floats, plan, probe, publish, survey
 from build.distribution import Distribution
 from build.errors import ReleaseRefused
 from build.manifest import Manifest
@@ -134,7 +134,7 @@ def yank(manifest: Manifest, version: str, reason: str, *, service: str = "") ->
         raise ReleaseRefused("a yank needs a reason: people will ask", hint='./inv yank --version 1.4.0 --reason "…"')
     line = _line(manifest, service)
     with Distribution(manifest) as registry:
-        claim.fetch_tags(manifest.root, claim.remote(manifest.root, manifest.release.remote))
+        survey.claims(manifest, claim.remote(manifest.root, manifest.release.remote))
         target, found = repository(manifest, line.name), _known_version(manifest, registry, line, version)
         there = publish.known(registry, target)
         if found not in there.yanked:

@@ -22,7 +22,7 @@ from build.tags import Key, Versions, of_key, precedence, tags_of
 from build.version import History, Line, LineHistory, built_from, lines
 
 # Neither a hook's GIT_DIR nor translated messages nor a person's settings decide what is read.
-_ENVIRONMENT: dict[str, str | None] = {
+ENVIRONMENT: dict[str, str | None] = {
     "LC_ALL": "C.UTF-8",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -39,7 +39,7 @@ _FETCH = "git fetch --unshallow --tags"
 
 def git(root: Path, *arguments: str, timeout: float = 120) -> str:
     """The stripped stdout of one git command in `root`. Raises ToolFailed."""
-    return run(["git", *arguments], cwd=root, env=_ENVIRONMENT, timeout=timeout).stdout.strip()
+    return run(["git", *arguments], cwd=root, env=ENVIRONMENT, timeout=timeout).stdout.strip()
 
 
 def log(root: Path, revisions: Sequence[str], paths: Sequence[str] = ()) -> Iterator[list[str]]:
@@ -47,7 +47,7 @@ def log(root: Path, revisions: Sequence[str], paths: Sequence[str] = ()) -> Iter
 
     Raises ToolFailed.
     """
-    yield from records(["git", *_LOG, *revisions, "--", *paths], cwd=root, env=_ENVIRONMENT)
+    yield from records(["git", *_LOG, *revisions, "--", *paths], cwd=root, env=ENVIRONMENT)
 
 
 def read(manifest: Manifest) -> History:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from build import bases, claim, engine, images, plan, preflight, probe, publish, repo
+from build import bases, claim, console, engine, floats, images, plan, preflight, probe, publish, repo
 from build.bases import Resolved
 from build.distribution import Distribution
-from build.errors import BaseUnavailable, BuildError, RegistryError, VersionTaken
+from build.errors import BaseUnavailable, BuildError, VersionTaken
 from build.manifest import Manifest
 from build.plan import PlannedLine, World, repository
 from build.publish import Known, Move
 from build.record import Record
 from build.trivy import trivy
 from build.version import History, Line, lines, parse_tag
+
+_LATEST = 16  # releases that may have run at once
 
 
 def look(
@@ -62,18 +65,28 @@ def definition(
     return images.definition(manifest, history, versions, resolved, list(versions))
 
 
-def unfinished(manifest: Manifest, registry: Distribution) -> list[Record]:
-    """The releases that were claimed in this registry and are not complete there, oldest first.
+def claims(manifest: Manifest, remote: str) -> dict[str, str]:
+    """Every version tag that counts, fetched: name → object. Says which do not, because only this clone has them."""
+    prefixes = [line.prefix for line in lines(manifest)]
+    found = claim.fetch_tags(manifest.root, remote, prefixes)
+    if remote and (alone := claim.only_here(manifest.root, found, prefixes)):
+        console.warn(
+            f"{', '.join(alone)}: {remote} has no such tag, so it is no release (git tag --delete, or git push it)"
+        )
+    return found
+
+
+def unfinished(manifest: Manifest, registry: Distribution, tags: Mapping[str, str]) -> list[Record]:
+    """The releases that `tags` claim in this registry and that are not complete there, oldest first.
 
     Tags without a record were not made by a release, and those of another registry are not ours to finish. A version
     that was yanked before it was complete was given up.
     """
     found: list[Record] = []
-    everywhere = claim.remote_tags(manifest.root, "")
     for line in lines(manifest):
         there = publish.known(registry, repository(manifest, line.name))
         missing = [
-            tag for version, tag in plan.versions_of(line, everywhere).items()
+            tag for version, tag in plan.versions_of(line, tags).items()
             if version not in there.complete and version not in there.yanked
         ]  # fmt: skip
         records = claim.records(manifest.root, missing)
@@ -86,14 +99,29 @@ def _is_of(record: Record, line: Line) -> bool:
     return version is not None and str(version) == record.version
 
 
-def settle(manifest: Manifest, registry: Distribution, *, audit: bool = False) -> dict[str, list[Move]]:
-    """Let the floats of every line name what they must; those that did not, by line."""
-    known_lines = [line.name for line in lines(manifest)]
-    if not any(publish.known(registry, repository(manifest, name)).complete for name in known_lines):
+def settle(
+    manifest: Manifest, registry: Distribution, tags: Collection[str], *, audit: bool = False
+) -> dict[str, list[Move]]:
+    """Let the floats of every line name what they must; those that did not, by line.
+
+    A float is believed to be right where the release repository's is, but for those of the last releases among `tags`:
+    one of them may have been killed while it put a float back that a faster one had moved. `audit` believes none.
+    """
+    known_lines = lines(manifest)
+    if not any(publish.known(registry, repository(manifest, line.name)).complete for line in known_lines):
         return {}
     if probe.policy(manifest, registry).floats != "client":
         return {}
-    moved = {name: publish.move_floats(registry, repository(manifest, name), audit=audit) for name in known_lines}
+    latest = dict.fromkeys(claim.newest(manifest.root, tags, _LATEST), "")
+    moved = {
+        line.name: publish.move_floats(
+            registry,
+            repository(manifest, line.name),
+            audit=audit,
+            suspects={name for version in plan.versions_of(line, latest) for name in floats.names(version)},
+        )
+        for line in known_lines
+    }
     return {name: moves for name, moves in moved.items() if moves}
 
 
@@ -104,16 +132,20 @@ def behind(manifest: Manifest, registry: Distribution, moved: Mapping[str, Seque
     return [one for one in found if one]
 
 
-def explain_unfinished(record: Record, error: BuildError) -> BuildError:
-    """The error of a claimed release that could not be published: what stands, and what finishes it or gives it up."""
-    service = f" --service {record.line}" if record.tag.startswith(f"{record.line}/") else ""
-    give_up = f"./inv yank {record.version}{service} --reason …"
-    if isinstance(error, VersionTaken):
-        error.hint = f"give it up, then release the next one: {give_up}"
-    elif isinstance(error, RegistryError):
-        error.args = (f"{record.tag} is claimed and not published: {error}",)
-        error.hint = f"./inv release --resume   (or give it up: {give_up})"
-    return error
+@contextlib.contextmanager
+def explained(record: Record, said: str) -> Iterator[None]:
+    """Let a failure after the claim say how far its release is, and what finishes it or gives it up."""
+    try:
+        yield
+    except BuildError as error:
+        error.args = (f"{record.tag} is {said}: {error}",)
+        service = f" --service {record.line}" if record.tag.startswith(f"{record.line}/") else ""
+        give_up = f'./inv yank {record.version}{service} --reason "…"'
+        if isinstance(error, VersionTaken):
+            error.hint = f"give it up: {give_up}; then ./inv release takes the next version"
+        elif "--resume" not in error.hint:
+            error.hint = f"./inv release --resume   (or give it up: {give_up})"
+        raise
 
 
 def released_images(manifest: Manifest, world: World, besides: Collection[str]) -> dict[str, str]:

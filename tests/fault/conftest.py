@@ -83,5 +83,6 @@ def faulty(make_world: Callable[..., World], proxy: Proxy) -> World:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--kills N`: how many seeds test_kill.py tries."""
-    parser.addoption("--kills", type=int, default=int(os.environ.get("UC_FAULT_KILLS", "20")), help="seeds to try")
+    """`--kills N` and `--seed FIRST`: which seeds test_kill.py tries."""
+    parser.addoption("--kills", type=int, default=20, help="how many seeds to try")
+    parser.addoption("--seed", type=int, default=0, help="the first of them")

@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -83,6 +84,7 @@ class Seen:
     path: str
     status: int
     size: int
+    at: float
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} → {self.status}"
@@ -136,7 +138,7 @@ class Proxy:
     def remember(self, request: Request, status: int) -> None:
         """Add to what was seen."""
         with self._lock:
-            self.seen.append(Seen(request.method, request.path, status, len(request.body)))
+            self.seen.append(Seen(request.method, request.path, status, len(request.body), time.monotonic()))
 
 
 class _Server(http.server.ThreadingHTTPServer):

@@ -1,6 +1,6 @@
 """A release that is killed anywhere: nothing public before its claim, and the next run ends where it would have.
 
-`nox -s fault -- --kills 300` tries that many seeds instead of the few of every day.
+`nox -s fault -- --kills 300 --seed 1000` tries that many seeds, from that one on, instead of the few of every day.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _CLAIM = "» claim the version"
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """As many seeds as were asked for."""
     if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(metafunc.config.getoption("--kills", 20)))
+        first, count = metafunc.config.getoption("--seed", 0), metafunc.config.getoption("--kills", 20)
+        metafunc.parametrize("seed", range(first, first + count))
 
 
 @dataclass(slots=True)

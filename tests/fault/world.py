@@ -266,9 +266,11 @@ class World:
     def public(self) -> Public:
         """What anybody can see now."""
         images = {
-            f"{name}:{tag}": self.hub.digest(f"{self.namespace}/{name}", tag)
+            f"{name}:{tag}": digest
             for name in (*SERVICES, "release")
             for tag in self.hub.tags(f"{self.namespace}/{name}")
+            # A registry whose disk was full lists tags that name nothing.
+            if (digest := self.hub.digest(f"{self.namespace}/{name}", tag))
         }
         return Public(self.git_tags(), images)
 

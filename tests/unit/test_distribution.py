@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from build.distribution import _asked_wait, _scope, is_loopback
+from build.transport import _asked_wait, _scope, is_loopback
 
 
 @pytest.mark.parametrize("address", ["localhost", "localhost:5000", "127.0.0.1", "127.0.0.1:5000", "127.200.3.4:1"])

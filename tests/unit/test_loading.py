@@ -39,6 +39,8 @@ BAD: dict[str, tuple[Callable[[Project], object], str]] = {
     "unknown dependency": (lambda p: p.append('depends_on = ["webb"]\n'), "(did you mean 'web'?)"),
     "source folder missing": (lambda p: _replace(p, 'watched = ""', 'watched = "nowhere"'), "sources.watched: no such folder: nowhere"),
     "bad name": (lambda p: p.service("Web_", 18981), "a name is lower-case letters"),
+    "reserved name": (lambda p: p.service("release", 18981), "services.release: the registry needs this name"),
+    "written folder": (lambda p: _replace(p, "[project]", 'folder = "elsewhere"\n[project]'), "folder: unknown key"),
     "bad digest": (
         lambda p: _replace(p, 'reference = "python:3.12-slim"', 'reference = "python:3.12-slim"\ndigest = "sha256:12"'),
         "bases.images.python.digest: expected sha256: and 64 hex digits",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from build import plan
+from build import saved_plan
 from build.errors import BuildError, ReleaseRefused
 from build.plan import Plan, PlannedLine, PlannedService, PlannedTag, Wish
 
@@ -29,26 +29,26 @@ PLAN = Plan(
 
 def test_what_was_written_is_read() -> None:
     """A plan comes back from its file as it was."""
-    assert plan.decode(plan.encode(PLAN), "plan.json") == PLAN
+    assert saved_plan.decode(saved_plan.encode(PLAN), "plan.json") == PLAN
 
 
 @pytest.mark.parametrize("part", STATE)
 def test_what_moved_is_named(part: str) -> None:
     """Each part of the world that is not what it was is named, and no other."""
     with pytest.raises(ReleaseRefused) as caught:
-        plan.check(PLAN, STATE | {part: "moved"})
+        saved_plan.check(PLAN, STATE | {part: "moved"})
 
     assert str(caught.value) == f"the plan is stale: {part} moved since it was made"
-    plan.check(PLAN, STATE)
+    saved_plan.check(PLAN, STATE)
 
 
 def test_a_plan_that_says_less_is_stale() -> None:
     """A plan from which a part was taken out is not one that holds."""
-    shortened = json.loads(plan.encode(PLAN))
+    shortened = json.loads(saved_plan.encode(PLAN))
     del shortened["state"]["HEAD"]
 
     with pytest.raises(ReleaseRefused, match="HEAD"):
-        plan.check(plan.decode(json.dumps(shortened), "plan.json"), STATE)
+        saved_plan.check(saved_plan.decode(json.dumps(shortened), "plan.json"), STATE)
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_a_plan_that_says_less_is_stale() -> None:
         ("[]", "not a plan of this toolkit"),
         ('{"schema": 2}', "not a plan of this toolkit"),
         ('{"schema": 1}', "commit"),
-        (plan.encode(PLAN).replace('"reuse"', '"rebuild"'), "rebuild"),
-        (plan.encode(PLAN).replace('"wish"', '"whish"'), "whish"),
+        (saved_plan.encode(PLAN).replace('"reuse"', '"rebuild"'), "rebuild"),
+        (saved_plan.encode(PLAN).replace('"wish"', '"whish"'), "whish"),
     ],
 )
 def test_what_is_no_plan_is_refused(text: str, reason: str) -> None:
     """Another file is refused with its name and what is wrong with it."""
     with pytest.raises(BuildError, match=reason) as caught:
-        plan.decode(text, "plan.json")
+        saved_plan.decode(text, "plan.json")
 
     assert "plan.json" in str(caught.value)

@@ -19,7 +19,7 @@ LAYERS = (
     {"errors", "console"},
     {"pipeline", "process", "typed", "manifest", "loading", "state", "commits"},
     {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint", "authority", "floats"}
-    | {"credentials", "distribution", "record", "outlook", "tags", "changelog", "released"},
+    | {"credentials", "transport", "distribution", "record", "outlook", "tags", "changelog", "released"},
     {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon", "publish", "claim", "probe"},
     {"bases", "story", "provision", "candidates", "rehearsal"},
     {"images"},
@@ -30,6 +30,8 @@ LAYERS = (
         "workflow",
         "views",
         "release",
+        "release_run",
+        "saved_plan",
         "release_options",
         "release_views",
         "quickstart",

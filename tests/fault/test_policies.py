@@ -1,0 +1,229 @@
+"""Registries with rules of their own (Harbor, ProGet), logins that expire, and a disk that is full."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fault import world as worlds
+from tests.fault.invariants import assert_invariants
+from tests.fault.policies import ALWAYS, PASSWORD, USER, TokenService, basic, immutable, three_parts
+from tests.fault.proxy import Answer, Proxy, Request, Rule, status
+from tests.fault.server import Registry, free_address
+from tests.fault.world import FAST, Hub, World, clean
+
+_DISK_MEGABYTES = 4
+
+
+def _login(world: World) -> dict[str, str]:
+    file = world.folder / "password"
+    file.write_text(PASSWORD)
+    return {"UC_REGISTRY_USERNAME": USER, "UC_REGISTRY_PASSWORD_FILE": str(file)}
+
+
+def test_a_registry_whose_full_versions_are_immutable(faulty: World, proxy: Proxy, hub: Hub) -> None:
+    """412 to any PUT of a full version that is there, an equal one too: releases, kills and resumes all the same."""
+    proxy.rules = [immutable(hub, pattern=r"^\d+\.\d+\.\d+")]
+    assert faulty.clone.release().code == 0
+    faulty.clone.commit("one")
+    running = faulty.clone.start("release", *FAST)
+    assert running.when("» record the release", running.kill).wait().code == -9
+
+    ran = faulty.another().release()
+
+    assert ran.code == 0, ran.text
+    assert set(faulty.public().git) == {"v0.1.0", "v0.1.1"}
+    assert_invariants(faulty)
+
+
+def test_a_registry_where_every_tag_is_immutable(faulty: World, proxy: Proxy, hub: Hub) -> None:
+    """Floats can't be moved there: that is learnt and said, and the releases are made without them."""
+    proxy.rules = [immutable(hub)]
+    for _ in range(2):
+        faulty.clone.commit("one")
+        ran = faulty.clone.release()
+        assert ran.code == 0, ran.text
+        assert "not ours to move" in ran.stderr
+
+    assert set(faulty.public().images) == {
+        f"{name}:{version}" for name in ("one", "two", "release") for version in ("0.1.0", "0.1.1")
+    }
+
+
+def test_a_registry_that_takes_three_parts_and_moves_floats_itself(faulty: World, proxy: Proxy, hub: Hub) -> None:
+    """Nothing but X.Y.Z is put, and the registry's own floats are right."""
+    proxy.rules = [three_parts(hub)]
+    for _ in range(2):
+        faulty.clone.commit("one")
+        ran = faulty.clone.release()
+        assert ran.code == 0, ran.text
+
+    assert proxy.count(r"^PUT .*/(one|two|release)/manifests/\d+(\.\d+)? ") == 0
+    assert_invariants(faulty)
+
+
+def test_a_registry_that_keeps_the_older_of_two_tags(faulty: World, proxy: Proxy, hub: Hub) -> None:
+    """201 to a PUT and another digest under the tag: the read-back finds it, both digests are named, the version is
+    burned; given up by a yank, the next release goes on."""
+    strange = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+
+    def raced(request: Request) -> Answer:
+        repository = request.path.removeprefix("/v2/").partition("/manifests/")[0]
+        assert hub.put(repository, "0.1.0", strange, "application/vnd.oci.image.index.v1+json") == 201
+        return Answer(201)
+
+    proxy.rules = [Rule(r"^PUT .*/two/manifests/0\.1\.0$", raced)]
+
+    ran = faulty.clone.release()
+
+    assert ran.code == 15, ran.text
+    assert clean(ran.stderr), ran.text
+    error = next(line for line in ran.stderr.splitlines() if line.startswith("error: "))
+    assert error.count("sha256:") == 2
+    assert "./inv yank 0.1.0" in ran.stderr
+    assert faulty.clone.inv("yank", "0.1.0", "--reason", "burned").code == 0
+    faulty.clone.commit("one")
+    again = faulty.clone.release()
+    assert again.code == 0, again.text
+    assert "release:0.1.1" in faulty.public().images
+    assert "release:0.1.0" not in faulty.public().images
+
+
+def test_basic_login(faulty: World, proxy: Proxy) -> None:
+    """With user and password file a release goes through; a login that is refused on the way is not tried again, and
+    what was claimed by then is finished by the next run."""
+    proxy.rules = [Rule(r"^PUT .*/two/manifests/\d", status(401, WWW_Authenticate='Basic realm="test"')), basic()]
+
+    ran = faulty.clone.release(**_login(faulty))
+
+    assert ran.code == 10, ran.text
+    assert clean(ran.stderr), ran.text
+    assert "./inv release --resume" in ran.stderr
+    assert proxy.count(r"^PUT .*/two/manifests/\d\S* → 401") == 1
+    again = faulty.clone.release(**_login(faulty))
+    assert again.code == 0, again.text
+    assert_invariants(faulty)
+
+
+def test_a_wrong_password(faulty: World, proxy: Proxy) -> None:
+    """Refused once and not tried again: exit 10, the settings named, the password not."""
+    proxy.rules = [basic()]
+    login = _login(faulty)
+    (faulty.folder / "password").write_text("battery staple")
+
+    ran = faulty.clone.release(**login)
+
+    assert ran.code == 10, ran.text
+    assert clean(ran.stderr), ran.text
+    assert "battery" not in ran.text
+    assert "password_file" in ran.stderr
+    assert faulty.public().images == {}
+
+
+@pytest.mark.parametrize("uses", [3, 1])
+def test_tokens_that_expire(faulty: World, proxy: Proxy, uses: int) -> None:
+    """A token that runs out in the middle is renewed, once for each request that found it stale."""
+    service = TokenService(proxy.address, uses=uses)
+    proxy.rules = [*service.rules]
+
+    ran = faulty.clone.release(**_login(faulty))
+
+    assert ran.code == 0, ran.text
+    assert service.given
+    assert PASSWORD not in ran.text
+    assert_invariants(faulty)
+
+
+def test_a_token_service_that_is_busy(faulty: World, proxy: Proxy) -> None:
+    """503 and a page of HTML from the token service are overcome or told, never a traceback."""
+    service = TokenService(proxy.address, uses=50)
+    proxy.rules = [Rule(r"^GET /token", status(503), times=2, after=1), *service.rules]
+    ran = faulty.clone.release(**_login(faulty))
+    assert ran.code == 0, ran.text
+    faulty.clone.commit("one")
+    page = Rule(r"^GET /token", lambda _: Answer(200, {"Content-Type": "text/html"}, b"<html>"), times=ALWAYS)
+    proxy.rules = [page, *service.rules]
+
+    ran = faulty.clone.release(**_login(faulty))
+
+    assert ran.code == 10, ran.text
+    assert clean(ran.stderr), ran.text
+
+
+def test_401_for_ever_is_not_asked_for_ever(faulty: World, proxy: Proxy) -> None:
+    """A token that is never good enough: two logins at most, then exit 10."""
+    service = TokenService(proxy.address, uses=0)
+    proxy.rules = [*service.rules]
+
+    ran = faulty.clone.release(**_login(faulty))
+
+    assert ran.code == 10, ran.text
+    assert clean(ran.stderr), ran.text
+    assert sum(service.given.values()) <= 2
+
+
+# A full disk ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a few megabytes, mounted for one test."""
+    if os.geteuid() != 0:
+        pytest.skip("a small file system needs root: mount -t tmpfs")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK_MEGABYTES}m", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_world(small_disk: Path, registry_program: str, tmp_path: Path) -> Iterator[World]:
+    """A world whose registry stores on that disk."""
+    server = Registry(
+        registry_program, tmp_path / "small", free_address(f"127.8.0.{1 + os.getpid() % 250}"), small_disk / "storage"
+    )
+    server.start()
+    hub = Hub(server.address)
+    yield worlds.make(tmp_path / "world", f"small{os.getpid()}", server.address, hub)
+    hub.close()
+    server.stop()
+
+
+def _fill(disk: Path) -> Path:
+    """A file that takes all the room there is."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096):
+                pass
+        except OSError:
+            return filler
+    return filler
+
+
+@pytest.mark.parametrize("step", ["» build what changed", "» publish the immutable tags", "» move the floating tags"])
+def test_a_disk_that_is_full(small_world: World, small_disk: Path, step: str) -> None:
+    """Exit 10 and the registry's reason; before the claim nothing is public; with room again the next run completes."""
+    running = small_world.clone.start("release", *FAST)
+    running.when(step, lambda: _fill(small_disk))
+
+    ran = running.wait()
+
+    (small_disk / "filler").unlink()
+    assert ran.code == 10, ran.text
+    assert clean(ran.stderr), ran.text
+    if step == "» build what changed":
+        assert small_world.public().git == {}
+        assert small_world.public().images == {}
+    else:
+        assert "./inv release --resume" in ran.stderr
+    assert_invariants(small_world, settled=False)
+    again = small_world.clone.release()
+    assert again.code == 0, again.text
+    assert set(small_world.public().git) == {"v0.1.0"}
+    assert_invariants(small_world)

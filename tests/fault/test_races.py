@@ -1,0 +1,150 @@
+"""Releases that run at once, from clones of their own: one owner for each version, and floats that are right."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Ran
+from tests.fault.invariants import assert_invariants
+from tests.fault.proxy import Answer, Proxy, Request, Rule
+from tests.fault.world import FAST, Clone, World, clean
+
+
+def _prepare(world: World, count: int) -> list[Clone]:
+    """A world with a release, and so many clones of it with a commit each that only they have."""
+    assert world.clone.release().code == 0
+    clones = [world.another() for _ in range(count)]
+    for number, clone in enumerate(clones):
+        file = clone.project.root / "docker" / "one" / "content"
+        file.write_text(f"{number}\n")
+        clone.project.commit("fix: mine")
+    return clones
+
+
+def _race(clones: list[Clone], bumps: list[str]) -> list[Ran]:
+    running = [clone.start("release", *FAST, "--bump", bump) for clone, bump in zip(clones, bumps, strict=True)]
+    return [one.wait(400) for one in running]
+
+
+def _assert_one_owner_each(world: World, clones: list[Clone], ran: list[Ran]) -> None:
+    """Winners published what they built; losers ended with 15, said why, and left nothing."""
+    for one in ran:
+        assert one.code in {0, 15}, one.text
+        if one.code == 15:
+            assert clean(one.stderr), one.text
+            assert "nothing of" in one.stderr, one.text
+    won = [clone for clone, one in zip(clones, ran, strict=True) if one.code == 0]
+    tags = set(world.public().git) - {"v0.1.0"}
+    owners = [world.record(tag)["commit"] for tag in tags]
+    assert sorted(owners) == sorted(clone.git("rev-parse", "HEAD") for clone in won)
+    assert_invariants(world)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("count", [2, 8])
+def test_releases_of_the_same_bump(world: World, count: int, seed: int) -> None:
+    """Exactly one gets the version."""
+    clones = _prepare(world, count)
+
+    ran = _race(clones, ["patch"] * count)
+
+    _assert_one_owner_each(world, clones, ran)
+    codes = Counter(one.code for one in ran)
+    # A slow starter plans after the winner's claim and rightly gets the next version.
+    assert codes[0] >= 1
+    assert len(set(world.public().git)) == 1 + codes[0]
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("count", [2, 8])
+def test_releases_of_different_bumps(world: World, count: int, seed: int) -> None:
+    """Each version has one owner, and X.Y and X name the highest whatever came last."""
+    dice = random.Random(seed * 10 + count)
+    clones = _prepare(world, count)
+    bumps = [("patch", "minor", "major")[number % 3] for number in range(count)]
+    dice.shuffle(bumps)
+
+    ran = _race(clones, bumps)
+
+    _assert_one_owner_each(world, clones, ran)
+    assert Counter(one.code for one in ran)[0] >= len(set(bumps))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_racer_is_killed_and_another_finishes_it(world: World, seed: int) -> None:
+    """A racer that dies after its claim owns its version all the same; whoever comes next finishes it."""
+    dice = random.Random(seed)
+    clones = _prepare(world, 3)
+    running = [
+        clone.start("release", *FAST, "--bump", bump)
+        for clone, bump in zip(clones, ("patch", "minor", "major"), strict=True)
+    ]
+    for one in running:
+        if dice.random() < 0.7 or one is running[0]:
+            step = dice.choice(["publish the immutable tags", "record the release", "move the floating tags"])
+            one.when(f"» {step}", one.kill)
+    for one in running:
+        assert one.wait().code in {0, -9}, "\n".join(one.lines)
+    assert_invariants(world, settled=False)
+
+    ran = world.another().inv("release", "--resume")
+
+    assert ran.code == 0, ran.text
+    assert len(world.public().git) == 4
+    assert_invariants(world)
+
+
+def test_two_clones_finish_the_same_release(world: World) -> None:
+    """An interrupted release that two finish at once is finished once."""
+    clones = _prepare(world, 3)
+    running = clones[0].start("release", *FAST)
+    assert running.when("» publish the immutable tags", running.kill).wait().code == -9
+
+    both = [clone.start("release", "--resume") for clone in clones[1:]]
+
+    for one in both:
+        assert one.wait().code == 0, "\n".join(one.lines)
+    assert_invariants(world)
+
+
+def test_two_releases_in_one_clone(world: World) -> None:
+    """A release that is started twice in the same folder: one is made, and the other says so; no traceback."""
+    assert world.clone.release().code == 0
+    world.clone.commit("one")
+    world.clone.commit("two")
+
+    both = [world.clone.start("release", *FAST) for _ in range(2)]
+    ran = [one.wait() for one in both]
+
+    for one in ran:
+        assert "Traceback" not in one.text, one.text
+    assert 0 in {one.code for one in ran}, ran[0].text + ran[1].text
+    assert set(world.public().git) == {"v0.1.0", "v0.1.1"}
+    assert_invariants(world)
+
+
+def test_a_float_that_a_slow_racer_puts_back(make_world: Callable[..., World], proxy: Proxy) -> None:
+    """A PUT of a float that arrives after a newer release's, from a release that dies of it, is mended by the next."""
+    world = make_world(proxy.address)
+    slow, fast = _prepare(world, 2)
+    running = slow.start("release", *FAST, "--bump", "patch")
+
+    def overtaken(request: Request) -> Answer:
+        ran = fast.release("--bump", "patch")
+        assert ran.code == 0, ran.text
+        answer = request.forward()
+        running.kill()
+        return answer
+
+    proxy.rules = [Rule(r"^PUT .*/one/manifests/0\.1$", overtaken)]
+    assert running.wait().code == -9
+    assert len(world.public().git) == 3
+
+    ran = world.another().release()
+
+    assert ran.code == 0, ran.text
+    assert_invariants(world)
