@@ -146,6 +146,13 @@ def release(session: nox.Session) -> None:
 
 
 @nox.session
+def fault(session: nox.Session) -> None:
+    """Releases that are killed, that race, and whose registry or remote fails; `-- --kills 300` tries more."""
+    locked(session)
+    pytest(session, "tests/fault")
+
+
+@nox.session
 def stack(session: nox.Session) -> None:
     """The six services as they really run: brought up once, asked, attacked, rotated, stopped; always down."""
     locked(session)

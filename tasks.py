@@ -374,7 +374,7 @@ def yank(
 @task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})
 @reports
 def test(_c: Context, *, session: list[str]) -> None:
-    """Set up what the tests need and run them: lint, types, unit, git, setup, services, docker, release, stack, smoke.
+    """Set up what the tests need, then run the sessions lint, types, unit, git, setup, services, docker and so on.
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """

@@ -15,7 +15,7 @@ from build.pipeline import Skip, Step
 from build.process import run as run_process
 from build.workflow import Built
 
-TEST_SESSIONS = ("lint", "types", "unit", "git", "setup", "services", "docker", "release", "stack", "smoke")
+TEST_SESSIONS = ("lint", "types", "unit", "git", "setup", "services", "docker", "release", "fault", "stack", "smoke")
 NEXT_STEPS = """\
 next:
   ./inv ps                      what runs, and where
@@ -186,7 +186,7 @@ def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
     Raises Incomplete when a session fails; its own output says why.
     """
     sessions = sessions or TEST_SESSIONS
-    if {"docker", "release", "stack", "smoke", "bench"} & set(sessions):
+    if {"docker", "release", "fault", "stack", "smoke", "bench"} & set(sessions):
         ensure_engine(manifest, yes=False)
     argv = [sys.executable, "-m", "nox", "--noxfile", str(manifest.root / "noxfile.py"), "--sessions", *sessions]
     outcome = run_process(argv, cwd=manifest.root, capture=False, ok_codes=range(256))

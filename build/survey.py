@@ -11,7 +11,7 @@ from typing import Any
 from build import bases, claim, console, engine, floats, images, plan, preflight, probe, publish, repo
 from build.bases import Resolved
 from build.distribution import Distribution
-from build.errors import BaseUnavailable, BuildError, VersionTaken
+from build.errors import BaseUnavailable, BuildError, RegistryError, VersionTaken
 from build.manifest import Manifest
 from build.plan import PlannedLine, World, repository
 from build.publish import Known, Move
@@ -113,16 +113,18 @@ def settle(
     if probe.policy(manifest, registry).floats != "client":
         return {}
     latest = dict.fromkeys(claim.newest(manifest.root, tags, _LATEST), "")
-    moved = {
-        line.name: publish.move_floats(
-            registry,
-            repository(manifest, line.name),
-            audit=audit,
-            suspects={name for version in plan.versions_of(line, latest) for name in floats.names(version)},
-        )
-        for line in known_lines
-    }
-    return {name: moves for name, moves in moved.items() if moves}
+    moved = {}
+    for line in known_lines:
+        suspects = {name for version in plan.versions_of(line, latest) for name in floats.names(version)}
+        try:
+            moves = publish.move_floats(registry, repository(manifest, line.name), audit=audit, suspects=suspects)
+        except RegistryError as error:
+            error.args = (f"the floats of {line.name} are not right: {error}",)
+            error.hint = error.hint if "--resume" in error.hint else "./inv release --resume"
+            raise
+        if moves:
+            moved[line.name] = moves
+    return moved
 
 
 def behind(manifest: Manifest, registry: Distribution, moved: Mapping[str, Sequence[Move]]) -> list[Record]:

@@ -112,7 +112,7 @@ def stack_project(empty_project: Project, python_base: dict[str, Any]) -> Iterat
     host = f"127.0.0.{2 + os.getpid() % 200}:{port}"
     manifest_text = manifest_text.replace('address = "127.0.0.1:5000"', f'address = "{host}"')
     (empty_project.root / "versions.toml").write_text(manifest_text)
-    _reuse_bases(empty_project, python_base)
+    reuse_bases(empty_project, python_base)
     for name in ("one", "two"):
         add_server(empty_project, name)
     empty_project.commit("Start")
@@ -121,7 +121,7 @@ def stack_project(empty_project: Project, python_base: dict[str, Any]) -> Iterat
     clean(project_name, host)
 
 
-def _reuse_bases(project: Project, record: dict[str, Any]) -> None:
+def reuse_bases(project: Project, record: dict[str, Any]) -> None:
     """Let the project's record say what the repository's says, under its own settings."""
     manifest_file = project.root / "versions.toml"
     shipped = loading.load(REPOSITORY, {}, local=False).bases.images["registry"]

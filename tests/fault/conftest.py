@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def hub(registry: Registry) -> Iterator[Hub]:
 def make_world(registry: Registry, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., World]:
     """Makes a world, seen through `address` (default: the registry itself); other arguments go to [release]."""
 
-    def make(address: str = "", **settings: str) -> World:
+    def make(address: str = "", **settings: Any) -> World:
         number = next(_NUMBERS)
         folder = tmp_path_factory.mktemp("world") / f"w{number}"
         namespace = f"w{os.getpid()}-{number}"

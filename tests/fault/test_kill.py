@@ -8,23 +8,30 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from semver import Version
 
+from build import engine
 from tests.conftest import REPOSITORY
+from tests.docker.conftest import clean as clean_engine
 from tests.fault.invariants import assert_invariants, assert_nothing_new
 from tests.fault.kills import BOUNDARIES, HOOK, Kill, Tally, arrange, disarm, drawn, measure
-from tests.fault.proxy import Proxy
+from tests.fault.proxy import Proxy, Rule, then
 from tests.fault.server import Registry, free_address
 from tests.fault.world import FAST, SERVICES, Clone, Public, World
 
 _LONGEST_LIFE = 12
 _CLAIM = "» claim the version"
+_SMOKE = "  starting 2 containers"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """As many seeds as were asked for."""
+    """As many seeds as were asked for, and with many seeds every boundary with its gates on."""
+    if "gated" in metafunc.fixturenames:
+        many = metafunc.config.getoption("--kills", 20) > 20
+        metafunc.parametrize("gated", BOUNDARIES if many else [_SMOKE])
     if "seed" in metafunc.fixturenames:
         first, count = metafunc.config.getoption("--seed", 0), metafunc.config.getoption("--kills", 20)
         metafunc.parametrize("seed", range(first, first + count))
@@ -83,6 +90,18 @@ def lane(make_world: Callable[..., World], module_proxy: Proxy) -> Lane:
 def branch_lane(make_world: Callable[..., World], module_proxy: Proxy) -> Lane:
     """Releases that push the branch with the tag."""
     return Lane(make_world, module_proxy, {"push_branch": "true"})
+
+
+@pytest.fixture(scope="module")
+def gate_lane(
+    make_world: Callable[..., World], module_proxy: Proxy, python_base: dict[str, Any], registry: Registry
+) -> Iterator[Lane]:
+    """Releases of services that run, with both gates."""
+    made = Lane(make_world, module_proxy, {})
+    made.world = make_world(bases=python_base, stand_ins='["python"]')
+    assert made.world.clone.inv("release").code == 0
+    yield made
+    clean_engine(f"uct-{made.world.namespace}", registry.address)
 
 
 def _expected(before: Public) -> str:
@@ -187,3 +206,57 @@ def _guarded(lane: Lane, tally: Tally, kills: list[Kill], dice: random.Random) -
     except AssertionError as error:
         tally.violations.append(f"{' then '.join(map(str, kills))}: {str(error).splitlines()[0]}")
         raise
+
+
+def test_killed_with_the_gates_on(gate_lane: Lane, tally: Tally, gated: str) -> None:
+    """With both gates on it is the same, and no container of a killed smoke test is left."""
+    world = gate_lane.world
+    assert world is not None
+    before = world.public()
+    world.clone.commit("one")
+    running = world.clone.start("release")
+    running.when(gated, running.kill)
+    ran = running.wait()
+    assert ran.code in {0, -9}, ran.text
+    assert gated in running.lines, ran.text
+    tally.runs += 2
+    tally.kills[f"{running.step} (gates on)"] += ran.code == -9
+    if _CLAIM not in running.lines:
+        assert_nothing_new(world, before)
+    assert_invariants(world, settled=False)
+
+    ran = world.clone.inv("release")
+
+    assert ran.code == 0, ran.text
+    _assert_as_uninterrupted(world, before, ["one"])
+    version = _expected(before)
+    assert {gate["verdict"] for gate in world.record(f"v{version}")["gates"].values()} == {"passed"}
+    listed = engine.cli("ps", "--all", "--format", "{{.Names}}").stdout.split()
+    assert [name for name in listed if name.startswith(f"uct-{world.namespace}")] == []
+
+
+def test_a_yank_that_is_killed(make_world: Callable[..., World], module_proxy: Proxy, tally: Tally) -> None:
+    """Killed at any write, a yank is finished by the same command, or by the next release."""
+    world = make_world(module_proxy.address)
+    assert world.clone.release().code == 0
+    for number, (write, before) in enumerate([(0, True), (2, False), (3, True), (4, False), (6, True), (8, True)]):
+        world.clone.commit("one")
+        assert world.clone.release().code == 0
+        assert_invariants(world)
+        version = str(max(Version.parse(tag.removeprefix("v")) for tag in world.public().git))
+        running = world.clone.start("yank", version, "--reason", "broken")
+        module_proxy.rules = [Rule(r"^(PUT|POST) ", then(running.kill, before=before), after=write)]
+        ran = running.wait()
+        module_proxy.heal()
+        assert ran.code in {0, -9}, ran.text
+        tally.kills["yank"] += ran.code == -9
+        assert_invariants(world, settled=False)
+
+        marked = f"release:{version}-yanked" in world.public().images
+        again = ("yank", version, "--reason", "broken") if number % 2 or not marked else ("release", "--resume")
+        ran = world.another().inv(*again)
+
+        assert ran.code == 0, ran.text
+        assert f"release:{version}-yanked" in world.public().images
+        assert world.public().images["one:0.1"] == world.public().images["one:0.1.0"]
+        assert_invariants(world)

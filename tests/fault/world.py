@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from tests.conftest import MINIMAL, REPOSITORY, Project, Ran
+from tests.docker.conftest import DOCKERFILE, add_server, reuse_bases
 
 SERVICES = ("one", "two")
 _IDENTITY = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
@@ -237,9 +238,10 @@ class World:
         """A fresh clone, as on another machine: no state, no tags that were not pushed."""
         root = self.folder / f"clone-{len(self.clones)}"
         subprocess.run(["git", "clone", "--quiet", str(self.remote), str(root)], check=True, env=os.environ | _IDENTITY)
-        return self._adopt(root)
+        return self.adopt(root)
 
-    def _adopt(self, root: Path) -> Clone:
+    def adopt(self, root: Path) -> Clone:
+        """A checkout as one of this world's."""
         project = Project(root)
         project.git("config", "user.name", "Test")
         project.git("config", "user.email", "test@example.invalid")
@@ -282,11 +284,15 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def make(folder: Path, namespace: str, address: str, hub: Hub, **settings: str) -> World:
-    """A world with one clone whose two services are a file each; nothing is released. `settings` go to [release]."""
-    folder.mkdir(parents=True)
+def make(
+    folder: Path, namespace: str, address: str, hub: Hub, *, bases: dict[str, Any] | None = None, **settings: str
+) -> World:
+    """A world with one clone, in which nothing is released. `settings` go to [release].
+
+    Its two services are a file each, or with `bases` (the record of the Python base) servers that gates can ask.
+    """
     root = folder / "clone-0"
-    root.mkdir()
+    root.mkdir(parents=True)
     shutil.copyfile(REPOSITORY / "tasks.py", root / "tasks.py")
     project = Project(root)
     text = MINIMAL.format(name=f"uct-{namespace}")
@@ -296,11 +302,16 @@ def make(folder: Path, namespace: str, address: str, hub: Hub, **settings: str) 
     project.write("versions.toml", f"{text}\n[release]\n{release}")
     project.write(".gitignore", ".uc/\n__pycache__/\n")
     for number, name in enumerate(SERVICES):
-        project.service(name, 18980 + number, "FROM scratch\nCOPY content /content\n", paths="[]")
+        if bases:
+            add_server(project, name, DOCKERFILE.replace("USER", "COPY content /content\nUSER"))
+        else:
+            project.service(name, 18980 + number, "FROM scratch\nCOPY content /content\n")
         project.write(f"docker/{name}/content", f"{name}\n")
+    if bases:
+        reuse_bases(project, bases)
     project.commit("feat: start")
     world = World(folder, namespace, address, hub, _IDENTITY | {"CI": "", "GITLAB_CI": "", "GITHUB_ACTIONS": ""})
-    world._adopt(root)
+    world.adopt(root)
     subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch", "main", str(world.remote)], check=True)
     project.git("remote", "add", "origin", str(world.remote))
     project.git("push", "--quiet", "origin", "main")

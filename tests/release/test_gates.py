@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from build import engine
-from tests.docker.conftest import SERVER, _reuse_bases, add_server
+from tests.docker.conftest import SERVER, add_server, reuse_bases
 from tests.fault.world import World
 from tests.release.asking import ok
 
@@ -20,7 +20,7 @@ def web(make_world: Callable[..., World], python_base: dict[str, Any]) -> World:
     """A world with a line of its own for `web`, a small HTTP service with one smoke check."""
     world = make_world(mode='"independent"')
     project = world.clone.project
-    _reuse_bases(project, python_base)
+    reuse_bases(project, python_base)
     add_server(project, "web")
     project.commit("feat: web")
     project.git("push", "--quiet", "origin", "main")

@@ -12,7 +12,7 @@ import pytest
 
 from build import engine, loading
 from tests.conftest import REPOSITORY
-from tests.docker.conftest import _reuse_bases
+from tests.docker.conftest import reuse_bases
 from tests.fault.world import World
 from tests.release.asking import digests, listed, ok, recorded
 
@@ -140,7 +140,7 @@ def test_a_stand_in_base_is_refused_unless_named(world: World, python_base: dict
     )
     shipped = loading.load(REPOSITORY, {}, local=False).bases.images["python"]
     assert shipped.reference == "python:3.12-slim"
-    _reuse_bases(project, python_base)
+    reuse_bases(project, python_base)
     project.commit("fix: stand on a base")
     project.git("push", "--quiet", "origin", "main")
 
