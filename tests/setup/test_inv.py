@@ -173,7 +173,7 @@ def test_an_interrupt_leaves_no_venv_and_no_lock(project: Project, silent_index:
     """Ctrl-C ends pip too, and the next call starts afresh."""
     process = stand_still(project, silent_index)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     assert [path.name for path in (project.root / ".uc").iterdir()] == ["setup.log"]
     assert not (project.root / ".venv").exists()
@@ -184,7 +184,7 @@ def test_a_killed_setup_is_made_again(project: Project, silent_index: str) -> No
     """After kill -9 of everything, the next call finds the lock abandoned and the .venv unfinished."""
     process = stand_still(project, silent_index)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert (project.root / ".venv").exists()
     code, out, err = project.run("show")
     assert (code, f"root={project.root}" in out) == (0, True), err
@@ -202,7 +202,7 @@ def test_a_pip_that_outlives_its_inv_keeps_the_lock(project: Project, silent_ind
         second.wait(2)
     os.kill(pip, signal.SIGKILL)
     out, err = second.communicate(timeout=30)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert (second.returncode, "waiting for it" in err) == (0, True), out + err
 
 
