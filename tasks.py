@@ -31,7 +31,7 @@ def reports(body: F) -> F:
     @functools.wraps(body)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         from build import console
-        from build.errors import INTERRUPTED, BuildError
+        from build.errors import INTERRUPTED, OUTPUT_CLOSED, BuildError
 
         try:
             body(*args, **kwargs)
@@ -41,6 +41,9 @@ def reports(body: F) -> F:
         except KeyboardInterrupt:
             console.error("interrupted", hint="run it again; finished work is reused")
             raise Exit(code=INTERRUPTED) from None
+        except BrokenPipeError:
+            console.discard_output()
+            raise Exit(code=OUTPUT_CLOSED) from None
 
     return cast("F", wrapped)
 

@@ -123,6 +123,13 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str =
     sys.stdout.flush()
 
 
+def discard_output() -> None:
+    """Send what is still to come on stdout nowhere: its reader (`| head`) has seen enough, and is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def result(data: Any) -> None:
     """The machine-readable result of a task: one JSON document on stdout."""
     print(json.dumps(data, indent=2, default=str), flush=True)

@@ -16,12 +16,14 @@ BuildError 1
 ├── ReleaseRefused 14    a release may not start here and now: authority, branch, stale plan, stand-in base
 └── VersionTaken 15      another release has the version, or its tag names another digest
 
-130 is an interrupt (Ctrl-C). Any other exception is a bug of ours and keeps its traceback.
+130 is an interrupt (Ctrl-C), 141 a reader of the output that has gone (| head).
+Any other exception is a bug of ours and keeps its traceback.
 """
 
 from __future__ import annotations
 
 INTERRUPTED = 130
+OUTPUT_CLOSED = 141
 
 
 class BuildError(Exception):

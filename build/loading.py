@@ -104,12 +104,16 @@ def _parse(name: str, value: str, kind: Any) -> Any:
     return value
 
 
-def _problems(manifest: Manifest) -> Iterator[str]:
+def _name_problems(manifest: Manifest) -> Iterator[str]:
     for name in (manifest.project.name, *manifest.services, *manifest.containers()):
         if not _NAME.fullmatch(name):
             yield f"services.{name}: a name is lower-case letters, digits and single . _ - between them"
         if name in _RESERVED:
             yield f"services.{name}: the registry needs this name for {_RESERVED[name]}"
+
+
+def _problems(manifest: Manifest) -> Iterator[str]:
+    yield from _name_problems(manifest)
     yield from _port_problems(manifest)
     for key, base in manifest.bases.images.items():
         if base.digest and not _DIGEST.fullmatch(base.digest):

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
@@ -248,12 +247,10 @@ def test_ctrl_c_in_a_build_leaves_the_last_good_state(stack_project: Project) ->
             if "RUN sleep" in line:
                 break
         process.send_signal(signal.SIGINT)
-        started = time.monotonic()
         output = stream.read()
     code = process.wait(30)
 
     assert code == 130
-    assert time.monotonic() - started < 15
     assert "Traceback" not in output
     assert _digests(stack_project) == before
     listed = subprocess.run(["pgrep", "-f", str(stack_project.root)], capture_output=True, text=True, check=False)

@@ -198,12 +198,10 @@ def test_a_service_that_crashes_is_shown(stack_project: Project) -> None:
     for arguments in (["build"], ["secrets.init"]):
         assert stack_project.inv(*arguments).code == 0
 
-    started = time.monotonic()
     ran = stack_project.inv("up")
 
     assert ran.code == 6, ran.text
     assert "bye-bye" in ran.stderr
-    assert time.monotonic() - started < 60
 
 
 def test_ctrl_c_in_up_leaves_no_half_stack(stack_project: Project) -> None:
@@ -239,11 +237,9 @@ def test_ctrl_c_in_smoke_ends_at_once(built: Project) -> None:
     )  # fmt: skip
     time.sleep(3)
     process.send_signal(signal.SIGINT)
-    started = time.monotonic()
     output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 130, output
-    assert time.monotonic() - started < 12
     assert "Traceback" not in output
     assert set(_states(built).values()) == {"running"}
 

@@ -99,24 +99,18 @@ def test_the_second_call_makes_nothing(made: Project) -> None:
     assert (made.root / ".venv/pyvenv.cfg").stat().st_mtime_ns == before
 
 
-def test_a_made_venv_costs_under_20_ms(made: Project) -> None:
-    """What ./inv adds to invoke stays below what a person or a loop of calls would feel."""
+def test_a_made_venv_costs_no_process(made: Project) -> None:
+    """Where .venv is current, ./inv turns into invoke itself: no Python or shell stays or runs before it."""
     invoke = made.root / ".venv/bin/invoke"
     script = invoke.read_bytes()
-    invoke.write_text("#!/bin/true\n")
-
-    def best(program: str) -> float:
-        times = []
-        for _ in range(20):
-            started = time.perf_counter()
-            made.run("show", program=(program,))
-            times.append(time.perf_counter() - started)
-        return min(times)
-
+    invoke.write_text("#!/bin/sh\necho $$\n")
     try:
-        assert best("./inv") - best(str(invoke)) < 0.020
+        with subprocess.Popen(["./inv", "show"], cwd=made.root, stdout=subprocess.PIPE, text=True) as process:
+            told, _ = process.communicate(timeout=60)
     finally:
         invoke.write_bytes(script)
+
+    assert told.strip() == str(process.pid)
 
 
 def test_from_another_folder(made: Project, tmp_path: Path) -> None:
@@ -179,7 +173,7 @@ def test_an_interrupt_leaves_no_venv_and_no_lock(project: Project, silent_index:
     """Ctrl-C ends pip too, and the next call starts afresh."""
     process = stand_still(project, silent_index)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     assert [path.name for path in (project.root / ".uc").iterdir()] == ["setup.log"]
     assert not (project.root / ".venv").exists()
@@ -190,7 +184,7 @@ def test_a_killed_setup_is_made_again(project: Project, silent_index: str) -> No
     """After kill -9 of everything, the next call finds the lock abandoned and the .venv unfinished."""
     process = stand_still(project, silent_index)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert (project.root / ".venv").exists()
     code, out, err = project.run("show")
     assert (code, f"root={project.root}" in out) == (0, True), err
@@ -208,7 +202,7 @@ def test_a_pip_that_outlives_its_inv_keeps_the_lock(project: Project, silent_ind
         second.wait(2)
     os.kill(pip, signal.SIGKILL)
     out, err = second.communicate(timeout=30)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert (second.returncode, "waiting for it" in err) == (0, True), out + err
 
 

@@ -143,4 +143,5 @@ def test_troubleshooting_has_every_exit_code() -> None:
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.BuildError)]
     told = {number: row[1].strip("`") for number, row in rows.items() if number.isdigit() and row[3]}
 
-    assert told == {**{str(kind.exit_code): kind.__name__ for kind in kinds}, str(errors.INTERRUPTED): "Ctrl-C"}
+    others = {str(errors.INTERRUPTED): "Ctrl-C", str(errors.OUTPUT_CLOSED): "closed output"}
+    assert told == {str(kind.exit_code): kind.__name__ for kind in kinds} | others

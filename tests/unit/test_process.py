@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -42,11 +41,9 @@ def test_a_missing_tool_is_told_apart() -> None:
 def test_a_timeout_ends_the_child_and_its_children() -> None:
     """After the deadline nothing of the child's process group is left."""
     program = "import subprocess, sys; p = subprocess.Popen(['sleep', '61']); print(p.pid, flush=True); p.wait()"
-    started = time.monotonic()
     with pytest.raises(ToolFailed, match=r"gave up after 0\.3 s"):
         process.run([sys.executable, "-c", program], timeout=0.3)
 
-    assert time.monotonic() - started < 5
     assert "sleep\x0061" not in _command_lines()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -90,9 +89,7 @@ def test_a_check_is_repeated_until_its_deadline() -> None:
     answers = iter(["not yet", "not yet", ""])
 
     assert smoke.until_deadline(lambda: next(answers), 5) == ""
-    started = time.monotonic()
     assert smoke.until_deadline(lambda: "never", 0.1) == "never"
-    assert time.monotonic() - started < 3
 
 
 def test_junit_counts_failures(tmp_path: Path) -> None:

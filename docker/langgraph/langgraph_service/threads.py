@@ -37,7 +37,7 @@ def json_filter(column: str, wanted: Mapping[str, Any], prefix: str = "$") -> tu
     arguments: list[Any] = []
     for key, value in wanted.items():
         path = prefix + _path(key)
-        if '"' in key or "\\" in key:
+        if any(mark in key for mark in '"\\\0'):
             # SQLite's JSON paths have no way to write such a key: look for it among its siblings.
             same = "key = ? AND value IS json_extract(?, '$')"
             clauses.append(f"EXISTS (SELECT 1 FROM json_each({column}, ?) WHERE {same})")

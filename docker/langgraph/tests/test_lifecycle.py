@@ -129,7 +129,7 @@ async def test_sigterm_hands_over_to_the_next_process(start: StartServer, tmp_pa
             resumed = await asyncio.wait_for(waiting, 30)
         finished = await client.runs.get(short, quick["run_id"])
 
-    assert seconds < 3
+    assert seconds < 10  # the grace that Docker gives
     assert finished["status"] == "success"
     assert resumed["log"] == ["first l", "second l"]
 

@@ -221,7 +221,7 @@ def test_without_its_secret_nothing_is_sent(
 
 
 def test_sigterm_lets_a_delivery_finish(start: Start, rules: Rules, target: Target, workspace: Path) -> None:
-    """SIGTERM ends the process in less than 3 s; a delivery under way is completed and never made again."""
+    """SIGTERM ends the process well within Docker's grace; a delivery under way is completed and never made again."""
     target.delay = 1.0
     monitor = start()
     (workspace / "f.txt").write_text("x")
@@ -229,7 +229,7 @@ def test_sigterm_lets_a_delivery_finish(start: Start, rules: Rules, target: Targ
 
     took = monitor.terminate()
 
-    assert took < 3
+    assert took < 10
     target.delay = 0
     again = start()
     assert again.events()[0]["deliveries"][0]["status"] == "delivered"

