@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ from build import loading
 from build.manifest import Manifest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# A shell that starts a job in the background lets it ignore Ctrl-C, and all that it starts: tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MINIMAL = """\
 [project]
