@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from build.distribution import Distribution, Stored
+from build import state
+from build.distribution import Distribution, Stored, digest_of
 from build.errors import BuildError, RegistryError
 from build.publish import at_once, load
 
@@ -97,6 +98,32 @@ def read_back(registry: Distribution, repository: str, service: str, digest: str
         _own_platform(registry, repository, body),
     )
     return Candidate(service=service, stored=stored, platforms=platforms, sent=sent)
+
+
+def keep(path: Path, staged: Mapping[str, Candidate], fingerprints: Mapping[str, str]) -> None:
+    """Remember in a file what was staged, manifests included; what it has of other services stays."""
+    found = {
+        name: {
+            "digest": one.stored.digest,
+            "fingerprint": fingerprints[name],
+            "media_type": one.stored.media_type,
+            "manifest": one.stored.content.decode(),
+        }
+        for name, one in staged.items()
+    }
+    state.write(path, state.read(path) | found)
+
+
+def kept(path: Path) -> dict[str, Stored]:
+    """The manifests that were staged last from this checkout, by service.
+
+    A registry whose disk was full may have lost a manifest that it had: what is under a tag is put from here then.
+    """
+    found = {}
+    for name, one in state.read(path).items():
+        if content := one.get("manifest", "").encode():
+            found[name] = Stored(content=content, media_type=one["media_type"], digest=digest_of(content))
+    return found
 
 
 def _platform(described: Mapping[str, str]) -> str:

@@ -135,7 +135,9 @@ def images(registry: Distribution, record: Record, staged: Mapping[str, Stored])
 
     def one(service: str) -> bool:
         repository = f"{namespace}/{service}"
-        stored = staged.get(service) or load(registry, repository, record.services[service].digest)
+        digest = record.services[service].digest
+        held = staged.get(service)
+        stored = held if held and held.digest == digest else load(registry, repository, digest)
         return pin(registry, repository, record.version, stored)
 
     return sum(at_once(one, record.services))

@@ -25,10 +25,9 @@ from build import (
     release_run,
     repo,
     saved_plan,
-    state,
     survey,
 )  # fmt: skip
-from build.distribution import Distribution
+from build.distribution import Distribution, Stored
 from build.errors import VersionTaken
 from build.manifest import Manifest
 from build.pipeline import Skip, Step, Stop
@@ -110,12 +109,7 @@ def _stage(run: Run) -> Run:
             console.note(f"{one.service}@{found[one.service].stored.digest[:19]}: {_sent(sent) if sent else one.why}")
     images.forget_exports(run.manifest)
     run = replace(run, candidates=found)
-    kept = {
-        one.service: {"digest": found[one.service].stored.digest, "fingerprint": one.fingerprint}
-        for one in run.services
-    }
-    path = plan.candidates_file(run.manifest)
-    state.write(path, state.read(path) | kept)
+    candidates.keep(plan.candidates_file(run.manifest), found, {one.service: one.fingerprint for one in run.services})
     return run
 
 
@@ -161,8 +155,14 @@ def _pushed_branch(run: Run) -> str:
     return (run.world.history.branch or "") if run.manifest.release.push_branch else ""
 
 
+def _staged(run: Run) -> dict[str, Stored]:
+    """The manifests that need not be fetched: of this run, else of the last one here."""
+    kept = candidates.kept(plan.candidates_file(run.manifest))
+    return kept | {name: one.stored for name, one in run.candidates.items()}
+
+
 def _publish(run: Run) -> Run:
-    staged = {name: one.stored for name, one in run.candidates.items()}
+    staged = _staged(run)
     for one in run.records:
         with survey.explained(one, "claimed and not published"):
             put = publish.images(run.registry, one, staged)
@@ -185,7 +185,7 @@ def _float(run: Run) -> Run:
     policy = probe.policy(run.manifest, run.registry)
     if policy.floats != "client":
         raise Skip(f"X.Y and X are not ours to move in {policy.address}: {policy.floats}")
-    staged = {name: one.stored for name, one in run.candidates.items()}
+    staged = _staged(run)
     for one in moving:
         with survey.explained(one, "complete, but its floats are not right"):
             moves = publish.move_floats(

@@ -227,3 +227,17 @@ def test_a_disk_that_is_full(small_world: World, small_disk: Path, step: str) ->
     assert again.code == 0, again.text
     assert set(small_world.public().git) == {"v0.1.0"}
     assert_invariants(small_world)
+
+
+def test_a_manifest_that_a_full_disk_took(world: World, registry: Registry) -> None:
+    """Distribution empties a manifest's link when it can't write it again: the clone that staged it puts it back."""
+    running = world.clone.start("release", *FAST)
+    assert running.when("» publish the immutable tags", running.kill).wait().code == -9
+    links = registry.storage / "docker/registry/v2/repositories" / world.namespace
+    digest = world.record("v0.1.0")["services"]["one"]["digest"].removeprefix("sha256:")
+    (links / "one/_manifests/revisions/sha256" / digest / "link").write_text("")
+
+    ran = world.clone.release()
+
+    assert ran.code == 0, ran.text
+    assert_invariants(world)
