@@ -16,6 +16,7 @@ from build.process import run
 from build.transport import is_loopback
 
 _START_SECONDS = 20
+_SILENT_SECONDS = 5
 _USER = "10001:10001"
 # Both the upstream image and Debian's package have the program, under different names and without a common config file.
 _START = (
@@ -107,7 +108,7 @@ def answers(manifest: Manifest) -> bool:
 
 def ping(manifest: Manifest) -> None:
     """Raise RegistryError unless the registry answers and lets us in. Asked once: nobody waits for one that is away."""
-    with Distribution(manifest, attempts=1) as registry:
+    with Distribution(manifest, attempts=1, silence=_SILENT_SECONDS) as registry:
         registry.ping()
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import httpx
 
 ATTEMPTS = 6
+_SILENCE = 60.0  # seconds that a registry may say nothing
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 20.0
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _CHUNK = 1 << 20
@@ -45,7 +46,7 @@ class Transport:
     Every method raises RegistryError when the registry refuses, or does not answer after `attempts` tries.
     """
 
-    def __init__(self, manifest: Manifest, *, attempts: int = ATTEMPTS) -> None:
+    def __init__(self, manifest: Manifest, *, attempts: int = ATTEMPTS, silence: float = _SILENCE) -> None:
         import httpx
 
         self.address, self.attempts = manifest.registry.address, attempts
@@ -56,7 +57,7 @@ class Transport:
         self._lock = threading.Lock()
         self._http = httpx.Client(
             base_url=url(manifest),
-            timeout=httpx.Timeout(60, connect=10),
+            timeout=httpx.Timeout(silence, connect=min(silence, 10)),
             verify=_trust(manifest) if not is_loopback(self.address) else False,
             trust_env=not is_loopback(self.address),
             limits=httpx.Limits(max_keepalive_connections=16),
