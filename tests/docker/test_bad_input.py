@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,8 @@ def test_a_modules_tree_with_broken_manifests(tmp_path: Path, powershell_base: N
     (modules / "Broken").mkdir()
     (modules / "Broken" / "Broken.psd1").write_text("@{ RootModule = 'Nowhere.psm1'; ModuleVersion = '1.0' }\n")
     (modules / "Unparsable").mkdir()
-    (modules / "Unparsable" / "Unparsable.psm1").write_text("function Get-It {\n")
+    # Something new, so that no build before this one is reused: its words would not be said again.
+    (modules / "Unparsable" / "Unparsable.psm1").write_text(f"# {tmp_path} {time.time_ns()}\nfunction Get-It {{\n")
     project = _unity_claude(tmp_path, modules=modules)
 
     ran = project.inv("build", "--service", "powershell-modules", "--progress", "plain", timeout=600)

@@ -30,7 +30,7 @@ def three(world: World) -> World:
     project = world.clone.project
     text = (project.root / "versions.toml").read_text()
     head, _, two = text.partition("[services.two]")
-    two = two.replace("paths = []", 'contexts = { shared = "stage:shared" }')
+    two = two.replace("port = 18981", 'port = 18981\ncontexts = { shared = "stage:shared" }')
     project.write("versions.toml", f"{head}[services.two]{two}{SHARED}")
     project.write("docker/shared/Dockerfile", "FROM scratch AS shared\nCOPY content /content\n")
     project.write("docker/shared/content", "shared\n")
