@@ -134,7 +134,7 @@ def test_a_stand_in_base_is_refused_unless_named(world: World, python_base: dict
     """A release on a stand-in is refused by the base's name before the build; allowed by name it is recorded and listed."""
     project = world.clone.project
     text = (project.root / "versions.toml").read_text()
-    project.write("versions.toml", text.replace("paths = []", 'paths = []\nbases = ["python"]', 1))
+    project.write("versions.toml", text.replace("port = 18980", 'port = 18980\nbases = ["python"]'))
     project.write(
         "docker/one/Dockerfile", "FROM python:3.12-slim AS base\nFROM scratch\nCOPY --from=base /etc/hostname /\n"
     )
