@@ -85,5 +85,5 @@ def faulty(make_world: Callable[..., World], proxy: Proxy) -> World:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--kills N` and `--seed FIRST`: which seeds test_kill.py tries."""
-    parser.addoption("--kills", type=int, default=20, help="how many seeds to try")
+    parser.addoption("--kills", type=int, default=12, help="how many seeds to try")
     parser.addoption("--seed", type=int, default=0, help="the first of them")
