@@ -78,9 +78,7 @@ def resolve(
     """
     wanted = list(dict.fromkeys(keys))
     found = {} if refresh else recorded(manifest, wanted)
-    found = {
-        key: base for key, base in found.items() if base.source == "upstream" or _digest(local_name(base.reference))
-    }
+    found = {key: base for key, base in found.items() if _still_there(base)}
     missing = [key for key in wanted if key not in found]
     reasons: dict[str, str] = {}
     stand_ins: list[str] = []
@@ -97,6 +95,11 @@ def resolve(
         stored = state.read(manifest.state / "bases.json")
         state.write(manifest.state / "bases.json", stored | {key: asdict(base) for key, base in found.items()})
     return found, {key: reason for key, reason in reasons.items() if key not in found}
+
+
+def _still_there(base: Resolved) -> bool:
+    """Whether a record still holds: a registry has digests for good, the engine may have made a stand-in anew."""
+    return base.source in {"upstream", "mirror"} or _digest(local_name(base.reference)) == base.digest
 
 
 def _look(manifest: Manifest, keys: list[str]) -> list[Resolved | str]:
