@@ -23,7 +23,6 @@ from build import (
     probe,
     publish,
     release_run,
-    repo,
     saved_plan,
     survey,
 )  # fmt: skip
@@ -75,7 +74,6 @@ def _plan(run: Run) -> Run:
 def _preflight(run: Run) -> Run:
     assert run.plan is not None
     assert run.world is not None
-    repo.require_full(run.world.history)
     preflight.check_tree(run.world.history, run.manifest.release)
     preflight.check_bases(run.manifest, run.plan, run.resolved)
     preflight.check_room(run.manifest)
