@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(600)
 
 # What users are promised is three seconds; a machine that is busy with other things gets more, and still no SIGKILL.
 _BOUND_SECONDS = 7.0
-_COMPILE_LOG = "Assets/Scripts/Player.cs(12,5): error CS0103: The name 'speed' does not exist\n" * 1000
+_COMPILE_LOG = "".join(f"Assets/Player.cs({n},5): error CS0103: The name 'speed' does not exist\n" for n in range(4000))
 # The PowerShell service is not among them: it waits for a body that stalls as long as it always does, five seconds.
 _UPLOADS = {
     "langgraph-api": "/threads",
@@ -183,7 +183,7 @@ def test_every_container_ends_in_time_with_streams_open(live: Live) -> None:
         session, events, web_socket = _chat(held, live)
         seconds["autogen-groupchat"] = _ended_after(live, "autogen-groupchat")
         assert "event: message" in events.read().decode()
-        assert _rest(web_socket).endswith(_close_frame(1001))
+        assert _rest(web_socket).endswith(_close_frame(1012))
 
         invoked = _in_flight(live, pool, lambda: live.call("powershell-modules", "POST", "/invoke", _slow_call()))
         seconds["powershell-modules"] = _ended_after(live, "powershell-modules")
@@ -222,10 +222,13 @@ def _slow_call() -> dict[str, Any]:
 
 def _in_flight(live: Live, pool: ThreadPoolExecutor, call: Any) -> Future[httpx.Response]:
     """The answer to come of a call that a worker of the PowerShell service has begun."""
-    future = pool.submit(call)
-    _wait(lambda: future.done() or _busy(live), "a worker has the call", 10)
-    assert not future.done(), "the call was over before the signal"
-    return future
+    for _ in range(20):
+        future = pool.submit(call)
+        while not (future.done() or _busy(live)):
+            time.sleep(0.01)
+        if not future.done():
+            return future
+    raise AssertionError("every call was over before it was seen")
 
 
 def _busy(live: Live) -> bool:

@@ -16,7 +16,8 @@ from groupchat_service.desk import Desk
 from groupchat_service.store import Event
 from groupchat_service.team import Chunk
 
-UNKNOWN_SESSION, GOING_AWAY, NORMAL = 4404, 1001, 1000
+# The server closes what it still finds open with 1012 too (service restart, IANA registry of close codes).
+UNKNOWN_SESSION, RESTART, NORMAL = 4404, 1012, 1000
 _NEWLINE = "\r\n"
 
 
@@ -52,7 +53,7 @@ async def sse(items: AsyncIterator[Event | Chunk]) -> AsyncIterator[ServerSentEv
 
 
 async def websocket(desk: Desk, socket: WebSocket, session_id: str, *, after: int, forever: bool) -> None:
-    """Send each event as one JSON object; close with 1000 when the run has stopped, 1001 when the service closes."""
+    """Send each event as one JSON object; close with 1000 when the run has stopped, 1012 when the service closes."""
     await socket.accept()
     if await desk.store.session(session_id) is None:
         await socket.close(UNKNOWN_SESSION, f"session {session_id[:80]} not found")
@@ -67,7 +68,7 @@ async def websocket(desk: Desk, socket: WebSocket, session_id: str, *, after: in
             await task
     if finished:
         with suppress(RuntimeError):
-            await socket.close(GOING_AWAY if desk.closing.is_set() else NORMAL)
+            await socket.close(RESTART if desk.closing.is_set() else NORMAL)
 
 
 async def _send(socket: WebSocket, items: AsyncIterator[Event | Chunk]) -> None:
