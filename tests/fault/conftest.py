@@ -62,6 +62,13 @@ def make_world(registry: Registry, hub: Hub, tmp_path_factory: pytest.TempPathFa
     return make
 
 
+@pytest.fixture(scope="module")
+def module_proxy(registry: Registry) -> Iterator[Proxy]:
+    """A proxy for all kills of a module."""
+    with Proxy(free_address("127.9.0.1"), registry.address) as made:
+        yield made
+
+
 @pytest.fixture
 def world(make_world: Callable[..., World]) -> World:
     """A world in which nothing was released yet."""

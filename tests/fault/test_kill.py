@@ -19,7 +19,7 @@ from tests.docker.conftest import clean as clean_engine
 from tests.fault.invariants import assert_invariants, assert_nothing_new
 from tests.fault.kills import BOUNDARIES, HOOK, Kill, Tally, arrange, disarm, drawn, measure
 from tests.fault.proxy import Proxy, Rule, then
-from tests.fault.server import Registry, free_address
+from tests.fault.server import Registry
 from tests.fault.world import FAST, SERVICES, Clone, Public, World
 
 _LONGEST_LIFE = 12
@@ -71,13 +71,6 @@ def tally() -> Iterator[Tally]:
     made = Tally()
     yield made
     made.write(REPOSITORY / ".uc" / "reports" / "fault-kills.json")
-
-
-@pytest.fixture(scope="module")
-def module_proxy(registry: Registry) -> Iterator[Proxy]:
-    """A proxy for all kills of the module."""
-    with Proxy(free_address("127.9.0.1"), registry.address) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

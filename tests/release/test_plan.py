@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fault.world import Clone, World
+from tests.fault.invariants import assert_invariants
+from tests.fault.world import FAST, Clone, World
 from tests.release.asking import INDEX, OTHER, digests, listed, ok, planned, recorded
 
 
@@ -68,6 +69,20 @@ def test_a_saved_plan_is_carried_out(world: World) -> None:
     assert list(world.git_tags()) == [line["tag"]]
     moved = {f"{one['repository'].rpartition('/')[2]}:{one['tag']}" for one in line["tags"]}
     assert moved == {name for name in world.public().images if not name.startswith("release:")}
+
+
+@pytest.mark.parametrize("line", ["» build what changed", "» claim the version", "» record the release"])
+def test_a_plan_whose_release_was_killed_is_carried_out_by_the_same_command(world: World, line: str) -> None:
+    """Before the claim it applies as ever; after it the release that it made is finished, and no other is made."""
+    ok(world.clone.inv("release", "--bump", "minor", "--plan", ".uc/plan.json"))
+    running = world.clone.start("release", *FAST, "--apply", ".uc/plan.json")
+    assert running.when(line, lambda: running.kill(children=True)).wait().code == -9
+
+    ok(world.clone.release("--apply", ".uc/plan.json"))
+
+    saved = json.loads((world.clone.project.root / ".uc" / "plan.json").read_text())
+    assert list(world.git_tags()) == [saved["lines"][0]["tag"]]
+    assert_invariants(world)
 
 
 @pytest.mark.parametrize(("text", "reason"), [(None, "no such file"), ("{}", "not a plan"), ("x", "not a plan")])

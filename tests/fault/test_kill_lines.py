@@ -1,0 +1,96 @@
+"""Independent mode, killed: all lines of one release are claimed or none, and each is finished by its own record."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+from semver import Version
+
+from tests.conftest import REPOSITORY
+from tests.fault.kills import BOUNDARIES, HOOK, Kill, Tally, arrange, disarm
+from tests.fault.proxy import Proxy
+from tests.fault.world import FAST, SERVICES, Public, World
+
+_CLAIM = "» claim the version"
+_KILLS = [
+    *(Kill("line", line=line) for line in BOUNDARIES if "test" not in line and "scan" not in line),
+    *(Kill("write", write=number, before=bool(number % 2)) for number in (3, 9, 13, 17, 19, 22)),
+    Kill("hook", line="pre-receive", children=True),
+    Kill("hook", line="post-receive"),
+]
+
+
+@pytest.fixture(scope="module")
+def lines(make_world: Callable[..., World], module_proxy: Proxy) -> World:
+    """Two services with versions of their own, each released once; its remote can kill what pushes to it."""
+    made = make_world(module_proxy.address, mode='"independent"')
+    for name in ("pre-receive", "post-receive"):
+        hook = made.remote / "hooks" / name
+        hook.write_text(HOOK.format(name=name))
+        hook.chmod(0o755)
+    assert made.clone.release().code == 0
+    return made
+
+
+@pytest.fixture(scope="module")
+def tally() -> Iterator[Tally]:
+    """Counts over all kills, kept in .uc/reports/fault-kills-lines.json."""
+    made = Tally()
+    yield made
+    made.write(REPOSITORY / ".uc" / "reports" / "fault-kills-lines.json")
+
+
+@pytest.mark.parametrize("kill", _KILLS, ids=str)
+def test_lines_that_were_claimed_together(lines: World, module_proxy: Proxy, tally: Tally, kill: Kill) -> None:
+    """Before the claim nothing is public, after it both lines are ours; another clone ends where this one would have."""
+    dice = random.Random(str(kill))
+    changed = dice.choice([["one"], ["two"], ["one", "two"]])
+    before = lines.public()
+    for service in changed:
+        lines.clone.commit(service)
+    expected = {f"{service}/v{_latest(before, service).bump_patch()}" for service in changed}
+    running = lines.clone.start("release", *FAST)
+    arrange(kill, running, lines, module_proxy, {})
+    ran = running.wait()
+    disarm(lines, module_proxy)
+    assert ran.code in {0, -9}, ran.text
+    tally.runs += 1
+    tally.kills[running.step] += ran.code == -9
+    halfway = lines.public()
+    new = set(halfway.git) - set(before.git)
+    assert new in (set(), expected), "a part of the lines is claimed"
+    if not new:
+        assert halfway.images == before.images, "public before the claim"
+
+    ran = lines.another().release()
+
+    # A push that outlived its killed release may still win against this one, which says so.
+    if ran.code == 15 and _CLAIM in running.lines:
+        ran = lines.another().release()
+    assert ran.code == 0, ran.text
+    now = lines.public()
+    assert set(now.git) - set(before.git) == expected
+    _assert_whole(lines, before, now)
+
+
+def _latest(public: Public, service: str) -> Version:
+    return max(Version.parse(tag.rpartition("/v")[2]) for tag in public.git if tag.startswith(f"{service}/v"))
+
+
+def _assert_whole(world: World, before: Public, now: Public) -> None:
+    """What was immutable is as it was; each version has its record's digest; floats name the highest of their line."""
+    immutable = {name: digest for name, digest in before.images.items() if name.count(".") == 2}
+    assert immutable.items() <= now.images.items()
+    assert before.git.items() <= now.git.items()
+    for tag in now.git:
+        service, _, version = tag.rpartition("/v")
+        assert now.images[f"{service}:{version}"] == world.record(tag)["services"][service]["digest"]
+    for service in SERVICES:
+        newest = _latest(now, service)
+        floats = (f"{newest.major}.{newest.minor}", f"{newest.major}")
+        assert {now.images[f"{service}:{name}"] for name in floats} == {now.images[f"{service}:{newest}"]}
+        versions = {tag.rpartition("/v")[2] for tag in now.git if tag.startswith(f"{service}/v")}
+        tags = {name.partition(":")[2] for name in now.images if name.startswith(f"{service}:")}
+        assert tags == versions | set(floats)
