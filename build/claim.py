@@ -25,10 +25,11 @@ _PUSH = ("push", "--quiet", "--atomic", "--no-follow-tags")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """A tag that is to be: its name, and the object that it will name."""
+    """A tag that is to be: its name, the object that it will name, and the commit that this one tags."""
 
     tag: str
     object: str
+    commit: str
 
 
 def _git(root: Path, *arguments: str, stdin: str | None = None) -> str:
@@ -124,7 +125,7 @@ def prepare(root: Path, record: Record, summary: str) -> Claim:
         raise RepositoryError("git does not know who makes the tag", hint=hint, output=error.output) from None
     head = f"object {record.commit}\ntype commit\ntag {record.tag}\ntagger {tagger}\n\n{summary}\n\n"
     made = _git(root, "mktag", stdin=head + encode(record).decode()).strip()
-    return Claim(tag=record.tag, object=made)
+    return Claim(tag=record.tag, object=made, commit=record.commit)
 
 
 def prove_push(root: Path, name: str, tags: Iterable[str], *, branch: str = "") -> None:
@@ -142,7 +143,7 @@ def prove_push(root: Path, name: str, tags: Iterable[str], *, branch: str = "") 
 
 
 def push(root: Path, name: str, claims: Iterable[Claim], *, branch: str = "") -> None:
-    """Take the tags, all or none, and with `branch` the branch too; on return they are ours, on the remote and here.
+    """Take the tags, all or none, and with `branch` their commit's branch too; then they are ours, there and here.
 
     Raises VersionTaken when another release was first, RepositoryError when the remote refuses or can't be reached.
     """
@@ -159,7 +160,7 @@ def push(root: Path, name: str, claims: Iterable[Claim], *, branch: str = "") ->
 
 def _push_to(root: Path, name: str, claims: list[Claim], branch: str) -> None:
     references = [f"{claim.object}:refs/tags/{claim.tag}" for claim in claims]
-    references += [f"HEAD:refs/heads/{branch}"] if branch else []
+    references += [f"{claims[0].commit}:refs/heads/{branch}"] if branch else []
     try:
         _git(root, *_PUSH, name, *references)
     except ToolFailed as error:

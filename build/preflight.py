@@ -6,7 +6,7 @@ import fnmatch
 import shutil
 from collections.abc import Collection, Mapping
 
-from build import claim, console, probe, publish
+from build import claim, console, probe, publish, repo
 from build.authority import in_ci
 from build.bases import Resolved
 from build.distribution import Distribution
@@ -15,6 +15,7 @@ from build.manifest import Manifest, ReleaseSettings
 from build.plan import Plan, repository
 from build.probe import Policy
 from build.version import History
+from build.worktree import Status
 
 _SHOWN = 8
 _LEAST_GIGABYTES = 2
@@ -42,15 +43,33 @@ def branch(environment: Mapping[str, str]) -> str | None:
 def check_tree(history: History, settings: ReleaseSettings) -> None:
     """Raise RepositoryError for a dirty tree, ReleaseRefused for a branch that may not release."""
     if history.dirty:
-        changed = [*history.changed, *(f"{path} (not in git, enters an image)" for path in history.strays)]
-        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-        message = f"the tree is not what is committed: {', '.join(changed[:_SHOWN])}{more}"
+        message = f"the tree is not what is committed: {_named(history)}"
         raise RepositoryError(message, hint="git commit, git stash --include-untracked, or add it to .gitignore")
     name = history.branch or ""
     if not any(fnmatch.fnmatchcase(name, pattern) for pattern in settings.branches):
         found = f"branch {name}" if name else "a detached HEAD"
         message = f"{found} does not release: [release] branches are {', '.join(settings.branches)}"
         raise ReleaseRefused(message, hint=f"git switch {settings.branches[0] if settings.branches else 'main'}")
+
+
+def _named(tree: History | Status) -> str:
+    found = [*tree.changed, *(f"{path} (not in git, enters an image)" for path in tree.strays)]
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return f"{', '.join(found[:_SHOWN])}{more}"
+
+
+def check_still(manifest: Manifest, history: History, planned: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise ReleaseRefused when commit, tree or sources are not those of the plan any more: what was built is unknown.
+
+    `planned` and `now` are fingerprints by service.
+    """
+    tree = repo.status(manifest)
+    moved = [f"HEAD is {tree.commit[:7]} and was {history.commit[:7]}"] if tree.commit != history.commit else []
+    moved += [_named(tree)] if tree.dirty else []
+    moved += [f"the sources of {name}" for name, mark in now.items() if mark != planned[name]]
+    if moved:
+        message = f"this changed while the images were built: {'; '.join(moved)}"
+        raise ReleaseRefused(message, hint="commit or undo it, and leave the checkout alone; then ./inv release again")
 
 
 def check_bases(manifest: Manifest, plan: Plan, resolved: Mapping[str, Resolved]) -> None:

@@ -87,10 +87,14 @@ def _preflight(run: Run) -> Run:
 def _build(run: Run) -> Run:
     assert run.world is not None
     model = survey.definition(run.manifest, run.world.history, run.resolved, run.lines)
-    wanted = [one.service for line in run.lines for one in line.services if one.action == "build"]
+    wanted = [one.service for one in run.services if one.action == "build"]
+    layouts = images.export(run.manifest, model, wanted) if wanted else {}
+    # Bake reads the folders, not the commit: only looking again tells that they were one all the while.
+    now = images.fingerprints(model["target"], run.resolved, [one.service for one in run.services])
+    preflight.check_still(run.manifest, run.world.history, {one.service: one.fingerprint for one in run.services}, now)
     if not wanted:
         raise Skip("no image changed")
-    return replace(run, layouts=images.export(run.manifest, model, wanted))
+    return replace(run, layouts=layouts)
 
 
 def _stage(run: Run) -> Run:

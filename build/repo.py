@@ -8,18 +8,19 @@ limited to paths can't show that, so there the question is put beside the logs.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from build import worktree
 from build.commits import Commit, parse
 from build.errors import RepositoryError, ToolFailed
 from build.manifest import Manifest, ReleaseSettings
 from build.process import records, run, together
 from build.tags import Key, Versions, of_key, precedence, tags_of
 from build.version import History, Line, LineHistory, built_from, lines
+from build.worktree import Status
 
 # Neither a hook's GIT_DIR nor translated messages nor a person's settings decide what is read.
 ENVIRONMENT: dict[str, str | None] = {
@@ -52,12 +53,23 @@ def log(root: Path, revisions: Sequence[str], paths: Sequence[str] = ()) -> Iter
 
 def read(manifest: Manifest) -> History:
     """Where the project of the manifest stands. Raises as `history` does."""
-    inputs = [path for service in manifest.services.values() for path in built_from(manifest, service)]
-    return history(manifest.root, lines(manifest), settings=manifest.release, inputs=dict.fromkeys(inputs))
+    return history(manifest.root, lines(manifest), settings=manifest.release, inputs=_inputs(manifest))
+
+
+def status(manifest: Manifest) -> Status:
+    """HEAD and the work tree at this moment, in two processes. Raises ToolFailed."""
+    root = manifest.root
+    prefix, text = together([lambda: git(root, "rev-parse", "--show-prefix"), lambda: git(root, *worktree.STATUS)])
+    return worktree.parse(text, prefix, root, _inputs(manifest))
+
+
+def _inputs(manifest: Manifest) -> list[str]:
+    found = (path for service in manifest.services.values() for path in built_from(manifest, service))
+    return list(dict.fromkeys(found))
 
 
 def history(
-    root: Path, lines: Sequence[Line], *, settings: ReleaseSettings, inputs: Iterable[str] = ()
+    root: Path, lines: Sequence[Line], *, settings: ReleaseSettings, inputs: Sequence[str] = ()
 ) -> History:  # fmt: skip
     """What git says about HEAD and about each line; `inputs` are the paths that enter images (for `strays`).
 
@@ -65,7 +77,7 @@ def history(
     broken; ToolFailed when git fails otherwise. A shallow clone is told, not refused: see `require_history`.
     """
     told: dict[str, LineHistory] = {}
-    status, remote, place = "", "", ("", "", "")
+    text, remote, place = "", "", ("", "", "")
 
     def read_lines() -> None:
         nonlocal place
@@ -76,8 +88,8 @@ def history(
         told.update(_lines(root, lines, refs))
 
     def read_status() -> None:
-        nonlocal status
-        status = git(root, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
+        nonlocal text
+        text = git(root, *worktree.STATUS)
 
     def read_remote() -> None:
         nonlocal remote
@@ -90,11 +102,10 @@ def history(
     commit, shallow, prefix = place
     known = (one.committed for told_line in told.values() for one in told_line.commits[:1] if one.commit == commit)
     committed = next(known, 0) or int(git(root, "rev-list", "--max-count=1", "--timestamp", "HEAD").split()[0])
-    branch, changed, untracked = _parse_status(status, prefix)
-    strays = tuple(_strays(root, untracked, list(inputs))) if untracked else ()
+    tree = worktree.parse(text, prefix, root, inputs)
     return History(
-        commit=commit, committed=committed, branch=branch, shallow=shallow == "true",
-        dirty=bool(changed or strays), changed=changed, untracked=untracked, strays=strays,
+        commit=commit, committed=committed, branch=tree.branch, shallow=shallow == "true",
+        dirty=tree.dirty, changed=tree.changed, untracked=tree.untracked, strays=tree.strays,
         remote=_USER.sub("", remote), lines=told,
     )  # fmt: skip
 
@@ -242,56 +253,3 @@ def commit_of(record: str) -> Commit:
     head, _, message = record.partition("\n")
     commit, time, *parents = head.split()
     return parse(message, commit=commit[1:], committed=int(time), parents=tuple(parents))
-
-
-# The work tree -------------------------------------------------------------------------------------------------------
-
-
-def _parse_status(text: str, prefix: str) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
-    """Branch (None: detached), changed and untracked paths, of `git status --porcelain=v2 --branch -z`."""
-    branch: str | None = None
-    changed, untracked = [], []
-    entries = iter(text.split("\0"))
-    for entry in entries:
-        if entry.startswith("# branch.head "):
-            name = entry.removeprefix("# branch.head ")
-            branch = None if name == "(detached)" else name
-        elif entry.startswith("? "):
-            untracked.append(_relative(entry[2:], prefix))
-        elif entry[:2] in {"1 ", "2 ", "u "}:
-            fields = {"1": 8, "2": 9, "u": 10}[entry[0]]
-            changed.append(_relative(entry.split(" ", fields)[fields], prefix))
-            if entry[0] == "2":
-                next(entries, "")  # the path before the rename
-    return branch, tuple(changed), tuple(untracked)
-
-
-def _relative(path: str, prefix: str) -> str:
-    """Git tells paths from the repository's top; the manifest's folder may lie below it."""
-    if not prefix:
-        return path
-    return Path(os.path.relpath(path, prefix)).as_posix() + ("/" if path.endswith("/") else "")
-
-
-def _strays(root: Path, untracked: Sequence[str], inputs: Sequence[str]) -> Iterator[str]:
-    """The untracked paths that a build would send, by the .dockerignore of each context."""
-    from build.fingerprint import ignored, parse_ignore
-
-    for path in untracked:
-        for folder in inputs:
-            if path.endswith("/") and f"{folder}/".startswith(path):
-                yield path
-                break
-            if folder == "." or path.startswith(f"{folder}/") or path == folder:
-                inner = path if folder == "." else path.removeprefix(f"{folder}/")
-                ignore = root / folder / ".dockerignore"
-                rules = parse_ignore(ignore.read_text(encoding="utf-8")) if ignore.is_file() else []
-                sent = _files(root / path, inner) if path.endswith("/") and rules else [inner.rstrip("/")]
-                if any(not ignored(one, rules) for one in sent):
-                    yield path
-                    break
-
-
-def _files(folder: Path, name: str) -> Iterator[str]:
-    for top, _, leaves in os.walk(folder):
-        yield from (name + (Path(top) / leaf).relative_to(folder).as_posix() for leaf in leaves)

@@ -167,6 +167,9 @@ def test_a_project_below_the_repository_s_top(tmp_path: Path, project: Project) 
     told = read(inner)
 
     assert (told.strays, told.changed) == (("docker/web/stray.txt",), ("docker/web/Dockerfile",))
+    again = repo.status(inner.load())
+    assert (again.commit, again.branch) == (told.commit, told.branch)
+    assert (again.strays, again.changed, again.untracked) == (told.strays, told.changed, told.untracked)
 
 
 def test_a_hook_s_variables_do_not_decide(released: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

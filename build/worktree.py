@@ -1,0 +1,82 @@
+"""What differs from the commit: git's status taken apart, and which unknown files a build would send."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """HEAD's commit, its branch (None: detached), changed paths, untracked ones, and which of these a build sends."""
+
+    commit: str
+    branch: str | None
+    changed: tuple[str, ...]
+    untracked: tuple[str, ...]
+    strays: tuple[str, ...]
+
+    @property
+    def dirty(self) -> bool:
+        """Whether what is built would differ from the commit."""
+        return bool(self.changed or self.strays)
+
+
+def parse(text: str, prefix: str, root: Path, inputs: Sequence[str]) -> Status:
+    """The status that git tells in `text` (STATUS); `prefix` is `root` below the repository's top, with a slash.
+
+    `inputs` are the folders that enter images.
+    """
+    commit, branch = "", None
+    changed, untracked = [], []
+    entries = iter(text.split("\0"))
+    for entry in entries:
+        if entry.startswith("# branch.oid "):
+            commit = entry.removeprefix("# branch.oid ")
+        elif entry.startswith("# branch.head "):
+            name = entry.removeprefix("# branch.head ")
+            branch = None if name == "(detached)" else name
+        elif entry.startswith("? "):
+            untracked.append(_relative(entry[2:], prefix))
+        elif entry[:2] in {"1 ", "2 ", "u "}:
+            fields = {"1": 8, "2": 9, "u": 10}[entry[0]]
+            changed.append(_relative(entry.split(" ", fields)[fields], prefix))
+            if entry[0] == "2":
+                next(entries, "")  # the path before the rename
+    strays = tuple(_strays(root, untracked, inputs)) if untracked else ()
+    return Status(commit=commit, branch=branch, changed=tuple(changed), untracked=tuple(untracked), strays=strays)
+
+
+def _relative(path: str, prefix: str) -> str:
+    """Git tells paths from the repository's top; the manifest's folder may lie below it."""
+    if not prefix:
+        return path
+    return Path(os.path.relpath(path, prefix)).as_posix() + ("/" if path.endswith("/") else "")
+
+
+def _strays(root: Path, untracked: Sequence[str], inputs: Sequence[str]) -> Iterator[str]:
+    """The untracked paths that a build would send, by the .dockerignore of each context."""
+    from build.fingerprint import ignored, parse_ignore
+
+    for path in untracked:
+        for folder in inputs:
+            if path.endswith("/") and f"{folder}/".startswith(path):
+                yield path
+                break
+            if folder == "." or path.startswith(f"{folder}/") or path == folder:
+                inner = path if folder == "." else path.removeprefix(f"{folder}/")
+                ignore = root / folder / ".dockerignore"
+                rules = parse_ignore(ignore.read_text(encoding="utf-8")) if ignore.is_file() else []
+                sent = _files(root / path, inner) if path.endswith("/") and rules else [inner.rstrip("/")]
+                if any(not ignored(one, rules) for one in sent):
+                    yield path
+                    break
+
+
+def _files(folder: Path, name: str) -> Iterator[str]:
+    for top, _, leaves in os.walk(folder):
+        yield from (name + (Path(top) / leaf).relative_to(folder).as_posix() for leaf in leaves)
