@@ -17,17 +17,15 @@ from typing import Any, Literal
 from semver import Version
 
 from build import floats, publish, state
-from build.commits import Bump, bump_of
 from build.distribution import Distribution
 from build.errors import RepositoryError, VersionTaken
 from build.images import recorded
 from build.manifest import Manifest
 from build.publish import Known
-from build.record import REPOSITORY, YANKED, Record
+from build.record import REPOSITORY, Record
 from build.tags import Versions
-from build.version import History, Line, LineHistory, next_version, parse_tag
-
-Wanted = Literal["auto", "patch", "minor", "major"]
+from build.version import History, Line, LineHistory, parse_tag
+from build.wish import Wish, version_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,16 +60,6 @@ class PlannedLine:
     bump: str
     services: tuple[PlannedService, ...]
     tags: tuple[PlannedTag, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
-    """What a person asked for: a bump or an explicit version, a pre-release channel, some lines only."""
-
-    bump: Wanted = "auto"
-    pre: str = ""
-    version: str = ""
-    services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,25 +146,9 @@ def compute(
 
 
 def _version(world: World, line: LineHistory, wish: Wish) -> tuple[Version | None, str]:
-    manifest, known = world.manifest, world.known[line.line.name]
-    elsewhere = [*versions_of(line.line, world.remote_tags), *known.complete]
+    elsewhere = [*versions_of(line.line, world.remote_tags), *world.known[line.line.name].complete]
     taken = Versions(elsewhere, keys=line.taken.keys)
-    if wish.version:
-        return _explicit(wish.version, line, taken), "explicit"
-    bump: Bump = wish.bump if wish.bump != "auto" else bump_of(line.commits, manifest.release.types)
-    if wish.bump == "auto" and bump == "none" and not _becomes_final(line, wish):
-        return None, "none"
-    if wish.bump != "auto" and not line.commits and line.line.paths and not wish.services:
-        return None, "none"
-    found = next_version(
-        line.last, bump, pre=wish.pre, taken=taken, first=Version.parse(manifest.project.version),
-        major_on_zero=manifest.release.major_on_zero, explicit=wish.bump != "auto", branch=world.history.branch,
-    )  # fmt: skip
-    return found, bump
-
-
-def _becomes_final(line: LineHistory, wish: Wish) -> bool:
-    return line.last is not None and bool(line.last.prerelease) and not wish.pre
+    return version_for(wish, line, taken=taken, manifest=world.manifest, branch=world.history.branch)
 
 
 def lost(world: World, plan: Plan) -> list[str]:
@@ -191,26 +163,6 @@ def lost(world: World, plan: Plan) -> list[str]:
         if str(version) != planned.version:
             gone.append(planned.tag)
     return gone
-
-
-def _explicit(text: str, line: LineHistory, taken: Versions) -> Version:
-    try:
-        version = Version.parse(text.removeprefix(line.line.prefix))
-    except ValueError:
-        raise RepositoryError(f"{text!r} is no semantic version", hint="--version 1.4.0") from None
-    if version.build:
-        raise RepositoryError(
-            f"{text}: build metadata can't be in an image tag", hint=f"--version {version.replace(build=None)}"
-        )
-    if text.endswith(YANKED):
-        message = f"{version}: what ends with {YANKED} is the mark of a withdrawn release in the registry"
-        raise RepositoryError(message, hint="--version 1.4.0-rc.1")
-    if version in taken:
-        raise VersionTaken(f"{version} is taken: a version is released once", hint="./inv releases")
-    if line.last is not None and version < line.last:
-        message = f"{version} ranks below {line.last}, which this commit descends from"
-        raise RepositoryError(message, hint=f"release it from a branch that starts before {line.last_tag}")
-    return version
 
 
 def _line(world: World, line: LineHistory, version: Version, bump: str) -> PlannedLine:

@@ -18,7 +18,8 @@ from semver import Version
 from build import floats
 from build.distribution import Distribution, Stored, digest_of
 from build.errors import RegistryError, VersionTaken
-from build.record import YANKED, Artifact, Record, decode, of_record
+from build.record import Artifact, Record, decode, of_record
+from build.tags import YANKED
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -21,7 +21,6 @@ from build.typed import from_table
 SCHEMA = 1
 RECORD_TYPE = "application/vnd.unity-claude.release.v1+json"
 YANK_TYPE = "application/vnd.unity-claude.yank.v1+json"
-YANKED = "-yanked"
 REPOSITORY = "release"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 # OCI image specification 1.1, "Guidance for an Empty Descriptor".

@@ -30,10 +30,11 @@ from build.distribution import Distribution, Stored
 from build.errors import VersionTaken
 from build.manifest import Manifest
 from build.pipeline import Skip, Step, Stop
-from build.plan import Plan, Wish
+from build.plan import Plan
 from build.record import RecordedGate
 from build.registry import login
 from build.release_run import Options, Run
+from build.wish import Wish
 
 SKIPPED = RecordedGate(verdict="skipped")
 

@@ -12,10 +12,11 @@ from build import probe, release, saved_plan
 from build.distribution import Distribution
 from build.errors import ReleaseRefused
 from build.manifest import Manifest
-from build.plan import Plan, Wanted, Wish
+from build.plan import Plan
 from build.probe import Policy
 from build.release_run import Options, Run
 from build.typed import suggest
+from build.wish import Wanted, Wish
 from build.workflow import chosen
 
 

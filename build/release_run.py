@@ -13,8 +13,9 @@ from build.candidates import Candidate
 from build.distribution import Distribution
 from build.images import BuiltImage
 from build.manifest import Manifest
-from build.plan import Plan, PlannedLine, PlannedService, Wish, World
+from build.plan import Plan, PlannedLine, PlannedService, World
 from build.record import SCHEMA, Record, RecordedBase, RecordedGate, RecordedService
+from build.wish import Wish
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from semver import Version
 
+YANKED = "-yanked"  # behind a version, the mark of a withdrawn release in the registry
 # major, minor, patch, pre-release ("" for a final version): a version without build metadata.
 Key = tuple[int, int, int, str]
 NUMBER = r"(?:0|[1-9][0-9]*)"

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from build.commits import Bump, Commit
 from build.errors import RepositoryError
 from build.manifest import Manifest, Service
-from build.tags import NUMBER, SEMVER, Key, Versions, key_of, of_key
+from build.tags import NUMBER, SEMVER, YANKED, Key, Versions, key_of, of_key
 
 if TYPE_CHECKING:
     from semver import Version
 
 LONGEST_TAG = 128  # of an image, by the OCI distribution specification
+LONGEST_RELEASE = LONGEST_TAG - len(YANKED)  # whatever is released must be able to be withdrawn
 _RANGE = re.compile(rf"(?:.*/)?({NUMBER})\.(?:({NUMBER})\.)?x")
 _CHANNEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")
 
@@ -135,6 +136,14 @@ def _fitting(version: str) -> str:
     return version
 
 
+def fitting_release(version: Version) -> None:
+    """Raise RepositoryError for a version that image tags, or the mark of its withdrawal, have no room for."""
+    length = len(str(version))
+    if length > LONGEST_RELEASE:
+        message = f"{version} has {length} characters, and the version of a release {LONGEST_RELEASE} at most"
+        raise RepositoryError(message, hint="a shorter --version, or a shorter --pre")
+
+
 def next_version(
     last: Version | None,
     bump: Bump,
@@ -173,7 +182,7 @@ def next_version(
     if last is not None and found <= last:
         message = f"{found} would rank below {last}, which is released already"
         raise RepositoryError(message, hint=f"--pre {(last.prerelease or pre).split('.')[0]}, or release without --pre")
-    _fitting(str(found))
+    fitting_release(found)
     return found
 
 

@@ -150,6 +150,7 @@ def test_an_explicit_version(world: World) -> None:
         ("2.1", 3, "no semantic version"),
         ("2.1.0+meta", 3, "build metadata can't be in an image tag"),
         ("2.1.0-yanked", 3, "yanked"),
+        (f"2.1.0-{'a' * 116}", 3, "121 at most"),
     ):
         ran = world.clone.release("--version", version)
         assert (ran.code, reason in ran.stderr) == (code, True), ran.text

@@ -8,7 +8,8 @@ import pytest
 
 from build import saved_plan
 from build.errors import BuildError, ReleaseRefused
-from build.plan import Plan, PlannedLine, PlannedService, PlannedTag, Wish
+from build.plan import Plan, PlannedLine, PlannedService, PlannedTag
+from build.wish import Wish
 
 STATE = {"HEAD": "1", "the remote's tags": "2", "the registry": "3", "the manifest": "4", "the images' sources": "5"}
 PLAN = Plan(

@@ -11,8 +11,9 @@ from build import preflight
 from build.bases import Resolved
 from build.errors import ReleaseRefused, RepositoryError
 from build.manifest import ReleaseSettings
-from build.plan import Plan, PlannedLine, PlannedService, Wish
+from build.plan import Plan, PlannedLine, PlannedService
 from build.version import History
+from build.wish import Wish
 from tests.conftest import Project
 
 HISTORY = History(

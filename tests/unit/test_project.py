@@ -19,7 +19,8 @@ LAYERS = (
     {"errors", "console"},
     {"pipeline", "process", "typed", "manifest", "loading", "state", "commits"},
     {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint", "authority", "floats"}
-    | {"credentials", "transport", "distribution", "record", "outlook", "tags", "changelog", "released", "worktree"},
+    | {"credentials", "transport", "distribution", "record", "outlook", "tags", "changelog", "released"}
+    | {"worktree", "wish"},
     {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon", "publish", "claim", "probe"},
     {"bases", "story", "provision", "candidates", "rehearsal"},
     {"images"},

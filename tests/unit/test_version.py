@@ -232,7 +232,7 @@ def test_a_maintenance_branch_keeps_to_its_range(
         ("1.4.0", "patch", "r c", "can't be a pre-release channel"),
         ("1.4.0", "patch", "rc.1", "can't be a pre-release channel"),
         ("1.4.0", "patch", "dev", "snapshots have that one"),
-        ("1.4.0", "patch", "a" * 130, "an image tag 128 at most"),
+        ("1.4.0", "patch", "a" * 114, "a release 121 at most"),
     ],
 )
 def test_no_version_fits(last: str, bump: Bump, pre: str, reason: str) -> None:
