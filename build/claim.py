@@ -79,6 +79,15 @@ def newest(root: Path, tags: Collection[str], count: int) -> list[str]:
     return [tag for tag in listed.splitlines() if tag in tags][:count]
 
 
+def containing(root: Path, commit: str, tags: Collection[str]) -> list[str]:
+    """Those of these tags that have the commit behind them. One git process; none when there is no tag to ask about."""
+    if not tags:
+        return []
+    patterns = tags if len(tags) <= _FEW else ()
+    listed = _git(root, "tag", "--no-column", "--list", "--contains", commit, *patterns)
+    return [tag for tag in listed.splitlines() if tag in tags]
+
+
 def only_here(root: Path, there: Mapping[str, str], prefixes: Collection[str]) -> list[str]:
     """The version tags with a record that only this clone has: nobody pushed them, so they claim nothing."""
     local = [tag for tag in remote_tags(root, "") if _is_version(tag, prefixes) and tag not in there]

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from semver import Version
 
-from build import floats, publish, state
+from build import claim, floats, publish, state
 from build.distribution import Distribution
 from build.errors import RepositoryError, VersionTaken
 from build.images import recorded
@@ -24,7 +24,7 @@ from build.manifest import Manifest
 from build.publish import Known
 from build.record import REPOSITORY, Record
 from build.tags import Versions
-from build.version import History, Line, LineHistory, parse_tag
+from build.version import History, Line, LineHistory, in_range, parse_tag
 from build.wish import Wish, version_for
 
 
@@ -133,6 +133,9 @@ def compute(
         if version is None:
             reasons.append(f"{name}: no commit since {line.last or 'the beginning'} bumps a version")
             continue
+        if overtaken := _overtaken_by(world, line, wish, version):
+            reasons.append(f"this commit is in {overtaken} already (--version releases it all the same)")
+            continue
         made.append(_line(world, line, version, bump))
     return Plan(
         commit=world.history.commit,
@@ -149,6 +152,24 @@ def _version(world: World, line: LineHistory, wish: Wish) -> tuple[Version | Non
     elsewhere = [*versions_of(line.line, world.remote_tags), *world.known[line.line.name].complete]
     taken = Versions(elsewhere, keys=line.taken.keys)
     return version_for(wish, line, taken=taken, manifest=world.manifest, branch=world.history.branch)
+
+
+def _overtaken_by(world: World, line: LineHistory, wish: Wish, version: Version) -> str:
+    """The tag of a newer release that has HEAD in it; then what is released now would take that one's changes back.
+
+    What was withdrawn does not count, nor what a maintenance branch may not release, nor a pre-release of a later
+    version. Without a newer version anywhere git is not asked.
+    """
+    if wish.version:
+        return ""
+    yanked = world.known[line.line.name].yanked
+    newer = {
+        tag: one for one, tag in versions_of(line.line, world.remote_tags).items()
+        if (line.last is None or one > line.last) and one not in yanked and in_range(one, world.history.branch)
+        and (not one.prerelease or one < version)
+    }  # fmt: skip
+    found = claim.containing(world.manifest.root, world.history.commit, newer)
+    return max(found, key=lambda tag: newer[tag], default="")
 
 
 def lost(world: World, plan: Plan) -> list[str]:

@@ -233,11 +233,14 @@ def _candidate(base: tuple[int, int, int], pre: str, last: Version | None, keys:
 
 
 def _check_range(version: Version, branch: str | None) -> None:
-    found = _RANGE.fullmatch(branch or "")
-    if not found:
-        return
-    major, minor = found.groups()
-    if version.major != int(major) or (minor and version.minor != int(minor)):
-        wanted = f"{major}.{minor}" if minor else major
-        message = f"branch {branch} releases {wanted}.* only, and the next version would be {version}"
+    if not in_range(version, branch):
+        wanted = (branch or "").rpartition("/")[2].removesuffix("x")
+        message = f"branch {branch} releases {wanted}* only, and the next version would be {version}"
         raise RepositoryError(message, hint="release it from main, or ask for a smaller --bump")
+
+
+def in_range(version: Version, branch: str | None) -> bool:
+    """Whether a version may be released from a branch: from 1.3.x or 1.x only one of that range, else any."""
+    found = _RANGE.fullmatch(branch or "")
+    major, minor = found.groups() if found else (None, None)
+    return (not major or version.major == int(major)) and (not minor or version.minor == int(minor))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from build import repo, workflow
+from build import claim, repo, workflow
 from build.errors import RepositoryError
 from tests.conftest import Project
 from tests.git.test_history import clone, last, read
@@ -202,6 +202,19 @@ def test_a_person_s_settings_do_not_decide(released: Project) -> None:
 
     assert after.lines == before.lines
     assert after.strays == ("docker/web/stray.txt",)
+
+
+def test_tags_that_have_a_commit_behind_them(released: Project) -> None:
+    """Of the tags that are asked about, those from the commit on are told, one by one whatever a person's columns."""
+    first = released.git("rev-parse", "HEAD~1")
+    released.git("config", "column.ui", "always")
+    released.git("tag", "v1.4.1")
+    released.git("tag", "v1.4.2", "HEAD")
+    released.git("tag", "other")
+    asked = ["v1.4.0", "v1.4.1", "v1.4.2", "v9.9.9"]
+
+    assert claim.containing(released.root, first, asked) == ["v1.4.0", "v1.4.1", "v1.4.2"]
+    assert claim.containing(released.root, released.git("rev-parse", "HEAD"), asked) == ["v1.4.1", "v1.4.2"]
 
 
 def test_a_password_in_the_remote_s_url_is_not_told(released: Project) -> None:
