@@ -328,7 +328,9 @@ def release(
 
     manifest = workflow.load(ROOT)
     if dry_run or plan:
-        made = release_options.preview(manifest, bump=bump, pre=pre, version=version, services=service, resume=resume)
+        made = release_options.preview(
+            manifest, bump=bump, pre=pre, version=version, services=service, apply=apply, resume=resume
+        )
         release_views.plan(made, file=plan, json=json)
         return
     skip = [name for name, skipped in (("scan", skip_scan), ("smoke", skip_smoke)) if skipped]

@@ -62,6 +62,7 @@ def _plan(run: Run) -> Run:
     done = {one.line: one for one in run.finished if plan.grants(one, world, run.options.wish)}
     if saved is not None and not done:
         saved_plan.check(saved, plan.fingerprint(world))
+        saved_plan.check_tags(saved, run.registry)
     made = saved if saved is not None and not done else plan.compute(world, run.options.wish, done=done)
     if not made.lines:
         raise Stop(f"nothing to release: {made.nothing}")

@@ -21,9 +21,22 @@ from build.workflow import chosen
 
 
 def preview(
-    manifest: Manifest, *, bump: str, pre: str, version: str, services: Sequence[str], resume: bool = False
+    manifest: Manifest,
+    *,
+    bump: str,
+    pre: str,
+    version: str,
+    services: Sequence[str],
+    apply: str = "",
+    resume: bool = False,
 ) -> Plan:
-    """What a release would do now; with `resume`, only what it would finish."""
+    """What a release would do now; with `resume`, only what it would finish.
+
+    Raises ReleaseRefused beside a plan to apply, and as planning does.
+    """
+    if apply:
+        message = "--apply carries a plan out: it goes with neither --dry-run nor --plan"
+        raise ReleaseRefused(message, hint=f"./inv release --apply {apply}; what it would do is in the file")
     made = release.preview(manifest, _wish(manifest, bump, pre, version, services), os.environ)
     if resume:
         return dataclasses.replace(made, lines=(), nothing="only what was interrupted is finished")
@@ -42,13 +55,14 @@ def make(
     apply: str,
     resume: bool,
 ) -> Run:
-    """Make a release, carry out a saved plan, or only finish what was interrupted; the last state of the run."""
+    """Make a release, carry out a saved plan, or only finish what was interrupted; the last state of the run.
+
+    Raises ReleaseRefused for flags that do not go together, and for a file that is no plan.
+    """
     saved = None
     if apply:
-        path = Path(apply)
-        if not path.is_file():
-            raise ReleaseRefused(f"{apply}: no such file", hint=f"./inv release --plan {apply}")
-        saved = saved_plan.decode(path.read_text(encoding="utf-8", errors="replace"), apply)
+        wished = {"--bump": bump != "auto", "--pre": pre, "--version": version, "--service": services}
+        saved = _saved(apply, [flag for flag, given in {**wished, "--resume": resume}.items() if given])
     options = Options(
         wish=saved.wish if saved else _wish(manifest, bump, pre, version, services),
         skip=frozenset(skip),
@@ -57,6 +71,16 @@ def make(
         environment=os.environ,
     )
     return release.make(manifest, options, resume_only=resume)
+
+
+def _saved(name: str, beside: Sequence[str]) -> Plan:
+    if beside:
+        message = f"a plan says what is released: --apply does not go with {', '.join(beside)}"
+        raise ReleaseRefused(message, hint=f"./inv release --apply {name}, or make another plan with --plan")
+    path = Path(name)
+    if not path.is_file():
+        raise ReleaseRefused(f"{name}: no such file", hint=f"./inv release --plan {name}")
+    return saved_plan.decode(path.read_text(encoding="utf-8", errors="replace"), name)
 
 
 def _wish(manifest: Manifest, bump: str, pre: str, version: str, services: Sequence[str]) -> Wish:

@@ -6,9 +6,13 @@ import dataclasses
 import json
 from collections.abc import Mapping
 
+from build import publish
+from build.distribution import Distribution
 from build.errors import ReleaseRefused
 from build.plan import Plan
 from build.typed import from_table
+
+_AGAIN = "make and review it again: ./inv release --plan plan.json"
 
 
 def check(saved: Plan, now: Mapping[str, str]) -> None:
@@ -16,7 +20,20 @@ def check(saved: Plan, now: Mapping[str, str]) -> None:
     moved = [part for part in now if saved.state.get(part) != now[part]]
     if moved:
         message = f"the plan is stale: {', '.join(moved)} moved since it was made"
-        raise ReleaseRefused(message, hint="make and review it again: ./inv release --plan plan.json")
+        raise ReleaseRefused(message, hint=_AGAIN)
+
+
+def check_tags(saved: Plan, registry: Distribution) -> None:
+    """Raise ReleaseRefused naming each tag of the plan that the registry has elsewhere than when it was saved."""
+    tags = [tag for line in saved.lines for tag in line.tags]
+    found = publish.at_once(lambda tag: registry.digest(tag.repository, tag.tag) or "", tags)
+    moved = [
+        f"{tag.repository}:{tag.tag} was {tag.before or 'not there'} and is {now or 'not there'}"
+        for tag, now in zip(tags, found, strict=True)
+        if now != tag.before
+    ]
+    if moved:
+        raise ReleaseRefused(f"the plan is stale: {'; '.join(moved)}", hint=_AGAIN)
 
 
 def encode(plan: Plan) -> str:

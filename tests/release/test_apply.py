@@ -1,0 +1,45 @@
+"""A saved plan and what it does not go with: tags that moved since, and flags that say something else."""
+
+from __future__ import annotations
+
+import pytest
+
+from build.distribution import digest_of
+from tests.fault.world import World
+from tests.release.asking import INDEX, OTHER, ok
+
+
+def test_a_tag_that_moved_since_the_plan_refuses_it(world: World) -> None:
+    """A tag that was reviewed as new is not put over what somebody put there meanwhile: it is named, nothing is claimed."""
+    ok(world.clone.inv("release", "--plan", ".uc/plan.json"))
+    for repository, tag in (("two", "0.1.0"), ("one", "0.1")):
+        world.hub.put(f"{world.namespace}/{repository}", tag, OTHER, INDEX)
+
+    ran = world.clone.release("--apply", ".uc/plan.json")
+
+    assert ran.code == 14, ran.text
+    for name in ("two:0.1.0", "one:0.1"):
+        assert f"{world.namespace}/{name} was not there and is {digest_of(OTHER)}" in ran.stderr
+    assert world.git_tags() == {}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--dry-run",), "neither --dry-run nor --plan"),
+        (("--plan", ".uc/other.json"), "neither --dry-run nor --plan"),
+        (("--bump", "major"), "--apply does not go with --bump"),
+        (("--pre", "rc", "--version", "2.0.0"), "--apply does not go with --pre, --version"),
+        (("--service", "one"), "--apply does not go with --service"),
+        (("--resume",), "--apply does not go with --resume"),
+    ],
+)
+def test_a_plan_goes_with_no_other_wish(world: World, flags: tuple[str, ...], said: str) -> None:
+    """A flag that the plan would silently outrank is refused before anything is done."""
+    world.clone.project.write(".uc/plan.json", "{}")
+
+    ran = world.clone.release("--apply", ".uc/plan.json", *flags)
+
+    assert ran.code == 14, ran.text
+    assert said in ran.stderr
+    assert "» " not in ran.stderr
