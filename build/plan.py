@@ -105,15 +105,6 @@ def versions_of(line: Line, tags: Mapping[str, str]) -> dict[Version, str]:
     return {version: tag for tag in tags if (version := parse_tag(line.prefix, tag)) is not None}
 
 
-def grants(record: Record, world: World, wish: Wish) -> bool:
-    """Whether a release is what the wish asks for at HEAD: then the wish is that of a killed run, told again."""
-    if record.commit != world.history.commit:
-        return False
-    if wish.version:
-        return wish.version in {record.version, record.tag}
-    return bool(record.parsed.prerelease) == bool(wish.pre)
-
-
 def compute(
     world: World, wish: Wish, *, unfinished: tuple[str, ...] = (), done: Mapping[str, Record] | None = None
 ) -> Plan:
@@ -148,10 +139,16 @@ def compute(
     )
 
 
-def _version(world: World, line: LineHistory, wish: Wish) -> tuple[Version | None, str]:
+def taken(world: World, line: LineHistory) -> Versions:
+    """Every version of a line that somebody has: here, on the remote or in the registry."""
     elsewhere = [*versions_of(line.line, world.remote_tags), *world.known[line.line.name].complete]
-    taken = Versions(elsewhere, keys=line.taken.keys)
-    return version_for(wish, line, taken=taken, manifest=world.manifest, branch=world.history.branch)
+    return Versions(elsewhere, keys=line.taken.keys)
+
+
+def _version(world: World, line: LineHistory, wish: Wish) -> tuple[Version | None, str]:
+    return version_for(
+        wish, line, taken=taken(world, line), manifest=world.manifest, branch=world.history.branch
+    )  # fmt: skip
 
 
 def _overtaken_by(world: World, line: LineHistory, wish: Wish, version: Version) -> str:

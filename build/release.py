@@ -23,6 +23,7 @@ from build import (
     probe,
     publish,
     release_run,
+    rerun,
     saved_plan,
     survey,
 )  # fmt: skip
@@ -59,7 +60,7 @@ def _resume(run: Run) -> Run:
 def _plan(run: Run) -> Run:
     saved = run.options.saved
     world, resolved = survey.look(run.manifest, run.registry, run.remote, run.options.environment)
-    done = {one.line: one for one in run.finished if plan.grants(one, world, run.options.wish)}
+    done = rerun.done(world, run.options.wish, run.finished, saved=saved)
     if saved is not None and not done:
         saved_plan.check(saved, plan.fingerprint(world))
         saved_plan.check_tags(saved, run.registry)
@@ -146,7 +147,7 @@ def _claim(run: Run) -> Run:
     if gone := plan.lost(now, run.plan):
         message = f"{', '.join(gone)}: another release was made meanwhile; nothing of this one was published"
         raise VersionTaken(message, hint="./inv release again: it takes the next version")
-    records = tuple(release_run.record_of(run, line) for line in run.lines)
+    records = release_run.records_of(run)
     claims = [claim.prepare(root, one, f"{run.manifest.project.title}: {one.line} {one.version}") for one in records]
     claim.push(root, run.remote, claims, branch=_pushed_branch(run))
     for one in records:

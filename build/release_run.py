@@ -76,8 +76,13 @@ class Run:
         }
 
 
-def record_of(run: Run, line: PlannedLine) -> Record:
-    """The record of one line's release, as its tag will carry it."""
+def records_of(run: Run) -> tuple[Record, ...]:
+    """The record of each line's release, as its tag will carry it; claimed together, they have one `created`."""
+    created, tools = datetime.now(UTC).isoformat(timespec="seconds"), survey.tools(run.manifest)
+    return tuple(_record_of(run, line, created, tools) for line in run.lines)
+
+
+def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str]) -> Record:
     assert run.world is not None
     manifest, history = run.manifest, run.world.history
     used = {key: _base(base) for key, base in run.resolved.items()}
@@ -99,12 +104,12 @@ def record_of(run: Run, line: PlannedLine) -> Record:
         previous=line.previous,
         commit=history.commit,
         committed=datetime.fromtimestamp(history.committed, UTC).isoformat(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=created,
         registry=plan.home(manifest),
         repository=plan.repository(manifest, line.line),
         services=services,
         gates=dict(run.gates),
-        tools=survey.tools(manifest),
+        tools=tools,
         authority=run.authority,
     )
 

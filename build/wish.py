@@ -10,7 +10,8 @@ from semver import Version
 from build.commits import Bump, bump_of
 from build.errors import RepositoryError, VersionTaken
 from build.manifest import Manifest
-from build.tags import YANKED, Versions
+from build.record import Record
+from build.tags import YANKED, Versions, key_of, precedence
 from build.version import LineHistory, fitting_release, next_version
 
 Wanted = Literal["auto", "patch", "minor", "major"]
@@ -45,6 +46,28 @@ def version_for(
         major_on_zero=manifest.release.major_on_zero, explicit=wish.bump != "auto", branch=branch,
     )  # fmt: skip
     return found, bump
+
+
+def repeats(wish: Wish, made: Record, *, taken: Versions, manifest: Manifest, branch: str | None) -> bool:
+    """Whether the wish, had it been told where `made` was, is `made`: then it is that of the same command again.
+
+    What ranks above `made` was taken after it. By its commits (`auto`) a commit is released once, so there only the
+    kind is compared.
+    """
+    if wish.version:
+        return wish.version in {made.version, made.tag}
+    if wish.bump == "auto":
+        return bool(made.parsed.prerelease) == bool(wish.pre)
+    rank = precedence(key_of(made.parsed))
+    try:
+        found = next_version(
+            Version.parse(made.previous) if made.previous else None, wish.bump, pre=wish.pre,
+            taken=Versions(keys=(key for key in taken.keys if precedence(key) < rank)),
+            first=Version.parse(manifest.project.version), explicit=True, branch=branch,
+        )  # fmt: skip
+    except RepositoryError:
+        return False
+    return found == made.parsed
 
 
 def _becomes_final(line: LineHistory, wish: Wish) -> bool:

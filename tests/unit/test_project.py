@@ -24,7 +24,7 @@ LAYERS = (
     {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon", "publish", "claim", "probe"},
     {"bases", "story", "provision", "candidates", "rehearsal"},
     {"images"},
-    {"registry", "trivy_db", "trivy_image", "scan", "gates", "plan", "preflight", "survey", "releases"},
+    {"registry", "trivy_db", "trivy_image", "scan", "gates", "plan", "preflight", "survey", "releases", "rerun"},
     {
         "doctor_docker",
         "doctor",
