@@ -9,22 +9,22 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from semver import Version
 
-from build import claim, floats, publish, state
+from build import claim, floats, publish, repo, state
 from build.distribution import Distribution
 from build.errors import RepositoryError, VersionTaken
-from build.images import recorded
+from build.images import BuiltImage, recorded
 from build.manifest import Manifest
 from build.publish import Known
 from build.record import REPOSITORY, Record
 from build.tags import Versions
-from build.version import History, Line, LineHistory, in_range, parse_tag
+from build.version import History, Line, LineHistory, in_range, parse_tag, revision
 from build.wish import Wish, version_for
 
 
@@ -207,23 +207,36 @@ def _previous(world: World, line: LineHistory) -> Record | None:
 
 def _service(world: World, name: str, previous: Record | None) -> PlannedService:
     """Whether the service must be built: an image of the same fingerprint that the registry has is taken over."""
-    manifest, mark = world.manifest, world.fingerprints[name]
-    sources: list[tuple[str, str, str]] = []
-    if previous and name in previous.services:
-        before = previous.services[name]
-        sources.append((before.fingerprint, before.digest, f"unchanged since {previous.version}"))
-    staged = state.read(candidates_file(manifest)).get(name)
-    if staged:
-        sources.append((staged["fingerprint"], staged["digest"], "staged by an earlier try"))
-    image = recorded(manifest).get(name)
-    if image and image.pushed and image.name == manifest.image(name):
-        sources.append((image.fingerprint, image.digest, f"built as {image.tag}"))
-    for found, digest, why in sources:
-        if found == mark and world.registry.digest(f"{manifest.registry.namespace}/{name}", digest):
+    mark, repository = world.fingerprints[name], f"{world.manifest.registry.namespace}/{name}"
+    for digest, why in _of_fingerprint(world, name, mark, previous):
+        if world.registry.digest(repository, digest):
             return PlannedService(service=name, action="reuse", why=why, fingerprint=mark, digest=digest)
     changed = previous is not None and name in previous.services and previous.services[name].fingerprint != mark
     why = f"changed since {previous.version}" if changed and previous else "not in the registry yet"
     return PlannedService(service=name, action="build", why=why, fingerprint=mark)
+
+
+def _of_fingerprint(world: World, name: str, mark: str, previous: Record | None) -> Iterator[tuple[str, str]]:
+    """The images that were made of what there is now: digest, and where it is known from."""
+    manifest = world.manifest
+    before = previous.services.get(name) if previous else None
+    if previous and before and before.fingerprint == mark:
+        yield before.digest, f"unchanged since {previous.version}"
+    staged = state.read(candidates_file(manifest)).get(name)
+    if staged and staged["fingerprint"] == mark:
+        yield staged["digest"], "staged by an earlier try"
+    image = recorded(manifest).get(name)
+    pushed = image and image.pushed and image.name == manifest.image(name) and image.fingerprint == mark
+    if image and pushed and _labelled_truly(world, image):
+        yield image.digest, f"built as {image.tag}"
+
+
+def _labelled_truly(world: World, image: BuiltImage) -> bool:
+    """Whether the commit that an image's labels name is HEAD or behind it, and the image is what was committed."""
+    made_of = revision(image.tag, world.history.of(image.service).line.prefix)
+    return bool(made_of) and (
+        world.history.commit.startswith(made_of) or repo.reached(world.manifest.root, made_of)
+    )  # fmt: skip
 
 
 def candidates_file(manifest: Manifest) -> Path:

@@ -118,6 +118,14 @@ def remote_url(root: Path, name: str) -> str:
         return ""
 
 
+def reached(root: Path, *revisions: str) -> bool:
+    """Whether HEAD has all of these behind it, or is them; not when one is no commit that this clone has."""
+    try:
+        return not git(root, "rev-list", "--max-count=1", *revisions, "^HEAD")
+    except ToolFailed:
+        return False
+
+
 def require_history(root: Path, history: History, settings: ReleaseSettings) -> None:
     """Refuse a clone whose history or tags are missing: what comes next could only be guessed.
 
@@ -207,12 +215,7 @@ def _highest(tags: Iterable[tuple[Key, str]]) -> tuple[Key, str] | None:
 def _all_reached(root: Path, tagged: Sequence[_Tagged]) -> bool:
     """Whether HEAD reaches the last tag of every line that counts by paths."""
     names = [f"refs/tags/{one.last[1]}" for one in tagged if one.last and one.line.paths]
-    if not names:
-        return True
-    try:
-        return not git(root, "rev-list", "--max-count=1", *names, "^HEAD")
-    except ToolFailed:  # a tag of something that is no commit
-        return False
+    return not names or reached(root, *names)
 
 
 class _Log:

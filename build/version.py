@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LONGEST_TAG = 128  # of an image, by the OCI distribution specification
 LONGEST_RELEASE = LONGEST_TAG - len(YANKED)  # whatever is released must be able to be withdrawn
 _RANGE = re.compile(rf"(?:.*/)?({NUMBER})\.(?:({NUMBER})\.)?x")
+_SNAPSHOT = re.compile(r"[.-]dev\.[0-9]+\.g([0-9a-f]{7})$")
 _CHANNEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")
 
 
@@ -127,6 +128,14 @@ def snapshot(history: History, line: LineHistory, first: str) -> str:
         base = str(line.last if line.last.prerelease else line.last.bump_patch())
     version = f"{base}{'.' if '-' in base else '-'}dev.{line.distance}.g{history.commit[:7]}"
     return _fitting(f"{version}.dirty" if history.dirty else version)
+
+
+def revision(version: str, prefix: str) -> str:
+    """The commit that a `snapshot` was made of, as git understands it; "" for a tree that was not what is committed."""
+    if version.endswith(".dirty"):
+        return ""
+    found = _SNAPSHOT.search(version)
+    return found[1] if found else f"refs/tags/{prefix}{version}"
 
 
 def _fitting(version: str) -> str:

@@ -13,7 +13,7 @@ from build.commits import BUMPS, Bump
 from build.errors import RepositoryError
 from build.manifest import Manifest
 from build.tags import Key, Versions, of_key, precedence, tags_of
-from build.version import History, Line, LineHistory, lines, next_version, parse_tag, snapshot
+from build.version import History, Line, LineHistory, lines, next_version, parse_tag, revision, snapshot
 from tests.conftest import REPOSITORY
 
 FIRST = Version(0, 1, 0)
@@ -80,6 +80,22 @@ def test_a_snapshot_never_ranks_below_its_tag(
     assert version >= tagged
     if distance or dirty:
         assert version < tagged.bump_patch()
+
+
+@pytest.mark.parametrize(
+    ("tag", "distance", "dirty", "made_of"),
+    [
+        ("v1.4.0", 0, False, "refs/tags/v1.4.0"),
+        ("v1.4.0-rc.1", 0, False, "refs/tags/v1.4.0-rc.1"),
+        ("v1.4.0", 7, False, "1a2b3c4"),
+        ("v1.4.0-rc.1", 7, False, "1a2b3c4"),
+        ("v1.4.0", 7, True, ""),
+        ("v1.4.0", 0, True, ""),
+    ],
+)
+def test_a_snapshot_names_its_commit(tag: str, distance: int, dirty: bool, made_of: str) -> None:
+    """The commit of a snapshot is read back from it, a release's by its tag; of an edited tree there is none."""
+    assert revision(snapshot(*_at(tag, distance=distance, dirty=dirty), "0.1.0"), "v") == made_of
 
 
 def test_a_snapshot_too_long_for_an_image_tag_is_refused() -> None:

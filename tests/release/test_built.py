@@ -1,0 +1,66 @@
+"""Images that `build --push` made before a release: taken over when they are the commit's, and else built again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.docker.conftest import clean
+from tests.fault.server import Registry
+from tests.fault.world import World
+from tests.release.asking import ok, planned
+
+
+@pytest.fixture
+def building(make_world: Callable[..., World], registry: Registry) -> Iterator[World]:
+    """A world whose images the engine keeps as well; they are removed afterwards."""
+    made = make_world()
+    yield made
+    clean(f"uct-{made.namespace}", registry.address)
+
+
+def _labels(world: World, service: str, tag: str) -> dict[str, Any]:
+    repository = f"{world.namespace}/{service}"
+    image = world.hub.manifest(repository, world.hub.manifest(repository, tag)["manifests"][0]["digest"])
+    config = json.loads(world.hub.blob(repository, image["config"]["digest"]) or b"")
+    labels = config["config"]["Labels"]
+    return {key.rpartition(".")[2]: value for key, value in labels.items()}
+
+
+def test_what_was_built_of_a_clean_commit_is_taken_over(building: World) -> None:
+    """The build of this commit, or of one behind it with the same sources, is the release's: nothing is built twice."""
+    built = building.clone.git("rev-parse", "HEAD")
+    ok(building.clone.inv("build", "--push"))
+    assert {one["action"] for one in planned(building.clone)["lines"][0]["services"]} == {"reuse"}
+    building.clone.project.commit("chore: later")
+
+    ok(building.clone.release())
+
+    origins = {one["origin"] for one in building.record("v0.1.0")["services"].values()}
+    assert origins == {f"built as 0.1.0-dev.1.g{built[:7]}"}
+
+
+def test_what_was_built_of_an_edited_tree_is_built_again(building: World) -> None:
+    """Committed afterwards, the sources are the same and the labels are not: they say .dirty and another commit."""
+    building.clone.project.write("docker/one/content", "edited, committed later\n")
+    ok(building.clone.inv("build", "--push"))
+    building.clone.project.commit("feat: edit")
+
+    ok(building.clone.release())
+
+    for service in ("one", "two"):
+        labels = _labels(building, service, "0.1.0")
+        assert (labels["version"], labels["revision"]) == ("0.1.0", building.clone.git("rev-parse", "HEAD"))
+
+
+def test_what_was_built_of_a_commit_that_is_gone_is_built_again(building: World) -> None:
+    """An image whose labels name a commit that the released one does not have behind it is not taken over."""
+    ok(building.clone.inv("build", "--push"))
+    building.clone.git("commit", "--quiet", "--amend", "--message", "feat: another start")
+
+    ok(building.clone.release())
+
+    assert _labels(building, "one", "0.1.0")["revision"] == building.clone.git("rev-parse", "HEAD")
