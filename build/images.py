@@ -24,7 +24,7 @@ from build.version import History
 class BuiltImage:
     """A built image: `reference` is name@digest, `size` compressed bytes, `fingerprint` of what it was built from.
 
-    `pushed` says whether the registry at the manifest's address has this digest.
+    The fingerprint is "" when that changed meanwhile. `pushed`: the registry at the manifest's address has this digest.
     """
 
     service: str
@@ -189,7 +189,9 @@ def build(
         going = [name for name in going if name not in failed]
     made: dict[str, BuiltImage] = {}
     if going:
-        remaining = {name: current[name] for name in going}
+        # Bake reads the folders: of sources that changed meanwhile nobody knows which bytes are in the image.
+        still = fingerprints(model["target"], resolved, going)
+        remaining = {name: current[name] if still[name] == current[name] else "" for name in going}
         made = _read_metadata(manifest, state.read(metadata_file), versions, remaining, resolved, push=push)
     record(manifest, made)
     return BuildResult(images=made, failed=failed)
