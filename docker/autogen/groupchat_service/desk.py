@@ -195,12 +195,15 @@ class Desk:
         except Exception as bug:  # noqa: BLE001  a chat must not stay "running" for ever; the log keeps the traceback
             _log.exception("chat_crashed", session_id=run.identifier)
             status, data, model = "failed", _failure(f"internal error: {type(bug).__name__}"), None
-        if await self.store.stop(run.identifier, status, {**data, "request_id": run.request_id}, model=model):
-            seconds = time.perf_counter() - started
-            metrics.RUNS.labels(status).inc()
-            metrics.SECONDS.observe(seconds)
-            _log.info("chat_stopped", session_id=run.identifier, status=status, ms=round(seconds * 1000, 1))
-        self.feed.publish(run.identifier)
+        try:
+            if await self.store.stop(run.identifier, status, {**data, "request_id": run.request_id}, model=model):
+                seconds = time.perf_counter() - started
+                metrics.RUNS.labels(status).inc()
+                metrics.SECONDS.observe(seconds)
+                _log.info("chat_stopped", session_id=run.identifier, status=status, ms=round(seconds * 1000, 1))
+        finally:
+            # A second cancel ends the wait here, not the write: the store does it before it is asked for the events.
+            self.feed.publish(run.identifier)
 
     async def _converse(self, identifier: str) -> tuple[Status, dict[str, Any], str]:
         session = await self.session(identifier)

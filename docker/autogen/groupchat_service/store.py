@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from groupchat_service.team import Message, TeamSpec
+from groupchat_service.team import Message, TeamSpec, known
 
 Status = Literal["running", "input_required", "finished", "failed", "cancelled"]
+# Raised by a change that an earlier release can't read. A column with a default is none: each reads and names its own.
+VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
   id TEXT PRIMARY KEY, status TEXT NOT NULL, task TEXT NOT NULL, spec TEXT NOT NULL, model TEXT NOT NULL DEFAULT '',
@@ -81,7 +83,7 @@ class Store:
 
     async def ping(self) -> None:
         """Raise unless the file can be written."""
-        await self._do(lambda: self._write("INSERT OR REPLACE INTO probe VALUES (1, ?)", (time.time(),)))
+        await self._do(lambda: self._write("INSERT OR REPLACE INTO probe (id, at) VALUES (1, ?)", (time.time(),)))
 
     async def create(self, identifier: str, task: str, spec: TeamSpec, request_id: str = "") -> Session | None:
         """Make a running session whose first event is the task; None when the id is taken."""
@@ -219,10 +221,17 @@ class Store:
         try:
             self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                self._db.close()
+                raise OSError(
+                    f"{self._path} has schema {version}, this release knows {VERSION}: start a newer one on it"
+                )
             self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
             self._db.executescript(_SCHEMA)
             if "request_id" not in {row["name"] for row in self._db.execute("PRAGMA table_info(sessions)")}:
                 self._db.execute(_ADD_REQUEST_ID)  # a file of an earlier version
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.Error as error:
             raise OSError(f"{self._path}: {error}; UC_DATA must be a folder that uid 10001 can write") from error
 
@@ -253,8 +262,8 @@ class Store:
     def _append(self, identifier: str, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
         now = time.time()
         self._db.executemany(
-            "INSERT INTO events SELECT :id, coalesce(max(seq), 0) + 1, :kind, :data, :at FROM events"
-            " WHERE session_id = :id",
+            "INSERT INTO events (session_id, seq, kind, data, at)"
+            " SELECT :id, coalesce(max(seq), 0) + 1, :kind, :data, :at FROM events WHERE session_id = :id",
             [{"id": identifier, "kind": kind, "data": json.dumps(data), "at": now} for kind, data in entries],
         )
 
@@ -277,7 +286,6 @@ def _dump_spec(spec: TeamSpec) -> str:
 
 
 def _session(row: sqlite3.Row) -> Session:
-    fields = dict(row)
-    fields.pop("restarts")
-    spec = json.loads(fields.pop("spec"))
-    return Session(**fields, spec=TeamSpec(**{**spec, "agents": tuple(spec["agents"])}))
+    spec = json.loads(row["spec"])
+    team = TeamSpec(**{**known(TeamSpec, spec), "agents": tuple(spec["agents"])})
+    return Session(**{**known(Session, dict(row)), "spec": team})

@@ -7,12 +7,17 @@ whole conversation as neutral messages, adds turns to it, and keeps nothing betw
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Protocol
 
 USER, SUPERVISOR, HUMAN = "user", "supervisor", "human"
 MessageType = Literal["text", "tool_call", "tool_result", "tool_summary"]
+
+
+def known(cls: type, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What `stored` has for the fields of a dataclass; what a later version added to it is left out."""
+    return {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +56,8 @@ class Message:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Message:
         """The message that `as_dict` wrote."""
-        calls = tuple(ToolCall(**call) for call in data.get("calls", ()))
-        results = tuple(ToolOutcome(**result) for result in data.get("results", ()))
+        calls = tuple(ToolCall(**known(ToolCall, call)) for call in data.get("calls", ()))
+        results = tuple(ToolOutcome(**known(ToolOutcome, result)) for result in data.get("results", ()))
         return cls(source=data["source"], content=data["content"], type=data["type"], calls=calls, results=results)
 
 

@@ -14,7 +14,10 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-STATE: dict[str, Any] = {"delay": 0.0, "keys": [], "status": 200, "calls": [], "aborted": 0, "half": False}
+STATE: dict[str, Any] = {
+    "delay": 0.0, "stall_from": 0, "keys": [], "status": 200, "calls": [], "aborted": 0, "half": False,
+}  # fmt: skip
+STALL = 300.0
 LOCK = threading.Lock()
 Json = dict[str, Any]
 
@@ -70,7 +73,8 @@ class Handler(BaseHTTPRequestHandler):
         with LOCK:
             call = {"path": self.path, "key": key, "stream": bool(body.get("stream")), "model": body["model"]}
             STATE["calls"].append({**call, "request_id": self.headers.get("x-request-id")})
-            delay, keys, status = STATE["delay"], STATE["keys"], STATE["status"]
+            stalls = 0 < STATE["stall_from"] <= len(STATE["calls"])
+            delay, keys, status = STALL if stalls else STATE["delay"], STATE["keys"], STATE["status"]
         if self._client_left_within(delay):
             with LOCK:
                 STATE["aborted"] += 1

@@ -160,7 +160,7 @@ class Provider(Process):
         super().__init__(argv, dict(os.environ), port, folder / "provider.log", "/state")
 
     def set(self, **state: object) -> None:
-        """Change how the provider answers: delay, keys, status."""
+        """Change how the provider answers: delay, the call from which none is answered, keys, status."""
         httpx.post(self.url + "/state", json=state).raise_for_status()
 
     def state(self) -> dict[str, Any]:

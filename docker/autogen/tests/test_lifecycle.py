@@ -81,7 +81,8 @@ def test_a_chat_goes_on_after_kill_9_and_its_log_has_no_hole(
     start_server: StartServer, slow_server: StartServer, provider: Provider
 ) -> None:
     """Whoever reconnects with Last-Event-ID sees every event once; no stored turn is asked of the model again."""
-    server = slow_server(0.15)
+    server = slow_server(0)
+    provider.set(stall_from=6)  # in the middle of the second worker's turn
     session_id = server.start()
     seen: list[Seen] = []
     with server.client.stream("GET", f"/groupchat/{session_id}/events") as response:
@@ -89,8 +90,10 @@ def test_a_chat_goes_on_after_kill_9_and_its_log_has_no_hole(
             seen.append(event)
             if len(seen) == 6:
                 break
+    provider.wait_for_calls(6)
     server.stop(signal.SIGKILL)
     calls_before = len(provider.calls())
+    provider.set(stall_from=0)
     again = start_server(OPENAI_BASE_URL=f"{provider.url}/v1")
     seen += all_events(again.client, session_id, **{"last-event-id": str(seen[-1].id)})
     assert [event.id for event in seen] == list(range(1, len(seen) + 1))

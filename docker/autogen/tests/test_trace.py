@@ -56,11 +56,13 @@ def test_a_follow_up_is_logged_with_its_own_id(local_server: Server) -> None:
 
 def test_the_id_goes_on_after_kill_9(start_server: StartServer, slow_server: StartServer, provider: Provider) -> None:
     """The next process logs the rest of the chat under the same id, and passes it to the provider."""
-    server = slow_server(0.15)
+    server = slow_server(0)
+    provider.set(stall_from=2)
     body = {"task": COMPILE_ERRORS}
     session_id = server.client.post("/groupchat", json=body, headers={"x-request-id": "kept-id"}).json()["session_id"]
     provider.wait_for_calls(2)
     server.stop(signal.SIGKILL)
+    provider.set(stall_from=0)
     again = start_server(OPENAI_BASE_URL=f"{provider.url}/v1")
     assert all_events(again.client, session_id)[-1].event == "finished"
     lines = logged(again, "kept-id", lambda lines: any(line["event"] == "chat_stopped" for line in lines))
