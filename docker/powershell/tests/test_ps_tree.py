@@ -19,7 +19,7 @@ def rough(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
     write_rough_tree(tree)
     for path in [*(path for path in tree.rglob("*") if not path.is_symlink()), tree]:
         path.chmod(path.stat().st_mode & ~0o222)
-    with running(pwsh, tree, folder, ["Good", "Broken"], UC_IMPORT_TIMEOUT_SECONDS=8) as service:
+    with running(pwsh, tree, folder, ["Good", "Broken"], UC_IMPORT_TIMEOUT_SECONDS=20) as service:
         yield service
     for path in [tree, *(path for path in tree.rglob("*") if not path.is_symlink())]:
         path.chmod(path.stat().st_mode | 0o200)
@@ -36,7 +36,7 @@ def rough(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
         ("Homeless", "failed", "null-environment", "UC_NOT_SET"),
         ("Rootless", "failed", "missing-root-module", "Gone.psm1"),
         ("Thrower", "failed", "other", "no luck today"),
-        ("Hanging", "failed", "timeout", "8 s"),
+        ("Hanging", "failed", "timeout", "20 s"),
         ("Other", "not-discoverable", "name-mismatch", "Mismatch"),
         ("lower", "not-discoverable", "name-case", "case"),
         ("Inner", "not-discoverable", "nested", "Good"),
