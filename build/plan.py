@@ -159,7 +159,7 @@ def compute(
 
 def _version(world: World, line: LineHistory, wish: Wish) -> tuple[Version | None, str]:
     manifest, known = world.manifest, world.known[line.line.name]
-    elsewhere = [*versions_of(line.line, world.remote_tags), *known.complete]
+    elsewhere = [*versions_of(line.line, world.remote_tags), *known.complete, *known.foreign]
     taken = Versions(elsewhere, keys=line.taken.keys)
     if wish.version:
         return _explicit(wish.version, line, taken), "explicit"
@@ -282,7 +282,7 @@ def _tags(world: World, line: Line, version: Version, services: tuple[PlannedSer
 def fingerprint(world: World) -> dict[str, str]:
     """What a plan depends on, each part as a hash."""
     manifest = dataclasses.replace(world.manifest, root=type(world.manifest.root)())
-    registry = {name: sorted(map(str, one.complete | one.yanked)) for name, one in world.known.items()}
+    registry = {name: sorted(map(str, one.complete | one.yanked | one.foreign)) for name, one in world.known.items()}
     floating = {
         name: {key: str(value) for key, value in floats.winners(one.eligible).items()}
         for name, one in world.known.items()
