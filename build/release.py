@@ -232,11 +232,10 @@ def make(manifest: Manifest, options: Options, *, resume_only: bool = False) -> 
 
 
 def preview(manifest: Manifest, wish: Wish, environment: Mapping[str, str]) -> Plan:
-    """What a release would do now; nothing is changed. Raises as planning does."""
+    """What a release would do now; nothing is changed, but the remote's tags are fetched. Raises as planning does."""
     with Distribution(manifest) as registry:
         remote = claim.remote(manifest.root, manifest.release.remote)
-        waiting = tuple(
-            one.tag for one in survey.unfinished(manifest, registry, claim.remote_tags(manifest.root, remote))
-        )
+        claimed = survey.claims(manifest, remote)
+        waiting = tuple(one.tag for one in survey.unfinished(manifest, registry, claimed))
         world, _ = survey.look(manifest, registry, remote, environment)
         return plan.compute(world, wish, unfinished=waiting)
