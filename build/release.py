@@ -40,7 +40,6 @@ SKIPPED = RecordedGate(verdict="skipped")
 
 def _resume(run: Run) -> Run:
     """Finish what a killed release began, before anything else: the next version builds on it."""
-    engine.require(run.manifest.tools)
     claimed = survey.claims(run.manifest, run.remote)
     unfinished = survey.unfinished(run.manifest, run.registry, claimed)
     for record in unfinished:
@@ -74,6 +73,7 @@ def _plan(run: Run) -> Run:
 def _preflight(run: Run) -> Run:
     assert run.plan is not None
     assert run.world is not None
+    engine.require(run.manifest.tools)
     preflight.check_tree(run.world.history, run.manifest.release)
     preflight.check_bases(run.manifest, run.plan, run.resolved)
     preflight.check_room(run.manifest)
