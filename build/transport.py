@@ -211,12 +211,19 @@ class Transport:
 
 
 def _trust(manifest: Manifest) -> ssl.SSLContext:
-    """The machine's own certificates, and those that Docker trusts for this registry alone (certs.d)."""
+    """The machine's own certificates, and those that Docker trusts for this registry alone (certs.d).
+
+    Raises RegistryError for a file without any.
+    """
     context = ssl.create_default_context()
     beside = Path("/etc/docker/certs.d") / manifest.registry.address / "ca.crt"
     for path in (manifest.root / manifest.registry.ca_file if manifest.registry.ca_file else None, beside):
         if path is not None and path.is_file():
-            context.load_verify_locations(path)
+            try:
+                context.load_verify_locations(path)
+            except OSError as error:
+                hint = "a PEM file is wanted: it has a line -----BEGIN CERTIFICATE-----"
+                raise RegistryError(f"{path}: no certificates can be read from it: {error}", hint=hint) from None
     return context
 
 

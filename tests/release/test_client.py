@@ -100,6 +100,16 @@ def test_another_ca_is_not_enough(project: Project, tls: tuple[str, Path], tmp_p
         registry.ping()
 
 
+def test_what_is_no_certificate_is_told(project: Project) -> None:
+    """A ca_file that is no PEM is named, with what is wanted, and is no traceback."""
+    project.write("ca.pem", "not a certificate\n")
+
+    with pytest.raises(RegistryError, match=r"ca\.pem: no certificates can be read") as caught:
+        client(project, "registry.example", UC_REGISTRY_CA_FILE="ca.pem")
+
+    assert "BEGIN CERTIFICATE" in caught.value.hint
+
+
 def test_the_scan_of_a_release_trusts_the_private_ca(
     make_world: Callable[..., World], registry_program: str, tmp_path: Path
 ) -> None:

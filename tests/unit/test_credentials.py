@@ -135,7 +135,18 @@ def test_a_helper_that_is_missing(tmp_path: Path) -> None:
     assert "password_file" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '"x"', '{"auths": {"registry.example": {"auth": "not base64!"}}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '"x"',
+        '{"auths": ["registry.example"]}',
+        '{"credHelpers": ["vault"]}',
+        '{"auths": {"registry.example": {"auth": "not base64!"}}}',
+        '{"auths": {"registry.example": {"auth": 5}}}',
+    ],
+)
 def test_a_broken_configuration(tmp_path: Path, text: str) -> None:
     """A config.json that can't be read is told by its path, and the broken login's text stays out of the message."""
     file = tmp_path / "config.json"
