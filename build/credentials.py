@@ -17,6 +17,8 @@ from build.errors import RegistryError, ToolFailed
 from build.manifest import Manifest
 from build.process import run
 
+# The user of a login by identity token, as credential helpers call it: the secret is traded for access, no password.
+IDENTITY = "<token>"
 _HUB = "https://index.docker.io/v1/"
 
 
@@ -66,7 +68,10 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def from_docker(file: Path, address: str) -> tuple[str, str] | None:
-    """(user, password) that Docker's config.json `file` has for the registry at `address`, or None."""
+    """(user, password) that Docker's config.json `file` has for the registry at `address`, or None.
+
+    The user IDENTITY has an identity token in the password's place.
+    """
     config = read(file)
     server = _HUB if address in {"docker.io", "registry-1.docker.io"} else address
     if helper := config["credHelpers"].get(address):
@@ -78,7 +83,11 @@ def from_docker(file: Path, address: str) -> tuple[str, str] | None:
 
 
 def _login(file: Path, entry: Any) -> tuple[str, str] | None:
-    if not isinstance(entry, dict) or not entry.get("auth"):
+    if not isinstance(entry, dict):
+        return None
+    if token := entry.get("identitytoken"):
+        return IDENTITY, str(token)
+    if not entry.get("auth"):
         return None
     try:
         user, _, secret = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
