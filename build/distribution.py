@@ -120,8 +120,16 @@ class Distribution(Transport):
         return answer.content
 
     def has_blob(self, repository: str, digest: str) -> bool:
-        """Whether a repository has a blob."""
-        answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_ELSEWHERE))
+        """Whether a repository has a blob. One that the registry fails to look up is to be sent again.
+
+        Distribution answers 500 for a blob whose link a full disk left empty, until it is uploaded once more.
+        """
+        try:
+            answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_ELSEWHERE))
+        except RegistryError as error:
+            if error.status < 500:
+                raise
+            return False
         return answer.status_code != 404
 
     def put_blob(self, repository: str, digest: str, content: bytes | Path, *, mount_from: str = "") -> bool:
