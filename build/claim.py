@@ -6,6 +6,7 @@ tag that exists"). Only a remote that took it gives us the name, so a refused or
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from build.repo import ENVIRONMENT
 from build.version import parse_tag
 
 _NETWORK_SECONDS = 120
+_LOCKED_SECONDS = 1.0
 _FEW = 100
 _SEPARATOR = "%00"
 # No other tag goes along, whatever push.followTags says.
@@ -170,19 +172,29 @@ def push(root: Path, name: str, claims: Iterable[Claim], *, branch: str = "") ->
 def _push_to(root: Path, name: str, claims: list[Claim], branch: str) -> None:
     references = [f"{claim.object}:refs/tags/{claim.tag}" for claim in claims]
     references += [f"{claims[0].commit}:refs/heads/{branch}"] if branch else []
-    try:
-        _git(root, *_PUSH, name, *references)
-    except ToolFailed as error:
-        # The remote may have taken it before the connection broke: what it has now is what counts.
+    for last in (False, True):
         try:
-            there = remote_tags(root, name)
-        except RepositoryError as silent:
-            tags = ", ".join(claim.tag for claim in claims)
-            message = f"whether {name} took {tags} is not known: it does not answer any more; nothing was published"
-            raise RepositoryError(message, hint="./inv release --resume", output=silent.output) from None
-        if all(there.get(claim.tag) == claim.object for claim in claims):
+            _git(root, *_PUSH, name, *references)
+        except ToolFailed as error:
+            # The remote may have taken it before the connection broke: what it has now is what counts.
+            there = _tags_after(root, name, claims)
+            if all(there.get(claim.tag) == claim.object for claim in claims):
+                return
+            if last or any(claim.tag in there for claim in claims):
+                raise _lost(f"the git remote {name}", claims, there, error) from None
+            # Another release may hold the lock of the tag (git waits 0.1 s for one) and be seen in a moment.
+            time.sleep(_LOCKED_SECONDS)
+        else:
             return
-        raise _lost(f"the git remote {name}", claims, there, error) from None
+
+
+def _tags_after(root: Path, name: str, claims: list[Claim]) -> dict[str, str]:
+    try:
+        return remote_tags(root, name)
+    except RepositoryError as silent:
+        tags = ", ".join(claim.tag for claim in claims)
+        message = f"whether {name} took {tags} is not known: it does not answer any more; nothing was published"
+        raise RepositoryError(message, hint="./inv release --resume", output=silent.output) from None
 
 
 def _lost(

@@ -7,7 +7,6 @@ A password is never on a command line: a helper is asked on its standard input.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import shutil
@@ -18,6 +17,8 @@ from build.errors import RegistryError, ToolFailed
 from build.manifest import Manifest
 from build.process import run
 
+# The user of a login by identity token, as credential helpers call it: the secret is traded for access, no password.
+IDENTITY = "<token>"
 _HUB = "https://index.docker.io/v1/"
 
 
@@ -39,35 +40,58 @@ def find(manifest: Manifest) -> tuple[str, str] | None:
     settings = manifest.registry
     if settings.username:
         return settings.username, password(manifest)
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    return from_docker(folder / "config.json", settings.address)
+    return from_docker(docker_config(), settings.address)
 
 
-def from_docker(file: Path, address: str) -> tuple[str, str] | None:
-    """(user, password) that Docker's config.json `file` has for the registry at `address`, or None."""
+def docker_config() -> Path:
+    """Where Docker keeps its logins."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Docker's config.json, with its tables `auths` and `credHelpers`, which are empty where there is none.
+
+    Raises RegistryError for a file that can't be read, or is something else.
+    """
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return None
+        config = {}
     except (OSError, ValueError) as error:
         raise RegistryError(f"{file}: {error}", hint="mend it, or docker login again") from None
     if not isinstance(config, dict):
         raise RegistryError(f"{file}: expected an object", hint="mend it, or docker login again")
+    tables = {key: config.get(key) or {} for key in ("auths", "credHelpers")}
+    if wrong := [key for key, table in tables.items() if not isinstance(table, dict)]:
+        raise RegistryError(f"{file}: {wrong[0]}: expected an object", hint="mend it, or docker login again")
+    return config | tables
+
+
+def from_docker(file: Path, address: str) -> tuple[str, str] | None:
+    """(user, password) that Docker's config.json `file` has for the registry at `address`, or None.
+
+    The user IDENTITY has an identity token in the password's place.
+    """
+    config = read(file)
     server = _HUB if address in {"docker.io", "registry-1.docker.io"} else address
-    if helper := (config.get("credHelpers") or {}).get(address):
+    if helper := config["credHelpers"].get(address):
         return _ask(helper, server)
     for name in (server, f"https://{server}", f"https://{server}/v2/", f"http://{server}"):
-        if found := _login(file, (config.get("auths") or {}).get(name)):
+        if found := _login(file, config["auths"].get(name)):
             return found
     return _ask(config["credsStore"], server) if config.get("credsStore") else None
 
 
 def _login(file: Path, entry: Any) -> tuple[str, str] | None:
-    if not isinstance(entry, dict) or not entry.get("auth"):
+    if not isinstance(entry, dict):
+        return None
+    if token := entry.get("identitytoken"):
+        return IDENTITY, str(token)
+    if not entry.get("auth"):
         return None
     try:
         user, _, secret = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except (ValueError, TypeError):
         raise RegistryError(f"{file}: a login in it is not base64", hint="docker login again") from None
     return user, secret.rstrip("\0")
 

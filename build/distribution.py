@@ -6,6 +6,7 @@ Digest equality is the point: what is put under a second tag are the same bytes,
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,10 @@ class Distribution(Transport):
     Every method raises RegistryError when the registry refuses, or does not answer after `attempts` tries.
     """
 
+    @functools.cached_property
+    def _lasting(self) -> dict[str, Stored]:
+        return {}
+
     def ping(self) -> None:
         """Return when something that speaks the protocol answers and lets us in."""
         self.request("GET", "/v2/", ok=(200,))
@@ -67,6 +72,13 @@ class Distribution(Transport):
         if reference.startswith("sha256:") and found.digest != reference:
             raise self.failure(f"sends {found.digest} when asked for {reference}", "GET", repository)
         return found
+
+    def lasting(self, repository: str, tag: str) -> Stored | None:
+        """The manifest under a tag that is never pointed elsewhere: once it was there, it is not asked for again."""
+        key = f"{repository}:{tag}"
+        if key not in self._lasting and (found := self.manifest(repository, tag)):
+            self._lasting[key] = found
+        return self._lasting.get(key)
 
     def put_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> None:
         """Put the bytes under a tag or their digest. The error of a refusal carries its `status`."""
@@ -108,8 +120,16 @@ class Distribution(Transport):
         return answer.content
 
     def has_blob(self, repository: str, digest: str) -> bool:
-        """Whether a repository has a blob."""
-        answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_ELSEWHERE))
+        """Whether a repository has a blob. One that the registry fails to look up is to be sent again.
+
+        Distribution answers 500 for a blob whose link a full disk left empty, until it is uploaded once more.
+        """
+        try:
+            answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_ELSEWHERE))
+        except RegistryError as error:
+            if error.status < 500:
+                raise
+            return False
         return answer.status_code != 404
 
     def put_blob(self, repository: str, digest: str, content: bytes | Path, *, mount_from: str = "") -> bool:

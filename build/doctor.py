@@ -6,7 +6,6 @@ A bad machine never raises here. The checks are independent and run at the same 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import platform
 import shutil
@@ -19,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from build import bases, build_secrets, console, doctor_docker, repo, secrets, transport, trivy, trivy_db
+from build import bases, build_secrets, console, credentials, doctor_docker, repo, secrets, transport, trivy, trivy_db
 from build.doctor_docker import Docker, Finding, State
 from build.errors import BuildError, RepositoryError, ScanBroken, SecretError
 from build.manifest import Manifest
@@ -122,28 +121,15 @@ def _privilege(_manifest: Manifest, docker: Future[Docker]) -> Finding:
 
 
 def _credentials(_manifest: Manifest, _docker: Future[Docker]) -> Finding:
-    config = _docker_config()
-    names = {config.get("credsStore"), *config.get("credHelpers", {}).values()} - {None, ""}
+    config = credentials.read(credentials.docker_config())
+    names = {str(name) for name in (config.get("credsStore"), *config["credHelpers"].values()) if name}
     for name in sorted(f"docker-credential-{name}" for name in names):
-        remedy = f"remove it from {_docker_config_file()} (credsStore, credHelpers), or put {name} on PATH"
+        remedy = f"remove it from {credentials.docker_config()} (credsStore, credHelpers), or put {name} on PATH"
         try:
             run([name, "version"], timeout=10)
         except (BuildError, OSError) as error:
             return Finding("fail", f"{name} can't be run, so every pull and push fails: {error}", remedy)
-    return Finding("ok", ", ".join(sorted(map(str, names))) or "none configured")
-
-
-def _docker_config_file() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
-
-
-def _docker_config() -> dict[str, Any]:
-    path = _docker_config_file()
-    try:
-        config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise BuildError(f"{path} is no JSON: {error}", hint=f"mend or remove {path}") from None
-    return config if isinstance(config, dict) else {}
+    return Finding("ok", ", ".join(sorted(names)) or "none configured")
 
 
 def _disk(manifest: Manifest, docker: Future[Docker]) -> Finding:
@@ -176,8 +162,8 @@ def _registry(manifest: Manifest, _docker: Future[Docker]) -> Finding:
         remedy = f"curl -v {transport.url(manifest)}/v2/ shows where it ends; or set UC_REGISTRY_ADDRESS"
         return Finding("fail", f"{settings.address} can't be reached: {error}", remedy)
     if answer.status_code in {401, 403}:
-        config = _docker_config()
-        known = settings.username or settings.address in {**config.get("auths", {}), **config.get("credHelpers", {})}
+        config = credentials.read(credentials.docker_config())
+        known = settings.username or settings.address in {*config["auths"], *config["credHelpers"]}
         if known:
             return Finding("ok", f"{settings.address} asks for a login, and there is one")
         return Finding("fail", f"{settings.address} asks for a login", f"docker login {settings.address}")

@@ -30,6 +30,11 @@ _SECTIONS: dict[str, type | None] = {
 _ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _RESERVED = {"release": "release records", "uc-probe": "probes"}
+_PART = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"({_PART}(\.{_PART})*|\[[0-9A-Fa-f:]+\])(:(?P<port>\d+))?")
+# What a repository's name is made of (OCI distribution specification, "Pulling manifests").
+_COMPONENT = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
+_NAMESPACE = re.compile(rf"{_COMPONENT}(/{_COMPONENT})*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -115,6 +120,7 @@ def _name_problems(manifest: Manifest) -> Iterator[str]:
 def _problems(manifest: Manifest) -> Iterator[str]:
     yield from _name_problems(manifest)
     yield from _port_problems(manifest)
+    yield from _registry_problems(manifest)
     for key, base in manifest.bases.images.items():
         if base.digest and not _DIGEST.fullmatch(base.digest):
             yield f"bases.images.{key}.digest: expected sha256: and 64 hex digits, found {base.digest!r}"
@@ -143,6 +149,20 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     for key, value in manifest.sources.items():
         if value and not (manifest.root / value).is_dir():
             yield f"sources.{key}: no such folder: {value}"
+
+
+def _registry_problems(manifest: Manifest) -> Iterator[str]:
+    registry = manifest.registry
+    address = _ADDRESS.fullmatch(registry.address)
+    if address is None:
+        yield f"registry.address: expected HOST or HOST:PORT, with no https:// and no path, found {registry.address!r}"
+    elif address["port"] and not 1 <= int(address["port"]) <= 65535:
+        yield f"registry.address: {address['port']} is not between 1 and 65535"
+    if not _NAMESPACE.fullmatch(registry.namespace):
+        expected = "lower-case letters and digits, with . _ - or / between them"
+        yield f"registry.namespace: expected {expected}, found {registry.namespace!r}"
+    if registry.ca_file and not (manifest.root / registry.ca_file).is_file():
+        yield f"registry.ca_file: no such file: {registry.ca_file}"
 
 
 def _build_problems(

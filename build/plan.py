@@ -141,7 +141,8 @@ def compute(
 
 def taken(world: World, line: LineHistory) -> Versions:
     """Every version of a line that somebody has: here, on the remote or in the registry."""
-    elsewhere = [*versions_of(line.line, world.remote_tags), *world.known[line.line.name].complete]
+    known = world.known[line.line.name]
+    elsewhere = [*versions_of(line.line, world.remote_tags), *known.complete, *known.foreign]
     return Versions(elsewhere, keys=line.taken.keys)
 
 
@@ -265,7 +266,7 @@ def _tags(world: World, line: Line, version: Version, services: tuple[PlannedSer
 def fingerprint(world: World) -> dict[str, str]:
     """What a plan depends on, each part as a hash."""
     manifest = dataclasses.replace(world.manifest, root=type(world.manifest.root)())
-    registry = {name: sorted(map(str, one.complete | one.yanked)) for name, one in world.known.items()}
+    registry = {name: sorted(map(str, one.complete | one.yanked | one.foreign)) for name, one in world.known.items()}
     floating = {
         name: {key: str(value) for key, value in floats.winners(one.eligible).items()}
         for name, one in world.known.items()

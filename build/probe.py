@@ -20,6 +20,8 @@ from build.manifest import Manifest
 from build.record import EMPTY, artifact
 
 SCRATCH = "uc-probe"
+# What a rule about tags answers; any other status says something of this moment, and is nothing to remember.
+_REFUSALS = {400, 405, 409, 412, 415, 422}
 _TYPE = "application/vnd.unity-claude.probe.v1+json"
 
 
@@ -102,9 +104,9 @@ def _takes(registry: Distribution, repository: str, tag: str, stored: Stored) ->
     try:
         registry.put_manifest(repository, tag, stored.content, stored.media_type)
     except RegistryError as error:
-        if error.status in {401, 403} or not 400 <= error.status < 500:
-            raise
-        return False
+        if error.status in _REFUSALS:
+            return False
+        raise
     return True
 
 

@@ -18,7 +18,17 @@ from semver import Version
 from build import floats
 from build.distribution import Distribution, Stored, digest_of
 from build.errors import RegistryError, VersionTaken
-from build.record import Artifact, Record, decode, of_record
+from build.record import (
+    RECORD_TYPE,
+    YANK_TYPE,
+    Artifact,
+    NoRecord,
+    Record,
+    decode,
+    document_of,
+    is_record_of,
+    of_record,
+)
 from build.tags import YANKED
 
 A = TypeVar("A")
@@ -26,15 +36,20 @@ B = TypeVar("B")
 _AT_ONCE = 8
 _READ_BACKS = (0.3, 1.0, 1.0)  # seconds that a tag which is not there at once gets before it is put again
 _ROUNDS, _BETWEEN_ROUNDS = 6, 0.3
+_REASON_LOST = "its reason is lost"
 _REFUSES_NAME = {400, 403, 405, 409, 412, 422}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """The releases of a line that the registry knows: complete ones, and those of them that are withdrawn."""
+    """The releases of a line that the registry knows: complete ones, and those that are withdrawn.
+
+    `foreign` are the versions under which the release repository has something else than their record.
+    """
 
     complete: frozenset[Version]
     yanked: frozenset[Version]
+    foreign: frozenset[Version] = frozenset()
 
     @property
     def eligible(self) -> frozenset[Version]:
@@ -50,33 +65,45 @@ def at_once(act: Callable[[A], B], items: Iterable[A]) -> list[B]:
 
 
 def known(registry: Distribution, repository: str) -> Known:
-    """What the tags of a line's release repository say; tags that are no version of ours are passed over."""
-    complete: set[Version] = set()
+    """What a line's release repository has; tags that are no version are passed over, and a mark alone withdraws."""
+    named: set[Version] = set()
     yanked: set[Version] = set()
     for tag in registry.tags(repository):
-        target = yanked if tag.endswith(YANKED) else complete
+        target = yanked if tag.endswith(YANKED) else named
         try:
             target.add(Version.parse(tag.removesuffix(YANKED)))
         except ValueError:
             continue
-    return Known(complete=frozenset(complete), yanked=frozenset(yanked))
+    there = dict(zip(named, at_once(lambda one: registry.lasting(repository, str(one)), named), strict=True))
+    complete = {one for one, found in there.items() if found and is_record_of(found.content, str(one))}
+    foreign = {one for one, found in there.items() if found and one not in complete}
+    return Known(complete=frozenset(complete), yanked=frozenset(yanked), foreign=frozenset(foreign))
 
 
 def fetch(registry: Distribution, repository: str, version: str) -> Record | None:
     """The record of a complete release; None when the registry has none. Raises NoRecord for something else there."""
-    document = _document(registry, repository, version)
+    document = _document(registry, repository, version, RECORD_TYPE)
     return decode(document) if document is not None else None
 
 
-def yank_reason(registry: Distribution, repository: str, version: str) -> str:
-    """Why a release was withdrawn; empty when it was not."""
-    document = _document(registry, repository, f"{version}{YANKED}")
-    return str(json.loads(document).get("reason", "")) if document is not None else ""
+def yank_reason(registry: Distribution, repository: str, version: str) -> str | None:
+    """Why a release was withdrawn; None when it was not. The mark counts, even where what it says is lost."""
+    if f"{version}{YANKED}" not in registry.tags(repository):
+        return None
+    try:
+        document = _document(registry, repository, f"{version}{YANKED}", YANK_TYPE)
+        return str(json.loads(document or b"")["reason"])
+    except (NoRecord, ValueError, LookupError, TypeError):
+        return _REASON_LOST
 
 
-def _document(registry: Distribution, repository: str, tag: str) -> bytes | None:
+def _document(registry: Distribution, repository: str, tag: str, kind: str) -> bytes | None:
     found = registry.manifest(repository, tag)
-    return registry.blob(repository, json.loads(found.content)["layers"][0]["digest"]) if found else None
+    if found is None:
+        return None
+    if not (digest := document_of(found.content, kind)):
+        raise NoRecord(f"{repository}:{tag} is no {kind}: something else put it there", hint="./inv releases")
+    return registry.blob(repository, digest)
 
 
 def pin(registry: Distribution, repository: str, tag: str, stored: Stored) -> bool:

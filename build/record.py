@@ -22,6 +22,7 @@ SCHEMA = 1
 RECORD_TYPE = "application/vnd.unity-claude.release.v1+json"
 YANK_TYPE = "application/vnd.unity-claude.yank.v1+json"
 REPOSITORY = "release"
+_VERSION = "org.opencontainers.image.version"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 # OCI image specification 1.1, "Guidance for an Empty Descriptor".
 EMPTY = b"{}"
@@ -144,13 +145,30 @@ def artifact(kind: str, document: bytes, annotations: dict[str, str]) -> Artifac
     return Artifact(manifest=stored, blobs=(EMPTY, document))
 
 
+def document_of(manifest: bytes, kind: str) -> str:
+    """The digest of the document of an artifact of this kind; "" where the manifest is of anything else."""
+    try:
+        body = json.loads(manifest)
+        return str(body["layers"][0]["digest"]) if body["artifactType"] == kind else ""
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+def is_record_of(manifest: bytes, version: str) -> bool:
+    """Whether a manifest is of the artifact that says: the release of this version is complete."""
+    if not document_of(manifest, RECORD_TYPE):
+        return False
+    annotations = json.loads(manifest).get("annotations")
+    return isinstance(annotations, dict) and annotations.get(_VERSION) == version
+
+
 def of_record(record: Record) -> Artifact:
     """The artifact that says: this release is complete."""
     annotations = {
         "org.opencontainers.image.created": record.created,
         "org.opencontainers.image.revision": record.commit,
         "org.opencontainers.image.title": record.line,
-        "org.opencontainers.image.version": record.version,
+        _VERSION: record.version,
     }
     return artifact(RECORD_TYPE, encode(record), annotations)
 

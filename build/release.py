@@ -42,7 +42,6 @@ SKIPPED = RecordedGate(verdict="skipped")
 
 def _resume(run: Run) -> Run:
     """Finish what a killed release began, before anything else: the next version builds on it."""
-    engine.require(run.manifest.tools)
     claimed = survey.claims(run.manifest, run.remote)
     unfinished = survey.unfinished(run.manifest, run.registry, claimed)
     for record in unfinished:
@@ -77,6 +76,7 @@ def _plan(run: Run) -> Run:
 def _preflight(run: Run) -> Run:
     assert run.plan is not None
     assert run.world is not None
+    engine.require(run.manifest.tools)
     preflight.check_tree(run.world.history, run.manifest.release)
     preflight.check_bases(run.manifest, run.plan, run.resolved)
     preflight.check_room(run.manifest)
@@ -239,11 +239,10 @@ def make(manifest: Manifest, options: Options, *, resume_only: bool = False) -> 
 
 
 def preview(manifest: Manifest, wish: Wish, environment: Mapping[str, str]) -> Plan:
-    """What a release would do now; nothing is changed. Raises as planning does."""
+    """What a release would do now; nothing is changed, but the remote's tags are fetched. Raises as planning does."""
     with Distribution(manifest) as registry:
         remote = claim.remote(manifest.root, manifest.release.remote)
-        waiting = tuple(
-            one.tag for one in survey.unfinished(manifest, registry, claim.remote_tags(manifest.root, remote))
-        )
+        claimed = survey.claims(manifest, remote)
+        waiting = tuple(one.tag for one in survey.unfinished(manifest, registry, claimed))
         world, _ = survey.look(manifest, registry, remote, environment)
         return plan.compute(world, wish, unfinished=waiting)

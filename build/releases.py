@@ -24,8 +24,9 @@ from build.version import Line, lines
 class Release:
     """One release as it is listed.
 
-    `state` is complete, interrupted (claimed, and not all in the registry), yanked, or foreign: a version tag that no
-    release of this registry made. `skipped` are its skipped gates, `digests` its services' images.
+    `state` is complete, interrupted (claimed, and not all in the registry), yanked, or foreign: a version in git or
+    in the release repository that no release of this registry made. `skipped` are its skipped gates, `digests` its
+    services' images.
     """
 
     line: str
@@ -57,14 +58,15 @@ def _of_line(manifest: Manifest, registry: Distribution, line: Line, tags: Seque
     absent = [version for version in there.complete if version not in records]
     fetched = publish.at_once(lambda version: publish.fetch(registry, target, str(version)), absent)
     records |= {version: one for version, one in zip(absent, fetched, strict=True) if one}
-    versions = sorted({*named, *there.complete}, reverse=True)
+    versions = sorted({*named, *there.complete, *there.foreign}, reverse=True)
     reasons = {
-        version: publish.yank_reason(registry, target, str(version)) for version in versions if version in there.yanked
-    }
+        version: publish.yank_reason(registry, target, str(version)) or ""
+        for version in versions if version in there.yanked
+    }  # fmt: skip
     return [
         _release(line, version, named.get(version, ""), records.get(version), there, reasons.get(version, ""))
         if _is_ours(records.get(version), manifest)
-        else Release(line=line.name, version=str(version), tag=named[version], state="foreign")
+        else Release(line=line.name, version=str(version), tag=named.get(version, ""), state="foreign")
         for version in versions
     ]
 
@@ -95,23 +97,32 @@ def _release(line: Line, version: Version, tag: str, record: Record | None, ther
 def references(manifest: Manifest, wanted: str, services: Sequence[str]) -> dict[str, str]:
     """The images of a complete release (service → name@digest), from its record and never from an image's tag.
 
-    `wanted` is a version, or a float such as 1.4. Raises ReleaseRefused when there is none, or it was withdrawn.
+    `wanted` is a version, or a float such as 1.4. Raises ReleaseRefused when there is none, it was withdrawn, or it was
+    made in another registry; NoRecord when something else has its name.
     """
     found: dict[str, str] = {}
     with Distribution(manifest) as registry:
         for line in lines(manifest):
             if not set(line.services) & set(services):
                 continue
-            target = repository(manifest, line.name)
-            record = publish.fetch(registry, target, wanted.removeprefix(line.prefix))
-            if record is None:
-                message = f"{line.name} has no complete release {wanted}"
-                raise ReleaseRefused(message, hint="./inv releases; an interrupted one: ./inv release --resume")
-            if reason := publish.yank_reason(registry, target, record.version):
-                message = f"{line.name} {record.version} was withdrawn: {reason}"
-                raise ReleaseRefused(message, hint="./inv releases shows what is left")
+            record = _to_take(manifest, registry, line, wanted)
             found |= {name: f"{record.registry}/{name}@{one.digest}" for name, one in record.services.items()}
     return found
+
+
+def _to_take(manifest: Manifest, registry: Distribution, line: Line, wanted: str) -> Record:
+    target = repository(manifest, line.name)
+    record = publish.fetch(registry, target, wanted.removeprefix(line.prefix))
+    if record is None:
+        message = f"{line.name} has no complete release {wanted}"
+        raise ReleaseRefused(message, hint="./inv releases; an interrupted one: ./inv release --resume")
+    if not _is_ours(record, manifest):
+        message = f"{line.name} {record.version} was made in {record.registry}, and this is {plan.home(manifest)}"
+        raise ReleaseRefused(message, hint="set UC_REGISTRY_ADDRESS and UC_REGISTRY_NAMESPACE to where it was made")
+    if (reason := publish.yank_reason(registry, target, record.version)) is not None:
+        message = f"{line.name} {record.version} was withdrawn: {reason}"
+        raise ReleaseRefused(message, hint="./inv releases shows what is left")
+    return record
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,6 +26,7 @@ _SILENCE = 60.0  # seconds that a registry may say nothing
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 20.0
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _CHUNK = 1 << 20
+_CLIENT = "unity-claude-automation"
 
 
 def is_loopback(address: str) -> bool:
@@ -129,7 +130,7 @@ class Transport:
                 self._credentials, self._asked = credentials.find(self._manifest), True
         challenge = answer.headers.get("WWW-Authenticate", "")
         scheme = challenge.partition(" ")[0].lower()
-        if scheme == "basic" and self._credentials:
+        if scheme == "basic" and self._credentials and self._credentials[0] != credentials.IDENTITY:
             header = "Basic " + base64.b64encode(":".join(self._credentials).encode()).decode()
             self._tokens[""] = header
             return bool(answer.request.headers.get("Authorization") != header)
@@ -152,7 +153,7 @@ class Transport:
         for attempt in range(1, self.attempts + 1):
             retry_after = None
             try:
-                given = self._http.get(realm, params=query, auth=self._credentials or httpx.USE_CLIENT_DEFAULT)
+                given = self._send_for_token(realm, query)
             except (httpx.RequestError, httpx.InvalidURL) as error:
                 if attempt == self.attempts:
                     message = f"has a token service that does not answer: {error or type(error).__name__}"
@@ -166,6 +167,16 @@ class Transport:
                 retry_after = given.headers.get("Retry-After")
             self.wait(attempt, retry_after)
         raise AssertionError
+
+    def _send_for_token(self, realm: str, query: dict[str, str]) -> httpx.Response:
+        import httpx
+
+        user, secret = self._credentials or ("", "")
+        if user != credentials.IDENTITY:
+            return self._http.get(realm, params=query, auth=self._credentials or httpx.USE_CLIENT_DEFAULT)
+        # Distribution's token specification, "Token Authentication Specification using OAuth2".
+        form = query | {"grant_type": "refresh_token", "refresh_token": secret, "client_id": _CLIENT}
+        return self._http.post(realm, data=form)
 
     def json(self, answer: httpx.Response) -> dict[str, Any]:
         """The answer's JSON object. A portal or a proxy that answers in the registry's place sends a page instead."""
@@ -211,12 +222,19 @@ class Transport:
 
 
 def _trust(manifest: Manifest) -> ssl.SSLContext:
-    """The machine's own certificates, and those that Docker trusts for this registry alone (certs.d)."""
+    """The machine's own certificates, and those that Docker trusts for this registry alone (certs.d).
+
+    Raises RegistryError for a file without any.
+    """
     context = ssl.create_default_context()
     beside = Path("/etc/docker/certs.d") / manifest.registry.address / "ca.crt"
     for path in (manifest.root / manifest.registry.ca_file if manifest.registry.ca_file else None, beside):
         if path is not None and path.is_file():
-            context.load_verify_locations(path)
+            try:
+                context.load_verify_locations(path)
+            except OSError as error:
+                hint = "a PEM file is wanted: it has a line -----BEGIN CERTIFICATE-----"
+                raise RegistryError(f"{path}: no certificates can be read from it: {error}", hint=hint) from None
     return context
 
 

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Literal
 
 from build.release import STEPS
+from tests.fault.policies import ALWAYS
 from tests.fault.proxy import Proxy, Rule, then
 from tests.fault.world import Running, World
 
 TITLES = tuple(step.title for step in STEPS)
 BOUNDARIES = (*(f"» {title}" for title in TITLES), f"✓ {TITLES[-1]}")
-_PUBLIC_STEPS = TITLES[TITLES.index("claim the version") :]
+PUBLIC_STEPS = TITLES[TITLES.index("claim the version") :]
+ENOUGH = 9
+_FEWEST_WRITES = 24  # to the registry, by a release in which one of two services changed
 _WRITES = r"^(PUT|POST) "
+_TAGS = r"^PUT .*/manifests/(?!sha256:)"
+_MARGIN = 0.3  # seconds that a line of output is ahead of what it announces, so that a kill at the line is in time
 HOOK = """\
 #!/bin/sh
 if [ -f kill-{name} ]; then kill -9 "-$(cat kill-{name})"; fi
@@ -55,12 +60,12 @@ def drawn(seed: int) -> Kill:
     children = dice.random() < 0.5
     kind = seed % 4
     if kind == 0:
-        return Kill("time", share=dice.random() * 1.05, children=children)
+        return Kill("time", share=dice.random(), children=children)
     if kind == 1:
-        return Kill("time", line=f"» {dice.choice(_PUBLIC_STEPS)}", share=dice.random(), children=children)
+        return Kill("time", line=f"» {dice.choice(PUBLIC_STEPS)}", share=dice.random(), children=children)
     if kind == 3 and dice.random() < 0.3:
         return Kill("hook", line=dice.choice(("pre-receive", "post-receive")), children=children)
-    return Kill("write", write=dice.randrange(0, 27), before=dice.random() < 0.5, children=children)
+    return Kill("write", write=dice.randrange(_FEWEST_WRITES), before=dice.random() < 0.5, children=children)
 
 
 def arrange(kill: Kill, running: Running, world: World, proxy: Proxy, durations: dict[str, float]) -> None:
@@ -75,6 +80,8 @@ def arrange(kill: Kill, running: Running, world: World, proxy: Proxy, durations:
         timer.start()
 
     if kill.how == "line":
+        pause = threading.Event()
+        proxy.rules = [Rule(_TAGS, then(lambda: pause.wait(_MARGIN), before=True), times=ALWAYS)]
         running.when(kill.line, act)
     elif kill.how == "time" and not kill.line:
         later()
@@ -84,6 +91,13 @@ def arrange(kill: Kill, running: Running, world: World, proxy: Proxy, durations:
         proxy.rules = [Rule(_WRITES, then(act, before=kill.before), after=kill.write)]
     else:
         (world.remote / f"kill-{kill.line}").write_text(str(running.process.pid))
+
+
+def assert_landed(kill: Kill, running: Running, code: int) -> None:
+    """A kill at a line comes in time, but for the very last line; at one from the claim on, in the step it begins."""
+    if kill.how == "line" and kill.line != BOUNDARIES[-1]:
+        assert code == -9, f"{kill}: it came too late"
+        assert kill.line[2:] not in PUBLIC_STEPS or running.step == kill.line[2:], f"{kill}: it came in {running.step}"
 
 
 def disarm(world: World, proxy: Proxy) -> None:
@@ -105,15 +119,38 @@ def measure(running: Running) -> dict[str, float]:
 
 @dataclass(slots=True)
 class Tally:
-    """What was killed where, and what came of it."""
+    """What was killed where, and what came of it.
+
+    `drawn` are the first kills of a seed; `survived` those of them that came when all was done.
+    """
 
     kills: Counter[str] = field(default_factory=Counter)
+    lines: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
     runs: int = 0
+    drawn: int = 0
     survived: int = 0
     claimed: int = 0
     elsewhere: int = 0
     violations: list[str] = field(default_factory=list)
+
+    def add(self, kill: Kill, running: Running, *, killed: bool, again: bool = False) -> None:
+        """Count a kill that was tried; one that is `again` may find little left to do, and come too late."""
+        self.runs += 1
+        if killed:
+            self.kills[running.step] += 1
+            self.ways[kill.how] += 1
+        if kill.how == "line":
+            self.lines[running.step] += killed
+        elif not again:
+            self.drawn += 1
+            self.survived += not killed
+
+    def assert_landed(self) -> None:
+        """Kills that come too late prove nothing: most came in time, and at lines each step from the claim on was hit."""
+        assert self.drawn < ENOUGH or self.survived * 3 < self.drawn, f"{self.survived} of {self.drawn} came too late"
+        missed = [step for step in PUBLIC_STEPS if not self.lines[step]]
+        assert sum(self.lines.values()) < ENOUGH or not missed, f"nothing was killed in: {', '.join(missed)}"
 
     def write(self, path: Path) -> None:
         """Keep it as JSON."""
@@ -122,7 +159,8 @@ class Tally:
             "kills": sum(self.kills.values()),
             "by step": dict(self.kills.most_common()),
             "by way": dict(self.ways.most_common()),
-            "ended before the kill": self.survived,
+            "drawn": self.drawn,
+            "drawn and too late": self.survived,
             "version was claimed by then": self.claimed,
             "finished from another clone": self.elsewhere,
             "runs": self.runs,

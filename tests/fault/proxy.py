@@ -221,6 +221,16 @@ def slow(seconds: float) -> Callable[[Request], Answer]:
     return act
 
 
+def instead(event: Callable[[], object]) -> Callable[[Request], Answer]:
+    """Let `event` happen in the registry's place: it does nothing, and the connection is reset."""
+
+    def act(_request: Request) -> Answer:
+        event()
+        raise Reset
+
+    return act
+
+
 def then(event: Callable[[], object], *, before: bool) -> Callable[[Request], Answer]:
     """Let `event` happen before the registry does it, or after it did and before the answer."""
 

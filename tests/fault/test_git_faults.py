@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import Ran
 from tests.fault.invariants import assert_invariants, assert_nothing_new
+from tests.fault.policies import ALWAYS
+from tests.fault.proxy import Proxy, Rule, instead
 from tests.fault.world import FAST, Clone, World, clean
 
 _CLAIM = "» claim the version"
@@ -34,6 +36,14 @@ def _assert_completes(world: World, version: str = "v0.1.0", clone: Clone | None
     assert ran.code == 0, ran.text
     assert version in world.public().git
     assert_invariants(world)
+
+
+def _killed_before_it_publishes(world: World, proxy: Proxy, version: str) -> None:
+    """A release that is killed at its first tags, which the registry never sees."""
+    running = world.clone.start("release", *FAST)
+    proxy.rules = [Rule(rf"^PUT .*/manifests/{version}$", instead(running.kill), times=ALWAYS)]
+    assert running.wait().code == -9
+    proxy.heal()
 
 
 @pytest.mark.parametrize("name", ["pre-receive", "update"])
@@ -221,12 +231,12 @@ def test_a_tag_of_others_that_was_moved(world: World) -> None:
     _assert_completes(world)
 
 
-def test_a_local_tag_with_a_record_that_the_remote_lacks(world: World) -> None:
+def test_a_local_tag_with_a_record_that_the_remote_lacks(faulty: World, proxy: Proxy) -> None:
     """A claim that only this clone has is none: the remote decides, and what was never claimed is not published."""
+    world = faulty
     assert world.clone.release().code == 0
     world.clone.commit("one")
-    running = world.clone.start("release", *FAST)
-    assert running.when("» publish the immutable tags", running.kill).wait().code == -9
+    _killed_before_it_publishes(world, proxy, "0.1.1")
     world.clone.git("--git-dir", str(world.remote), "tag", "--delete", "v0.1.1")
     world.memory.pop("git v0.1.1", None)
 
@@ -274,11 +284,11 @@ def test_a_lock_that_a_killed_git_left(world: World) -> None:
     assert_invariants(world)
 
 
-def test_without_a_remote_this_clone_decides(world: World) -> None:
+def test_without_a_remote_this_clone_decides(faulty: World, proxy: Proxy) -> None:
     """No remote: the local tag is the claim, killed and finished as any other."""
+    world = faulty
     world.clone.git("remote", "remove", "origin")
-    running = world.clone.start("release", *FAST)
-    assert running.when("» publish the immutable tags", running.kill).wait().code == -9
+    _killed_before_it_publishes(world, proxy, "0.1.0")
     assert world.public().images == {}
 
     ran = world.clone.release()

@@ -12,7 +12,7 @@ import pytest
 from tests.fault import world as worlds
 from tests.fault.invariants import assert_invariants
 from tests.fault.policies import ALWAYS, PASSWORD, USER, TokenService, basic, immutable, three_parts
-from tests.fault.proxy import Answer, Proxy, Request, Rule, status
+from tests.fault.proxy import Answer, Proxy, Request, Rule, status, then
 from tests.fault.server import Registry, free_address
 from tests.fault.world import FAST, Hub, World, clean
 
@@ -182,14 +182,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def small_world(small_disk: Path, registry_program: str, tmp_path: Path) -> Iterator[World]:
-    """A world whose registry stores on that disk."""
+def small(small_disk: Path, registry_program: str, tmp_path: Path) -> Iterator[tuple[World, Proxy]]:
+    """A world whose registry stores on that disk, and the proxy through which it is seen."""
     server = Registry(
         registry_program, tmp_path / "small", free_address(f"127.8.0.{1 + os.getpid() % 250}"), small_disk / "storage"
     )
     server.start()
     hub = Hub(server.address)
-    yield worlds.make(tmp_path / "world", f"small{os.getpid()}", server.address, hub)
+    with Proxy(free_address(f"127.7.0.{1 + os.getpid() % 250}"), server.address) as proxy:
+        yield worlds.make(tmp_path / "world", f"small{os.getpid()}", proxy.address, hub), proxy
     hub.close()
     server.stop()
 
@@ -206,18 +207,28 @@ def _fill(disk: Path) -> Path:
     return filler
 
 
-@pytest.mark.parametrize("step", ["» build what changed", "» publish the immutable tags", "» move the floating tags"])
-def test_a_disk_that_is_full(small_world: World, small_disk: Path, step: str) -> None:
+@pytest.mark.parametrize(
+    ("request_that_finds_it", "step"),
+    [
+        (r"^PUT .*/(one|two)/blobs/uploads/", "stage the candidates"),
+        (r"^PUT .*/(one|two)/manifests/0\.1\.0$", "publish the immutable tags"),
+        (r"^PUT .*/(one|two)/manifests/0\.1$", "move the floating tags"),
+    ],
+)
+def test_a_disk_that_is_full(
+    small: tuple[World, Proxy], small_disk: Path, request_that_finds_it: str, step: str
+) -> None:
     """Exit 10 and the registry's reason; before the claim nothing is public; with room again the next run completes."""
-    running = small_world.clone.start("release", *FAST)
-    running.when(step, lambda: _fill(small_disk))
+    small_world, proxy = small
+    proxy.rules = [Rule(request_that_finds_it, then(lambda: _fill(small_disk), before=True))]
 
-    ran = running.wait()
+    ran = small_world.clone.release()
 
+    assert f"✗ {step}" in ran.stderr
     (small_disk / "filler").unlink()
     assert ran.code == 10, ran.text
     assert clean(ran.stderr), ran.text
-    if step == "» build what changed":
+    if step == "stage the candidates":
         assert small_world.public().git == {}
         assert small_world.public().images == {}
     else:

@@ -80,6 +80,10 @@ class Hub:
         path = f"/v2/{repository}/manifests/{tag}"
         return self._http.put(path, content=content, headers={"Content-Type": media_type}).status_code
 
+    def forget(self, repository: str, digest: str) -> int:
+        """Delete a blob as a careless clean-up would; the status."""
+        return self._http.delete(f"/v2/{repository}/blobs/{digest}").status_code
+
     def raw(self, repository: str, reference: str) -> tuple[bytes, str]:
         """The bytes of a manifest and their media type."""
         answer = self._http.get(f"/v2/{repository}/manifests/{reference}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.server
 import json
@@ -24,7 +25,7 @@ from tests.fault.server import free_address
 from tests.fault.world import Hub, World
 from tests.release.asking import ALWAYS, INDEX, OTHER, ok
 from tests.release.secured import serve
-from tests.release.token_service import HTPASSWD, ISSUER, PASSWORD, SERVICE, USER, TokenService, certify
+from tests.release.token_service import HTPASSWD, IDENTITY, ISSUER, PASSWORD, SERVICE, USER, TokenService, certify
 
 HOST = f"127.{10 + os.getpid() % 200}.9.9"
 BLOB = b"some bytes"
@@ -100,6 +101,16 @@ def test_another_ca_is_not_enough(project: Project, tls: tuple[str, Path], tmp_p
         registry.ping()
 
 
+def test_what_is_no_certificate_is_told(project: Project) -> None:
+    """A ca_file that is no PEM is named, with what is wanted, and is no traceback."""
+    project.write("ca.pem", "not a certificate\n")
+
+    with pytest.raises(RegistryError, match=r"ca\.pem: no certificates can be read") as caught:
+        client(project, "registry.example", UC_REGISTRY_CA_FILE="ca.pem")
+
+    assert "BEGIN CERTIFICATE" in caught.value.hint
+
+
 def test_the_scan_of_a_release_trusts_the_private_ca(
     make_world: Callable[..., World], registry_program: str, tmp_path: Path
 ) -> None:
@@ -169,18 +180,21 @@ def test_basic_auth_from_a_secret_file(project: Project, basic: str, login: dict
         assert "docker login" in caught.value.hint
 
 
+def _helper(folder: Path, monkeypatch: pytest.MonkeyPatch, user: str, secret: str) -> None:
+    """docker-credential-vault on PATH, with this login for every server."""
+    helper = folder / "docker-credential-vault"
+    helper.write_text(f'#!/bin/sh\nread -r server\nprintf \'{{"Username":"{user}","Secret":"{secret}"}}\'\n')
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
 def test_a_credential_helper_logs_in(
     project: Project, basic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What Docker's credential helper answers for this registry is used, with no password in any file."""
-    folder = tmp_path / "docker"
-    folder.mkdir()
-    helper = folder / "docker-credential-vault"
-    helper.write_text(f'#!/bin/sh\nread -r server\nprintf \'{{"Username":"{USER}","Secret":"{PASSWORD}"}}\'\n')
-    helper.chmod(0o755)
-    (folder / "config.json").write_text(json.dumps({"credHelpers": {basic: "vault"}}))
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    _helper(tmp_path, monkeypatch, USER, PASSWORD)
+    (tmp_path / "config.json").write_text(json.dumps({"credHelpers": {basic: "vault"}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
     with client(project, basic) as registry:
         registry.ping()
@@ -202,6 +216,40 @@ def test_tokens_are_asked_for_by_scope_and_kept(
     assert {query["service"][0] for query in tokens.asked} == {SERVICE}
     assert len(scopes) <= 4, scopes
     assert any(re.fullmatch("repository:test/web:(pull,push|push,pull)", scope) for scope in scopes)
+
+
+@pytest.mark.parametrize("kept", ["in the file", "by a helper"])
+def test_an_identity_token_is_traded_for_access(
+    project: Project, bearer: str, tokens: TokenService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    """A cloud's login leaves no password but an identity token: the token service takes it by OAuth2's form."""
+    nobody = base64.b64encode(b"00000000-0000-0000-0000-000000000000:").decode()
+    config: dict[str, object] = {"auths": {bearer: {"auth": nobody, "identitytoken": IDENTITY}}}
+    if kept == "by a helper":
+        config = {"credHelpers": {bearer: "vault"}}
+        _helper(tmp_path, monkeypatch, "<token>", IDENTITY)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    with client(project, bearer) as registry:
+        registry.put_blob("test/web", digest_of(BLOB), BLOB)
+
+    assert {query["grant_type"][0] for query in tokens.asked} == {"refresh_token"}
+    assert {query["service"][0] for query in tokens.asked} == {SERVICE}
+
+
+def test_an_identity_token_is_no_password(
+    project: Project, basic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry that wants a password gets no identity token: it is refused with what to do."""
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {basic: {"identitytoken": IDENTITY}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    with client(project, basic) as registry, pytest.raises(RegistryError, match="refuses") as caught:
+        registry.ping()
+
+    assert "docker login" in caught.value.hint
+    assert registry._tokens == {}
 
 
 def test_a_token_that_ran_out_is_renewed(

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from build.distribution import digest_of
-from tests.fault.proxy import Proxy
+from build import probe
+from build.distribution import Distribution, digest_of
+from build.errors import RegistryError
+from tests.fault.proxy import Proxy, Rule, status
 from tests.fault.world import SERVICES, Public, World
-from tests.release.asking import INDEX, OTHER, digests, immutable, listed, ok, recorded, three_part_tags
+from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, listed, ok, recorded, three_part_tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,22 @@ def test_f8_where_floats_are_refused_a_release_goes_without_them(faulty: World, 
     assert "not ours to move" in ran.stderr
     assert digests(faulty, "0.1") == {}
     assert listed(faulty.clone)["v0.1.0"]["state"] == "complete"
+
+
+@pytest.mark.parametrize("code", [404, 408, 429])
+def test_a_bad_moment_is_not_learnt_as_a_rule(faulty: World, proxy: Proxy, code: int) -> None:
+    """A probe that was told to come back later learns nothing and keeps nothing: asked again, floats are ours to move."""
+    manifest = faulty.clone.project.load()
+    proxy.rules = [Rule(r"PUT .*/uc-probe/manifests/\d+(\.0)?$", status(code), times=ALWAYS)]
+    with Distribution(manifest, attempts=1) as registry, pytest.raises(RegistryError) as caught:
+        probe.policy(manifest, registry)
+    proxy.heal()
+
+    with Distribution(manifest) as registry:
+        learnt = probe.policy(manifest, registry)
+
+    assert caught.value.status == code
+    assert learnt.floats == "client"
 
 
 def test_floats_move_where_versions_are_immutable(faulty: World, proxy: Proxy) -> None:

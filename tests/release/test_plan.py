@@ -110,6 +110,44 @@ def test_a_plan_that_can_t_be_saved_is_told(world: World) -> None:
     assert "Traceback" not in ran.text
 
 
+def _stale(world: World) -> Clone:
+    """A clone that has the last commit, and not the tag of the release that was made of it elsewhere."""
+    ok(world.clone.release())
+    world.clone.commit("one")
+    stale = world.another()
+    ok(world.clone.release())
+    return stale
+
+
+def test_a_dry_run_knows_what_the_remote_knows(world: World) -> None:
+    """A clone that never fetched a tag plans what its release would make, from the version that it would count from."""
+    stale = _stale(world)
+
+    assert planned(stale)["lines"] == []
+    (line,) = planned(stale, "--bump", "patch")["lines"]
+
+    assert (line["version"], line["previous"]) == ("0.1.2", "0.1.1")
+
+
+def test_a_plan_of_a_stale_clone_is_carried_out(world: World) -> None:
+    """A plan is saved with the remote's tags, so that what was reviewed is what a release records."""
+    stale = _stale(world)
+    ok(stale.inv("release", "--bump", "patch", "--plan", ".uc/plan.json"))
+
+    ok(stale.release("--apply", ".uc/plan.json"))
+
+    assert world.record("v0.1.2")["previous"] == "0.1.1"
+
+
+def test_a_dry_run_names_what_was_interrupted_elsewhere(world: World) -> None:
+    """A release that another clone claimed and did not finish is what a release here would finish first."""
+    other = world.another()
+    running = world.clone.start("release", *FAST)
+    assert running.when("» publish the immutable tags", running.kill).wait().code == -9
+
+    assert planned(other)["unfinished"] == ["v0.1.0"]
+
+
 def test_nothing_to_release_is_no_failure(world: World) -> None:
     """A push that bumps nothing is no error: exit 0, it is said why, and nothing is made."""
     ok(world.clone.release())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,22 @@ def test_r3_resuming_never_builds(faulty: World, proxy: Proxy) -> None:
     body = faulty.hub.manifest(f"{faulty.namespace}/one", "0.1")
     kinds = [one.get("annotations", {}).get("vnd.docker.reference.type") for one in body["manifests"]]
     assert kinds == [None, "attestation-manifest"]
+
+
+def test_r3_resuming_needs_git_and_no_engine(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
+    """A machine without Docker lists and finishes what another began; a release of its own is refused before a build."""
+    _interrupted(faulty, proxy, "PUT .*/one/manifests/0.1.0")
+    (tmp_path / "git").symlink_to(shutil.which("git") or "")
+    clone, bare = faulty.another(), {"PATH": str(tmp_path)}
+
+    assert "interrupted" in ok(clone.inv("releases", **bare)).stdout
+    ok(clone.inv("release", "--resume", **bare))
+
+    assert digests(faulty, "0.1") == recorded(faulty, "v0.1.0")
+    ran = clone.release("--bump", "patch", **bare)
+    assert ran.code == 7, ran.text
+    assert "docker is not installed" in ran.stderr
+    assert list(faulty.git_tags()) == ["v0.1.0"]
 
 
 def test_r4_a_stale_local_record_is_not_published(world: World) -> None:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 USER, PASSWORD = "release", "canary-Pa55-of-the-registry"
+IDENTITY = "canary-identity-token"
 # bcrypt of PASSWORD, as `htpasswd -B` writes it
 HTPASSWD = f"{USER}:$2b$04$Tj/zMWY1l8J6Ye6laykkVO5EePn3eQWOJAAqnElEdndLgZLKhgeQS\n"
 SERVICE, ISSUER = "registry-of-the-tests", "tests"
@@ -72,7 +73,8 @@ def _part(content: bytes) -> str:
 
 @dataclass(slots=True)
 class TokenService:
-    """Gives tokens (Docker's token specification) to whoever knows the password; remembers what it was asked.
+    """Gives tokens (Docker's token specification) to whoever knows the password, and to who has the identity token by
+    OAuth2's form; remembers what it was asked.
 
     `seconds` is how long a token is good, `grant` what becomes of the actions that were asked for.
     """
@@ -93,7 +95,13 @@ class TokenService:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                status, body = service.answer(self.path, self.headers.get("Authorization", ""))
+                self._say(*service.answer(self.path, self.headers.get("Authorization", "")))
+
+            def do_POST(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                self._say(*service.trade(self.rfile.read(length).decode()))
+
+            def _say(self, status: int, body: Any) -> None:
                 content = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
@@ -132,13 +140,24 @@ class TokenService:
         wanted = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if authorization != wanted:
             return 401, {"errors": []}
+        return 200, {"token": self._granted(query), "expires_in": self.seconds}
+
+    def trade(self, form: str) -> tuple[int, Any]:
+        """The status and body of an answer to OAuth2's form."""
+        query = urllib.parse.parse_qs(form)
+        self.asked.append(query)
+        if (query.get("grant_type"), query.get("refresh_token")) != (["refresh_token"], [IDENTITY]):
+            return 400, {"error": "invalid_grant"}
+        return 200, {"access_token": self._granted(query), "expires_in": self.seconds}
+
+    def _granted(self, query: dict[str, list[str]]) -> str:
         access = []
         for scope in " ".join(query.get("scope", [])).split():
             kind, name, actions = scope.split(":")
             access.append({"type": kind, "name": name, "actions": self.grant(actions.split(","))})
         token = self._token(access)
         self.given.append(token)
-        return 200, {"token": token, "expires_in": self.seconds}
+        return token
 
     def _token(self, access: list[Any]) -> str:
         now = int(time.time())

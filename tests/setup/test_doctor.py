@@ -123,12 +123,13 @@ def test_a_credential_helper_that_can_not_run(
     assert str(tmp_path / "config.json") in row.remedy
 
 
+@pytest.mark.parametrize("text", ["{", '{"credHelpers": ["desktop"]}'])
 def test_a_broken_docker_configuration_is_a_row(
-    monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path, text: str
 ) -> None:
-    """A file that is no JSON is told with its path, and the other rows are there."""
+    """A file that is no JSON, or no configuration, is told with its path, and the other rows are there."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    (tmp_path / "config.json").write_text("{")
+    (tmp_path / "config.json").write_text(text)
     row = examined(manifest)["credential helper"]
     assert (row.state, str(tmp_path / "config.json") in row.found) == ("fail", True)
 

@@ -69,6 +69,14 @@ def test_a_login_of_the_file(tmp_path: Path, name: str, address: str) -> None:
     assert credentials.from_docker(file, address) == ("release", CANARY)
 
 
+def test_an_identity_token_comes_before_an_empty_password(tmp_path: Path) -> None:
+    """What a cloud's login writes: a user that is nobody without a password, and the token that counts."""
+    entry = _auth("00000000-0000-0000-0000-000000000000", "") | {"identitytoken": CANARY}
+    file = _config(tmp_path, {"auths": {"registry.example": entry}})
+
+    assert credentials.from_docker(file, "registry.example") == (credentials.IDENTITY, CANARY)
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -135,7 +143,18 @@ def test_a_helper_that_is_missing(tmp_path: Path) -> None:
     assert "password_file" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '"x"', '{"auths": {"registry.example": {"auth": "not base64!"}}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '"x"',
+        '{"auths": ["registry.example"]}',
+        '{"credHelpers": ["vault"]}',
+        '{"auths": {"registry.example": {"auth": "not base64!"}}}',
+        '{"auths": {"registry.example": {"auth": 5}}}',
+    ],
+)
 def test_a_broken_configuration(tmp_path: Path, text: str) -> None:
     """A config.json that can't be read is told by its path, and the broken login's text stays out of the message."""
     file = tmp_path / "config.json"

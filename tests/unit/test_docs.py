@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from build import errors, manifest
+from tests import pipelines
 from tests.commands import CONTEXTS, refusal, sessions
 from tests.conftest import REPOSITORY
 
@@ -75,6 +76,14 @@ def test_every_inv_command_can_be_typed(path: Path) -> None:
     wrong = {shlex.join(words): reason for words in commands if (reason := refusal(words))}
 
     assert wrong == {}
+
+
+def test_the_table_of_pipelines_has_what_they_run() -> None:
+    """Who types the commands of the table has done all that CI does; a flag without a value says nothing."""
+    table = [line for line in _headings("pipelines.md")["What they do"].splitlines() if line.startswith("| ")]
+    ran = {re.sub(r" --\w+ ''", "", shlex.join(words)) for words in pipelines.commands()}
+
+    assert set(re.findall(r"`([^`]+)`", "\n".join(table))) == ran
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -107,6 +107,40 @@ def test_a_wrong_variable_is_refused_by_name(project: Project, name: str, value:
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("ADDRESS", "https://registry.example", "registry.address: expected HOST or HOST:PORT"),
+        ("ADDRESS", "registry.example/team", "registry.address: expected HOST or HOST:PORT"),
+        ("ADDRESS", "registry.example:port", "registry.address: expected HOST or HOST:PORT"),
+        ("ADDRESS", "registry.example:", "registry.address: expected HOST or HOST:PORT"),
+        ("ADDRESS", "", "registry.address: expected HOST or HOST:PORT"),
+        ("ADDRESS", "registry.example:70000", "registry.address: 70000 is not between 1 and 65535"),
+        ("NAMESPACE", "My Team", "registry.namespace: expected lower-case letters"),
+        ("NAMESPACE", "team/", "registry.namespace: expected lower-case letters"),
+        ("NAMESPACE", "", "registry.namespace: expected lower-case letters"),
+        ("CA_FILE", "missing.pem", "registry.ca_file: no such file: missing.pem"),
+    ],
+)
+def test_a_registry_that_can_t_be_is_refused_when_it_is_read(
+    project: Project, name: str, value: str, expected: str
+) -> None:
+    """An address, a namespace or a CA that no request could use is told by its path, before there is a request."""
+    with pytest.raises(ManifestError) as caught:
+        project.load(**{f"UC_REGISTRY_{name}": value})
+
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["localhost:5000", "127.1:5000", "ghcr.io", "my-host.example:443", "[::1]:5000"])
+@pytest.mark.parametrize("namespace", ["a", "owner/some--repo", "a.b/c_d/e__f"])
+def test_a_registry_that_may_be_is_taken(project: Project, address: str, namespace: str) -> None:
+    """Whatever an image's name may begin with is an address and a namespace."""
+    registry = project.load(UC_REGISTRY_ADDRESS=address, UC_REGISTRY_NAMESPACE=namespace).registry
+
+    assert (registry.address, registry.namespace) == (address, namespace)
+
+
 def test_archive_folders_come_as_a_path_list(project: Project) -> None:
     """UC_BASE_ARCHIVES is a list of folders, like PATH."""
     assert project.load(UC_BASE_ARCHIVES="a:b").bases.archives == ("a", "b")

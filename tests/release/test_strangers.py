@@ -1,0 +1,75 @@
+"""What others do to a release repository: their images in it, another name for it, a clean-up that went too far."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fault.proxy import Proxy
+from tests.fault.world import World
+from tests.release.asking import INDEX, OTHER, digests, listed, ok, recorded
+
+
+def _repository(world: World) -> str:
+    return f"{world.namespace}/release"
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_an_image_among_the_records_is_no_release(world: World, copied: bool) -> None:
+    """An image, or the record of another version, under a version of ours is listed as foreign, gets no float and is
+    not given away again; releases go on beside it."""
+    ok(world.clone.release())
+    world.hub.put(
+        _repository(world), "2.0.0", *(world.hub.raw(_repository(world), "0.1.0") if copied else (OTHER, INDEX))
+    )
+    world.clone.commit("one")
+
+    ok(world.clone.release())
+
+    ok(world.clone.inv("release", "--resume"))
+    states = {one["version"]: one["state"] for one in listed(world.clone).values()}
+    assert states == {"2.0.0": "foreign", "0.1.1": "complete", "0.1.0": "complete"}
+    assert digests(world, "0.1") == digests(world, "0") == recorded(world, "v0.1.1")
+    assert digests(world, "2") == {}
+    assert world.clone.release("--version", "2.0.0").code == 15
+
+
+def test_an_image_in_a_record_s_place_is_told(world: World) -> None:
+    """Starting a version whose record somebody has replaced by an image ends with its name, and with no traceback."""
+    ok(world.clone.release())
+    world.hub.put(_repository(world), "0.1.0", OTHER, INDEX)
+
+    ran = world.clone.inv("up", "--release", "0.1.0")
+
+    assert ran.code == 1, ran.text
+    assert f"{_repository(world)}:0.1.0 is no application/vnd.unity-claude.release" in ran.stderr
+    assert listed(world.clone)["v0.1.0"]["state"] == "interrupted"
+    assert "the version is burned" in world.clone.inv("release", "--resume").stderr
+
+
+def test_a_registry_under_another_name(world: World, proxy: Proxy) -> None:
+    """A release that was made under another address is foreign here, tag or no tag, and its images are not started."""
+    ok(world.clone.release())
+    other = world.another()
+    other.git("tag", "--delete", "v0.1.0")
+    elsewhere = {"UC_REGISTRY_ADDRESS": proxy.address}
+
+    ran = ok(other.inv("releases", **elsewhere))
+    up = other.inv("up", "--release", "0.1.0", **elsewhere)
+
+    assert "foreign" in ran.stdout
+    assert up.code == 14, up.text
+    assert f"was made in {world.address}" in up.stderr
+
+
+def test_a_yank_counts_when_its_reason_is_lost(world: World) -> None:
+    """A withdrawn release is refused by its mark, even where a clean-up took the text of it."""
+    ok(world.clone.release())
+    ok(world.clone.inv("yank", "0.1.0", "--reason", "loses events"))
+    (layer,) = world.hub.manifest(_repository(world), "0.1.0-yanked")["layers"]
+    assert world.hub.forget(_repository(world), layer["digest"]) == 202
+
+    ran = world.clone.inv("up", "--release", "0.1.0")
+
+    assert ran.code == 14, ran.text
+    assert "was withdrawn" in ran.stderr
+    assert listed(world.clone)["v0.1.0"]["state"] == "yanked"
