@@ -81,6 +81,24 @@ def recorded(manifest: Manifest, keys: Iterable[str]) -> dict[str, Resolved]:
     return found
 
 
+def planned(manifest: Manifest, keys: Iterable[str]) -> dict[str, Resolved]:
+    """What `recorded` has, and by its upstream name each base that is not resolved yet; no engine is asked."""
+    return {key: _unresolved(manifest, key) for key in keys} | recorded(manifest, keys)
+
+
+def _unresolved(manifest: Manifest, key: str) -> Resolved:
+    base = manifest.bases.images[key]
+    pinned = f"@{base.digest}" if base.digest else ""
+    return Resolved(
+        key=key,
+        reference=base.reference,
+        source="",
+        context=f"docker-image://{full_name(base.reference)}{pinned}",
+        digest=base.digest,
+        recipe=recipe(manifest, base),
+    )
+
+
 def resolve(
     manifest: Manifest, keys: Iterable[str], *, refresh: bool = False
 ) -> tuple[dict[str, Resolved], dict[str, str]]:
