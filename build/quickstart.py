@@ -11,7 +11,7 @@ from pathlib import Path
 from build import bases, compose, console, loading, pipeline, registry, secrets, views, workflow
 from build.errors import BuildError, Incomplete, ManifestError, ScanBroken, ScanRejected
 from build.manifest import Manifest
-from build.pipeline import Skip, Step
+from build.pipeline import Skip, Step, Stop
 from build.process import run as run_process
 from build.workflow import Built
 
@@ -85,6 +85,8 @@ def _build(run: Run) -> Run:
 def _scan(run: Run) -> Run:
     from build import scan
 
+    if not run.built.images:  # no names would mean all of them: those of an earlier build
+        raise Stop("no service could be built: nothing is scanned, started or asked")
     try:
         verdicts = workflow.run_scan(run.manifest, list(run.built.images))
         scans = {verdict.service: scan.summary(verdict) for verdict in verdicts}
@@ -154,7 +156,7 @@ def run(manifest: Manifest, *, as_json: bool = False, dry_run: bool = False) -> 
         return
     done = pipeline.execute(STEPS, Run(manifest=manifest))
     views.quickstart(manifest, done.built, done.scans, done.smokes, json=as_json)
-    if not as_json:
+    if done.built.images and not as_json:
         console.text(NEXT_STEPS)
     for problem in done.problems[1:]:
         console.error(str(problem), hint=problem.hint)
