@@ -122,7 +122,7 @@ def compose(manifest: Manifest, docker: Docker) -> Finding:
 
 
 def _plugin(docker: Docker, name: str, wanted: str) -> Finding:
-    if not docker.client:
+    if not docker.info:
         return Finding("skip", "no client to ask")
     plugin = docker.plugin(name)
     if not plugin:
