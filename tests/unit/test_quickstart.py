@@ -1,12 +1,13 @@
-"""How quickstart ends where its steps before left nothing to go on with."""
+"""How quickstart ends: what it says where nothing was left to go on with, and where the services are."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
-from build import images, quickstart
+from build import images, quickstart, views
 from build.errors import Incomplete
 from build.images import BuiltImage
 from build.pipeline import Step
@@ -39,3 +40,18 @@ def test_where_nothing_could_be_built_nothing_is_started(
     assert "nowhere to be had" in shown.out
     assert "./inv ps" not in shown.out
     assert "start the stack" not in shown.err
+
+
+def test_the_closing_table_has_the_published_ports(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """A URL that is shown can be opened: the port is the one on this machine, not the one inside the container."""
+    project.append("published = 18080\n")
+    project.service("many", 8000)
+    project.append("[services.many.containers.many-a]\nport = 18990\n[services.many.containers.many-b]\nport = 18991\n")
+    built = Built(version="0.1.0", images={"web": EARLIER}, missing={})
+
+    views.quickstart(project.load(), built, {}, {}, json=True)
+    shown = json.loads(capsys.readouterr().out)
+    views.quickstart(project.load(), built, {}, {}, json=False)
+
+    assert shown["urls"] == {"web": "http://127.0.0.1:18080", "many": "http://127.0.0.1:18990"}
+    assert "http://127.0.0.1:18080" in capsys.readouterr().out
