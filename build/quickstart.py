@@ -118,7 +118,7 @@ def _smoke(run: Run) -> Run:
     results = workflow.run_smoke(run.manifest)
     present = [one for one in results if one.service in run.built.images or one.service == "story"]
     for one in present:
-        console.note(f"{console.mark('ok' if one.passed else 'fail')} {one.container}: {one.check}  {one.reason}")
+        console.note(f"{one.container}: {one.check}  {one.reason}", kind="ok" if one.passed else "fail")
     smokes = {}
     for name in run.built.images:
         failed = [one.check for one in present if one.service == name and not one.passed]
