@@ -60,12 +60,17 @@ def start_registry(manifest: Manifest, *, dry_run: bool = False) -> None:
     console.note(f"registry {manifest.registry.address}: {registry.up(manifest, base, reason)}")
 
 
-def _bases(run: Run) -> Run:
-    found, reasons = bases.resolve(run.manifest, run.manifest.bases.images)
+def resolve_bases(manifest: Manifest) -> None:
+    """Resolve every base image and say where each comes from; one that can't be had is a warning."""
+    found, reasons = bases.resolve(manifest, manifest.bases.images)
     for base in found.values():
         console.note(f"{base.reference}: {base.source}")
     for key, reason in reasons.items():
-        console.warn(f"{run.manifest.bases.images[key].reference} can't be had: {reason}")
+        console.warn(f"{manifest.bases.images[key].reference} can't be had: {reason}")
+
+
+def _bases(run: Run) -> Run:
+    resolve_bases(run.manifest)
     return run
 
 
@@ -190,6 +195,7 @@ def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
     sessions = sessions or TEST_SESSIONS
     if {"docker", "release", "fault", "stack", "smoke", "bench"} & set(sessions):
         ensure_engine(manifest, yes=False)
+        resolve_bases(manifest)  # here, where no test's time limit runs
     argv = [sys.executable, "-m", "nox", "--noxfile", str(manifest.root / "noxfile.py"), "--sessions", *sessions]
     outcome = run_process(argv, cwd=manifest.root, capture=False, ok_codes=range(256))
     if outcome.returncode:

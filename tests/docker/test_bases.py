@@ -39,3 +39,12 @@ def test_a_mirror_whose_host_has_no_dot(stack_project: Project, tmp_path: Path) 
 
     assert reasons == {}
     assert found["python"].context == f"docker-image://{name}@{found['python'].digest}"
+
+
+def test_the_bases_are_made_ready_before_the_tests(stack_project: Project) -> None:
+    """What a first resolution takes is not taken from the time of the first test that needs a base."""
+    ran = stack_project.inv("test", "--session", "docker", UC_BASES_SOURCE="archive")
+
+    assert ran.code == 13, ran.text
+    assert "nox: a session failed" in ran.stderr, "this project has no session"
+    assert "python:3.12-slim can't be had" in ran.stderr
