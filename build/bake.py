@@ -12,7 +12,7 @@ from typing import IO
 
 from build import console, engine
 from build.errors import MissingTool, RegistryError
-from build.process import stop_group
+from build.process import starting, stop_group
 
 _VERTEX = re.compile(r"#(?P<id>\d+) \[(?P<name>[^\]]+)\] (?P<what>.*)")
 _END = re.compile(r"#(?P<id>\d+) (?P<end>DONE [\d.]+s|CACHED|CANCELED|ERROR: .*)$")
@@ -48,7 +48,8 @@ def run(
 
     progress: `auto` shows one line a step (a live line on a terminal), `plain` buildx's own log, `quiet` nothing.
     The whole log is always kept in `log`.
-    Raises MissingTool when the daemon does not answer, RegistryError when a push is refused.
+    Raises MissingTool when the daemon does not answer, RegistryError when a push is refused, ToolFailed when the client
+    can't be executed.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     argv = [
@@ -56,16 +57,18 @@ def run(
         "--progress", "plain", *(["--push"] if push else []), *(["--no-cache"] if no_cache else []), *targets,
     ]  # fmt: skip
     console.command(argv)
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    ) as process:
+    with starting(argv[0]):
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    with process:
         assert process.stderr is not None
         try:
             with log.open("w", encoding="utf-8") as kept:

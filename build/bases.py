@@ -33,10 +33,22 @@ class Resolved:
     recipe: str
 
 
+def full_name(reference: str) -> str:
+    """A reference with its registry, as Docker completes it: docker.io/library/python:3.12 for python:3.12."""
+    if _host(reference):
+        return reference
+    return f"docker.io/{reference}" if "/" in reference else f"docker.io/library/{reference}"
+
+
+def _host(reference: str) -> str:
+    """The registry that a reference names, "" when it names none; without a slash, what a colon divides is a tag."""
+    first, slash, _ = reference.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else ""
+
+
 def local_name(reference: str) -> str:
     """The name of a base in the local image store: uc-base/dotnet/sdk:9.0 for mcr.microsoft.com/dotnet/sdk:9.0."""
-    first, _, rest = reference.partition("/")
-    return f"uc-base/{rest if rest and ('.' in first or ':' in first) else reference}"
+    return f"uc-base/{reference.removeprefix(f'{_host(reference)}/')}"
 
 
 def archive_name(reference: str) -> str:
@@ -67,6 +79,24 @@ def recorded(manifest: Manifest, keys: Iterable[str]) -> dict[str, Resolved]:
         if record and record.get("recipe") == recipe(manifest, manifest.bases.images[key]):
             found[key] = Resolved(**record)
     return found
+
+
+def planned(manifest: Manifest, keys: Iterable[str]) -> dict[str, Resolved]:
+    """What `recorded` has, and by its upstream name each base that is not resolved yet; no engine is asked."""
+    return {key: _unresolved(manifest, key) for key in keys} | recorded(manifest, keys)
+
+
+def _unresolved(manifest: Manifest, key: str) -> Resolved:
+    base = manifest.bases.images[key]
+    pinned = f"@{base.digest}" if base.digest else ""
+    return Resolved(
+        key=key,
+        reference=base.reference,
+        source="",
+        context=f"docker-image://{full_name(base.reference)}{pinned}",
+        digest=base.digest,
+        recipe=recipe(manifest, base),
+    )
 
 
 def resolve(
@@ -192,12 +222,11 @@ def _remote(manifest: Manifest, key: str, reference: str, source: str) -> Resolv
         lines = error.output.strip().splitlines()
         return f"{source}: {lines[-1].removeprefix('ERROR: ') if lines else error}"
     digest = json.loads(inspected.stdout)["digest"]
-    name = reference if "/" in reference and "." in reference.partition("/")[0] else f"docker.io/library/{reference}"
     return Resolved(
         key=key,
         reference=base.reference,
         source=source,
-        context=f"docker-image://{name}@{digest}",
+        context=f"docker-image://{full_name(reference)}@{digest}",
         digest=digest,
         recipe=recipe(manifest, base),
     )

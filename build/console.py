@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 _GITHUB = os.environ.get("GITHUB_ACTIONS") == "true"
 _GLYPH = {"ok": "✓", "warn": "!", "fail": "✗", "skip": "-"}
@@ -17,33 +17,37 @@ _COLOUR = {"ok": "32", "warn": "33", "fail": "31", "skip": "2"}
 
 def is_terminal() -> bool:
     """Whether a person watches: stderr is a terminal and NO_COLOR is unset."""
-    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    return _coloured(sys.stderr)
+
+
+def _coloured(stream: TextIO) -> bool:
+    return stream.isatty() and "NO_COLOR" not in os.environ
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _paint(kind: str, text: str) -> str:
-    return f"\x1b[{_COLOUR[kind]}m{text}\x1b[0m" if is_terminal() else text
+def _paint(kind: str, text: str, stream: TextIO | None = None) -> str:
+    return f"\x1b[{_COLOUR[kind]}m{text}\x1b[0m" if _coloured(stream or sys.stderr) else text
 
 
-def _encodable(glyph: str, fallback: str) -> str:
+def _sign(kind: str, stream: TextIO) -> str:
     try:
-        glyph.encode(sys.stderr.encoding or "ascii")
+        _GLYPH[kind].encode(stream.encoding or "ascii")
     except UnicodeEncodeError:
-        return fallback
-    return glyph
+        return _paint(kind, kind, stream)
+    return _paint(kind, _GLYPH[kind], stream)
 
 
 def mark(kind: str) -> str:
-    """The sign of ok, warn, fail or skip, coloured on a terminal."""
-    return _paint(kind, _encodable(_GLYPH[kind], kind))
+    """The sign of ok, warn, fail or skip for a table, coloured when stdout is a terminal."""
+    return _sign(kind, sys.stdout)
 
 
-def note(text: str) -> None:
-    """A line of progress."""
-    _say(f"  {text}")
+def note(text: str, *, kind: str = "") -> None:
+    """A line of progress, with the sign of `kind` before it."""
+    _say(f"  {_sign(kind, sys.stderr)} {text}" if kind else f"  {text}")
 
 
 def warn(text: str) -> None:
@@ -84,7 +88,7 @@ def step(title: str) -> Iterator[None]:
     finally:
         if _GITHUB:
             _say("::endgroup::")
-        _say(f"{mark(kind)} {title} ({time.monotonic() - started:.1f} s)")
+        _say(f"{_sign(kind, sys.stderr)} {title} ({time.monotonic() - started:.1f} s)")
 
 
 @contextlib.contextmanager

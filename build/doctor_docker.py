@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from build import engine
+from build import engine, provision
 from build.errors import BuildError, MissingTool
 from build.manifest import Manifest
 from build.ports import listener
@@ -83,7 +83,7 @@ def ask() -> Docker:
 def client(_manifest: Manifest, docker: Docker) -> Finding:
     """Which docker binary is used, and whether a person who types `docker` gets another one."""
     if not docker.client:
-        return Finding("fail", str(docker.problem), engine.PROVISION_HINT)
+        return Finding("fail", str(docker.problem), provision.advice())
     version = docker.info.get("ClientInfo", {}).get("Version", "")
     first = shutil.which("docker") or docker.client
     if Path(first).resolve() != Path(docker.client).resolve():
@@ -96,8 +96,10 @@ def version(manifest: Manifest, docker: Docker) -> Finding:
     """Whether the engine answers and is new enough."""
     if not docker.answers:
         problem = docker.problem or MissingTool("the engine does not answer", hint=engine.PROVISION_HINT)
-        where = f" (DOCKER_HOST={os.environ['DOCKER_HOST']})" if os.environ.get("DOCKER_HOST") else ""
-        return Finding("fail", f"{problem}{where}", "unset DOCKER_HOST, or start it there" if where else problem.hint)
+        if host := os.environ.get("DOCKER_HOST"):
+            return Finding("fail", f"{problem} (DOCKER_HOST={host})", "unset DOCKER_HOST, or start it there")
+        # That hint sends people here.
+        return Finding("fail", str(problem), problem.hint.replace(engine.PROVISION_HINT, provision.advice()))
     found, wanted = str(docker.info["ServerVersion"]), manifest.tools.engine
     if engine.older(_number(found), wanted):
         return Finding(
@@ -122,11 +124,11 @@ def compose(manifest: Manifest, docker: Docker) -> Finding:
 
 
 def _plugin(docker: Docker, name: str, wanted: str) -> Finding:
-    if not docker.client:
+    if not docker.info:
         return Finding("skip", "no client to ask")
     plugin = docker.plugin(name)
     if not plugin:
-        return Finding("fail", "the plugin is not installed", engine.PROVISION_HINT)
+        return Finding("fail", "the plugin is not installed", provision.advice())
     if engine.older(_number(plugin["Version"]), wanted):
         found = f"{plugin['Version']} is too old: {wanted} or newer is needed"
         return Finding("fail", found, f"upgrade {plugin['Path']}")

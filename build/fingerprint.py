@@ -7,6 +7,7 @@ which only label an image; the content of build secrets, which BuildKit keeps ou
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -45,13 +46,17 @@ def _add_target(digest: Any, targets: Mapping[str, Any], name: str, bases: Mappi
 
 def _add_folder(digest: Any, folder: Path) -> None:
     for relative, entry in sorted(files(folder)):
-        status = entry.lstat()
-        kind = stat.S_IFMT(status.st_mode) | (status.st_mode & 0o111)
-        digest.update(f"{relative}\0{kind:o}\0".encode())
-        if entry.is_symlink():
-            digest.update(str(entry.readlink()).encode())
-        elif entry.is_file():
-            digest.update(hashlib.sha256(entry.read_bytes()).digest())
+        # What went away since it was listed is as if it had not been there.
+        with contextlib.suppress(FileNotFoundError):
+            digest.update(_of_file(relative, entry))
+
+
+def _of_file(relative: str, entry: Path) -> bytes:
+    mode = entry.lstat().st_mode
+    head = f"{relative}\0{stat.S_IFMT(mode) | (mode & 0o111):o}\0".encode()
+    if stat.S_ISLNK(mode):
+        return head + str(entry.readlink()).encode()
+    return head + hashlib.sha256(entry.read_bytes()).digest() if stat.S_ISREG(mode) else head
 
 
 def files(folder: Path) -> Iterator[tuple[str, Path]]:

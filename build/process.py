@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -39,6 +40,21 @@ def redact(text: str) -> str:
     return _CREDENTIALS.sub(r"\g<scheme>***@", text)
 
 
+@contextlib.contextmanager
+def starting(program: str, hint: str = "") -> Iterator[None]:
+    """Around the start of a program that is on PATH.
+
+    Raises ToolFailed when the system can't execute it: made for another machine, half a file, no such interpreter.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename not in {program, None}:  # the working folder: a mistake of ours
+            raise
+        path = shutil.which(program)
+        raise ToolFailed(f"{path} can't be run: {error.strerror}", hint=hint or f"mend or remove {path}") from None
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -56,25 +72,28 @@ def run(
     and shown only on failure; without it the tool writes to the terminal itself. An interrupt stops the whole process
     group before it goes on.
 
-    Raises MissingTool when argv[0] is not on PATH, ToolFailed on a code outside `ok_codes` or after `timeout` seconds.
+    Raises MissingTool when argv[0] is not on PATH, ToolFailed when it can't be executed, on a code outside `ok_codes`,
+    or after `timeout` seconds.
     """
     shown = redact(shlex.join(argv))
     console.command([shown])
     if shutil.which(argv[0]) is None:
         raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint=hint or "./inv doctor")
     pipe = subprocess.PIPE if capture else None
-    with subprocess.Popen(
-        list(argv),
-        cwd=cwd,
-        env=_environment(env) if env else None,
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    ) as process:
+    with starting(argv[0], hint):
+        process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=_environment(env) if env else None,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    with process:
         try:
             stdout, stderr = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -96,21 +115,24 @@ def records(
 ) -> Iterator[list[str]]:
     """The NUL-separated records that argv prints, in batches as they come, so that they are read while it still works.
 
-    Raises MissingTool when argv[0] is not on PATH, and after the last batch ToolFailed on a code other than 0.
+    Raises MissingTool when argv[0] is not on PATH, ToolFailed when it can't be executed, and after the last batch on a
+    code other than 0.
     """
     shown = redact(shlex.join(argv))
     console.command([shown])
     if shutil.which(argv[0]) is None:
         raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint="./inv doctor")
-    with subprocess.Popen(
-        list(argv),
-        cwd=cwd,
-        env=_environment(env or {}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
+    with starting(argv[0]):
+        process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=_environment(env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    with process:
         assert isinstance(process.stdout, io.BufferedReader)
         assert process.stderr is not None
         said: list[bytes] = []

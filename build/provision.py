@@ -45,6 +45,19 @@ class Machine:
     config: Path = Path("/etc/docker/daemon.json")
 
 
+def advice(machine: Machine | None = None) -> str:
+    """What brings engine, buildx and Compose to this machine: our own command where it can, else the system's."""
+    if sys.platform != "linux":
+        return _ELSEWHERE.get(sys.platform, _DOCS)
+    release = _release((machine or Machine()).release)
+    return "./inv engine --yes" if _packages(release, plugins_only=False) else _of_distribution(release)
+
+
+def _of_distribution(release: Mapping[str, str]) -> str:
+    names = (release.get("ID", ""), *release.get("ID_LIKE", "").split())
+    return next((_ELSEWHERE[name] for name in names if name in _ELSEWHERE), _DOCS)
+
+
 def ensure(tools: Tools, *, yes: bool, interactive: bool) -> dict[str, str]:
     """The versions of a working engine, buildx and Compose; what is not there is installed and started first.
 
@@ -56,7 +69,7 @@ def ensure(tools: Tools, *, yes: bool, interactive: bool) -> dict[str, str]:
     except MissingTool as error:
         problem = error
     if sys.platform != "linux":
-        raise MissingTool(str(problem), hint=_ELSEWHERE.get(sys.platform, _DOCS))
+        raise MissingTool(str(problem), hint=advice())
     _mend(tools, problem, yes=yes, interactive=interactive)
     engine.docker.cache_clear()
     return engine.require(tools)
@@ -139,8 +152,7 @@ def install(
     release = _release(machine.release)
     packages = _packages(release, plugins_only=plugins_only)
     if not packages or not shutil.which("apt-get"):
-        names = (release.get("ID", ""), *release.get("ID_LIKE", "").split())
-        raise MissingTool(str(problem), hint=next((_ELSEWHERE[name] for name in names if name in _ELSEWHERE), _DOCS))
+        raise MissingTool(str(problem), hint=_of_distribution(release))
     if _DESKTOP_ON_WINDOWS.exists():
         name = os.environ.get("WSL_DISTRO_NAME", "this distribution")
         where = f"Settings → Resources → WSL integration: switch on {name}"

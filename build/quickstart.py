@@ -11,7 +11,7 @@ from pathlib import Path
 from build import bases, compose, console, loading, pipeline, registry, secrets, views, workflow
 from build.errors import BuildError, Incomplete, ManifestError, ScanBroken, ScanRejected
 from build.manifest import Manifest
-from build.pipeline import Skip, Step
+from build.pipeline import Skip, Step, Stop
 from build.process import run as run_process
 from build.workflow import Built
 
@@ -60,12 +60,17 @@ def start_registry(manifest: Manifest, *, dry_run: bool = False) -> None:
     console.note(f"registry {manifest.registry.address}: {registry.up(manifest, base, reason)}")
 
 
-def _bases(run: Run) -> Run:
-    found, reasons = bases.resolve(run.manifest, run.manifest.bases.images)
+def resolve_bases(manifest: Manifest) -> None:
+    """Resolve every base image and say where each comes from; one that can't be had is a warning."""
+    found, reasons = bases.resolve(manifest, manifest.bases.images)
     for base in found.values():
         console.note(f"{base.reference}: {base.source}")
     for key, reason in reasons.items():
-        console.warn(f"{run.manifest.bases.images[key].reference} can't be had: {reason}")
+        console.warn(f"{manifest.bases.images[key].reference} can't be had: {reason}")
+
+
+def _bases(run: Run) -> Run:
+    resolve_bases(run.manifest)
     return run
 
 
@@ -85,6 +90,8 @@ def _build(run: Run) -> Run:
 def _scan(run: Run) -> Run:
     from build import scan
 
+    if not run.built.images:  # no names would mean all of them: those of an earlier build
+        raise Stop("no service could be built: nothing is scanned, started or asked")
     try:
         verdicts = workflow.run_scan(run.manifest, list(run.built.images))
         scans = {verdict.service: scan.summary(verdict) for verdict in verdicts}
@@ -116,7 +123,7 @@ def _smoke(run: Run) -> Run:
     results = workflow.run_smoke(run.manifest)
     present = [one for one in results if one.service in run.built.images or one.service == "story"]
     for one in present:
-        console.note(f"{console.mark('ok' if one.passed else 'fail')} {one.container}: {one.check}  {one.reason}")
+        console.note(f"{one.container}: {one.check}  {one.reason}", kind="ok" if one.passed else "fail")
     smokes = {}
     for name in run.built.images:
         failed = [one.check for one in present if one.service == name and not one.passed]
@@ -154,7 +161,7 @@ def run(manifest: Manifest, *, as_json: bool = False, dry_run: bool = False) -> 
         return
     done = pipeline.execute(STEPS, Run(manifest=manifest))
     views.quickstart(manifest, done.built, done.scans, done.smokes, json=as_json)
-    if not as_json:
+    if done.built.images and not as_json:
         console.text(NEXT_STEPS)
     for problem in done.problems[1:]:
         console.error(str(problem), hint=problem.hint)
@@ -188,6 +195,7 @@ def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
     sessions = sessions or TEST_SESSIONS
     if {"docker", "release", "fault", "stack", "smoke", "bench"} & set(sessions):
         ensure_engine(manifest, yes=False)
+        resolve_bases(manifest)  # here, where no test's time limit runs
     argv = [sys.executable, "-m", "nox", "--noxfile", str(manifest.root / "noxfile.py"), "--sessions", *sessions]
     outcome = run_process(argv, cwd=manifest.root, capture=False, ok_codes=range(256))
     if outcome.returncode:

@@ -40,10 +40,13 @@ def up(manifest: Manifest, base: Resolved | None, reason: str = "") -> str:
     if not manifest.registry.embedded or not is_loopback(address):
         message = f"{address} is not an embedded registry ([registry] embedded, loopback only)"
         raise RegistryError(message, hint="set UC_REGISTRY_ADDRESS=127.0.0.1:5000, or use the registry that is there")
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        raise RegistryError(f"{address} names no port to serve", hint=f"set UC_REGISTRY_ADDRESS={address}:5000")
     if answers(manifest):
         return "running"
     name = container(manifest)
-    host, _, port = address.rpartition(":")
+    host = "127.0.0.1" if host == "localhost" else host  # the engine publishes on addresses, not on names
     if owner := listener(int(port), host):
         raise PortTaken(f"port {port}, the registry's, is taken by {owner}", hint="stop it, or set UC_REGISTRY_ADDRESS")
     outcome = "started"

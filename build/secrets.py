@@ -28,10 +28,25 @@ def folder(manifest: Manifest) -> Path:
     return manifest.state / "secrets"
 
 
+@contextlib.contextmanager
+def _let_in() -> Iterator[None]:
+    """Turn a refused file into SecretError: the folder is for the user who made it, and root is another one.
+
+    A file is never to be given to this user instead: it belongs to the services' user.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        message = f"{error.filename} is closed to this user"
+        raise SecretError(message, hint="run as the user who made .uc (root, if that was sudo)") from None
+
+
+@_let_in()
 def initialise(manifest: Manifest) -> dict[str, str]:
     """Make the secret files that are not there yet: name → made | kept | empty. Never overwrites one.
 
     A `random` secret gets 43 URL-safe characters; an `external` one is made empty, for its owner to fill in place.
+    Raises SecretError when the folder is another user's.
     """
     place = folder(manifest)
     place.mkdir(parents=True, exist_ok=True)
@@ -62,8 +77,12 @@ def _close_to_others(path: Path) -> None:
         path.chmod(0o444)
 
 
+@_let_in()
 def check(manifest: Manifest, names: Iterable[str]) -> None:
-    """Raise SecretError, naming every problem, when a secret file is missing, empty, or readable by others."""
+    """Raise SecretError, naming every problem, when a secret file is missing, empty, or readable by others.
+
+    A folder that is another user's is one problem.
+    """
     problems = [problem for name in dict.fromkeys(names) for problem in _problems(manifest, name)]
     if problems:
         raise SecretError(
@@ -89,6 +108,7 @@ def _problems(manifest: Manifest, name: str) -> Iterable[str]:
         yield f"secret {name}: {path} is writable by everyone ({mode}): chmod 400 {path}"
 
 
+@_let_in()
 def value(manifest: Manifest, name: str) -> str:
     """The value a client of ours sends: the first line of the file. Raises SecretError when it can't be read."""
     path = folder(manifest) / name
@@ -96,10 +116,6 @@ def value(manifest: Manifest, name: str) -> str:
         lines = path.read_text(encoding="utf-8").split()
     except FileNotFoundError:
         raise SecretError(f"secret {name}: {path} is missing", hint=_HINT) from None
-    except PermissionError:
-        raise SecretError(
-            f"secret {name}: {path} can't be read by this user", hint=f"sudo chown $USER {path}"
-        ) from None
     if not lines:
         raise SecretError(f"secret {name}: {path} is empty", hint=f"rm {path} && {_HINT}")
     return lines[0]

@@ -60,6 +60,12 @@ def write(manifest: Manifest, images: Mapping[str, str], *, fluentd: bool = Fals
 
 
 def _files(manifest: Manifest) -> list[str]:
+    """The `--file` arguments of what the last `up` wrote: without any, Compose would look in the caller's folder.
+
+    Raises SmokeFailed before the first `up`.
+    """
+    if not file(manifest).exists():
+        raise SmokeFailed("the stack is not running", hint="./inv up")
     paths = [file(manifest), _overlay(manifest)]
     return [part for path in paths if path.exists() for part in ("--file", str(path))]
 
@@ -237,6 +243,9 @@ def down(manifest: Manifest, *, volumes: bool = False) -> bool:
 
 
 def logs(manifest: Manifest, names: Sequence[str], *, follow: bool, tail: str) -> None:
-    """Print the containers' logs, straight from Compose, until they end or the user stops following."""
+    """Print the containers' logs, straight from Compose, until they end or the user stops following.
+
+    Raises SmokeFailed before the first `up`.
+    """
     arguments = ["logs", "--tail", tail, *(["--follow"] if follow else []), *names]
     engine.cli("compose", *_files(manifest), *arguments, capture=False)

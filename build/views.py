@@ -110,8 +110,10 @@ def planned_checks(manifest: Manifest, services: Sequence[str]) -> None:
 def quickstart(
     manifest: Manifest, outcome: Built, scans: Mapping[str, str], smokes: Mapping[str, str], *, json: bool
 ) -> None:
-    """The closing table: service, image, size, digest, URL, scan, smoke."""
-    urls = {service: f"http://127.0.0.1:{manifest.services[service].port}" for service in manifest.services}
+    """The closing table: service, image, size, digest, URL of its first container, scan, smoke."""
+    urls: dict[str, str] = {}
+    for service, container in manifest.containers().values():
+        urls.setdefault(service, f"http://127.0.0.1:{container.port}")
     if json:
         images = {name: as_json(image) for name, image in outcome.images.items()}
         console.result({"images": images, "urls": urls, "scan": scans, "smoke": smokes, "missing": outcome.missing})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from build.manifest import Manifest
 
 _POLL_SECONDS = 0.5
 _IGNORED = {".git", "__pycache__", "node_modules", ".venv", "tests"}
+# Between two looks things go away, turn into something else, or are shut; what a build can't read, it says itself.
+_NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 
 def folders(manifest: Manifest, service: str) -> list[Path]:
@@ -28,26 +31,24 @@ def folders(manifest: Manifest, service: str) -> list[Path]:
 
 
 def snapshot(paths: Sequence[Path]) -> dict[str, tuple[int, int]]:
-    """Path → (modification time in ns, size) of every file below `paths`."""
+    """Path → (modification time in ns, size) of every file below `paths` that is there and may be looked at."""
     found = {}
     for top in paths:
         for entry in _files(top):
-            status = entry.stat(follow_symlinks=False)
-            found[entry.path] = (status.st_mtime_ns, status.st_size)
+            with contextlib.suppress(*_NOT_THERE):
+                status = entry.stat(follow_symlinks=False)
+                found[entry.path] = (status.st_mtime_ns, status.st_size)
     return found
 
 
 def _files(top: Path) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(top) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in _IGNORED:
-                        yield from _files(Path(entry.path))
-                else:
-                    yield entry
-    except FileNotFoundError:
-        return
+    with contextlib.suppress(*_NOT_THERE), os.scandir(top) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in _IGNORED:
+                    yield from _files(Path(entry.path))
+            else:
+                yield entry
 
 
 def run(manifest: Manifest, services: Sequence[str]) -> None:

@@ -71,11 +71,11 @@ def snapshots(manifest: Manifest, git: History) -> dict[str, str]:
 
 
 def plan_build(manifest: Manifest, services: Sequence[str]) -> dict[str, Any]:
-    """The bake definition of a build, without building."""
+    """The bake definition of a build; nothing is built, and a base that is not resolved yet has its upstream name."""
     names = chosen(manifest, services)
     git = repo.read(manifest)
-    resolved, able, _ = buildable(manifest, names)
-    return images.definition(manifest, git, snapshots(manifest, git), resolved, able)
+    planned = bases.planned(manifest, manifest.bases.images)
+    return images.definition(manifest, git, snapshots(manifest, git), planned, names)
 
 
 def build_images(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -158,6 +159,21 @@ def project(empty_project: Project) -> Project:
     empty_project.service("web", 18980)
     empty_project.commit("Start")
     return empty_project
+
+
+@contextlib.contextmanager
+def shut(folder: Path) -> Iterator[None]:
+    """A folder that may not be entered: nobody has a right on it, and root is another user for the time."""
+    mode, root = folder.stat().st_mode, os.geteuid() == 0
+    folder.chmod(0)
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(mode)
 
 
 @pytest.fixture(autouse=True)

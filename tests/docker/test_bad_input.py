@@ -170,6 +170,7 @@ def _unity_claude(tmp_path: Path, **sources: Path) -> Project:
     return project
 
 
+@pytest.mark.timeout(900)
 def test_docs_with_broken_links(tmp_path: Path, python_base: dict[str, Any]) -> None:
     """A broken link, a missing anchor and a page outside the navigation stop the docs image, each named."""
     docs = tmp_path / "docs"
@@ -184,6 +185,7 @@ def test_docs_with_broken_links(tmp_path: Path, python_base: dict[str, Any]) -> 
     assert "not-there" in ran.stderr
 
 
+@pytest.mark.timeout(900)
 def test_a_modules_tree_with_broken_manifests(tmp_path: Path, powershell_base: None) -> None:
     """Modules that can't be imported are reported with their reason and stop nothing; a critical one stops the image."""
     modules = tmp_path / "Modules"

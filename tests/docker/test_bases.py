@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from build import bases, state
+from pathlib import Path
+
+from build import bases, engine, state
 from tests.conftest import Project
+from tests.docker.conftest import free_port
 
 
 def test_a_stand_in_that_was_made_anew_is_looked_at_again(stack_project: Project) -> None:
@@ -17,3 +20,31 @@ def test_a_stand_in_that_was_made_anew_is_looked_at_again(stack_project: Project
     found, reasons = bases.resolve(manifest, ["python"])
 
     assert (found["python"].digest, reasons) == (right, {})
+
+
+def test_a_mirror_whose_host_has_no_dot(stack_project: Project, tmp_path: Path) -> None:
+    """The image that a build takes is the one that was looked at in the mirror, not one of that name on Docker Hub."""
+    mirror = f"localhost:{free_port()}"
+    up = stack_project.inv("registry.up", UC_REGISTRY_ADDRESS=mirror.replace("localhost", "127.0.0.1"))
+    assert up.code == 0, up.text
+    name = f"{mirror}/hub/python:3.12-slim"
+    (tmp_path / "empty.tar").write_bytes(bytes(10240))
+    engine.cli("import", str(tmp_path / "empty.tar"), name)
+    try:
+        engine.cli("push", name)
+        manifest = stack_project.load(UC_BASES_SOURCE="mirror", UC_BASES_MIRROR=f"{mirror}/hub")
+        found, reasons = bases.resolve(manifest, ["python"])
+    finally:
+        engine.cli("rmi", "--force", name)
+
+    assert reasons == {}
+    assert found["python"].context == f"docker-image://{name}@{found['python'].digest}"
+
+
+def test_the_bases_are_made_ready_before_the_tests(stack_project: Project) -> None:
+    """What a first resolution takes is not taken from the time of the first test that needs a base."""
+    ran = stack_project.inv("test", "--session", "docker", UC_BASES_SOURCE="archive")
+
+    assert ran.code == 13, ran.text
+    assert "nox: a session failed" in ran.stderr, "this project has no session"
+    assert "python:3.12-slim can't be had" in ran.stderr

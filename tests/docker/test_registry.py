@@ -7,6 +7,7 @@ import socket
 
 from build import engine, registry
 from tests.conftest import Project
+from tests.docker.conftest import free_port
 
 
 def test_up_is_idempotent_and_keeps_what_it_stores(stack_project: Project) -> None:
@@ -57,6 +58,16 @@ def test_a_port_taken_by_another_process(stack_project: Project) -> None:
 
     assert ran.code == 12, ran.text
     assert port in ran.stderr
+
+
+def test_localhost_is_served(stack_project: Project) -> None:
+    """The name of loopback does as well as its address."""
+    address = f"localhost:{free_port()}"
+
+    ran = stack_project.inv("registry.up", UC_REGISTRY_ADDRESS=address)
+
+    assert ran.code == 0, ran.text
+    assert stack_project.inv("registry.ls", UC_REGISTRY_ADDRESS=address).code == 0
 
 
 def test_an_address_elsewhere_is_not_served(stack_project: Project) -> None:

@@ -75,6 +75,22 @@ def test_without_docker_nothing_raises(monkeypatch: pytest.MonkeyPatch, manifest
     assert rows["repository"].state == "ok"
 
 
+def test_a_docker_that_can_not_be_executed_is_named(
+    monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path
+) -> None:
+    """A client made for another machine is one failure, with its path and the system's reason."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").symlink_to(shutil.which("git") or "")
+    (tmp_path / "bin/docker").write_bytes(b"MZ\x90\x00")
+    (tmp_path / "bin/docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    rows = examined(manifest)
+    assert rows["Docker Engine"].state == "fail"
+    assert rows["Docker Engine"].found == f"{tmp_path}/bin/docker can't be run: Exec format error"
+    assert rows["Docker Engine"].remedy == f"mend or remove {tmp_path}/bin/docker"
+    assert {rows[name].state for name in ("buildx", "Compose", "image store", "containers", "clock")} == {"skip"}
+
+
 @needs_client
 def test_a_dead_docker_host_is_named(monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path) -> None:
     """The daemon that does not answer is told by its address; the client's plugins are still looked at."""

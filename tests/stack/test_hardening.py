@@ -14,7 +14,7 @@ from build.manifest import Manifest
 from tests.conftest import REPOSITORY
 from tests.stack.live import Live
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 # Run in a container on the default bridge: which of the addresses given can be connected to.
 _KNOCK = """\

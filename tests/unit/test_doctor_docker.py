@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
 
-from build import doctor_docker
+from build import doctor_docker, engine
 from build.doctor_docker import Docker
+from build.errors import MissingTool
 from build.manifest import Manifest
 from tests.conftest import Project
 
@@ -64,3 +66,18 @@ def test_wsl_without_integration_names_the_switch(
     assert finding.state == "fail"
     assert "WSL integration: switch on Ubuntu-24.04" in finding.remedy
     assert doctor_docker.desktop(manifest, ENGINE, tmp_path / "version").state == "ok"
+
+
+@pytest.mark.parametrize("check", ["client", "version", "buildx"])
+def test_the_remedy_is_none_that_sends_back_to_the_doctor(
+    monkeypatch: pytest.MonkeyPatch, manifest: Manifest, check: str
+) -> None:
+    """Where ./inv engine installs nothing, the errors of other tasks name the doctor: it must know the next step."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    problem = MissingTool("the Docker daemon is not running", hint=engine.PROVISION_HINT)
+    docker = Docker(problem=problem, info={"ClientInfo": {}} if check == "buildx" else {})
+
+    finding = getattr(doctor_docker, check)(manifest, docker)
+
+    assert (finding.state, finding.remedy) == ("fail", "brew install --cask docker-desktop, then open -a Docker")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +109,20 @@ def test_ignored_files_do_not_count(targets: dict[str, Any], tmp_path: Path) -> 
 def test_dockerignore_rules(rules: str, path: str, out: bool) -> None:
     """The rules of .dockerignore as the Dockerfile reference gives them; the last match decides."""
     assert fingerprint.ignored(path, fingerprint.parse_ignore(rules)) is out
+
+
+def test_a_file_that_goes_away_while_it_is_read_does_not_count(
+    targets: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor's temporary file, listed and gone, is no crash of a build and changes nothing."""
+    before = _of(targets)
+    listed = fingerprint.files
+
+    def vanishing(folder: Path) -> Iterator[tuple[str, Path]]:
+        yield from listed(folder)
+        (tmp_path / "web/a.txt.swp").unlink(missing_ok=True)
+
+    (tmp_path / "web/a.txt.swp").write_text("b")
+    monkeypatch.setattr(fingerprint, "files", vanishing)
+
+    assert _of(targets) == before

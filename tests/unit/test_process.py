@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -36,6 +37,27 @@ def test_a_missing_tool_is_told_apart() -> None:
     """A tool that is not there is MissingTool, not a failure of the tool."""
     with pytest.raises(MissingTool, match="no-such-tool-here"):
         process.run(["no-such-tool-here"])
+
+
+@pytest.mark.parametrize("content", [b"MZ\x90\x00", b"#!/no/such/interpreter\n"], ids=["another machine's", "a script"])
+def test_a_tool_that_can_not_be_executed_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
+) -> None:
+    """A file on PATH that the system refuses to run is a failure of that tool, with its path; not a crash of ours."""
+    (tmp_path / "some-tool").write_bytes(content)
+    (tmp_path / "some-tool").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    for start in (process.run, lambda argv: list(process.records(argv))):
+        with pytest.raises(ToolFailed, match=f"{tmp_path}/some-tool can't be run: ") as caught:
+            start(["some-tool", "--version"])
+        assert caught.value.hint == f"mend or remove {tmp_path}/some-tool"
+
+
+def test_a_folder_that_is_not_there_is_not_the_tool_s_fault(tmp_path: Path) -> None:
+    """Nobody is told to remove git because its working folder is gone."""
+    with pytest.raises(FileNotFoundError, match="gone"):
+        process.run([sys.executable, "-c", ""], cwd=tmp_path / "gone")
 
 
 def test_a_timeout_ends_the_child_and_its_children() -> None:

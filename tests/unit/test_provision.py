@@ -59,6 +59,22 @@ def test_on_another_distribution_it_names_the_command(tmp_path: Path, release: s
     assert expected in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        (BOOKWORM, "./inv engine --yes"),
+        ("ID=ubuntu\n", "./inv engine --yes"),
+        ("ID=fedora\n", "sudo dnf install moby-engine"),
+        ("ID=alpine\n", "apk add docker"),
+        ("ID=unheard-of\n", "https://docs.docker.com/engine/install/"),
+    ],
+)
+def test_the_advice_can_be_followed_on_the_machine_it_is_for(tmp_path: Path, release: str, expected: str) -> None:
+    """Our own command is advised where it installs something; elsewhere the system's own, or Docker's pages."""
+    (tmp_path / "os-release").write_text(release)
+    assert provision.advice(provision.Machine(release=tmp_path / "os-release")).startswith(expected)
+
+
 MIRROR, KEY = "http://mirror.example/debian", "/usr/share/keyrings/own.gpg"
 DEB822 = """\
 Types: deb

@@ -1,14 +1,16 @@
-"""Rotation of a runtime secret's file: in place, with an overlap that is ended on purpose."""
+"""A runtime secret's file: for one user; rotated in place, with an overlap that is ended on purpose."""
 
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 
 import pytest
 
 from build import secrets
 from build.errors import SecretError
-from tests.conftest import Project
+from build.manifest import Manifest
+from tests.conftest import Project, shut
 
 
 def test_rotation_puts_the_new_value_first_and_keeps_the_old(project: Project) -> None:
@@ -61,3 +63,26 @@ def test_only_our_own_secrets_are_rotated(project: Project, change: object, name
 
     with pytest.raises(SecretError, match=reason):
         change(manifest, name)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        secrets.initialise,
+        lambda manifest: secrets.check(manifest, ["alpha"]),
+        lambda manifest: secrets.value(manifest, "alpha"),
+        lambda manifest: secrets.rotate(manifest, "alpha"),
+        lambda manifest: secrets.finish(manifest, "alpha"),
+    ],
+    ids=["initialise", "check", "value", "rotate", "finish"],
+)
+def test_a_folder_that_another_user_made_is_told(project: Project, use: Callable[[Manifest], object]) -> None:
+    """Made as root and used without: the hint names the right user, and takes no file from the services' user."""
+    manifest = project.load()
+    secrets.initialise(manifest)
+
+    with shut(secrets.folder(manifest)), pytest.raises(SecretError, match="is closed to this user") as caught:
+        use(manifest)
+
+    assert "as the user who made .uc" in caught.value.hint
+    assert "chown" not in caught.value.hint

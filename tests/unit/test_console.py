@@ -1,0 +1,40 @@
+"""Colour goes where a person sees it, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+PROGRAM = """
+from build import console
+console.note("a note", kind="ok")
+console.table(("", "check"), [(console.mark("fail"), "a row")])
+"""
+
+
+@pytest.mark.parametrize(("on_terminal", "red_or_green"), [("stdout", b"\x1b[31m"), ("stderr", b"\x1b[32m")])
+def test_a_stream_is_coloured_by_what_it_is(on_terminal: str, red_or_green: bytes) -> None:
+    """With one stream on a terminal and the other in a file, the terminal gets its signs in colour, the file none."""
+    ours, theirs = os.openpty()
+    environment = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "GITHUB_ACTIONS"}}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            cwd=REPOSITORY,
+            env=environment | {"TERM": "xterm"},
+            stdout=theirs if on_terminal == "stdout" else subprocess.PIPE,
+            stderr=theirs if on_terminal == "stderr" else subprocess.PIPE,
+            check=True,
+        )
+        shown = os.read(ours, 1 << 16)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert red_or_green in shown
+    assert b"\x1b[" not in (done.stderr if on_terminal == "stdout" else done.stdout)
