@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import codecs
 import contextlib
 import json
 import socket
 import subprocess
+import threading
 import time
 import uuid
 from pathlib import Path
 
 import pytest
 from monitor_rig import Rules, Start, Target, eventually
+from monitor_service import triggers
+from monitor_service.dispatch import Dispatcher
+from monitor_service.outbox import Delivery, Outbox, Result
+from monitor_service.settings import Settings
 
 
 def test_the_shipped_trigger_starts_a_triage_run(start: Start, target: Target, workspace: Path) -> None:
@@ -211,13 +218,80 @@ def test_without_its_secret_nothing_is_sent(
     monitor = start()
     (workspace / "f.txt").write_text("x")
     event = eventually(lambda: [e for e in monitor.events() if e["deliveries"][0]["attempts"] >= 1])[0]
-    assert event["deliveries"][0]["error"] == "secret langgraph_api_key is missing or empty"
+    assert event["deliveries"][0]["error"] == "secret langgraph_api_key is missing, empty or not printable ASCII"
     assert target.requests == []
 
     key.write_text("a-key")
 
     eventually(lambda: target.requests)
     assert target.requests[0]["headers"]["authorization"] == "Bearer a-key"
+
+
+def test_a_key_with_a_byte_order_mark_is_sent_without_it(
+    start: Start, rules: Rules, target: Target, workspace: Path, home: Path
+) -> None:
+    """An editor's byte order mark in front of the key is not sent; a key that is not ASCII waits, and is not logged."""
+    rules(target_keys='auth = "x-api-key"\nsecret = "langgraph_api_key"')
+    key = home / "secrets" / "langgraph_api_key"
+    key.write_text("n\u00f6-key\n")
+    monitor = start(UC_RETRY_BASE_SECONDS="0.3", UC_RETRY_CAP_SECONDS="0.3")
+    (workspace / "f.txt").write_text("x")
+    eventually(lambda: [e for e in monitor.events() if e["deliveries"][0]["attempts"] >= 1])
+    assert target.requests == []
+
+    key.write_bytes(codecs.BOM_UTF8 + b"marked-key\n")
+
+    eventually(lambda: target.requests)
+    assert target.requests[0]["headers"]["x-api-key"] == "marked-key"
+    attempts = eventually(lambda: monitor.events(status="delivered"))[0]["deliveries"][0]["attempts"]
+    monitor.terminate()
+    told = [line["event"] for line in monitor.logs() if line["event"] in {"delivery_failed", "python", "delivered"}]
+    assert told == ["delivery_failed"] * (attempts - 1) + ["delivered"]
+    assert "-key" not in json.dumps(monitor.logs())
+
+
+class OneDelivery(Outbox):
+    """An outbox in memory: one delivery, due again at once after each failed attempt."""
+
+    def __init__(self) -> None:
+        self.settled: list[Result] = []
+        self.dead = threading.Event()
+
+    def due(self, _limit: int) -> list[Delivery]:
+        made = len(self.settled)
+        known = {"event": 1, "event_id": "e-1", "trigger": "t", "target": "t", "url_path": "", "body": "{}"}
+        return [] if self.dead.is_set() else [Delivery(**known, attempts=made, noticed=0.0)]
+
+    def next_due(self) -> float | None:
+        return 0.0
+
+    def settle(self, _delivery: Delivery, result: Result) -> None:
+        self.settled.append(result)
+        if result.status == "dead":
+            self.dead.set()
+
+
+def test_an_attempt_that_breaks_is_a_failed_one() -> None:
+    """Whatever an attempt dies of is settled by its kind alone: it waits longer each time, and is dead in the end."""
+    broken = triggers.Target(  # half a character, that no URL can carry: httpx lets the encoder's own error out
+        name="t", url="http://127.0.0.1:1/\udcff", auth="none", secret="", timeout=1, max_attempts=3
+    )
+    rules = triggers.Ruleset(targets={"t": broken}, triggers=())
+
+    async def settled() -> list[Result]:
+        outbox = OneDelivery()
+        dispatcher = Dispatcher(outbox, lambda: rules, Settings.from_env({}))
+        running = asyncio.create_task(dispatcher.run())
+        await asyncio.to_thread(outbox.dead.wait, 20)
+        await dispatcher.stop()
+        await running
+        return outbox.settled
+
+    first, second, last = asyncio.run(settled())
+
+    assert first == Result(status="pending", wait=first.wait, error="UnicodeEncodeError")
+    assert 0 < first.wait < second.wait
+    assert last == Result(status="dead", error="UnicodeEncodeError (given up after 3 attempts)")
 
 
 def test_sigterm_lets_a_delivery_finish(start: Start, rules: Rules, target: Target, workspace: Path) -> None:
