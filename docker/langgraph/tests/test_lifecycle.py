@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import warnings
 from collections.abc import Mapping
@@ -141,31 +142,40 @@ async def test_a_run_that_kills_the_process_is_given_up(start: StartServer, tmp_
 
 
 async def test_sigterm_hands_over_to_the_next_process(start: StartServer, tmp_path: Path) -> None:
-    """SIGTERM ends the process within Docker's grace: it finishes a short run and leaves a long one to the next process.
+    """SIGTERM ends the process within Docker's grace: it finishes a short run and hands a long one to the next.
 
     Open streams do not hold it, and a client that waits comes back by itself and gets its answer.
     """
-    server, hold = start(), tmp_path / "go"
+    server, soon, hold = start(), tmp_path / "soon", tmp_path / "go"
     async with server.client() as client:
         short, long = await new_thread(client), await new_thread(client)
         streams = [client.runs.stream(None, "probe", input={"sleep": 30}) for _ in range(3)]
         for stream in streams:
             await anext(stream)
-        quick = await client.runs.create(short, "probe", input={"text": "s", "sleep": 0.3, "log": []})
+        quick = await client.runs.create(short, "probe", input={"text": "s", "hold": str(soon), "log": []})
         given: dict[str, Any] = {"text": "l", "hold": str(hold), "log": []}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the official client warns that it reconnects
             waiting = asyncio.create_task(client.runs.wait(long, "probe", input=given))
-            await running(client, short, quick["run_id"])
+            await _reached(client, short)
             await _reached(client, long)
-            seconds = await asyncio.to_thread(server.stop)
+            stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+
+            async def stops() -> bool:
+                return "Shutting down" in server.log.read_text()
+
+            await until(stops)
+            soon.touch()
+            seconds = await stopping
+            ended = [
+                line for line in map(json.loads, server.log.read_text().splitlines()) if line["event"] == "run_ended"
+            ]
             await asyncio.to_thread(server.restart)
             hold.touch()
             resumed = await asyncio.wait_for(waiting, 30)
-        finished = await client.runs.get(short, quick["run_id"])
 
     assert seconds < 10  # the grace that Docker gives
-    assert finished["status"] == "success"
+    assert [(line["run_id"], line["status"]) for line in ended] == [(quick["run_id"], "success")]
     assert resumed["log"] == ["first l", "second l"]
 
 
