@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import time
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypedDict
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 
@@ -131,7 +133,7 @@ async def _settled(answer: Json, deadline: float) -> Json:
             raise PeerError(f"{AUTOGEN.name}: session {answer.get('session_id')} still runs at the deadline")
         await asyncio.sleep(POLL_SECONDS)
         left = max(deadline - time.monotonic(), 1)
-        answer = await call(AUTOGEN, "GET", f"/groupchat/{answer['session_id']}", seconds=left)
+        answer = await call(AUTOGEN, "GET", f"/groupchat/{answer['session_id']}", seconds=left, repeatable=True)
     if answer.get("status") in {"failed", "cancelled"}:
         reason = answer.get("error") or answer.get("stop_reason")
         raise PeerError(f"{AUTOGEN.name}: the chat {answer['status']}: {reason}")
@@ -160,13 +162,24 @@ def _task(facts: Json, summary: Json) -> str:
     return f"A file of the project changed. Say what to do about it.\n{text[:MAX_TASK]}"
 
 
-async def consult(state: Triage) -> Json:
+def _session(task: str, config: RunnableConfig) -> Json:
+    """The chat's id: this run's, for this task. A run that is taken over asks again and finds the chat it began."""
+    run_id = config.get("configurable", {}).get("run_id")
+    if run_id is None:
+        return {}
+    # A run without checkpoints starts over, and the summary may say something else by then: that is another chat.
+    return {"session_id": f"triage-{run_id}-{hashlib.sha256(task.encode()).hexdigest()[:12]}"}
+
+
+async def consult(state: Triage, config: RunnableConfig) -> Json:
     """Let the team of agents discuss the change."""
     task = _task({"event": state["event"], "risk": state.get("risk")}, state.get("summary") or {})
     seconds = _seconds("TRIAGE_CONSULT_SECONDS", 90)
     deadline = time.monotonic() + seconds
     try:
-        answer = await call(AUTOGEN, "POST", "/groupchat", {"task": task, "wait": True}, seconds=seconds)
+        asked = {"task": task, "wait": True, **_session(task, config)}
+        # The same id finds the same chat, so it is safe to ask again.
+        answer = await call(AUTOGEN, "POST", "/groupchat", asked, seconds=seconds, repeatable="session_id" in asked)
         return {"discussion": _discussion(await _settled(answer, deadline))}
     except PeerError as error:
         return _failed(error)

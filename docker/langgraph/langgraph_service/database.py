@@ -116,4 +116,5 @@ class Database:
 
     async def beat(self) -> None:
         """Prove that the file is writable."""
-        await self.run("INSERT INTO heartbeat VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at", (now(),))
+        beat = "INSERT INTO heartbeat (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at"
+        await self.run(beat, (now(),))

@@ -21,6 +21,7 @@ class Job:
     log: EventLog
     status: str = "pending"
     stop: Stop | None = None
+    held: bool = False  # until its time (after_seconds)
     task: asyncio.Task[Any] | None = None
     recorded: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)

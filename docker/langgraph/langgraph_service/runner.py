@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ucservice import logs
@@ -26,6 +27,17 @@ KEPT_SECONDS = 120.0
 _log = logs.get("runner")
 
 
+def _delay(run: Mapping[str, Any]) -> float:
+    """The seconds until a run's time: counted from its acceptance, over restarts too, and none for one that began."""
+    wished = float(run["kwargs"].get("after_seconds") or 0)
+    if not wished or "created_at" not in run:
+        return wished
+    if run["attempt"]:
+        return 0
+    age = (datetime.now(UTC) - datetime.fromisoformat(run["created_at"])).total_seconds()
+    return min(wished, wished - age)
+
+
 class Runner:
     """Takes runs, executes them in order, cancels them, and hands the rest to the next process."""
 
@@ -35,6 +47,7 @@ class Runner:
         self.feeds, self.sessions = Feeds(), protocol.Sessions()
         self._lanes: dict[str, deque[Job]] = {}
         self._jobs: dict[str, Job] = {}
+        self._open: dict[str, list[Job]] = {}  # by thread: in its lane, executing, or held back until its time
         self._slots = asyncio.Semaphore(state.settings.max_running)
         self._workers: set[asyncio.Task[None]] = set()
         self._unfinished = 0
@@ -46,8 +59,8 @@ class Runner:
 
     def active(self, thread_id: str | None = None) -> list[Job]:
         """The runs that are accepted and not over (of one thread)."""
-        lanes = self._lanes.values() if thread_id is None else [self._lanes.get(thread_id, deque())]
-        return [job for lane in lanes for job in lane if not job.done.is_set()]
+        threads = self._open.values() if thread_id is None else [self._open.get(thread_id, [])]
+        return [job for jobs in threads for job in jobs]
 
     async def submit(self, run: Mapping[str, Any], graph: str, strategy: str) -> Job:
         """Accept a new run. With an idempotency key that is known, the run it named first."""
@@ -84,16 +97,18 @@ class Runner:
     def _admit(self, run: Mapping[str, Any], graph: str) -> Job:
         job = Job(run=dict(run), graph=graph, log=EventLog(resumable=run["kwargs"]["resumable"]))
         self._jobs[job.run_id] = job
+        self._open.setdefault(job.thread_id, []).append(job)
         self._unfinished += 1
         metrics.UNFINISHED.inc()
-        delay = float(run["kwargs"].get("after_seconds") or 0)
-        if delay > 0:
+        if (delay := _delay(run)) > 0:
+            job.held = True
             self._spawn(self._later(job, delay))
         else:
             self._enqueue(job)
         return job
 
     def _enqueue(self, job: Job) -> None:
+        job.held = False
         lane = self._lanes.setdefault(job.thread_id, deque())
         lane.append(job)
         if len(lane) == 1:
@@ -122,6 +137,10 @@ class Runner:
         if not job.done.is_set():
             self._unfinished -= 1
             metrics.UNFINISHED.dec()
+            of_thread = self._open[job.thread_id]
+            of_thread.remove(job)
+            if not of_thread:
+                del self._open[job.thread_id]
         job.finish()
 
     async def _work(self, thread_id: str, lane: deque[Job]) -> None:
@@ -130,11 +149,11 @@ class Runner:
             await job.recorded.wait()
             if not job.done.is_set():
                 async with self._slots:
-                    await self._run(job, lane)
+                    await self._run(job)
             lane.popleft()
         self._lanes.pop(thread_id, None)
 
-    async def _run(self, job: Job, lane: deque[Job]) -> None:
+    async def _run(self, job: Job) -> None:
         if job.done.is_set() or job.stop == "suspend":
             return
         logs.request_id.set(job.run["request_id"])
@@ -148,7 +167,7 @@ class Runner:
         seconds = time.perf_counter() - started
         metrics.SECONDS.labels(job.graph).observe(seconds)
         try:
-            await self._end(job, more=any(not other.done.is_set() for other in list(lane)[1:]))
+            await self._end(job, more=any(other is not job for other in self.active(job.thread_id)))
         except Exception as error:  # noqa: BLE001 - the tables failed: the client is answered, the lane goes on
             _log.exception("run_not_recorded", **job.named)
             job.error = job.error or {"error": type(error).__name__, "message": str(error)}
@@ -244,12 +263,15 @@ class Runner:
 
     async def record_again(self) -> None:
         """Record the ends of runs that could not be recorded when they happened, as after a full disk."""
-        while self._unrecorded:
-            job = self._unrecorded[-1]
-            await self.state.runs.finish(job.run_id, job.status)
-            if not job.temporary and not self.active(job.thread_id):
-                await self.state.refresh(job.thread_id)
-            self._unrecorded.pop()
+        for job in list(self._unrecorded):
+            try:
+                await self.state.runs.finish(job.run_id, job.status)
+                if not job.temporary and not self.active(job.thread_id):
+                    await self.state.refresh(job.thread_id)
+            except Exception as error:  # noqa: BLE001 - one that can't be recorded holds up neither others nor the sweep
+                _log.warning("run_not_recorded", error=f"{type(error).__name__}: {error}", **job.named)
+            else:
+                self._unrecorded.remove(job)  # this very one: runs may have been added meanwhile
 
     async def recover(self) -> None:
         """Take over what the process before left: go on from the checkpoint, or mark it as failed."""

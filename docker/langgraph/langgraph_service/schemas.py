@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 StreamMode = Literal[
     "values", "updates", "custom", "messages", "messages-tuple", "tasks", "checkpoints", "debug", "events"
@@ -52,6 +52,9 @@ RunField = Literal[
 LAST = 2**31
 YEAR_SECONDS = 366 * 86_400
 CENTURY_MINUTES = 100 * 366 * 1_440
+# What one statement of SQLite can ask for.
+MOST_CONDITIONS = 100
+MOST_IDS = 1_000
 
 
 def _listed(value: Any) -> Any:
@@ -69,10 +72,30 @@ def _minutes(value: Any) -> Any:
     return value.get("ttl") if isinstance(value, dict) else value
 
 
+def _leaves(value: Any) -> int:
+    return sum(map(_leaves, value.values())) if isinstance(value, dict) and value else 1
+
+
+def _bounded(wanted: dict[str, Any]) -> dict[str, Any]:
+    if wanted and _leaves(wanted) > MOST_CONDITIONS:
+        raise ValueError(f"asks for more than {MOST_CONDITIONS} values")
+    return wanted
+
+
 Identifier = Annotated[str, BeforeValidator(_uuid_text)]
 Minutes = Annotated[Annotated[float, Field(ge=0, le=CENTURY_MINUTES)] | None, BeforeValidator(_minutes)]
 Offset = Annotated[int, Field(ge=0, le=LAST)]
 Metadata = dict[str, Any]
+Filter = Annotated[Metadata, Field(max_length=MOST_CONDITIONS), AfterValidator(_bounded)]
+
+
+class CheckpointName(TypedDict, total=False):
+    """What names a checkpoint; other keys are ignored."""
+
+    thread_id: str | None
+    checkpoint_ns: str | None
+    checkpoint_id: str | None
+    checkpoint_map: dict[str, str] | None
 
 
 class Update(BaseModel):
@@ -108,10 +131,10 @@ class ThreadPatch(BaseModel):
 class ThreadFilter(BaseModel):
     """POST /threads/count"""
 
-    metadata: Metadata | None = None
-    values: Metadata | None = None
+    metadata: Filter | None = None
+    values: Filter | None = None
     status: ThreadStatus | None = None
-    ids: list[str] | None = None
+    ids: list[str] | None = Field(default=None, max_length=MOST_IDS)
 
 
 class ThreadSearch(ThreadFilter):
@@ -137,14 +160,14 @@ class StateUpdate(BaseModel):
 
     values: Any = None
     as_node: str | None = None
-    checkpoint: Metadata | None = None
+    checkpoint: CheckpointName | None = None
     checkpoint_id: str | None = None
 
 
 class StateAt(BaseModel):
     """POST /threads/{id}/state/checkpoint"""
 
-    checkpoint: Metadata
+    checkpoint: CheckpointName
     subgraphs: bool = False
 
 
@@ -152,9 +175,9 @@ class History(BaseModel):
     """POST /threads/{id}/history"""
 
     limit: int = Field(default=10, ge=1, le=1000)
-    before: str | Metadata | None = None
-    metadata: Metadata | None = None
-    checkpoint: Metadata | None = None
+    before: str | CheckpointName | None = None
+    metadata: Filter | None = None
+    checkpoint: CheckpointName | None = None
 
 
 class CommandBody(BaseModel):
@@ -179,7 +202,7 @@ class RunCreate(BaseModel):
     stream_resumable: bool = False
     interrupt_before: Literal["*"] | list[str] | None = None
     interrupt_after: Literal["*"] | list[str] | None = None
-    checkpoint: Metadata | None = None
+    checkpoint: CheckpointName | None = None
     checkpoint_id: str | None = None
     multitask_strategy: Strategy = "enqueue"
     if_not_exists: Literal["create", "reject"] = "reject"
@@ -230,7 +253,7 @@ class ItemSearch(BaseModel):
     """POST /store/items/search"""
 
     namespace_prefix: list[str] = Field(default_factory=list)
-    filter: Metadata | None = None
+    filter: Filter | None = None
     query: str | None = None
     limit: int = Field(default=10, ge=1, le=1000)
     offset: Offset = 0

@@ -82,9 +82,34 @@ def test_no_input_is_answered_with_a_server_error(operation: Any, server: Endpoi
     search()
 
 
+def _nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+_MANY = {f"k{number}": number for number in range(1500)}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
+        ("POST", "/threads", {"metadata": _nested(260)}),
+        ("POST", "/threads/THREAD/runs/wait", {"assistant_id": "gate", "input": _nested(260)}),
+        ("PUT", "/store/items", {"namespace": ["a"], "key": "k", "value": _nested(260)}),
+        ("POST", "/messages", {"session_id": "a", "sender": "b", "message": "c", "metadata": _nested(260)}),
+        ("POST", "/threads/THREAD/history", {"checkpoint": {"checkpoint_ns": 5}}),
+        ("POST", "/threads/THREAD/history", {"checkpoint": {"checkpoint_id": [1]}}),
+        ("POST", "/threads/THREAD/history", {"before": {"checkpoint_id": {"a": 1}}}),
+        ("POST", "/threads/THREAD/state/checkpoint", {"checkpoint": {"checkpoint_id": {"a": 1}}}),
+        ("POST", "/threads/THREAD/state", {"values": {}, "as_node": "ask", "checkpoint": {"checkpoint_id": [1]}}),
+        ("POST", "/threads/THREAD/runs/wait", {"assistant_id": "gate", "checkpoint": {"checkpoint_id": [1]}}),
+        ("POST", "/threads/search", {"metadata": _MANY}),
+        ("POST", "/threads/count", {"values": {"nested": _MANY}}),
+        ("POST", "/threads/search", {"ids": ["x"] * 70_000}),
+        ("POST", "/threads/THREAD/history", {"metadata": _MANY}),
+        ("POST", "/store/items/search", {"filter": _MANY}),
         ("DELETE", "/store/items", {"namespace": [""], "key": "k"}),
         ("POST", "/store/items/search", {"namespace_prefix": [""]}),
         ("POST", "/store/items/search", {"filter": {"a b": 1}}),
@@ -102,6 +127,23 @@ def test_what_the_search_has_found_is_refused(
         answer = http.request(method, path.replace("THREAD", thread), json=body)
 
     assert (answer.status_code, answer.json()["detail"] != "") == (422, True)
+
+
+def test_what_is_taken_can_be_answered_everywhere(server: Endpoint, thread: str) -> None:
+    """The deepest input that is not refused comes back in states, histories, lists and events."""
+    with httpx.Client(base_url=server.url, headers={"x-api-key": server.key}, timeout=15) as http:
+
+        def run(depth: int, route: str = "wait") -> httpx.Response:
+            body = {"assistant_id": "gate", "input": {"subject": _nested(depth)}, "stream_mode": ["debug", "events"]}
+            return http.post(f"/threads/{thread}/runs/{route}", json=body)
+
+        deepest = next(depth for depth in range(300, 0, -1) if run(depth).status_code != 422)
+        answers = [run(deepest), run(deepest, "stream"), http.post("/threads/search", json={})]
+        answers += [http.get(f"/threads/{thread}{route}") for route in ("", "/state", "/history", "/runs")]
+
+    assert deepest > 200
+    assert [answer.status_code for answer in answers] == [200] * 7
+    assert not any("internal error" in answer.text or "event: error" in answer.text for answer in answers)
 
 
 def test_a_filter_may_have_any_key(server: Endpoint) -> None:

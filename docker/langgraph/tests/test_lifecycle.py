@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 import warnings
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +70,37 @@ async def test_runs_of_a_killed_process_go_on_from_their_checkpoint(start: Start
     assert answered["subject"] == "x: closed"
 
 
+@pytest.mark.process_only
+async def test_a_delay_is_counted_from_the_request(start: StartServer, tmp_path: Path) -> None:
+    """A restart does not begin a delay anew: what began goes on at once, as does what came due; the rest waits on."""
+    server, hold = start(), tmp_path / "go"
+    given = {"hold": str(hold), "log": []}
+    async with server.client() as client:
+        threads = [await new_thread(client) for _ in range(3)]
+        began = await client.runs.create(threads[0], "probe", input={"text": "a", **given})
+        due = await client.runs.create(threads[1], "probe", input={"text": "b", **given}, after_seconds=600)
+        later = await client.runs.create(threads[2], "probe", input={"text": "c", **given}, after_seconds=600)
+        await _reached(client, threads[0])
+        server.kill()
+        # The test does not wait for ten minutes: it writes down that they have passed.
+        with closing(sqlite3.connect(server.folder / "data" / "langgraph-api.db", isolation_level=None)) as tables:
+            delayed = "UPDATE runs SET kwargs = json_set(kwargs, '$.after_seconds', 600.0) WHERE run_id = ?"
+            tables.execute(delayed, (began["run_id"],))
+            earlier = (datetime.now(UTC) - timedelta(seconds=601)).isoformat()
+            tables.execute("UPDATE runs SET created_at = ? WHERE run_id = ?", (earlier, due["run_id"]))
+        server.restart()
+        hold.touch()
+
+        async def joined(thread: str, run: Mapping[str, Any]) -> Any:
+            return await asyncio.wait_for(client.runs.join(thread, run["run_id"]), 60)
+
+        logs = [(await joined(threads[0], began))["log"], (await joined(threads[1], due))["log"]]
+        waits = (await client.runs.get(threads[2], later["run_id"]))["status"]
+
+    assert logs == [["first a", "second a"], ["first b", "second b"]]
+    assert waits == "pending"
+
+
 async def test_without_automatic_resumption_lost_runs_are_marked(start: StartServer, tmp_path: Path) -> None:
     """With LANGGRAPH_RESUME_ON_START=false a killed run is an error that says so, and a null input continues it."""
     server, hold = start(LANGGRAPH_RESUME_ON_START="false"), tmp_path / "go"
@@ -106,31 +142,40 @@ async def test_a_run_that_kills_the_process_is_given_up(start: StartServer, tmp_
 
 
 async def test_sigterm_hands_over_to_the_next_process(start: StartServer, tmp_path: Path) -> None:
-    """SIGTERM ends the process within 3 s: a short run is finished, a long one goes on in the next process.
+    """SIGTERM ends the process within Docker's grace: it finishes a short run and hands a long one to the next.
 
     Open streams do not hold it, and a client that waits comes back by itself and gets its answer.
     """
-    server, hold = start(), tmp_path / "go"
+    server, soon, hold = start(), tmp_path / "soon", tmp_path / "go"
     async with server.client() as client:
         short, long = await new_thread(client), await new_thread(client)
         streams = [client.runs.stream(None, "probe", input={"sleep": 30}) for _ in range(3)]
         for stream in streams:
             await anext(stream)
-        quick = await client.runs.create(short, "probe", input={"text": "s", "sleep": 0.3, "log": []})
+        quick = await client.runs.create(short, "probe", input={"text": "s", "hold": str(soon), "log": []})
         given: dict[str, Any] = {"text": "l", "hold": str(hold), "log": []}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the official client warns that it reconnects
             waiting = asyncio.create_task(client.runs.wait(long, "probe", input=given))
-            await running(client, short, quick["run_id"])
+            await _reached(client, short)
             await _reached(client, long)
-            seconds = await asyncio.to_thread(server.stop)
+            stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+
+            async def stops() -> bool:
+                return "Shutting down" in server.log.read_text()
+
+            await until(stops)
+            soon.touch()
+            seconds = await stopping
+            ended = [
+                line for line in map(json.loads, server.log.read_text().splitlines()) if line["event"] == "run_ended"
+            ]
             await asyncio.to_thread(server.restart)
             hold.touch()
             resumed = await asyncio.wait_for(waiting, 30)
-        finished = await client.runs.get(short, quick["run_id"])
 
     assert seconds < 10  # the grace that Docker gives
-    assert finished["status"] == "success"
+    assert [(line["run_id"], line["status"]) for line in ended] == [(quick["run_id"], "success")]
     assert resumed["log"] == ["first l", "second l"]
 
 

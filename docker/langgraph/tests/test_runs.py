@@ -145,6 +145,33 @@ async def test_after_seconds_holds_a_run_back(client: LangGraphClient) -> None:
     assert (await client.runs.join(thread, soon["run_id"]))["log"] == ["first d", "second d"]
 
 
+async def test_a_run_that_is_held_back_is_in_flight(client: LangGraphClient) -> None:
+    """A delayed run is there for `reject`, for cancelling by id, and for its thread, which stays busy."""
+    thread = await new_thread(client)
+    held = await client.runs.create(thread, "probe", input=SLOW, after_seconds=600)
+
+    with pytest.raises(ConflictError):
+        await client.runs.create(thread, "probe", input={}, multitask_strategy="reject")
+    overtaken = await client.runs.wait(thread, "probe", input={"text": "b", "log": []})
+    busy = (await client.threads.get(thread))["status"]
+    await client.runs.cancel_many(thread_id=thread, run_ids=[held["run_id"]])
+
+    assert overtaken["log"] == ["first b", "second b"]
+    assert (await client.runs.get(thread, held["run_id"]))["status"] == "interrupted"
+    assert (busy, (await client.threads.get(thread))["status"]) == ("busy", "idle")
+
+
+async def test_a_deleted_thread_takes_its_delayed_run_along(client: LangGraphClient, http: httpx.AsyncClient) -> None:
+    """Nothing of a deleted thread is left to run later."""
+    thread = await new_thread(client)
+    held = await client.runs.create(thread, "probe", input=SLOW, after_seconds=600)
+
+    await client.threads.delete(thread)
+
+    joined = await asyncio.wait_for(http.get(f"/threads/{thread}/runs/{held['run_id']}/join"), 20)
+    assert joined.status_code == 404  # one that is still to come would be waited for
+
+
 async def test_stateless_runs_leave_no_thread(client: LangGraphClient, http: httpx.AsyncClient) -> None:
     """A run without a thread answers and leaves nothing; with on_completion keep its thread stays."""
     before = await client.threads.count()
@@ -227,13 +254,15 @@ async def test_a_full_queue_is_503(tight: Server) -> None:
 
 
 async def test_a_run_that_takes_too_long_times_out(tight: Server) -> None:
-    """The run's own limit ends it with status timeout and a reason."""
+    """The run's own limit ends it with status timeout and a reason, which whoever joins it later learns too."""
     async with tight.client() as client:
         thread = await new_thread(client)
         values = await client.runs.wait(thread, "probe", input=SLOW, raise_error=False)
-        statuses = [run["status"] for run in await client.runs.list(thread)]
+        [run] = await client.runs.list(thread)
+        joined = await client.runs.join(thread, run["run_id"])
 
-    assert (values["__error__"]["error"], statuses) == ("TimeoutError", ["timeout"])
+    assert (values["__error__"]["error"], run["status"]) == ("TimeoutError", "timeout")
+    assert joined == values
 
 
 @pytest.mark.usefixtures("own_server")

@@ -23,7 +23,7 @@ FINISHED = {"session_id": "s1", "status": "finished", "messages": [], "result": 
 
 
 class Peer:
-    """A small HTTP server: `answer` says what it answers, `requests` what it was asked."""
+    """A small HTTP server: `answer` says what it answers (None: it hangs up), `requests` what it was asked."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
@@ -37,9 +37,13 @@ class Peer:
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 peer.requests.append((self.command, self.path, headers, body))
                 status, content = peer.answer(self.path, body)
+                if content is None:
+                    return
                 sent = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 self.send_header("content-length", str(len(sent)))
+                if status == 503:
+                    self.send_header("retry-after", "1")
                 self.end_headers()
                 self.wfile.write(sent)
 
@@ -48,21 +52,30 @@ class Peer:
             def log_message(self, *_: object) -> None:
                 """The tests read `requests`."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._handler = Handler
+        self.open(0)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def open(self, port: int) -> None:
+        """Listen."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def close(self) -> None:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
 
+    def reopen(self) -> None:
+        """Listen again where it listened before."""
+        self.open(int(self.url.rpartition(":")[2]))
+
 
 class Stack:
     """The service with the shipped graph, and its two peers."""
 
-    def __init__(self, folder: Path, server_kind: type[Server]) -> None:
+    def __init__(self, folder: Path, server_kind: type[Server], *, seconds: tuple[str, str] = ("1", "2")) -> None:
         self.powershell, self.autogen = Peer(), Peer()
         folder.mkdir(parents=True, exist_ok=True)
         self.token = folder / "autogen_token"
@@ -75,8 +88,8 @@ class Stack:
             AUTOGEN_URL=self.autogen.url,
             POWERSHELL_TOKEN_FILE=str(folder / "powershell_token"),
             AUTOGEN_TOKEN_FILE=str(self.token),
-            TRIAGE_INVOKE_SECONDS="1",
-            TRIAGE_CONSULT_SECONDS="2",
+            TRIAGE_INVOKE_SECONDS=seconds[0],
+            TRIAGE_CONSULT_SECONDS=seconds[1],
         )
 
     def reset(self) -> None:
@@ -210,6 +223,19 @@ async def test_tokens_and_the_request_id_go_along(stack: Stack) -> None:
     assert [identifier] * 2 == [headers["x-request-id"] for headers in sent]
 
 
+async def test_a_token_file_that_is_empty_for_a_moment_keeps_its_token(stack: Stack) -> None:
+    """A rotation overwrites the file in place: a call made meanwhile is made with the token there was."""
+    before = await stack.run("a.txt")
+    stack.token.write_text("")
+    try:
+        meanwhile = await stack.run("a.txt")
+    finally:
+        stack.token.write_text("token-of-autogen\n")
+
+    assert (before["result"]["status"], meanwhile["result"]["status"]) == ("done", "done")
+    assert {headers["authorization"] for _, _, headers, _ in stack.autogen.requests} == {"Bearer token-of-autogen"}
+
+
 def _told(stack: Stack, request_id: str) -> list[dict[str, Any]]:
     """What the log says under a request id, beside the lines for the requests themselves."""
     lines = map(json.loads, stack.server.log.read_text().splitlines())
@@ -243,7 +269,7 @@ async def test_an_approval_continues_the_story_of_its_event(stack: Stack, own: s
 
 
 async def test_a_run_that_is_taken_over_keeps_its_request_id(tmp_path: Path, server_kind: type[Server]) -> None:
-    """After kill -9 the next process goes on under the id of the request that started the run, in log and calls."""
+    """After kill -9 the next process goes on under the same request id, in log and calls, and in the chat it began."""
     stack = Stack(tmp_path / "service", server_kind)
     stack.reset()
     identifier, asked = f"event-{uuid.uuid4().hex}", threading.Event()
@@ -255,6 +281,7 @@ async def test_a_run_that_is_taken_over_keeps_its_request_id(tmp_path: Path, ser
             made = await http.post(f"/threads/{thread}/runs", json=body, headers={"x-request-id": identifier})
             assert await asyncio.to_thread(asked.wait, 15)
             stack.server.kill()
+            begun = stack.autogen.requests[0][3]
             stack.reset()
             stack.server.restart()
             values = await client.runs.join(thread, made.json()["run_id"])
@@ -266,6 +293,8 @@ async def test_a_run_that_is_taken_over_keeps_its_request_id(tmp_path: Path, ser
     assert isinstance(values, dict)
     assert values["result"] == {"status": "done", "text": "Mend A.cs"}
     assert [headers["x-request-id"] for _, _, headers, _ in stack.autogen.requests] == [identifier]
+    assert begun["session_id"].startswith("triage-")
+    assert [chat for _, _, _, chat in stack.autogen.requests] == [begun]
     run = [line["event"] for line in _told(stack, identifier) if "run_id" in line]
     assert run == ["run_accepted", "run_started", "run_resumed", "run_started", "run_ended"]
 
@@ -323,6 +352,60 @@ async def test_a_long_discussion_is_followed_to_its_end(stack: Stack) -> None:
 
     assert finished["result"] == {"status": "done", "text": "Mend A.cs"}
     assert (failed["result"]["status"], "no model" in failed["result"]["text"]) == ("failed", True)
+
+
+async def test_each_run_has_a_chat_of_its_own(stack: Stack) -> None:
+    """An event that is looked at again is discussed again."""
+    async with stack.server.client() as client:
+        thread = await new_thread(client)
+        for _ in range(2):
+            await stack.run("a.txt", thread=thread)
+
+    assert len({chat["session_id"] for _, _, _, chat in stack.autogen.requests}) == 2
+
+
+async def test_peers_that_are_replaced_are_waited_for(tmp_path: Path, server_kind: type[Server]) -> None:
+    """A peer that starts, hangs up on a chat, or is away for seconds is asked again until the deadline."""
+    stack = Stack(tmp_path / "service", server_kind, seconds=("60", "120"))
+    stack.reset()
+    invoked, chat = stack.powershell.answer, stack.autogen.answer
+    running = {"session_id": "s1", "status": "running"}
+    starting, opened, asked = [(503, {"error": "starting"})], [(200, None), (202, running)], threading.Event()
+    stack.powershell.answer = lambda path, body: starting.pop() if starting else invoked(path, body)
+
+    def answer(path: str, body: Any) -> Answer:
+        if path != "/groupchat":
+            return chat(path, body)
+        if len(opened) == 1:
+            asked.set()
+        return opened.pop(0)
+
+    stack.autogen.answer = answer
+    try:
+        triage = asyncio.create_task(stack.run("a.txt"))
+        assert await asyncio.to_thread(asked.wait, 60)
+        stack.autogen.close()
+        await asyncio.sleep(2)
+        stack.autogen.reopen()
+        values = await triage
+    finally:
+        stack.server.stop()
+        stack.powershell.close()
+        stack.autogen.close()
+
+    assert values["result"] == {"status": "done", "text": "Mend A.cs"}
+    assert [path for _, path, _, _ in stack.powershell.requests] == ["/invoke"] * 2
+    assert [path for _, path, _, _ in stack.autogen.requests] == ["/groupchat", "/groupchat", "/groupchat/s1"]
+
+
+async def test_a_call_that_may_have_been_made_is_not_made_again(stack: Stack) -> None:
+    """A command that the modules hang up on is not invoked a second time."""
+    stack.powershell.answer = lambda path, body: (200, None)
+
+    values = await stack.run("a.txt")
+
+    assert values["result"]["status"] == "failed"
+    assert len(stack.powershell.requests) == 1
 
 
 async def test_an_event_without_a_path_is_told(stack: Stack) -> None:

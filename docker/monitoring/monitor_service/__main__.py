@@ -19,6 +19,7 @@ def main() -> None:
     from monitor_service.api import create_app
     from monitor_service.service import Service
     from monitor_service.settings import Settings, SettingsError
+    from monitor_service.store import StoreTooNew
 
     os.environ.setdefault("UC_SERVICE", "monitoring")
     logs.setup()
@@ -32,6 +33,9 @@ def main() -> None:
         service = Service(settings)
     except sqlite3.Error as error:
         log.error("store_unusable", file=str(settings.store), error=str(error), expected="a folder that 10001 owns")
+        sys.exit(2)
+    except StoreTooNew as error:
+        log.error("store_too_new", reason=str(error))
         sys.exit(2)
     serve(create_app(service), port=8003)
 

@@ -109,11 +109,7 @@ class Dispatcher:
     async def _deliver(self, delivery: Delivery) -> None:
         token = logs.request_id.set(delivery.event_id)
         try:
-            target = self._rules().targets.get(delivery.target)
-            if target is None:
-                result = Result(status="dead", error=f"target {delivery.target!r} is no longer in the triggers file")
-            else:
-                result = self._judge(delivery, target, await self._attempt(delivery, target))
+            result = await self._outcome(delivery)
             await asyncio.to_thread(self._outbox.settle, delivery, result)
             self._report(delivery, result)
         except sqlite3.Error as error:  # the outcome is not kept: it will be delivered again, with the same key
@@ -121,6 +117,16 @@ class Dispatcher:
             await asyncio.sleep(1)
         finally:
             logs.request_id.reset(token)
+
+    async def _outcome(self, delivery: Delivery) -> Result:
+        target = self._rules().targets.get(delivery.target)
+        if target is None:
+            return Result(status="dead", error=f"target {delivery.target!r} is no longer in the triggers file")
+        try:
+            result = await self._attempt(delivery, target)
+        except Exception as bug:  # noqa: BLE001 - unsettled it would be due again at once; its text may quote the key
+            result = Result(status="pending", error=type(bug).__name__)
+        return self._judge(delivery, target, result)
 
     async def _attempt(self, delivery: Delivery, target: Target) -> Result:
         headers = {
@@ -131,7 +137,8 @@ class Dispatcher:
         if target.auth != "none":
             value = self._secret(target.secret)
             if value is None:
-                return Result(status="pending", error=f"secret {target.secret} is missing or empty")
+                reason = f"secret {target.secret} is missing, empty or not printable ASCII"
+                return Result(status="pending", error=reason)
             headers |= {"x-api-key": value} if target.auth == "x-api-key" else {"authorization": f"Bearer {value}"}
         try:
             async with asyncio.timeout(target.timeout):
@@ -187,7 +194,7 @@ class Dispatcher:
         secret = self._secrets.setdefault(name, Secret(name))
         try:
             return secret.current()
-        except (OSError, UnicodeDecodeError):
+        except OSError:
             return None
 
 

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from monitor_service.tree import Signature
 
+# Another number says that an older release must not touch the file. A column that is added with a DEFAULT needs none:
+# every statement here names its columns, so a release that does not know it can go on with the file.
+VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
@@ -77,13 +80,21 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class StoreTooNew(Exception):
+    """The file was written by a release that this one can't stand in for."""
+
+
 class Store:
     """What survives a restart."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
-        self.connection().executescript(_SCHEMA)
+        db = self.connection()
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version > VERSION:
+            raise StoreTooNew(f"{path} has schema {version}, this release knows {VERSION}: start a newer one on it")
+        db.executescript(f"{_SCHEMA}\nPRAGMA user_version = {VERSION};")
         if self.recall("epoch") is None:
             self.remember("epoch", uuid.uuid4().hex[:12])
         self.epoch = self.recall("epoch") or ""
@@ -120,12 +131,12 @@ class Store:
     def remember(self, key: str, value: str) -> None:
         """Keep a value over restarts."""
         with self.write() as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
 
     def probe(self) -> None:
         """Write for the sake of writing; sqlite3.Error within a second when that can't be done."""
         with closing(sqlite3.connect(self._path, timeout=1, isolation_level=None)) as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (timestamp(time.time()),))
+            db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', ?)", (timestamp(time.time()),))
 
     def event_id(self, seq: int) -> str:
         """The public id: unique over stores too, because receivers derive keys from it."""
@@ -149,7 +160,10 @@ class Store:
                 if change.signature is None:
                     db.execute("DELETE FROM files WHERE path = ?", (change.path,))
                 else:
-                    db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (change.path, *change.signature))
+                    db.execute(
+                        "INSERT OR REPLACE INTO files (path, size, mtime_ns, ino) VALUES (?, ?, ?, ?)",
+                        (change.path, *change.signature),
+                    )
                 if plan is not None:
                     self._record_event(db, change, plan, now)
 

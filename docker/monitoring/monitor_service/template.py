@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_DEEPEST = 50  # far from what the interpreter's stack holds, wherever the template is rendered from
 NAMES = ("event", "event.id", "event.path", "event.kind", "event.at", "thread_id")
 
 
@@ -48,3 +50,19 @@ def unknown(template: object) -> Iterator[str]:
     elif isinstance(template, list):
         for value in template:
             yield from unknown(value)
+
+
+def unsayable(template: object) -> str:
+    """Why JSON has no words for the template: a date, a time, inf, nan, nesting without end; empty when it has."""
+    if _deeper(template, _DEEPEST):
+        return f"nested more than {_DEEPEST} deep"
+    try:
+        json.dumps(template, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        return f"{error}: write it as a text"
+    return ""
+
+
+def _deeper(template: object, most: int) -> bool:
+    inner = template.values() if isinstance(template, dict) else template if isinstance(template, list) else ()
+    return most < 0 or any(_deeper(value, most - 1) for value in inner)

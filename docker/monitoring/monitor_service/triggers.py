@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+import httpx
 
 from monitor_service import template
 from monitor_service.pattern import compile_globs
@@ -19,6 +22,7 @@ _TARGET_KEYS = ("url", "auth", "secret", "timeout", "max_attempts")
 _TRIGGER_KEYS = ("name", "glob", "exclude", "kinds", "debounce", "target", "path", "template")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SECRET = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_UNUSABLE = (ValueError, TypeError, RecursionError)
 _ENV = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -72,12 +76,43 @@ class Ruleset:
 
 def parse(text: str, env: Mapping[str, str]) -> Ruleset:
     """The rules in text; RulesError names the line of the first mistake."""
+    document = _document(text)
     try:
-        document = tomllib.loads(text)
+        return _rules(text, document, env)
+    except _UNUSABLE as error:  # foreseen by no check below: refused all the same, the service goes on
+        raise RulesError(0, _told(error)) from error
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         last = text.count("\n") + 1
         raise RulesError(int(found[1]) if found else last, f"not valid TOML: {error}") from error
+    except _UNUSABLE as error:  # nested too deeply, a number of too many digits: the library names no line
+        raise RulesError(_first_failing_line(text, type(error)), f"not valid TOML: {_told(error)}") from error
+
+
+def _first_failing_line(text: str, kind: type[Exception]) -> int:
+    """The number of the first line with which reading the text from its beginning fails in this way."""
+    lines = text.splitlines(keepends=True)
+
+    def fails(count: int) -> bool:
+        try:
+            tomllib.loads("".join(lines[:count]))
+        except _UNUSABLE as error:  # a beginning may also just be cut off in the middle of something
+            return type(error) is kind
+        return False
+
+    return bisect_left(range(1, len(lines)), x=True, key=fails) + 1
+
+
+def _told(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _rules(text: str, document: dict[str, Any], env: Mapping[str, str]) -> Ruleset:
     top = _Table(text, r"\A", document)
     top.only(("targets", "triggers"))
     targets = {name: _target(text, name, table, env) for name, table in top.table("targets").items()}
@@ -98,10 +133,9 @@ def _target(text: str, name: str, content: object, env: Mapping[str, str]) -> Ta
         raise table.error("", f"target {name!r}: a name is letters, digits, - and _")
     table.only(_TARGET_KEYS)
     url = _ENV.sub(lambda match: env.get(match[1]) or match[2] or "", table.string("url"))
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _is_address(url):
         raise table.error("url", f"{url!r} is no http(s) address (an unset ${{NAME}} needs a :-default)")
-    if parts.username or parts.password:
+    if urlsplit(url).username or urlsplit(url).password:
         raise table.error("url", "no credentials in an address: name a secret file with `secret`")
     auth = table.one_of("auth", AUTHS, "none")
     secret = table.string("secret", "")
@@ -117,6 +151,15 @@ def _target(text: str, name: str, content: object, env: Mapping[str, str]) -> Ta
     )
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # A port that is no port is told when it is read; httpx asks more of a host's name.
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(url))
+    except (ValueError, httpx.InvalidURL):
+        return False
+
+
 def _nth_trigger(index: int) -> str:
     return r"(?ms)" + r"^\s*\[\[triggers\]\].*?" * index + r"^\s*\[\[triggers\]\]"
 
@@ -129,6 +172,9 @@ def _trigger(text: str, index: int, content: object, targets: Mapping[str, Targe
         raise table.error("name", f"{name!r}: a name is letters, digits, - and _")
     body = table.table("template") or {"event": "{event}"}
     path = table.string("path", "")
+    for key, value in body.items():
+        if reason := template.unsayable(value):
+            raise table.error(rf"{re.escape(key)}[\"']?(?=\s*[.=])", f"template: {key}: {reason}")
     for part in (path, body):
         for placeholder in template.unknown(part):
             raise table.error(re.escape(f"{{{placeholder}}}"), _misplaced(placeholder))

@@ -45,7 +45,8 @@ class Target:
         self.requests: list[dict[str, Any]] = []
         self.statuses: list[int] = []
         self.always = 200
-        self.delay = 0.0
+        self.go = threading.Event()  # cleared: requests are noted, and answered when it is set again
+        self.go.set()
         self.headers: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -71,7 +72,7 @@ class Target:
         headers = {name.lower(): value for name, value in handler.headers.items()}
         status = self.statuses.pop(0) if self.statuses else self.always
         self.requests.append({"path": handler.path, "headers": headers, "body": body, "at": time.time()})
-        time.sleep(self.delay)
+        self.go.wait(60)
         answer = json.dumps({"run_id": f"run-{len(self.requests)}"}).encode()
         handler.send_response(status)
         for name, value in {"content-type": "application/json", "content-length": str(len(answer))}.items():
@@ -86,6 +87,7 @@ class Target:
         return [(r["body"]["event"]["kind"], r["body"]["event"]["path"]) for r in list(self.requests)]
 
     def close(self) -> None:
+        self.go.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -161,12 +163,13 @@ class Monitor:
         self.process.kill()
         self.process.wait()
 
-    def terminate(self) -> float:
-        """SIGTERM; how many seconds the end took."""
-        started = time.monotonic()
+    def terminate(self, while_it_stops: Callable[[], None] = lambda: None) -> None:
+        """SIGTERM; the end must come within the grace that Docker gives."""
+        end = time.monotonic() + 10
         self.process.terminate()
-        self.process.wait(10)
-        return time.monotonic() - started
+        eventually(lambda: self.process.poll() is not None or "Shutting down" in self.output.read_text(), 10)
+        while_it_stops()
+        self.process.wait(max(end - time.monotonic(), 0))
 
     def logs(self) -> list[dict[str, Any]]:
         """Every line of stdout; each one must be a JSON object with the common keys."""

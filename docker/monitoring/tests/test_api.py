@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from monitor_rig import TOKEN, Rules, Start, eventually
+from monitor_rig import TOKEN, Rules, Start, Target, eventually
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -124,6 +126,30 @@ def test_a_store_that_can_not_be_opened_is_told_plainly(start: Start, home: Path
     assert last["event"] == "store_unusable"
     assert "nowhere/monitoring.db" in last["file"]
     assert "Traceback" not in monitor.output.read_text()
+
+
+def test_a_store_of_a_newer_release_is_used_or_refused_plainly(
+    start: Start, rules: Rules, target: Target, workspace: Path, home: Path
+) -> None:
+    """Columns that a newer release added with a default are no hindrance; a newer schema is refused in a sentence."""
+    file = home / "data" / "monitoring.db"
+    start().terminate()
+    with closing(sqlite3.connect(file)) as store:
+        for table in ("meta", "files", "events", "deliveries"):
+            store.execute(f"ALTER TABLE {table} ADD COLUMN later TEXT NOT NULL DEFAULT 'x'")
+    monitor = start()
+    (workspace / "f.txt").write_text("x")
+    eventually(lambda: monitor.events(status="delivered"))
+    monitor.terminate()
+
+    with closing(sqlite3.connect(file)) as store:
+        store.execute("PRAGMA user_version = 99")
+    refused = start(wait=False)
+
+    assert refused.process.wait(20) == 2
+    assert [(line["event"], line["reason"]) for line in refused.logs()] == [
+        ("store_too_new", f"{file} has schema 99, this release knows 1: start a newer one on it")
+    ]
 
 
 def test_the_request_id_is_answered_and_logged(start: Start) -> None:

@@ -21,6 +21,12 @@ TRIGGER = '[[triggers]]\nname = "a"\ntarget = "t"\n'
         (TARGET + TRIGGER + "[[trigger]]", 7, "perhaps you meant 'triggers'"),
         ('[targets.t]\nurl = "ftp://t"', 2, "no http(s) address"),
         ('[targets.t]\nurl = "${UNSET_URL}"', 2, "no http(s) address"),
+        ('[targets.t]\nurl = "http://[::1"', 2, "no http(s) address"),
+        ('[targets.t]\nurl = "http://t:99999"', 2, "no http(s) address"),
+        ('[targets.t]\nurl = "http://t:x"', 2, "no http(s) address"),
+        ('[targets.t]\nurl = "http://t\\u0001"', 2, "no http(s) address"),
+        ("[targets.t]\n\na = " + "[" * 3000, 3, "nested too deeply"),
+        ("[targets.t]\n\n\ntimeout = " + "1" * 5000 + '\nurl = "http://t"', 4, "not valid TOML: Exceeds the limit"),
         ('[targets.t]\nurl = "http://me:pw@t"', 2, "no credentials"),
         ('[targets.t]\nurl = "http://t"\nauth = "bearer"', 1, "needs the name of a secret file"),
         ('[targets.t]\nurl = "http://t"\nauth = "bearer"\nsecret = "../x"', 4, "needs the name of a secret file"),
@@ -32,6 +38,13 @@ TRIGGER = '[[triggers]]\nname = "a"\ntarget = "t"\n'
         (TARGET + TRIGGER + 'kinds = ["moved"]', 7, "expected one of added, modified, deleted"),
         (TARGET + TRIGGER + 'path = "/x/{event.name}"', 7, "unknown placeholder {event.name}"),
         (TARGET + TRIGGER + '[triggers.template]\ntext = "see {event}"', 8, "stands alone"),
+        (TARGET + TRIGGER + "[triggers.template]\nlimit = 1\nsince = 2026-01-01", 9, "write it as a text"),
+        (TARGET + TRIGGER + "[triggers.template]\nat = 10:00:00", 8, "write it as a text"),
+        (TARGET + TRIGGER + "[triggers.template]\nlimit = inf", 8, "write it as a text"),
+        (TARGET + TRIGGER + "[triggers.template]\nlist = [1, {of = nan}]", 8, "write it as a text"),
+        (TARGET + TRIGGER + f"[triggers.template]\nlong = 0x{'f' * 5000}", 8, "write it as a text"),
+        (TARGET + TRIGGER + f"[triggers.template]\ndeep = {'[' * 60}{']' * 60}", 8, "nested more than 50 deep"),
+        (TARGET + TRIGGER + f"[triggers.template]\n{'.'.join('a' * 3000)} = 1", 8, "nested"),
         (TARGET + TRIGGER + "\n" + TRIGGER.replace('"a"', '"b"') + "glob = 3", 11, "must be a string or a list"),
     ],
 )
@@ -97,6 +110,35 @@ def test_a_changed_file_is_taken_and_a_bad_one_refused(
     assert [line["line"] for line in monitor.logs() if line["event"] == "triggers_refused"] == [7]
     file.write_text(good)
     eventually(lambda: monitor.health()["triggers"]["refused"] is None)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('url = "', 'url = "http://[::1"\n#'),
+        ("target =", "template = {since = 2026-01-01}\ntarget ="),
+        ("target =", "template = {limit = inf}\ntarget ="),
+        ("[[triggers]]", f"a = {'[' * 3000}\n[[triggers]]"),
+    ],
+    ids=["address", "date", "inf", "nesting"],
+)
+def test_no_file_ends_the_service(
+    start: Start, rules: Rules, target: Target, workspace: Path, home: Path, good: str, bad: str
+) -> None:
+    """What a library chokes on is refused like any mistake: the rules before it stay, now and over a restart."""
+    file = home / "config" / "triggers.toml"
+    monitor = start()
+    file.write_text(file.read_text().replace(good, bad))
+    eventually(lambda: monitor.health()["triggers"]["refused"])
+    assert monitor.get("/triggers").status_code == 200
+    (workspace / "before").write_text("x")
+    eventually(lambda: target.told() == [("added", "before")])
+    monitor.terminate()
+
+    again = start()
+    assert again.health()["triggers"]["refused"]["line"] > 0
+    (workspace / "after").write_text("x")
+    eventually(lambda: target.told() == [("added", "before"), ("added", "after")])
 
 
 def test_a_bad_file_at_the_start_leaves_the_last_accepted_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import signal
@@ -110,6 +111,26 @@ def test_a_momentarily_empty_file_keeps_the_last_values(secret: Path) -> None:
     secret.write_text("")
 
     assert held.matches("first")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_value(secret: Path) -> None:
+    """An editor that begins a file with a byte order mark changes neither what is sent nor what is accepted."""
+    secret.write_bytes(codecs.BOM_UTF8 + b"first\r\nsecond\r\n")
+    held = Secret("test_token")
+
+    assert (held.values(), held.matches("first")) == ((b"first", b"second"), True)
+
+
+@pytest.mark.parametrize("line", ["k\u00e9y", "key\x07", "zero\u200bwidth", "\x00k\x00e\x00y"])
+def test_what_no_header_can_carry_is_no_value(secret: Path, line: str) -> None:
+    """A line that is not printable ASCII is passed over; a file of nothing else has no value, not the one before."""
+    held = Secret("test_token")
+    assert held.current() == "first"
+    secret.write_text(f"{line}\nsecond\n")
+    assert (held.values(), held.matches(line)) == ((b"second",), False)
+    secret.write_text(f"{line}\n")
+
+    assert held.current() is None
 
 
 def test_a_missing_secret_matches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hmac
 import os
 from pathlib import Path
@@ -9,10 +10,15 @@ from pathlib import Path
 _Signature = tuple[int, int, int]
 
 
+def _usable(line: bytes) -> bool:
+    return bool(line) and all(0x20 <= byte < 0x7F for byte in line)
+
+
 class Secret:
     """One secret file: /run/secrets/<name>, or the path in the environment variable <NAME>_FILE.
 
     Several lines are several valid values: the overlap window of a rotation. Clients send the first line.
+    A value goes into a header: a line that is not printable ASCII is no value. A byte order mark is passed over.
     """
 
     def __init__(self, name: str) -> None:
@@ -21,7 +27,7 @@ class Secret:
         self._values: tuple[bytes, ...] = ()
 
     def values(self) -> tuple[bytes, ...]:
-        """Every non-blank line, stripped; empty when the file is missing or unreadable (the caller's offline mode).
+        """Every usable line, stripped; empty when the file is missing or unreadable (the caller's offline mode).
 
         A file that is empty for a moment while it is overwritten in place keeps its last values.
         """
@@ -29,9 +35,9 @@ class Secret:
             stat = self.path.stat()
             signature = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
             if signature != self._signature:
-                lines = tuple(line.strip() for line in self.path.read_bytes().splitlines() if line.strip())
-                if lines or not self._values:
-                    self._values = lines
+                content = self.path.read_bytes().removeprefix(codecs.BOM_UTF8)
+                if content.strip() or not self._values:
+                    self._values = tuple(line for line in map(bytes.strip, content.splitlines()) if _usable(line))
                 self._signature = signature
         except (FileNotFoundError, PermissionError):
             self._signature, self._values = None, ()

@@ -34,7 +34,7 @@ async def joined(state: State, runner: Runner, run_id: str, thread_id: str | Non
         return Values(runner, job)
     run = await state.runs.get(run_id, thread_id)
     thread = await state.threads.get(run["thread_id"])
-    if run["status"] == "error" and thread["error"]:
+    if run["status"] in {"error", "timeout"} and thread["error"]:
         return Json({"__error__": thread["error"]})
     waiting = [item for items in thread["interrupts"].values() for item in items]
     return Json({**(thread["values"] or {}), "__interrupt__": waiting} if waiting else thread["values"])

@@ -42,8 +42,8 @@ async def _respond(
 ) -> dict[str, Any]:
     given = Respond.model_validate(params)
     # The question is heard before the run that asks it is over: let it end first.
-    if active := runner.active(thread_id):
-        await asyncio.wait([asyncio.ensure_future(job.done.wait()) for job in active], timeout=SETTLE_SECONDS)
+    if asking := [job for job in runner.active(thread_id) if not job.held]:
+        await asyncio.wait([asyncio.ensure_future(job.done.wait()) for job in asking], timeout=SETTLE_SECONDS)
     thread = await state.threads.get(thread_id)
     if given.interrupt_id not in {item["id"] for items in thread["interrupts"].values() for item in items}:
         raise _NoSuchInterrupt(f"Unknown or already-consumed interrupt: {given.interrupt_id}")

@@ -9,11 +9,28 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
+# How much deeper a value may stand in an answer or an event than in the body it came with.
+_ROOM = 32
+
+
+def _answerable(value: Any) -> bool:
+    # The reader takes deeper nesting than the writer.
+    for _ in range(_ROOM):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
 
 class _StrictRequest(Request):
     async def json(self) -> Any:
         # No NaN, no half of a character, no nesting without end; a number beyond 64 bits is a float.
-        return orjson.loads(await self.body())
+        found = orjson.loads(await self.body())
+        if not _answerable(found):
+            raise orjson.JSONDecodeError("nested too deeply to be answered again", "", 0)
+        return found
 
 
 class _StrictRoute(APIRoute):
