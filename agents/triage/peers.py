@@ -18,6 +18,7 @@ _log = logs.get("peers")
 
 # A peer that is being replaced refuses connections or answers 503 for a while.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
+_PATIENCE_SECONDS = 30.0
 _MAX_ANSWER = 4 * 1024 * 1024
 
 
@@ -134,9 +135,11 @@ async def call(
 ) -> dict[str, Any]:
     """The peer's JSON answer, within `seconds`; PeerError says why there is none.
 
-    A peer that did not take the call is asked again until then; one that may have taken it only if it is `repeatable`.
+    A peer that did not take the call is asked again for half a minute; one that may have taken it only if it is
+    `repeatable`.
     """
     started, told, pause, away = time.monotonic(), "answered", _FIRST_PAUSE, None
+    since = 0.0
     try:
         # One deadline over everything: the per-read one of httpx would start again with each byte.
         async with (
@@ -147,7 +150,9 @@ async def call(
                 try:
                     return await _once(client, peer, method, path, body, repeatable=repeatable)
                 except _Away as error:
-                    away = error
+                    since, away = since if away else time.monotonic(), error
+                if time.monotonic() - since > _PATIENCE_SECONDS:
+                    raise away
                 await asyncio.sleep(max(pause if away.pause is None else away.pause, _FIRST_PAUSE))
                 pause = min(pause * 2, _LONGEST_PAUSE)
     except TimeoutError as error:

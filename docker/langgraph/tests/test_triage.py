@@ -365,7 +365,7 @@ async def test_each_run_has_a_chat_of_its_own(stack: Stack) -> None:
 
 
 async def test_peers_that_are_replaced_are_waited_for(tmp_path: Path, server_kind: type[Server]) -> None:
-    """A peer that starts, hangs up on a chat, or is away for seconds is asked again until the deadline."""
+    """A peer that starts, hangs up on a chat, or is away for seconds is asked again."""
     stack = Stack(tmp_path / "service", server_kind, seconds=("60", "120"))
     stack.reset()
     invoked, chat = stack.powershell.answer, stack.autogen.answer
