@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from langgraph_service.events import EventLog
@@ -67,3 +68,14 @@ class Job:
         """Let readers and waiters go."""
         self.log.close()
         self.done.set()
+
+
+def delay_of(run: Mapping[str, Any]) -> float:
+    """The seconds until a run's time: counted from its acceptance, over restarts too, and none for one that began."""
+    wished = float(run["kwargs"].get("after_seconds") or 0)
+    if not wished or "created_at" not in run:
+        return wished
+    if run["attempt"]:
+        return 0
+    age = (datetime.now(UTC) - datetime.fromisoformat(run["created_at"])).total_seconds()
+    return min(wished, wished - age)

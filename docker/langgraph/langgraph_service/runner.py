@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from ucservice import logs
@@ -16,7 +15,7 @@ from langgraph_service.errors import Conflict, Overloaded
 from langgraph_service.events import EventLog
 from langgraph_service.execution import execute, run_config
 from langgraph_service.feeds import Feeds
-from langgraph_service.job import Job, Stop
+from langgraph_service.job import Job, Stop, delay_of
 from langgraph_service.plugins import Graph
 from langgraph_service.state import State
 
@@ -25,17 +24,6 @@ BUSY = "Thread is already running a task. Wait for it to finish or choose a diff
 KEPT_SECONDS = 120.0
 
 _log = logs.get("runner")
-
-
-def _delay(run: Mapping[str, Any]) -> float:
-    """The seconds until a run's time: counted from its acceptance, over restarts too, and none for one that began."""
-    wished = float(run["kwargs"].get("after_seconds") or 0)
-    if not wished or "created_at" not in run:
-        return wished
-    if run["attempt"]:
-        return 0
-    age = (datetime.now(UTC) - datetime.fromisoformat(run["created_at"])).total_seconds()
-    return min(wished, wished - age)
 
 
 class Runner:
@@ -100,7 +88,7 @@ class Runner:
         self._open.setdefault(job.thread_id, []).append(job)
         self._unfinished += 1
         metrics.UNFINISHED.inc()
-        if (delay := _delay(run)) > 0:
+        if (delay := delay_of(run)) > 0:
             job.held = True
             self._spawn(self._later(job, delay))
         else:
