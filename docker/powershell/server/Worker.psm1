@@ -76,7 +76,7 @@ function Invoke-Prepared([hashtable] $Shared, [hashtable] $Call, [string] $Reque
 }
 
 function Invoke-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Job) {
-    $body = Read-Body $Job.Context.Request $Shared.Settings.BodyBytes $Shared.Settings.BodySeconds $Shared.Cut.Token
+    $body = Read-Body $Job $Shared.Settings.BodyBytes $Shared.Settings.BodySeconds $Shared.Cut.Token
     if ($body.Status -eq 400) { return Send-Refusal $Job 400 'bad-body' 'the body broke off' -Last }
     if ($body.Status -eq 503) { return Send-Refusal $Job 503 'stopping' 'the service is stopping' -Last }
     if ($body.Status -eq 413) { return Send-Refusal $Job 413 'too-large' "the body is larger than $($Shared.Settings.BodyBytes) bytes" -Last }
