@@ -27,8 +27,15 @@ function Clear-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Out
     # After the answer, so that nobody waits for it: the runspace as it was before the call, or a new one.
     if ($Outcome.State -notin 'stopped', 'stuck') { $Outcome = Invoke-Timed $script:Modules 'Restore-UcFrame' @{} 5000 'variable:' }
     if ($Outcome.State -eq 'done') { return }
-    Write-Log $Shared.Log warning 'runspace_replaced' ([ordered]@{ request_id = $RequestId; call = $Outcome.State; stuck_calls = Get-StuckCount $Shared })
     Remove-ModuleRunspace $Counters $Outcome
+    $stuck = Get-StuckCount $Shared
+    Write-Log $Shared.Log warning 'runspace_replaced' ([ordered]@{ request_id = $RequestId; call = $Outcome.State; stuck_calls = $stuck })
+    if ($stuck -ge $Shared.Settings.StuckLimit -and -not $Shared.Stop.IsSet) {
+        # Each holds a thread and memory that only the process's end gives back, and nothing restarts what is merely unhealthy.
+        Write-Log $Shared.Log error 'too_many_stuck' ([ordered]@{ request_id = $RequestId; stuck_calls = $stuck; limit = $Shared.Settings.StuckLimit })
+        $Shared.Failed = $true
+        $Shared.Stop.Set()
+    }
     if (-not $Shared.Stop.IsSet) { $null = Get-ModuleRunspace $Shared $RequestId }
 }
 
