@@ -6,8 +6,9 @@ function New-Refusal([int] $Status, [string] $Code, [string] $Detail) { @{ Refus
 function Read-Call([byte[]] $Bytes) {
     # @{ Module; Command; Parameters } or a refusal.
     try { $body = ConvertFrom-StrictJson $Bytes } catch { return New-Refusal 400 'bad-json' "$_" }
-    $unknown = @($body.Keys | Where-Object { $_ -notin 'module', 'command', 'parameters' })
-    if ($unknown) { return New-Refusal 400 'bad-request' "unknown name '$($unknown[0])'; expected module, command, parameters" }
+    foreach ($name in $body.Keys) {
+        if ($name -notin 'module', 'command', 'parameters') { return New-Refusal 400 'bad-request' "unknown name '$name'; expected module, command, parameters" }
+    }
     foreach ($name in 'module', 'command') {
         if ($body[$name] -isnot [string] -or -not $body[$name]) { return New-Refusal 400 'bad-request' "${name}: expected a string" }
     }
@@ -29,14 +30,14 @@ function Find-Command([hashtable] $Catalog, [hashtable] $Call) {
 }
 
 function Find-Parameter([Collections.IDictionary] $Parameters, [string] $Name) {
-    foreach ($known in $Parameters.Keys) { if ($known -eq $Name -or $Name -in $Parameters[$known].aliases) { return $known } }
+    foreach ($known in $Parameters.Keys) { if ($Name -in $Parameters[$known].aliases) { return $known } }
 }
 
 function Get-Arguments([hashtable] $Command, [hashtable] $Given) {
     # The given parameters under their full names, nulls left out (a null would become 0 or ''), or a refusal.
     $arguments = @{}
     foreach ($name in $Given.Keys) {
-        $known = Find-Parameter $Command.Parameters $name
+        $known = if ($Command.Parameters.Contains($name)) { $name } else { Find-Parameter $Command.Parameters $name }
         if (-not $known) { return New-Refusal 400 'unknown-parameter' "$($Command.Name) has no parameter '$name'; it has: $($Command.Parameters.Keys -join ', ')" }
         if ($arguments.ContainsKey($known)) { return New-Refusal 400 'bad-request' "the parameter '$known' is given twice" }
         if ($null -eq $Given[$name]) { continue }

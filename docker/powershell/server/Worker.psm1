@@ -24,7 +24,9 @@ function Remove-ModuleRunspace([hashtable] $Counters, [hashtable] $Outcome) {
 }
 
 function Clear-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Outcome, [string] $RequestId) {
-    # After the answer, so that nobody waits for it: the runspace as it was before the call, or a new one.
+    # After the answer, so that nobody waits for it, what the call did not put back itself: it left the session with exit, failed as a whole,
+    # or its runspace has to go.
+    if ($Outcome.Output.Restored) { return }
     if ($Outcome.State -notin 'stopped', 'stuck') { $Outcome = Invoke-Timed $script:Modules 'Restore-UcFrame' @{} 5000 'variable:' }
     if ($Outcome.State -eq 'done') { return }
     Remove-ModuleRunspace $Counters $Outcome

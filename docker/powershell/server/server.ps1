@@ -15,7 +15,7 @@ try {
 $log = Open-Log $settings
 
 $shared = [hashtable]::Synchronized(@{
-    Settings = $settings; Log = $log; Catalog = $null; Tokens = @(); Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
+    Settings = $settings; Log = $log; Catalog = $null; Tokens = @{ Text = $null; Digests = @() }; Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
     Stop = [Threading.ManualResetEventSlim]::new($false); Failed = $false
     Cut = [Threading.CancellationTokenSource]::new()
     InFlight = [Threading.CountdownEvent]::new(1)
