@@ -76,9 +76,10 @@ function ConvertTo-Answer([hashtable] $Output, [double] $Milliseconds) {
         The bytes of {"ok","result","errors","warnings","ms","truncated"}. The result is already JSON.
     #>
     $errors = @($Output.Errors)
+    $warnings = @($Output.Warnings)
     $text = '{{"ok":{0},"result":{1},"errors":{2},"warnings":{3},"ms":{4},"truncated":{5}}}' -f
-        ($errors.Count -eq 0).ToString().ToLowerInvariant(), $Output.Json, (ConvertTo-Json -InputObject $errors -Compress),
-        (ConvertTo-Json -InputObject @($Output.Warnings) -Compress), $Milliseconds.ToString('0.0', [cultureinfo]::InvariantCulture),
+        ($errors.Count -eq 0).ToString().ToLowerInvariant(), $Output.Json, ($errors.Count ? (ConvertTo-Json -InputObject $errors -Compress) : '[]'),
+        ($warnings.Count ? (ConvertTo-Json -InputObject $warnings -Compress) : '[]'), $Milliseconds.ToString('0.0', [cultureinfo]::InvariantCulture),
         $Output.Truncated.ToString().ToLowerInvariant()
     , [Text.Encoding]::UTF8.GetBytes($text)
 }
