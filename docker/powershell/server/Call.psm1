@@ -40,10 +40,13 @@ function Get-Arguments([hashtable] $Command, [hashtable] $Given) {
         $known = if ($Command.Parameters.Contains($name)) { $name } else { Find-Parameter $Command.Parameters $name }
         if (-not $known) { return New-Refusal 400 'unknown-parameter' "$($Command.Name) has no parameter '$name'; it has: $($Command.Parameters.Keys -join ', ')" }
         if ($arguments.ContainsKey($known)) { return New-Refusal 400 'bad-request' "the parameter '$known' is given twice" }
-        if ($null -eq $Given[$name]) { continue }
-        $expected = Get-Mismatch $Command.Parameters[$known] $Given[$name]
+        $value = $Given[$name]
+        if ($null -eq $value) { continue }
+        $facts = $Command.Parameters[$known]
+        # A string where text is taken is what most are.
+        $expected = if ($value -isnot [string] -or $facts.accepts -cne 'text') { Get-Mismatch $facts $value }
         if ($expected) { return New-Refusal 400 'bad-parameter' "the parameter '$known' of $($Command.Name) takes $expected" }
-        $arguments[$known] = $Given[$name]
+        $arguments[$known] = $value
     }
     foreach ($name in $Command.Parameters.Keys) {
         if ($Command.Parameters[$name].mandatory -and -not $arguments.ContainsKey($name)) { return New-Refusal 400 'missing-parameter' "$($Command.Name) needs the parameter '$name'" }

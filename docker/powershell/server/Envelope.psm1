@@ -34,8 +34,15 @@ function Add-UcResult([hashtable] $Envelope, [object] $Value) {
     .SYNOPSIS
         Append one value; once the cap on bytes or on values is reached nothing more is written and Truncated says so.
     #>
-    if (Test-Full $Envelope) { return }
-    Write-Value $Envelope $Value $Envelope.Depth
+    $writer = $Envelope.Writer
+    if ($Envelope.Values -ge $script:MostValues -or $writer.BytesCommitted + $writer.BytesPending -ge $Envelope.Most) {
+        $Envelope.Truncated = $true
+        return
+    }
+    $depth = $Envelope.Depth
+    $code = if ($null -ne $Value) { $script:Codes[$Value.GetType()] }
+    if ($depth -gt 0 -and $code -in 'object', 'list', 'dictionary') { $Envelope.Values++; Write-Container $Envelope $Value ($depth - 1) $code }
+    else { Write-Value $Envelope $Value $depth }
 }
 
 function Close-UcEnvelope([hashtable] $Envelope) {
@@ -47,12 +54,6 @@ function Close-UcEnvelope([hashtable] $Envelope) {
     $Envelope.Writer.Flush()
     [Text.Encoding]::UTF8.GetString($Envelope.Stream.GetBuffer(), 0, [int] $Envelope.Stream.Length)
     $Envelope.Writer.Dispose()
-}
-
-function Test-Full([hashtable] $Envelope) {
-    $full = $Envelope.Values -ge $script:MostValues -or $Envelope.Writer.BytesCommitted + $Envelope.Writer.BytesPending -ge $Envelope.Most
-    if ($full) { $Envelope.Truncated = $true }
-    $full
 }
 
 function Limit-Text([hashtable] $Envelope, [string] $Text) {
