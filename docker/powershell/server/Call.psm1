@@ -6,8 +6,9 @@ function New-Refusal([int] $Status, [string] $Code, [string] $Detail) { @{ Refus
 function Read-Call([byte[]] $Bytes) {
     # @{ Module; Command; Parameters } or a refusal.
     try { $body = ConvertFrom-StrictJson $Bytes } catch { return New-Refusal 400 'bad-json' "$_" }
-    $unknown = @($body.Keys | Where-Object { $_ -notin 'module', 'command', 'parameters' })
-    if ($unknown) { return New-Refusal 400 'bad-request' "unknown name '$($unknown[0])'; expected module, command, parameters" }
+    foreach ($name in $body.Keys) {
+        if ($name -notin 'module', 'command', 'parameters') { return New-Refusal 400 'bad-request' "unknown name '$name'; expected module, command, parameters" }
+    }
     foreach ($name in 'module', 'command') {
         if ($body[$name] -isnot [string] -or -not $body[$name]) { return New-Refusal 400 'bad-request' "${name}: expected a string" }
     }
@@ -29,20 +30,23 @@ function Find-Command([hashtable] $Catalog, [hashtable] $Call) {
 }
 
 function Find-Parameter([Collections.IDictionary] $Parameters, [string] $Name) {
-    foreach ($known in $Parameters.Keys) { if ($known -eq $Name -or $Name -in $Parameters[$known].aliases) { return $known } }
+    foreach ($known in $Parameters.Keys) { if ($Name -in $Parameters[$known].aliases) { return $known } }
 }
 
 function Get-Arguments([hashtable] $Command, [hashtable] $Given) {
     # The given parameters under their full names, nulls left out (a null would become 0 or ''), or a refusal.
     $arguments = @{}
     foreach ($name in $Given.Keys) {
-        $known = Find-Parameter $Command.Parameters $name
+        $known = if ($Command.Parameters.Contains($name)) { $name } else { Find-Parameter $Command.Parameters $name }
         if (-not $known) { return New-Refusal 400 'unknown-parameter' "$($Command.Name) has no parameter '$name'; it has: $($Command.Parameters.Keys -join ', ')" }
         if ($arguments.ContainsKey($known)) { return New-Refusal 400 'bad-request' "the parameter '$known' is given twice" }
-        if ($null -eq $Given[$name]) { continue }
-        $expected = Get-Mismatch $Command.Parameters[$known] $Given[$name]
+        $value = $Given[$name]
+        if ($null -eq $value) { continue }
+        $facts = $Command.Parameters[$known]
+        # A string where text is taken is what most are.
+        $expected = if ($value -isnot [string] -or $facts.accepts -cne 'text') { Get-Mismatch $facts $value }
         if ($expected) { return New-Refusal 400 'bad-parameter' "the parameter '$known' of $($Command.Name) takes $expected" }
-        $arguments[$known] = $Given[$name]
+        $arguments[$known] = $value
     }
     foreach ($name in $Command.Parameters.Keys) {
         if ($Command.Parameters[$name].mandatory -and -not $arguments.ContainsKey($name)) { return New-Refusal 400 'missing-parameter' "$($Command.Name) needs the parameter '$name'" }
@@ -75,9 +79,10 @@ function ConvertTo-Answer([hashtable] $Output, [double] $Milliseconds) {
         The bytes of {"ok","result","errors","warnings","ms","truncated"}. The result is already JSON.
     #>
     $errors = @($Output.Errors)
+    $warnings = @($Output.Warnings)
     $text = '{{"ok":{0},"result":{1},"errors":{2},"warnings":{3},"ms":{4},"truncated":{5}}}' -f
-        ($errors.Count -eq 0).ToString().ToLowerInvariant(), $Output.Json, (ConvertTo-Json -InputObject $errors -Compress),
-        (ConvertTo-Json -InputObject @($Output.Warnings) -Compress), $Milliseconds.ToString('0.0', [cultureinfo]::InvariantCulture),
+        ($errors.Count -eq 0).ToString().ToLowerInvariant(), $Output.Json, ($errors.Count ? (ConvertTo-Json -InputObject $errors -Compress) : '[]'),
+        ($warnings.Count ? (ConvertTo-Json -InputObject $warnings -Compress) : '[]'), $Milliseconds.ToString('0.0', [cultureinfo]::InvariantCulture),
         $Output.Truncated.ToString().ToLowerInvariant()
     , [Text.Encoding]::UTF8.GetBytes($text)
 }

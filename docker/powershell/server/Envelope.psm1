@@ -1,5 +1,6 @@
 # What a command returns, as JSON that is always valid and never larger, deeper or slower than allowed.
 # Runs in the module runspace, inside the call's time limit: reading a property runs somebody's code.
+# A call of a function costs more than writing ten values: those of the common types are written by the loop over their container.
 
 $script:MostText = 65536
 $script:MostProperties = 200
@@ -25,7 +26,7 @@ function New-UcEnvelope([int] $Bytes, [int] $Depth) {
     $options.Encoder = [Text.Encodings.Web.JavaScriptEncoder]::UnsafeRelaxedJsonEscaping
     $writer = [Text.Json.Utf8JsonWriter]::new([IO.Stream] $stream, $options)
     $writer.WriteStartArray()
-    @{ Stream = $stream; Writer = $writer; Most = $Bytes; Depth = $Depth; Values = 0; Truncated = $false }
+    @{ Stream = $stream; Writer = $writer; Most = $Bytes; MostText = [Math]::Min($script:MostText, $Bytes); Depth = $Depth; Values = 0; Truncated = $false }
 }
 
 function Add-UcResult([hashtable] $Envelope, [object] $Value) {
@@ -33,8 +34,15 @@ function Add-UcResult([hashtable] $Envelope, [object] $Value) {
     .SYNOPSIS
         Append one value; once the cap on bytes or on values is reached nothing more is written and Truncated says so.
     #>
-    if (Test-Full $Envelope) { return }
-    Write-Value $Envelope $Value $Envelope.Depth
+    $writer = $Envelope.Writer
+    if ($Envelope.Values -ge $script:MostValues -or $writer.BytesCommitted + $writer.BytesPending -ge $Envelope.Most) {
+        $Envelope.Truncated = $true
+        return
+    }
+    $depth = $Envelope.Depth
+    $code = if ($null -ne $Value) { $script:Codes[$Value.GetType()] }
+    if ($depth -gt 0 -and $code -in 'object', 'list', 'dictionary') { $Envelope.Values++; Write-Container $Envelope $Value ($depth - 1) $code }
+    else { Write-Value $Envelope $Value $depth }
 }
 
 function Close-UcEnvelope([hashtable] $Envelope) {
@@ -48,20 +56,10 @@ function Close-UcEnvelope([hashtable] $Envelope) {
     $Envelope.Writer.Dispose()
 }
 
-function Test-Full([hashtable] $Envelope) {
-    $full = $Envelope.Values -ge $script:MostValues -or $Envelope.Writer.BytesCommitted + $Envelope.Writer.BytesPending -ge $Envelope.Most
-    if ($full) { $Envelope.Truncated = $true }
-    $full
-}
-
-function Get-SafeText([hashtable] $Envelope, [string] $Text) {
-    $room = [Math]::Min($script:MostText, $Envelope.Most)
-    if ($Text.Length -gt $room) {
-        $Envelope.Truncated = $true
-        $Text = $Text.Substring(0, $room)
-    }
-    # Half a surrogate pair is legal in .NET and illegal in JSON.
-    [Text.Encoding]::UTF8.GetString([Text.Encoding]::UTF8.GetBytes($Text))
+function Limit-Text([hashtable] $Envelope, [string] $Text) {
+    if ($Text.Length -le $Envelope.MostText) { return $Text }
+    $Envelope.Truncated = $true
+    $Text.Substring(0, $Envelope.MostText)
 }
 
 function Get-Code([type] $Type) {
@@ -85,8 +83,9 @@ function Write-Value([hashtable] $Envelope, [object] $Value, [int] $Depth) {
     if ($null -eq $Value) { $writer.WriteNullValue(); return }
     $type = $Value.GetType()
     $code = $script:Codes[$type] ?? ($script:Codes[$type] = Get-Code $type)
+    # The writer turns half a surrogate pair, legal in .NET and not in JSON, into U+FFFD.
     switch ($code) {
-        'text' { $writer.WriteStringValue([string] (Get-SafeText $Envelope $Value)); return }
+        'text' { $writer.WriteStringValue([string] (Limit-Text $Envelope $Value)); return }
         'whole' { $writer.WriteNumberValue([long] $Value); return }
         'truth' { $writer.WriteBooleanValue([bool] $Value); return }
         'null' { $writer.WriteNullValue(); return }
@@ -98,8 +97,12 @@ function Write-Value([hashtable] $Envelope, [object] $Value, [int] $Depth) {
         'ulong' { $writer.WriteNumberValue([ulong] $Value); return }
         'time' { $writer.WriteStringValue($Value.ToString($(if ($Value -is [timespan]) { 'c' } else { 'o' }), [cultureinfo]::InvariantCulture)); return }
     }
-    if ($code -in 'dictionary', 'list', 'object') { Write-Container $Envelope $Value $Depth $code }
-    else { $writer.WriteStringValue([string] (Get-SafeText $Envelope (Get-Text $Value $code))) }
+    if ($code -notin 'dictionary', 'list', 'object') { $writer.WriteStringValue([string] (Limit-Text $Envelope (Get-Text $Value $code))) }
+    elseif ($Depth -gt 0) { Write-Container $Envelope $Value ($Depth - 1) $code }
+    else {
+        $Envelope.Truncated = $true
+        $writer.WriteStringValue([string] $Value.PSObject.TypeNames[0])
+    }
 }
 
 function Get-Text([object] $Value, [string] $Code) {
@@ -115,49 +118,45 @@ function Get-Text([object] $Value, [string] $Code) {
 }
 
 function Write-Container([hashtable] $Envelope, [object] $Value, [int] $Depth, [string] $Code) {
-    if ($Depth -le 0) {
-        $Envelope.Truncated = $true
-        $Envelope.Writer.WriteStringValue([string] $Value.PSObject.TypeNames[0])
-        return
+    $writer = $Envelope.Writer
+    $most = $Envelope.Most
+    $mostText = $Envelope.MostText
+    $left = $script:MostProperties
+    $isList = $Code -eq 'list'
+    $isObject = $Code -eq 'object'
+    # Not by `if` as an expression, which would enumerate them.
+    $members = $Value
+    if ($isObject) { $members = $Value.PSObject.Properties }
+    elseif (-not $isList) { $members = $Value.GetEnumerator() }
+    if ($isList) { $writer.WriteStartArray() } else { $writer.WriteStartObject() }
+    foreach ($member in $members) {
+        if ($Envelope.Values -ge $script:MostValues -or $writer.BytesCommitted + $writer.BytesPending -ge $most -or ($isObject -and $left-- -le 0)) {
+            $Envelope.Truncated = $true
+            break
+        }
+        $content = $member
+        if (-not $isList) {
+            if ($isObject) {
+                if (-not $member.IsGettable) { continue }
+                $name = $member.Name
+                try { $content = $member.Value } catch { $content = "$($_.Exception.GetBaseException().Message)" }
+            } else {
+                $name = "$($member.Key)"
+                $content = $member.Value
+            }
+            if ($name.Length -gt $mostText) { $name = Limit-Text $Envelope $name }
+            $writer.WritePropertyName([string] $name)
+        }
+        if ($content -is [string] -and $content.Length -le $mostText) { $Envelope.Values++; $writer.WriteStringValue([string] $content) }
+        elseif ($content -is [int] -or $content -is [long]) { $Envelope.Values++; $writer.WriteNumberValue([long] $content) }
+        elseif ($content -is [bool]) { $Envelope.Values++; $writer.WriteBooleanValue([bool] $content) }
+        else {
+            $code = if ($null -ne $content) { $script:Codes[$content.GetType()] }
+            if ($Depth -gt 0 -and $code -in 'object', 'list', 'dictionary') { $Envelope.Values++; Write-Container $Envelope $content ($Depth - 1) $code }
+            else { Write-Value $Envelope $content $Depth }
+        }
     }
-    switch ($Code) {
-        'dictionary' { Write-Dictionary $Envelope $Value ($Depth - 1) }
-        'list' { Write-List $Envelope $Value ($Depth - 1) }
-        'object' { Write-Properties $Envelope $Value ($Depth - 1) }
-    }
-}
-
-function Write-Dictionary([hashtable] $Envelope, [Collections.IDictionary] $Table, [int] $Depth) {
-    $Envelope.Writer.WriteStartObject()
-    foreach ($entry in $Table.GetEnumerator()) {
-        if (Test-Full $Envelope) { break }
-        $Envelope.Writer.WritePropertyName([string] (Get-SafeText $Envelope "$($entry.Key)"))
-        Write-Value $Envelope $entry.Value $Depth
-    }
-    $Envelope.Writer.WriteEndObject()
-}
-
-function Write-List([hashtable] $Envelope, [Collections.IEnumerable] $List, [int] $Depth) {
-    $Envelope.Writer.WriteStartArray()
-    foreach ($item in $List) {
-        if (Test-Full $Envelope) { break }
-        Write-Value $Envelope $item $Depth
-    }
-    $Envelope.Writer.WriteEndArray()
-}
-
-function Write-Properties([hashtable] $Envelope, [object] $Value, [int] $Depth) {
-    $Envelope.Writer.WriteStartObject()
-    $count = 0
-    foreach ($property in $Value.PSObject.Properties) {
-        if ((++$count) -gt $script:MostProperties) { $Envelope.Truncated = $true }
-        if ($count -gt $script:MostProperties -or (Test-Full $Envelope)) { break }
-        if (-not $property.IsGettable) { continue }
-        try { $content = $property.Value } catch { $content = "$($_.Exception.GetBaseException().Message)" }
-        $Envelope.Writer.WritePropertyName([string] (Get-SafeText $Envelope $property.Name))
-        Write-Value $Envelope $content $Depth
-    }
-    $Envelope.Writer.WriteEndObject()
+    if ($isList) { $writer.WriteEndArray() } else { $writer.WriteEndObject() }
 }
 
 Export-ModuleMember -Function New-UcEnvelope, Add-UcResult, Close-UcEnvelope

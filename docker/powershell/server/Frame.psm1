@@ -3,12 +3,26 @@
 Import-Module "$PSScriptRoot/Envelope.psm1"
 
 $script:Globals = @{}
+$script:Table = $null
 $script:MostMessages = 100
 # These belong to the engine; setting them back fails or means nothing.
 $script:Automatic = [Collections.Generic.HashSet[string]]::new(
     [string[]] ('?', '^', '$', '_', 'args', 'input', 'foreach', 'PSItem', 'this', 'Error', 'PWD', 'OLDPWD', 'StackTrace', 'Matches',
         'MyInvocation', 'PSBoundParameters', 'PSCommandPath', 'PSScriptRoot', 'ExecutionContext', 'LASTEXITCODE'),
     [StringComparer]::OrdinalIgnoreCase)
+
+function Get-GlobalTable {
+    # The engine's own table of the global variables; nothing when this engine keeps it elsewhere. Listing them the public way needs a
+    # pipeline of its own, at the top level, and costs more than many a call: that is done where there is no table.
+    $private = [Reflection.BindingFlags] 'Instance, NonPublic'
+    $place = $ExecutionContext.SessionState
+    foreach ($name in 'Internal', 'GlobalScope', 'Variables') {
+        $property = $place.GetType().GetProperty($name, $private)
+        if (-not $property) { return }
+        $place = $property.GetValue($place)
+    }
+    if ($place -is [Collections.Generic.IDictionary[string, psvariable]] -and $place.ContainsKey('ErrorActionPreference')) { , $place }
+}
 
 function Initialize-UcFrame([string[]] $Paths, [string] $Place) {
     <#
@@ -17,7 +31,8 @@ function Initialize-UcFrame([string[]] $Paths, [string] $Place) {
     #>
     $global:ProgressPreference = 'SilentlyContinue'
     if ([IO.Directory]::Exists($Place)) { Set-Location -LiteralPath $Place }
-    $script:Place = (Get-Location).ProviderPath
+    $script:Place = $ExecutionContext.SessionState.Path.CurrentLocation.Path
+    $script:Table = Get-GlobalTable
     $failed = @{}
     foreach ($path in $Paths) {
         $outcome = Import-UcModule $path
@@ -123,10 +138,11 @@ function Test-Binding([Management.Automation.ErrorRecord] $Record, [Management.A
 function Invoke-UcCommand([hashtable] $Call) {
     <#
     .SYNOPSIS
-        Call one command with splatted parameters. @{ Outcome = done|bad-parameters|lost; Json; Errors; Warnings; Truncated }.
+        Call one command with splatted parameters. @{ Outcome = done|bad-parameters|lost; Json; Errors; Warnings; Truncated; Restored },
+        the last of which says that Restore-UcFrame has been run.
     #>
     $command = Find-UcCommand $Call.Module $Call.Command $Call.Owner
-    if (-not $command) { return @{ Outcome = 'lost' } }
+    if (-not $command) { return @{ Outcome = 'lost'; Restored = $false } }
     $envelope = New-UcEnvelope $Call.ResultBytes $Call.ResultDepth
     $errors = [Collections.Generic.List[string]]::new()
     $warnings = [Collections.Generic.List[string]]::new()
@@ -149,7 +165,30 @@ function Invoke-UcCommand([hashtable] $Call) {
         }
     }
     $json = Close-UcEnvelope $envelope
-    @{ Outcome = $outcome; Json = $json; Errors = $errors.ToArray(); Warnings = $warnings.ToArray(); Truncated = $envelope.Truncated }
+    $restored = $null -ne $script:Table
+    if ($restored) { Restore-Table }
+    @{ Outcome = $outcome; Json = $json; Errors = $errors.ToArray(); Warnings = $warnings.ToArray(); Truncated = $envelope.Truncated; Restored = $restored }
+}
+
+function Set-Marks {
+    # What Restore-Table compares with: every variable of the table, and those whose values count with the values.
+    $script:Listed = [object[]] @($script:Table.Values)
+    $script:Watched = [psvariable[]] @(foreach ($variable in $script:Listed) { if ($script:Globals.ContainsKey($variable.Name)) { $variable } })
+    $script:Values = [object[]]::new($script:Watched.Count)
+    for ($i = 0; $i -lt $script:Watched.Count; $i++) { $script:Values[$i] = $script:Globals[$script:Watched[$i].Name] }
+}
+
+function Restore-Table {
+    # Most calls change no global: whether the table holds the same variables with the same values is seen at little cost.
+    $watched = $script:Watched
+    $values = $script:Values
+    $same = [Linq.Enumerable]::SequenceEqual([object[]] @($script:Table.Values), $script:Listed)
+    for ($i = 0; $same -and $i -lt $watched.Count; $i++) { $same = [object]::ReferenceEquals($watched[$i].Value, $values[$i]) }
+    if (-not $same) {
+        Restore-Globals $script:Table.Values
+        Set-Marks
+    }
+    Restore-Place
 }
 
 function Save-UcFrame {
@@ -161,6 +200,7 @@ function Save-UcFrame {
     foreach ($variable in $input) {
         if (-not $script:Automatic.Contains($variable.Name)) { $script:Globals[$variable.Name] = $variable.Value }
     }
+    if ($script:Table) { Set-Marks }
 }
 
 function Restore-UcFrame {
@@ -168,21 +208,35 @@ function Restore-UcFrame {
     .SYNOPSIS
         After a call: globals (piped in), preferences, location and $Error as they were, so that no call sees another's.
     #>
+    Restore-Globals @($input)
+    Restore-Place
+}
+
+function Restore-Globals([Collections.IEnumerable] $Variables) {
     $kept = 0
-    foreach ($variable in $input) {
+    $globals = $script:Globals
+    $automatic = $script:Automatic
+    $added = [Collections.Generic.List[string]]::new()
+    foreach ($variable in $Variables) {
         $name = $variable.Name
-        if ($script:Automatic.Contains($name)) { continue }
-        if (-not $script:Globals.ContainsKey($name)) { Remove-Variable -Name $name -Scope Global -Force -ErrorAction Ignore 2>$null; continue }
-        $kept++
-        if ([object]::ReferenceEquals($script:Globals[$name], $variable.Value)) { continue }
-        try { $variable.Value = $script:Globals[$name] } catch { $null = $_ }
+        if ($globals.ContainsKey($name)) {
+            $kept++
+            if ([object]::ReferenceEquals($globals[$name], $variable.Value)) { continue }
+            try { $variable.Value = $globals[$name] } catch { $null = $_ }
+        } elseif (-not $automatic.Contains($name)) { $added.Add($name) }
     }
-    if ($kept -lt $script:Globals.Count) {
-        foreach ($name in $script:Globals.Keys) {
-            if (-not (Test-Path "variable:global:$name")) { Set-Variable -Name $name -Scope Global -Value $script:Globals[$name] }
+    # After the preferences are back: what is left could be a global WhatIfPreference.
+    foreach ($name in $added) { Remove-Variable -Name $name -Scope Global -Force -ErrorAction Ignore 2>$null }
+    if ($kept -lt $globals.Count) {
+        foreach ($name in $globals.Keys) {
+            if (-not (Test-Path "variable:global:$name")) { Set-Variable -Name $name -Scope Global -Value $globals[$name] }
         }
     }
-    if ($ExecutionContext.SessionState.Path.CurrentLocation.ProviderPath -cne $script:Place) { Set-Location -LiteralPath $script:Place }
+}
+
+function Restore-Place {
+    # Path and not ProviderPath, which costs a hundred times more.
+    if ($ExecutionContext.SessionState.Path.CurrentLocation.Path -cne $script:Place) { Set-Location -LiteralPath $script:Place }
     $global:Error.Clear()
 }
 

@@ -26,22 +26,23 @@ function Test-Framing([Net.HttpListenerRequest] $Request) {
     -not ($null -ne $Request.Headers['Content-Length'] -and $null -ne $Request.Headers['Transfer-Encoding'])
 }
 
-function Read-Body([Net.HttpListenerRequest] $Request, [int] $Most, [int] $Seconds, [Threading.CancellationToken] $Cut) {
+function Read-Body([hashtable] $Job, [int] $Most, [int] $Seconds, [Threading.CancellationToken] $Cut) {
     <#
     .SYNOPSIS
         Read the whole body: @{ Status = 200; Bytes = ... }, or Status 413 beyond $Most bytes, 408 when it doesn't arrive in time,
         400 when it breaks off, 503 when the service stops meanwhile.
     #>
-    if ($Request.ContentLength64 -gt $Most) { return @{ Status = 413 } }
-    if (-not $Request.HasEntityBody) { return @{ Status = 200; Bytes = [byte[]]::new(0) } }
-    $known = $Request.ContentLength64 -ge 0
-    $buffer = [byte[]]::new($(if ($known) { $Request.ContentLength64 } else { 16384 }))
+    $request = $Job.Context.Request
+    if ($request.ContentLength64 -gt $Most) { return @{ Status = 413 } }
+    if (-not $request.HasEntityBody) { return @{ Status = 200; Bytes = [byte[]]::new(0) } }
+    $known = $request.ContentLength64 -ge 0
+    $buffer = [byte[]]::new($(if ($known) { $request.ContentLength64 } else { 16384 }))
     $body = [IO.MemoryStream]::new($buffer.Length)
     $deadline = [Environment]::TickCount64 + 1000 * $Seconds
-    while (-not $known -or $body.Length -lt $Request.ContentLength64) {
+    while (-not $known -or $body.Length -lt $request.ContentLength64) {
         $left = [int] [Math]::Max(1, $deadline - [Environment]::TickCount64)
         try {
-            $read = $Request.InputStream.ReadAsync($buffer, 0, $buffer.Length)
+            $read = $request.InputStream.ReadAsync($buffer, 0, $buffer.Length)
             if (-not $read.Wait($left, $Cut)) { return @{ Status = 408 } }
         } catch {
             return @{ Status = $(if ($Cut.IsCancellationRequested) { 503 } else { 400 }) }
@@ -50,31 +51,30 @@ function Read-Body([Net.HttpListenerRequest] $Request, [int] $Most, [int] $Secon
         $body.Write($buffer, 0, $read.Result)
         if ($body.Length -gt $Most) { return @{ Status = 413 } }
     }
+    $Job.BodyRead = $true
     @{ Status = 200; Bytes = $body.ToArray() }
 }
 
-function Clear-Body([Net.HttpListenerRequest] $Request) {
-    # A socket closed with unread bytes in it sends a reset, and the caller may never see the answer: read on while bytes keep coming,
-    # but not for long; a body that only half arrives costs 0.2 s.
-    $buffer = [byte[]]::new(65536)
-    $left = 32MB
-    $deadline = [Environment]::TickCount64 + 2000
-    while ($left -gt 0) {
-        $wait = $deadline - [Environment]::TickCount64
-        if ($wait -le 0) { return }
-        $read = $Request.InputStream.ReadAsync($buffer, 0, $buffer.Length)
-        if (-not $read.Wait([int] [Math]::Min($wait, 200)) -or $read.Result -eq 0) { return }
-        $left -= $read.Result
-    }
+function Close-Later([Net.HttpListenerContext] $Context) {
+    # A socket closed with unread bytes in it sends a reset, and the caller may never see the answer: what still comes is read for two
+    # seconds. By the runtime's own threads: a caller that sends a byte now and then must hold nobody up.
+    $response = $Context.Response
+    $rest = $Context.Request.InputStream.CopyToAsync([IO.Stream]::Null, 65536)
+    # A task of its own to close in: what it throws ends there, and not the process.
+    $close = [Threading.Tasks.Task]::new([Delegate]::CreateDelegate([Action], $response, 'Abort'))
+    $end = [Threading.Tasks.Task]::WhenAny($rest, [Threading.Tasks.Task]::Delay(2000))
+    $end.GetAwaiter().OnCompleted([Delegate]::CreateDelegate([Action], $close, 'Start'))
 }
 
 function Send-Answer([hashtable] $Job, [int] $Status, [byte[]] $Bytes, [string] $Type, [switch] $Last) {
     <#
     .SYNOPSIS
-        Answer with bytes; -Last closes the connection, after the rest of a refused body was read for a moment.
+        Answer with bytes; -Last closes the connection, and so does a body that was not read to its end: before another request the
+        listener would read on for as long as the caller likes.
     #>
     $response = $Job.Context.Response
     $Job.Status = $Status
+    $unread = $Job.Context.Request.HasEntityBody -and -not $Job.BodyRead
     try {
         $response.StatusCode = $Status
         $response.ContentType = $Type
@@ -82,12 +82,11 @@ function Send-Answer([hashtable] $Job, [int] $Status, [byte[]] $Bytes, [string] 
         $response.Headers['X-Request-Id'] = $Job.Id
         $response.Headers['Cache-Control'] = 'no-store'
         $response.Headers['X-Content-Type-Options'] = 'nosniff'
-        if ($Last) { $response.KeepAlive = $false }
+        if ($Last -or $unread) { $response.KeepAlive = $false }
         $written = $response.OutputStream.WriteAsync($Bytes, 0, $Bytes.Length)
         if (-not $written.Wait(10000)) { throw 'the caller does not read' }
         $Job.Answered = [Diagnostics.Stopwatch]::GetTimestamp()
-        if ($Last -and $Job.Context.Request.HasEntityBody) { Clear-Body $Job.Context.Request }
-        $response.Close()
+        if ($unread) { Close-Later $Job.Context } else { $response.Close() }
     } catch {
         $Job.Aborted = "$($_.Exception.GetBaseException().Message)"
         try { $response.Abort() } catch { $null = $_ }

@@ -58,8 +58,8 @@ function New-ModuleRunspace([hashtable] $Settings, [string[]] $Paths, [switch] $
     $null = Invoke-Timed $runspace 'Save-UcFrame' @{} $limit 'variable:'
     # Once through everything a call runs: the first caller should not wait for the compiler.
     $call = @{ Module = 'Frame'; Command = 'Test-UcFrame'; Owner = ''; Parameters = @{ Text = 'x' }; ResultBytes = 1MB; ResultDepth = 6 }
-    $null = Invoke-Timed $runspace 'Invoke-UcCommand' @{ Call = $call } $limit
-    $null = Invoke-Timed $runspace 'Restore-UcFrame' @{} $limit 'variable:'
+    $called = Invoke-Timed $runspace 'Invoke-UcCommand' @{ Call = $call } $limit
+    if (-not $called.Output.Restored) { $null = Invoke-Timed $runspace 'Restore-UcFrame' @{} $limit 'variable:' }
     @{ Runspace = $runspace; Failed = $begun.Output }
 }
 

@@ -7,7 +7,9 @@ function ConvertFrom-Element([Text.Json.JsonElement] $Element) {
             foreach ($property in $Element.EnumerateObject()) {
                 # Splatting ignores case, so two names that differ in case are one name given twice.
                 if ($table.ContainsKey($property.Name)) { throw "the name '$($property.Name)' is given twice" }
-                $table[$property.Name] = ConvertFrom-Element $property.Value
+                $value = $property.Value
+                if ($value.ValueKind -eq [Text.Json.JsonValueKind]::String) { $table[$property.Name] = $value.GetString() }
+                else { $table[$property.Name] = ConvertFrom-Element $value }
             }
             return $table
         }

@@ -1,14 +1,20 @@
 # Bearer tokens from a secret file. Several lines are several valid tokens: the overlap window of a rotation.
 
 function Read-Tokens([hashtable] $Shared) {
-    # Read at each use: a rotation is seen at once whatever the file system's clock does, and it costs less than the comparison.
+    # The digests. Read at each use: a rotation is seen at once whatever the file system's clock does. Taken apart only when the text is another.
     # A file that is empty for a moment while it is overwritten in place keeps its last tokens, and all workers keep the same ones;
     # a file that is missing or can't be read allows nobody.
     try {
-        $lines = @([IO.File]::ReadAllLines($Shared.Settings.TokenFile) | ForEach-Object Trim | Where-Object { $_ })
-        if ($lines.Count -gt 0) { $Shared.Tokens = @($lines | ForEach-Object { , (Get-Digest $_) }) }
+        $text = [IO.File]::ReadAllText($Shared.Settings.TokenFile)
+        $known = $Shared.Tokens
+        if ([string]::Equals($text, $known.Text)) { return $known.Digests }
+        $digests = @(foreach ($line in $text.Split("`n")) { $line = $line.Trim(); if ($line) { , (Get-Digest $line) } })
+        if (-not $digests) { return $known.Digests }
+        # One value, so that no worker sees one half of it with another's half.
+        $Shared.Tokens = @{ Text = $text; Digests = $digests }
+        $digests
     } catch {
-        $Shared.Tokens = @()
+        $Shared.Tokens = @{ Text = $null; Digests = @() }
     }
 }
 
@@ -20,13 +26,12 @@ function Test-Token([hashtable] $Shared, [Net.HttpListenerRequest] $Request) {
         Whether `Authorization: Bearer` or x-api-key carries one of the file's tokens. All are compared, in constant time, by their
         digests: comparing the texts would tell their length.
     #>
-    Read-Tokens $Shared
     $header = "$($Request.Headers['Authorization'])"
     $given = if ($header -match '\A[Bb]earer +(\S+)\s*\z') { $Matches[1] } else { "$($Request.Headers['x-api-key'])" }
     if (-not $given) { return $false }
     $digest = Get-Digest $given
     $matched = $false
-    foreach ($token in $Shared.Tokens) {
+    foreach ($token in Read-Tokens $Shared) {
         $matched = [Security.Cryptography.CryptographicOperations]::FixedTimeEquals($token, $digest) -or $matched
     }
     $matched

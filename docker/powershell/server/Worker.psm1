@@ -24,11 +24,20 @@ function Remove-ModuleRunspace([hashtable] $Counters, [hashtable] $Outcome) {
 }
 
 function Clear-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Outcome, [string] $RequestId) {
-    # After the answer, so that nobody waits for it: the runspace as it was before the call, or a new one.
+    # After the answer, so that nobody waits for it, what the call did not put back itself: it left the session with exit, failed as a whole,
+    # or its runspace has to go.
+    if ($Outcome.Output.Restored) { return }
     if ($Outcome.State -notin 'stopped', 'stuck') { $Outcome = Invoke-Timed $script:Modules 'Restore-UcFrame' @{} 5000 'variable:' }
     if ($Outcome.State -eq 'done') { return }
-    Write-Log $Shared.Log warning 'runspace_replaced' ([ordered]@{ request_id = $RequestId; call = $Outcome.State; stuck_calls = Get-StuckCount $Shared })
     Remove-ModuleRunspace $Counters $Outcome
+    $stuck = Get-StuckCount $Shared
+    Write-Log $Shared.Log warning 'runspace_replaced' ([ordered]@{ request_id = $RequestId; call = $Outcome.State; stuck_calls = $stuck })
+    if ($stuck -ge $Shared.Settings.StuckLimit -and -not $Shared.Stop.IsSet) {
+        # Each holds a thread and memory that only the process's end gives back, and nothing restarts what is merely unhealthy.
+        Write-Log $Shared.Log error 'too_many_stuck' ([ordered]@{ request_id = $RequestId; stuck_calls = $stuck; limit = $Shared.Settings.StuckLimit })
+        $Shared.Failed = $true
+        $Shared.Stop.Set()
+    }
     if (-not $Shared.Stop.IsSet) { $null = Get-ModuleRunspace $Shared $RequestId }
 }
 
@@ -76,7 +85,7 @@ function Invoke-Prepared([hashtable] $Shared, [hashtable] $Call, [string] $Reque
 }
 
 function Invoke-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Job) {
-    $body = Read-Body $Job.Context.Request $Shared.Settings.BodyBytes $Shared.Settings.BodySeconds $Shared.Cut.Token
+    $body = Read-Body $Job $Shared.Settings.BodyBytes $Shared.Settings.BodySeconds $Shared.Cut.Token
     if ($body.Status -eq 400) { return Send-Refusal $Job 400 'bad-body' 'the body broke off' -Last }
     if ($body.Status -eq 503) { return Send-Refusal $Job 503 'stopping' 'the service is stopping' -Last }
     if ($body.Status -eq 413) { return Send-Refusal $Job 413 'too-large' "the body is larger than $($Shared.Settings.BodyBytes) bytes" -Last }

@@ -1,4 +1,5 @@
-# The powershell-modules service: accepts on the main thread, works in a fixed number of runspaces, drains on SIGTERM.
+# The powershell-modules service: accepts on the main thread, works in a fixed number of runspaces, drains on SIGTERM, or by itself when too
+# many calls are stuck.
 # No `using`, no Add-Type, nothing compiled at start but one expression tree.
 Set-StrictMode -Off
 $ErrorActionPreference = 'Stop'
@@ -14,8 +15,8 @@ try {
 $log = Open-Log $settings
 
 $shared = [hashtable]::Synchronized(@{
-    Settings = $settings; Log = $log; Catalog = $null; Tokens = @(); Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
-    Stop = [Threading.ManualResetEventSlim]::new($false)
+    Settings = $settings; Log = $log; Catalog = $null; Tokens = @{ Text = $null; Digests = @() }; Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
+    Stop = [Threading.ManualResetEventSlim]::new($false); Failed = $false
     Cut = [Threading.CancellationTokenSource]::new()
     InFlight = [Threading.CountdownEvent]::new(1)
     Queue = [Collections.Concurrent.BlockingCollection[hashtable]]::new($settings.Queue)
@@ -83,7 +84,7 @@ function Restore-Servers([Collections.IList] $Servers) {
 }
 
 function Receive-Requests([Net.HttpListener] $Listener, [Collections.IList] $Servers) {
-    # Accept until SIGTERM, then go on accepting (and refusing) until the requests in flight are answered: closing the listener would
+    # Accept until told to stop, then go on accepting (and refusing) until the requests in flight are answered: closing the listener would
     # cut them. When the time is up, what still runs is stopped and answered 503, for which there is another moment.
     $deadline = [long]::MaxValue
     $moment = 900
@@ -137,4 +138,4 @@ Write-Log $log info 'stopped' @{ unanswered = $left }
 $listener.Close()
 $registration.Dispose()
 # Not `exit`: a call that can't be stopped holds a thread, and the process would wait for it.
-[Environment]::Exit($(if ($left -gt 0) { 1 } else { 0 }))
+[Environment]::Exit($(if ($left -gt 0 -or $shared.Failed) { 1 } else { 0 }))

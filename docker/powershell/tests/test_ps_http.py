@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
-from psserver import TOKEN, Service, running, write_module
+from psserver import DEADLINE, TOKEN, Service, running, write_module
 from pstrees import GOOD
 
 
@@ -141,13 +145,76 @@ def test_content_length_beside_transfer_encoding_is_refused(service: Service) ->
     assert answer.count(b"HTTP/1.1") == 1
 
 
-def test_a_body_that_never_comes_holds_nobody_up(service: Service) -> None:
-    """408 after the body's time, while another caller is answered at once."""
+@contextlib.contextmanager
+def trickling(service: Service, head: str, count: int) -> Iterator[None]:
+    """Hold connections open on which a body of a megabyte has begun and goes on with a byte each tenth of a second."""
+    over = threading.Event()
+    with contextlib.ExitStack() as held:
+        connections = []
+        for _ in range(count):
+            connection = held.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+            connection.sendall(f"{head}\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n".encode())
+            connections.append(connection)
+
+        def trickle() -> None:
+            while not over.wait(0.1):
+                for connection in connections:
+                    with contextlib.suppress(OSError):  # the service may have closed it, that is its right
+                        connection.sendall(b" ")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("line", "token", "count"),
+    [
+        ("GET /health", False, 8),
+        ("POST /health", False, 8),
+        ("GET /modules", True, 16),
+        ("GET /modules", False, 16),
+        ("POST /invoke", False, 16),
+        ("GET /nowhere", False, 16),
+        ("POST /invoke", True, 8),  # these may hold the four workers for the body's time, a second, twice
+    ],
+)
+def test_bodies_that_never_end_hold_nobody_up(service: Service, line: str, token: bool, count: int) -> None:
+    """Whatever they were sent to, with or without a token: meanwhile a probe and a good call are answered."""
+    head = f"{line} HTTP/1.1" + (f"\r\nAuthorization: Bearer {TOKEN}" if token else "")
+    with trickling(service, head, count):
+        started = time.monotonic()
+        assert service.request("GET", "/health").status_code == 200
+        assert service.result("Probe", "Get-Nothing") == []
+        assert time.monotonic() - started < 5
+
+
+def test_a_body_that_never_comes_is_408(service: Service) -> None:
+    """After the body's time, and the connection ends."""
     head = f"POST /invoke HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
-    with httpx.Client() as client:
-        answer = service.raw(f"{head}Content-Length: 50\r\n\r\n{{".encode())
-        assert answer.startswith(b"HTTP/1.1 408 ")
-        assert client.get(f"{service.url}/health").status_code == 200
+    assert service.raw(f"{head}Content-Length: 50\r\n\r\n{{".encode()).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(("line", "status"), [("POST /invoke", 401), ("GET /health", 200), ("POST /health", 405)])
+def test_an_answer_before_the_body_is_readable(service: Service, line: str, status: int) -> None:
+    """A caller that sends its body a moment after the head is answered without it, told that it was the last, and not reset."""
+    body = b" " * 100_000
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", service.port), timeout=DEADLINE) as connection:
+            head = f"{line} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode())
+            answer = connection.recv(65536)
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+            assert b"\r\nConnection: close\r\n" in answer
+            connection.sendall(body[:50_000])
+            time.sleep(0.05)
+            connection.sendall(body[50_000:])
+            while connection.recv(65536):
+                pass
 
 
 BAD_JSON = [

@@ -56,15 +56,19 @@ def test_a_full_queue_answers_503_and_a_lost_critical_module_makes_it_unhealthy(
         wait_for_health(service, 200)
 
 
-def test_too_many_calls_that_cannot_be_stopped_make_it_unhealthy(pwsh: str, tmp_path: Path) -> None:
-    """Each holds a thread for good, so that something has to restart the service; it still ends at once when told to."""
+def test_too_many_calls_that_cannot_be_stopped_end_it(pwsh: str, tmp_path: Path) -> None:
+    """Each holds a thread for good: below the limit calls go on, at the limit the service says why and exits with 1, to be restarted."""
     write_module(tmp_path / "Modules", "Probe", PROBE, manifest=PROBE_EXPORTS)
     limits = {"UC_WORKERS": 1, "UC_CALL_TIMEOUT_SECONDS": 1}
     with running(pwsh, tmp_path / "Modules", tmp_path, ["Probe"], **limits) as service:
-        for _ in range(4):
+        for _ in range(3):
             assert service.invoke("Probe", "Start-Blocking").status_code == 504
-        assert wait_for_health(service, 503)["stuck_calls"] == 4
-        assert service.stop()[0] == 0
+        assert service.result("Probe", "Get-Nothing") == []
+        assert service.request("GET", "/health").json()["stuck_calls"] == 3
+        assert service.invoke("Probe", "Start-Blocking").status_code == 504
+        assert service.process.wait(timeout=DEADLINE) == 1
+        assert service.event("too_many_stuck", stuck_calls=4, limit=4)["level"] == "error"
+        assert service.event("stopped")["unanswered"] == 0
 
 
 def wait_for_metric(service: Service, line: str) -> None:

@@ -1,0 +1,87 @@
+"""What lies between two calls in one runspace, and what a result costs: asked of the service's modules themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psserver import START, write_module
+from pstrees import PROBE, PROBE_EXPORTS
+
+FRAME = """
+$ErrorActionPreference = 'Stop'
+Import-Module '{server}/Runspaces.psm1' -DisableNameChecking
+$settings = @{{ Workspace = '{place}'; ImportSeconds = 60 }}
+$runspace = (New-ModuleRunspace $settings @('{place}/Probe/Probe.psd1')).Runspace
+function Invoke-Probe([string] $Command) {{
+    $call = @{{ Module = 'Probe'; Command = $Command; Owner = 'Probe'; Parameters = @{{}}; ResultBytes = 1MB; ResultDepth = 6 }}
+    $called = Invoke-Timed $runspace 'Invoke-UcCommand' @{{ Call = $call }} 60000
+    if (-not $called.Output.Restored) {{ $null = Invoke-Timed $runspace 'Restore-UcFrame' @{{}} 60000 'variable:' }}
+    $called.Output
+}}
+function Get-Listing {{
+    $shell = [powershell]::Create()
+    $shell.Runspace = $runspace
+    $listing = $shell.AddCommand('Get-ChildItem').AddParameter('Path', 'variable:').Invoke()
+    @($listing.Name | Where-Object {{ $_ -notin 'StackTrace', 'LASTEXITCODE', 'Matches' }})
+}}
+$before = Get-Listing
+$calls = foreach ($command in 'Get-Leaks', 'Set-Leaks', 'Get-Leaks', 'Remove-Leaks', 'Get-Leaks') {{ Invoke-Probe $command }}
+[Console]::Out.WriteLine((ConvertTo-Json -Depth 3 -Compress @{{
+    results = @($calls.Json); restored = @($calls.Restored); errors = @($calls | ForEach-Object {{ $_.Errors }}); same = "$before" -ceq "$(Get-Listing)" }}))
+[Environment]::Exit(0)
+"""
+
+COST = """
+$module = Import-Module '{server}/Envelope.psm1' -PassThru
+$records = @(foreach ($n in 1..500) {{ [pscustomobject] @{{ file = "Assets/f$n.cs"; line = $n; column = 3; severity = 'error'; code = 'CS0103'; text = 'x' }} }})
+function Get-Nothing([hashtable] $First, [object] $Second) {{ }}
+$table = @{{}}
+$calls = {{ foreach ($n in 1..3000) {{ Get-Nothing $table $n }} }}
+$envelope = {{ $one = New-UcEnvelope 64MB 6; foreach ($record in $records) {{ Add-UcResult $one $record }}; $null = Close-UcEnvelope $one }}
+function Get-Least([scriptblock] $Work) {{ (1..7 | ForEach-Object {{ (Measure-Command $Work).TotalMilliseconds }} | Measure-Object -Minimum).Minimum }}
+[Console]::Out.WriteLine((ConvertTo-Json -Compress @{{ calls = Get-Least $calls; envelope = Get-Least $envelope }}))
+[Environment]::Exit(0)
+"""
+
+
+def ask(pwsh: str, script: str, place: Path) -> dict[str, Any]:
+    """The JSON that a script prints which uses the service's modules."""
+    file = place / "ask.ps1"
+    file.write_text(script.format(server=START.parent, place=place))
+    command = [pwsh, "-NoProfile", "-NonInteractive", "-File", str(file)]
+    environment = os.environ | {"HOME": str(place), "POWERSHELL_TELEMETRY_OPTOUT": "1", "POWERSHELL_UPDATECHECK": "Off"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=240)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("engine", ["with its table", "without"])
+def test_globals_are_put_back_with_and_without_the_engines_table(pwsh: str, tmp_path: Path, engine: str) -> None:
+    """A call puts them back itself, seeing the engine's own table; where there is none, a listing does it after the call, as well."""
+    probe = (
+        PROBE
+        + "function Remove-Leaks { Remove-Variable -Scope Global -Name PSEmailServer; $global:WhatIfPreference = $true; $global:New = 1 }\n"
+    )
+    write_module(tmp_path, "Probe", probe, manifest=PROBE_EXPORTS.replace("'Get-Leaks'", "'Get-Leaks','Remove-Leaks'"))
+    script = FRAME
+    if engine == "without":
+        (server := tmp_path / "server").mkdir()
+        for file in START.parent.glob("*.psm1"):
+            (server / file.name).write_text(file.read_text().replace("'GlobalScope'", "'NoSuchScope'"))
+        script = FRAME.replace("{server}", str(server))
+    told = ask(pwsh, script, tmp_path)
+    clean = json.dumps([f"|Continue|{tmp_path.name}"], separators=(",", ":"))
+    assert told["errors"] == []
+    assert told["results"] == [clean, "[]", clean, "[]", clean]
+    assert told["restored"] == [engine == "with its table"] * 5
+    assert told["same"] is True
+
+
+def test_a_result_costs_less_than_two_calls_of_a_function_for_each_value(pwsh: str, tmp_path: Path) -> None:
+    """In PowerShell calls of functions are what costs: 3,000 values against 3,000 calls, in one process."""
+    told = ask(pwsh, COST, tmp_path)
+    assert told["envelope"] < 2 * told["calls"]
