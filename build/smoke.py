@@ -7,13 +7,13 @@ import json
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from build import secrets
 from build.manifest import Manifest, SmokeCheck
+from build.process import together
 
 if TYPE_CHECKING:
     import httpx
@@ -48,20 +48,20 @@ def run(
 ) -> list[Result]:
     """Run every smoke check of the containers of `services` concurrently, and the stories beside them.
 
-    A container that is not in `running` fails its checks at once.
+    A container that is not in `running` fails its checks at once. An interrupt ends all of it at once.
     """
     import httpx
 
-    jobs: list[Callable[[], list[Result]]] = [functools.partial(story, manifest) for story in stories]
+    jobs: list[Callable[[], list[Result]]] = []
     # One client for all: each Client builds its own TLS context, which costs more than the requests.
     with httpx.Client(timeout=_ATTEMPT_SECONDS, trust_env=False) as http:
         for container, (service, settings) in manifest.containers().items():
             for check in manifest.services[service].smoke if service in services else ():
                 base = f"http://127.0.0.1:{settings.port}" if container in running else ""
                 jobs.append(_job(http, manifest, container, service, base, check))
-        with ThreadPoolExecutor(max_workers=16) as pool:
-            futures = [pool.submit(job) for job in jobs]
-            return [result for future in futures for result in future.result()]
+        # Last, and so in this thread: an interrupt reaches a story, which has to tidy up.
+        jobs += [functools.partial(story, manifest) for story in stories]
+        return [result for results in together(jobs) for result in results]
 
 
 def _job(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,10 +45,10 @@ def port() -> Iterator[int]:
     thread.join()
 
 
-def _manifest(project: Project, port: int, check: str) -> Manifest:
+def _manifest(project: Project, port: int, check: str, *, deadline: int = 0) -> Manifest:
     path = project.root / "versions.toml"
     path.write_text(path.read_text().replace("18980", str(port)))
-    project.append(f'\n[[services.web.smoke]]\nname = "check"\ndeadline_seconds = 0\n{check}\n')
+    project.append(f'\n[[services.web.smoke]]\nname = "check"\ndeadline_seconds = {deadline}\n{check}\n')
     return project.load()
 
 
@@ -90,6 +94,29 @@ def test_a_check_is_repeated_until_its_deadline() -> None:
 
     assert smoke.until_deadline(lambda: next(answers), 5) == ""
     assert smoke.until_deadline(lambda: "never", 0.1) == "never"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process")
+def test_an_interrupt_ends_checks_and_story(project: Project, port: int) -> None:
+    """Ctrl-C does not wait for the checks that are still trying, and gives a story the chance to tidy up."""
+    _manifest(project, port, 'json = { status = "never" }', deadline=60)
+    program = (
+        "import os, time; from pathlib import Path; from build import loading, smoke\n"
+        "def story(manifest):\n"
+        "    try:\n        print('told', flush=True)\n        time.sleep(60)\n"
+        "    finally:\n        print('tidied up', flush=True)\n"
+        f"smoke.run(loading.load(Path({str(project.root)!r}), os.environ), ['web'], {{'web'}}, stories=[story])\n"
+    )
+    argv = [sys.executable, "-c", program]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "told\n"
+        interrupted = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=90)
+
+    assert time.monotonic() - interrupted < 20
+    assert (output, errors.splitlines()[-1]) == ("tidied up\n", "KeyboardInterrupt")
 
 
 def test_junit_counts_failures(tmp_path: Path) -> None:
