@@ -20,14 +20,46 @@ from build import secrets, smoke
 from build.manifest import Manifest
 from tests.conftest import Project
 
+_ODD = {
+    "/list": ("application/json", b"[]"),
+    "/page": ("text/html", b"<html>\xff</html>"),
+    "/result-list": ("application/json", b'{"result": [1]}'),
+    "/no-version": ("application/json", b'{"result": {"serverInfo": {}}}'),
+    "/odd-version": ("application/json", '{"result": {"serverInfo": {}, "protocolVersion": "\u00fc"}}'.encode()),
+    "/no-tools": ("application/json", b'{"result": {"serverInfo": {}, "protocolVersion": "1", "tools": null}}'),
+    "/bad-event": ("text/event-stream", b"data: <html>\n\n"),
+    "/no-event": ("text/event-stream", b""),
+    "/zipped": ("application/json", b"{}"),
+}
+
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        if self.path in _ODD:
+            self._odd()
+            return
         token = self.headers.get("Authorization", "")
         self.send_response(200 if self.path != "/missing" else 404)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.wfile.write(json.dumps({"status": "healthy", "authorized": token.startswith("Bearer ")}).encode())
+
+    def do_POST(self) -> None:
+        if self.path in _ODD:
+            self._odd()
+        else:
+            self.send_error(501)
+
+    def _odd(self) -> None:
+        """What no check expects, with status 200."""
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        kind, body = _ODD[self.path]
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        if self.path == "/zipped":
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -65,6 +97,17 @@ def _manifest(project: Project, port: int, check: str, *, deadline: int = 0) -> 
         ('kind = "mcp"\npath = "/mcp"', "initialize: status 501"),
         ('secret = "alpha"\njson = { authorized = true }', ""),
         ("json = { authorized = true }", "got {'authorized': False}"),
+        ('path = "/list"\njson = { status = "healthy" }', "expected a JSON object, got: []"),
+        ('path = "/page"\njson = { status = "healthy" }', "expected a JSON object, got: <html>"),
+        ('path = "/zipped"', "DecodingError"),
+        ('kind = "mcp"\npath = "/list"', "no serverInfo with a protocolVersion in []"),
+        ('kind = "mcp"\npath = "/page"', "no serverInfo with a protocolVersion in <html>"),
+        ('kind = "mcp"\npath = "/result-list"', "no serverInfo with a protocolVersion in"),
+        ('kind = "mcp"\npath = "/no-version"', "no serverInfo with a protocolVersion in"),
+        ('kind = "mcp"\npath = "/odd-version"', "UnicodeEncodeError"),
+        ('kind = "mcp"\npath = "/no-tools"', "tools/list: status 200"),
+        ('kind = "mcp"\npath = "/bad-event"', "no serverInfo with a protocolVersion in data: <html>"),
+        ('kind = "mcp"\npath = "/no-event"', "no serverInfo with a protocolVersion in"),
     ],
 )
 def test_checks_judge_the_answer(project: Project, port: int, check: str, reason: str) -> None:
