@@ -195,13 +195,9 @@ def log(manifest: Manifest, container: str, *, since: str = "") -> str:
 
 def status(manifest: Manifest) -> list[Running]:
     """Every container of the project, stopped ones included, in manifest order; one engine call lists, one inspects."""
-    label = f"label=com.docker.compose.project={manifest.project.name}"
-    identifiers = engine.cli("ps", "--all", "--quiet", "--filter", label).stdout.split()
-    if not identifiers:
-        return []
     found = []
     containers = manifest.containers()
-    for entry in json.loads(engine.cli("inspect", *identifiers).stdout):
+    for entry in _inspected(manifest):
         name = entry["Config"]["Labels"]["com.docker.compose.service"]
         port = containers[name][1].port if name in containers else 0
         found.append(
@@ -219,6 +215,26 @@ def status(manifest: Manifest) -> list[Running]:
         )
     order = {name: position for position, name in enumerate(containers)}
     return sorted(found, key=lambda one: order.get(one.name, len(order)))
+
+
+def _inspected(manifest: Manifest) -> list[dict[str, Any]]:
+    """The engine's record of each container; where one was removed after it was listed, they are listed again."""
+    identifiers = _identifiers(manifest)
+    while identifiers:
+        try:
+            records: list[dict[str, Any]] = json.loads(engine.cli("inspect", *identifiers).stdout)
+        except ToolFailed:
+            before, identifiers = identifiers, _identifiers(manifest)
+            if identifiers == before:
+                raise
+        else:
+            return records
+    return []
+
+
+def _identifiers(manifest: Manifest) -> list[str]:
+    label = f"label=com.docker.compose.project={manifest.project.name}"
+    return engine.cli("ps", "--all", "--quiet", "--filter", label).stdout.split()
 
 
 def _running_names(manifest: Manifest) -> set[str]:

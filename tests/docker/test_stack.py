@@ -204,6 +204,24 @@ def test_a_service_that_crashes_is_shown(stack_project: Project) -> None:
     assert "bye-bye" in ran.stderr
 
 
+def _create_late(project: Project) -> str:
+    """Create a container of the project's stack, as the engine does when Compose that asked for it is gone; its id."""
+    manifest = project.load()
+    compose = {"project": manifest.project.name, "service": "one", "oneoff": "False", "config-hash": "late"}
+    labels = [part for key, value in compose.items() for part in ("--label", f"com.docker.compose.{key}={value}")]
+    return engine.cli("create", *labels, images.recorded(manifest)["one"].reference).stdout.strip()
+
+
+def test_status_while_containers_go(built: Project) -> None:
+    """A container that is removed between the list and the look at it is no failure."""
+    identifiers = [_create_late(built) for _ in range(12)]
+    with subprocess.Popen([engine.docker(), "rm", *identifiers], stdout=subprocess.DEVNULL) as remove:
+        while _states(built):
+            pass
+
+    assert remove.returncode == 0
+
+
 def test_ctrl_c_in_up_leaves_no_half_stack(stack_project: Project) -> None:
     """An interrupt while the stack starts takes the half of it down again: 130, no traceback, no container."""
     slow = DOCKERFILE.replace("c.request('GET','/')", "import os;os._exit(1);c.request('GET','/')")
