@@ -16,6 +16,7 @@ from build.ports import listener
 
 _POLL_SECONDS = 0.25
 _LOG_LINES = "25"
+_SETTLE_SECONDS, _SETTLE_LOOKS = 1.0, 15
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,9 +100,24 @@ def up(
     except KeyboardInterrupt:
         if not before:
             console.note("interrupted: taking the half-started stack down")
-            down(manifest)
+            _take_down(manifest)
         raise
     return status(manifest)
+
+
+def _take_down(manifest: Manifest) -> None:
+    """Take a stack down whose start was cut off, until two looks find nothing of it.
+
+    The engine goes on making what it was asked for, after Compose has gone and after `down` has listed what is there.
+    """
+    _compose(manifest, "down", "--remove-orphans")  # networks that have no container yet, too
+    quiet = 0
+    for _ in range(_SETTLE_LOOKS):
+        time.sleep(_SETTLE_SECONDS)
+        quiet = 0 if down(manifest) else quiet + 1
+        if quiet == 2:
+            return
+    console.warn("the engine still makes containers of it; when it has ended: ./inv down")
 
 
 def _with_dependencies(manifest: Manifest, images: Mapping[str, str], services: Sequence[str]) -> list[str]:

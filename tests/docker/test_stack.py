@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -204,6 +205,13 @@ def test_a_service_that_crashes_is_shown(stack_project: Project) -> None:
     assert "bye-bye" in ran.stderr
 
 
+def _until(happened: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
 def _create_late(project: Project) -> str:
     """Create a container of the project's stack, as the engine does when Compose that asked for it is gone; its id."""
     manifest = project.load()
@@ -223,7 +231,10 @@ def test_status_while_containers_go(built: Project) -> None:
 
 
 def test_ctrl_c_in_up_leaves_no_half_stack(stack_project: Project) -> None:
-    """An interrupt while the stack starts takes the half of it down again: 130, no traceback, no container."""
+    """An interrupt while the stack starts takes the half of it down again: 130, no traceback, no container.
+
+    Not even one that the engine has finished making after the others were taken down.
+    """
     slow = DOCKERFILE.replace("c.request('GET','/')", "import os;os._exit(1);c.request('GET','/')")
     add_server(stack_project, "slow", slow)
     stack_project.commit("Add a slow service")
@@ -233,10 +244,13 @@ def test_ctrl_c_in_up_leaves_no_half_stack(stack_project: Project) -> None:
         stack_project.command("up"), cwd=stack_project.root, env=stack_project.environment(), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while "slow" not in _states(stack_project) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    _until(lambda: "slow" in _states(stack_project))
     process.send_signal(signal.SIGINT)
+    assert process.stdout
+    while "taking the half-started stack down" not in (line := process.stdout.readline()):
+        assert line, "it ended before that"
+    _until(lambda: "slow" not in _states(stack_project))
+    _create_late(stack_project)
     output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 130, output
