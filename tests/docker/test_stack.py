@@ -259,18 +259,21 @@ def test_ctrl_c_in_up_leaves_no_half_stack(stack_project: Project) -> None:
 
 
 def test_ctrl_c_in_smoke_ends_at_once(built: Project) -> None:
-    """An interrupt of a smoke run that is waiting ends with 130 and leaves the stack as it is."""
+    """An interrupt of a smoke run ends with 130 long before its checks would give up, and leaves the stack as it is."""
     assert built.inv("up").code == 0
     manifest_file = built.root / "versions.toml"
-    manifest_file.write_text(manifest_file.read_text().replace('{ status = "healthy" }', '{ status = "never" }'))
+    wrong = manifest_file.read_text().replace('{ status = "healthy" }', '{ status = "never" }')
+    manifest_file.write_text(wrong.replace("deadline_seconds = 5", "deadline_seconds = 60"))
     process = subprocess.Popen(
         built.command("smoke"), cwd=built.root, env=built.environment(), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    time.sleep(3)
+    _until(lambda: all('"path": "/x"' in stack.log(built.load(), name) for name in ("one", "two")))
+    interrupted = time.monotonic()
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
 
+    assert time.monotonic() - interrupted < 20
     assert process.returncode == 130, output
     assert "Traceback" not in output
     assert set(_states(built).values()) == {"running"}
