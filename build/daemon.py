@@ -12,7 +12,7 @@ from build import console, engine
 from build.errors import MissingTool, ToolFailed
 from build.process import run
 
-_PID_FILE_SECONDS = 5  # a dockerd writes its pid file at once; one that has none by then did not like its arguments
+_PID_FILE_SECONDS = 20  # soon written, also by a cold dockerd; one that has none by then did not like its arguments
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
