@@ -235,7 +235,7 @@ def test_a_build_by_hand_that_forgets_the_secret_fails(stack_project: Project, t
 
 def _processes(project: Project) -> str:
     """The processes that have the project's folder in their command line."""
-    argv = ["pgrep", "--full", "--list-full", str(project.root)]
+    argv = ["pgrep", "-fl", str(project.root)]
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
