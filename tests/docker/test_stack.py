@@ -247,13 +247,16 @@ def test_ctrl_c_in_up_leaves_no_half_stack(stack_project: Project) -> None:
     _until(lambda: "slow" in _states(stack_project))
     process.send_signal(signal.SIGINT)
     assert process.stdout
-    while "taking the half-started stack down" not in (line := process.stdout.readline()):
-        assert line, "it ended before that"
-    _until(lambda: "slow" not in _states(stack_project))
-    _create_late(stack_project)
-    output, _ = process.communicate(timeout=60)
+    with process.stdout as stream:
+        output = ""
+        while "taking the half-started stack down" not in output:
+            output += (line := stream.readline())
+            assert line, output
+        _until(lambda: "slow" not in _states(stack_project))
+        _create_late(stack_project)
+        output += stream.read()
 
-    assert process.returncode == 130, output
+    assert process.wait(30) == 130, output
     assert "Traceback" not in output
     assert _states(stack_project) == {}
 
