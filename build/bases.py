@@ -5,17 +5,18 @@ Dockerfiles keep the upstream name in FROM; what is resolved here reaches them a
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from build import console, engine, standin, state
 from build.errors import BaseUnavailable, BuildError, ToolFailed
 from build.manifest import BASE_SOURCES, BaseImage, Manifest
+from build.process import together
 
 _LOOKUP_SECONDS = 25
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.xz", ".tar.zst")
@@ -137,8 +138,8 @@ def _look(manifest: Manifest, keys: list[str]) -> list[Resolved | str]:
     if not keys:
         return []
     references = ", ".join(manifest.bases.images[key].reference for key in keys)
-    with console.waiting(f"looking for {references}"), ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(lambda key: _from_elsewhere(manifest, key), keys))
+    with console.waiting(f"looking for {references}"):
+        return together([functools.partial(_from_elsewhere, manifest, key) for key in keys])
 
 
 def _make_stand_ins(manifest: Manifest, keys: list[str], reasons: dict[str, str]) -> dict[str, Resolved]:

@@ -12,7 +12,8 @@ from build import console, engine
 from build.errors import MissingTool, ToolFailed
 from build.process import run
 
-_PID_FILE_SECONDS = 5  # a dockerd writes its pid file at once; one that has none by then did not like its arguments
+_PID_FILE_SECONDS = 20  # soon written, also by a cold dockerd; one that has none by then has ended without these words
+_LAST_WORDS = ("failed to start daemon", "unable to configure the Docker daemon")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +51,8 @@ def start(one: Daemon, *, sudo: Sequence[str] = (), seconds: float = 60) -> None
         while not _answers(one):
             log = _text(one.log)[logged:]
             waited = time.monotonic() - began
-            ended = not _runs(one.pid_files[0]) and ("failed to start daemon" in log or waited > _PID_FILE_SECONDS)
+            said = any(words in log for words in _LAST_WORDS)
+            ended = not _runs(one.pid_files[0]) and (said or waited > _PID_FILE_SECONDS)
             if ended or waited > seconds:
                 raise MissingTool("the Docker daemon did not start", hint=f"less {one.log}", output=log[-3000:])
             time.sleep(0.2)

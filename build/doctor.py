@@ -6,13 +6,14 @@ A bad machine never raises here. The checks are independent and run at the same 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import platform
 import shutil
 import ssl
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from build import bases, build_secrets, console, credentials, doctor_docker, rep
 from build.doctor_docker import Docker, Finding, State
 from build.errors import BuildError, RepositoryError, ScanBroken, SecretError
 from build.manifest import Manifest
-from build.process import run
+from build.process import run, together
 
 _REGISTRY_SECONDS = 3
 _FAIL_GIGABYTES, _WARN_GIGABYTES = 3, 10
@@ -40,10 +41,20 @@ class Row:
 
 def examine(manifest: Manifest) -> tuple[Row, ...]:
     """Every check's rows, in a fixed order. Takes under two seconds, unless the registry does not answer."""
-    with ThreadPoolExecutor(max_workers=len(_CHECKS) + 1) as pool:
-        docker = pool.submit(doctor_docker.ask)
-        futures = [pool.submit(_rows, name, check, manifest, docker) for name, check in _CHECKS]
-        return tuple(row for future in futures for row in future.result())
+    docker: Future[Docker] = Future()
+    checks = [functools.partial(_rows, name, check, manifest, docker) for name, check in _CHECKS]
+    _, *results = together([functools.partial(_ask, docker), *checks])
+    return tuple(row for rows in results for row in rows)
+
+
+def _ask(docker: Future[Docker]) -> list[Row]:
+    """Ask Docker for the checks that wait for its answer; no rows."""
+    try:
+        docker.set_result(doctor_docker.ask())
+    except BaseException as error:
+        docker.set_exception(error)
+        raise
+    return []
 
 
 def _rows(name: str, check: Check, manifest: Manifest, docker: Future[Docker]) -> list[Row]:

@@ -7,13 +7,13 @@ import json
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from build import secrets
 from build.manifest import Manifest, SmokeCheck
+from build.process import together
 
 if TYPE_CHECKING:
     import httpx
@@ -48,20 +48,20 @@ def run(
 ) -> list[Result]:
     """Run every smoke check of the containers of `services` concurrently, and the stories beside them.
 
-    A container that is not in `running` fails its checks at once.
+    A container that is not in `running` fails its checks at once. An interrupt ends all of it at once.
     """
     import httpx
 
-    jobs: list[Callable[[], list[Result]]] = [functools.partial(story, manifest) for story in stories]
+    jobs: list[Callable[[], list[Result]]] = []
     # One client for all: each Client builds its own TLS context, which costs more than the requests.
     with httpx.Client(timeout=_ATTEMPT_SECONDS, trust_env=False) as http:
         for container, (service, settings) in manifest.containers().items():
             for check in manifest.services[service].smoke if service in services else ():
                 base = f"http://127.0.0.1:{settings.port}" if container in running else ""
                 jobs.append(_job(http, manifest, container, service, base, check))
-        with ThreadPoolExecutor(max_workers=16) as pool:
-            futures = [pool.submit(job) for job in jobs]
-            return [result for future in futures for result in future.result()]
+        # Last, and so in this thread: an interrupt reaches a story, which has to tidy up.
+        jobs += [functools.partial(story, manifest) for story in stories]
+        return [result for results in together(jobs) for result in results]
 
 
 def _job(
@@ -98,7 +98,7 @@ def _attempt(http: httpx.Client, manifest: Manifest, base: str, check: SmokeChec
         if check.kind == "mcp":
             return _mcp(http, base + check.path, headers)
         answer = http.request(check.method, base + check.path, headers=headers, json=check.body)
-    except httpx.TransportError as error:
+    except (httpx.HTTPError, ValueError) as error:
         return f"{check.method} {base}{check.path}: {type(error).__name__}: {error}"
     return _judge(check, answer)
 
@@ -113,7 +113,9 @@ def _judge(check: SmokeCheck, answer: httpx.Response) -> str:
         try:
             found = answer.json()
         except ValueError:
-            return f"{check.path}: expected JSON, got: {shown}"
+            found = None
+        if not isinstance(found, dict):
+            return f"{check.path}: expected a JSON object, got: {shown}"
         wrong = {key: found.get(key) for key, value in check.json.items() if found.get(key) != value}
         if wrong:
             return f"{check.path}: expected {check.json}, got {wrong}"
@@ -128,15 +130,15 @@ def _mcp(http: httpx.Client, url: str, headers: dict[str, str]) -> str:
     first = http.post(url, headers=headers, json=_call(1, "initialize", parameters))
     if first.status_code != 200:
         return f"{url}: initialize: status {first.status_code}: {first.text[:200]}"
-    agreed = _payload(first).get("result", {})
-    if "serverInfo" not in agreed:
-        return f"{url}: initialize: no serverInfo in {first.text[:200]}"
-    headers["MCP-Protocol-Version"] = agreed["protocolVersion"]
+    agreed = _object(_payload(first).get("result"))
+    if "serverInfo" not in agreed or not agreed.get("protocolVersion"):
+        return f"{url}: initialize: no serverInfo with a protocolVersion in {first.text[:200]}"
+    headers["MCP-Protocol-Version"] = str(agreed["protocolVersion"])
     if session := first.headers.get("mcp-session-id"):
         headers["Mcp-Session-Id"] = session
     http.post(url, headers=headers, json={"jsonrpc": "2.0", "method": "notifications/initialized"})
     listed = http.post(url, headers=headers, json=_call(2, "tools/list", {}))
-    if listed.status_code != 200 or not _payload(listed).get("result", {}).get("tools"):
+    if listed.status_code != 200 or not _object(_payload(listed).get("result")).get("tools"):
         return f"{url}: tools/list: status {listed.status_code}: {listed.text[:200]}"
     return ""
 
@@ -146,15 +148,19 @@ def _call(number: int, method: str, parameters: dict[str, Any]) -> dict[str, Any
 
 
 def _payload(answer: httpx.Response) -> dict[str, Any]:
-    """The JSON-RPC message of a plain JSON answer or of the first data event of an SSE one."""
-    if "text/event-stream" not in answer.headers.get("content-type", ""):
-        body: dict[str, Any] = answer.json()
-        return body
-    for line in answer.text.splitlines():
-        if line.startswith("data:") and line[5:].strip():
-            message: dict[str, Any] = json.loads(line[5:])
-            return message
-    return {}
+    """The JSON-RPC message of a plain JSON answer or of the first data event of an SSE one; empty when it has none."""
+    text = answer.text
+    if "text/event-stream" in answer.headers.get("content-type", ""):
+        text = next((line[5:] for line in text.splitlines() if line.startswith("data:") and line[5:].strip()), "")
+    try:
+        return _object(json.loads(text))
+    except ValueError:
+        return {}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """A JSON object as it is, any other value as an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def junit(results: Sequence[Result], path: Path) -> None:

@@ -16,6 +16,7 @@ from build.ports import listener
 
 _POLL_SECONDS = 0.25
 _LOG_LINES = "25"
+_SETTLE_SECONDS, _SETTLE_LOOKS = 1.0, 15
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,9 +106,24 @@ def up(
     except KeyboardInterrupt:
         if not before:
             console.note("interrupted: taking the half-started stack down")
-            down(manifest)
+            _take_down(manifest)
         raise
     return status(manifest)
+
+
+def _take_down(manifest: Manifest) -> None:
+    """Take a stack down whose start was cut off, until two looks find nothing of it.
+
+    The engine goes on making what it was asked for, after Compose has gone and after `down` has listed what is there.
+    """
+    _compose(manifest, "down", "--remove-orphans")  # networks that have no container yet, too
+    quiet = 0
+    for _ in range(_SETTLE_LOOKS):
+        time.sleep(_SETTLE_SECONDS)
+        quiet = 0 if down(manifest) else quiet + 1
+        if quiet == 2:
+            return
+    console.warn("the engine still makes containers of it; when it has ended: ./inv down")
 
 
 def _with_dependencies(manifest: Manifest, images: Mapping[str, str], services: Sequence[str]) -> list[str]:
@@ -201,13 +217,9 @@ def log(manifest: Manifest, container: str, *, since: str = "") -> str:
 
 def status(manifest: Manifest) -> list[Running]:
     """Every container of the project, stopped ones included, in manifest order; one engine call lists, one inspects."""
-    label = f"label=com.docker.compose.project={manifest.project.name}"
-    identifiers = engine.cli("ps", "--all", "--quiet", "--filter", label).stdout.split()
-    if not identifiers:
-        return []
     found = []
     containers = manifest.containers()
-    for entry in json.loads(engine.cli("inspect", *identifiers).stdout):
+    for entry in _inspected(manifest):
         name = entry["Config"]["Labels"]["com.docker.compose.service"]
         port = containers[name][1].port if name in containers else 0
         found.append(
@@ -225,6 +237,26 @@ def status(manifest: Manifest) -> list[Running]:
         )
     order = {name: position for position, name in enumerate(containers)}
     return sorted(found, key=lambda one: order.get(one.name, len(order)))
+
+
+def _inspected(manifest: Manifest) -> list[dict[str, Any]]:
+    """The engine's record of each container; where one was removed after it was listed, they are listed again."""
+    identifiers = _identifiers(manifest)
+    while identifiers:
+        try:
+            records: list[dict[str, Any]] = json.loads(engine.cli("inspect", *identifiers).stdout)
+        except ToolFailed:
+            before, identifiers = identifiers, _identifiers(manifest)
+            if identifiers == before:
+                raise
+        else:
+            return records
+    return []
+
+
+def _identifiers(manifest: Manifest) -> list[str]:
+    label = f"label=com.docker.compose.project={manifest.project.name}"
+    return engine.cli("ps", "--all", "--quiet", "--filter", label).stdout.split()
 
 
 def _running_names(manifest: Manifest) -> set[str]:

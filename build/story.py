@@ -27,6 +27,7 @@ NEEDS = ("monitoring", "langgraph-api", "powershell-modules", "autogen-groupchat
 _DEADLINE_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _LOG_SINCE = "10m"
+_TRIGGER = "triage"
 _NOTE = "Nothing here needs a human.\n"
 _LOG = (
     "Assets/Scripts/Player.cs(12,5): error CS0103: The name 'speed' does not exist in the current context\n"
@@ -69,6 +70,8 @@ def _played(story: _Story, scene: Callable[[_Story], None]) -> str:
         return str(error)
     except (OSError, httpx.HTTPError, BuildError) as error:
         return f"{type(error).__name__}: {error}"
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return f"an answer is not of the form that was expected: {type(error).__name__}: {error}"
     return ""
 
 
@@ -138,7 +141,7 @@ class _Story:
         """The thread that the trigger started for the change of `path`; its event is the one followed from here on."""
         event = self._until(f"monitoring reports {path.name} as {kind}", lambda: self._event(path.name, kind))
         self.request_id = event["id"]
-        delivery = self._until("the trigger is delivered", lambda: self._delivery(event["id"]))
+        delivery = self._until(f"the trigger {_TRIGGER} is delivered", lambda: self._delivery(event["id"]))
         thread: str = delivery["response"]["body"]["thread_id"]
         return thread
 
@@ -147,8 +150,9 @@ class _Story:
         return next((event for event in found if event["kind"] == kind), None)
 
     def _delivery(self, event: str) -> dict[str, Any] | None:
-        found = self._call("monitoring", "GET", f"/events/{event}", "monitoring_token")
-        return next((one for one in found["deliveries"] if one["status"] == "delivered"), None)
+        """The delivery to the graph; a triggers file of the user's own may have others of the same event."""
+        found = self._call("monitoring", "GET", f"/events/{event}", "monitoring_token")["deliveries"]
+        return next((one for one in found if (one["trigger"], one["status"]) == (_TRIGGER, "delivered")), None)
 
     def _interrupted(self, thread: str) -> dict[str, Any] | None:
         state = self._state(thread)
@@ -191,7 +195,12 @@ class _Story:
         answer = self.http.request(method, f"http://127.0.0.1:{port}{path}", headers=headers, json=body)
         if answer.is_error:
             raise _Unmet(f"{container} {method} {path}: {answer.status_code}: {answer.text[:200]}")
-        found: dict[str, Any] = answer.json()
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise _Unmet(f"{container} {method} {path}: expected a JSON object, got: {answer.text[:200]}")
         return found
 
 

@@ -19,6 +19,7 @@ from build.errors import MissingTool, ToolFailed
 from tests.conftest import REPOSITORY, Project
 
 _HERE = Path(__file__).parent
+_GIVEN_OUT: set[int] = set()
 
 SERVER = """\
 import http.server, json, os, signal, sys
@@ -97,11 +98,14 @@ def take_registry_program(image: str, folder: Path) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on right now, and that was not given out before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _GIVEN_OUT:
+            _GIVEN_OUT.add(port)
+            return port
 
 
 @pytest.fixture

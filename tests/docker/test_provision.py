@@ -159,7 +159,7 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 def test_a_stopped_daemon_is_started_past_stale_pid_files(second: daemon.Daemon) -> None:
     """After a crash the pids may be other programs' by now: dockerd would refuse to start, so the files go first."""
-    with subprocess.Popen(["sleep", "60"]) as other:
+    with subprocess.Popen(["sleep", "600"]) as other:
         for path in second.pid_files:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(str(other.pid))

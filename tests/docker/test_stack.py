@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -204,8 +205,36 @@ def test_a_service_that_crashes_is_shown(stack_project: Project) -> None:
     assert "bye-bye" in ran.stderr
 
 
+def _until(happened: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
+def _create_late(project: Project) -> str:
+    """Create a container of the project's stack, as the engine does when Compose that asked for it is gone; its id."""
+    manifest = project.load()
+    compose = {"project": manifest.project.name, "service": "one", "oneoff": "False", "config-hash": "late"}
+    labels = [part for key, value in compose.items() for part in ("--label", f"com.docker.compose.{key}={value}")]
+    return engine.cli("create", *labels, images.recorded(manifest)["one"].reference).stdout.strip()
+
+
+def test_status_while_containers_go(built: Project) -> None:
+    """A container that is removed between the list and the look at it is no failure."""
+    identifiers = [_create_late(built) for _ in range(12)]
+    with subprocess.Popen([engine.docker(), "rm", *identifiers], stdout=subprocess.DEVNULL) as remove:
+        while _states(built):
+            pass
+
+    assert remove.returncode == 0
+
+
 def test_ctrl_c_in_up_leaves_no_half_stack(stack_project: Project) -> None:
-    """An interrupt while the stack starts takes the half of it down again: 130, no traceback, no container."""
+    """An interrupt while the stack starts takes the half of it down again: 130, no traceback, no container.
+
+    Not even one that the engine has finished making after the others were taken down.
+    """
     slow = DOCKERFILE.replace("c.request('GET','/')", "import os;os._exit(1);c.request('GET','/')")
     add_server(stack_project, "slow", slow)
     stack_project.commit("Add a slow service")
@@ -215,30 +244,39 @@ def test_ctrl_c_in_up_leaves_no_half_stack(stack_project: Project) -> None:
         stack_project.command("up"), cwd=stack_project.root, env=stack_project.environment(), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while "slow" not in _states(stack_project) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    _until(lambda: "slow" in _states(stack_project))
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    assert process.stdout
+    with process.stdout as stream:
+        output = ""
+        while "taking the half-started stack down" not in output:
+            output += (line := stream.readline())
+            assert line, output
+        _until(lambda: "slow" not in _states(stack_project))
+        _create_late(stack_project)
+        output += stream.read()
 
-    assert process.returncode == 130, output
+    assert process.wait(30) == 130, output
     assert "Traceback" not in output
     assert _states(stack_project) == {}
 
 
 def test_ctrl_c_in_smoke_ends_at_once(built: Project) -> None:
-    """An interrupt of a smoke run that is waiting ends with 130 and leaves the stack as it is."""
+    """An interrupt of a smoke run ends with 130 long before its checks would give up, and leaves the stack as it is."""
     assert built.inv("up").code == 0
     manifest_file = built.root / "versions.toml"
-    manifest_file.write_text(manifest_file.read_text().replace('{ status = "healthy" }', '{ status = "never" }'))
+    wrong = manifest_file.read_text().replace('{ status = "healthy" }', '{ status = "never" }')
+    manifest_file.write_text(wrong.replace("deadline_seconds = 5", "deadline_seconds = 60"))
     process = subprocess.Popen(
         built.command("smoke"), cwd=built.root, env=built.environment(), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    time.sleep(3)
+    _until(lambda: all('"path": "/x"' in stack.log(built.load(), name) for name in ("one", "two")))
+    interrupted = time.monotonic()
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
 
+    assert time.monotonic() - interrupted < 20
     assert process.returncode == 130, output
     assert "Traceback" not in output
     assert set(_states(built).values()) == {"running"}

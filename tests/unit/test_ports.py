@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from build import ports
+from tests.docker.conftest import free_port
 
 HOLD = """
 import socket, sys
@@ -72,3 +73,8 @@ def test_only_an_address_that_collides_counts(bound: str, asked: str, taken: boo
         raise
     with server:
         assert (ports.listener(server.getsockname()[1], asked) is not None) == taken
+
+
+def test_the_tests_get_no_port_twice() -> None:
+    """Two services of a test's project never share a port, though the kernel names free ones again."""
+    assert len({free_port() for _ in range(1000)}) == 1000

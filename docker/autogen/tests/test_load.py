@@ -12,4 +12,4 @@ def test_32_clients_at_once_get_whole_chats_and_no_5xx(server: Api) -> None:
     """Every chat that was opened tells all its events."""
     figures, _ = asyncio.run(load.run(server.url, server.token, clients=32, seconds=3))
     assert figures.errors == 0, figures
-    assert len(figures.seconds) > 32
+    assert len(figures.seconds) >= 32

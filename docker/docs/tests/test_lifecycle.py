@@ -46,7 +46,7 @@ def test_a_download_in_flight_is_finished_before_the_end(tmp_path: Path, fake_me
         received += sum(len(chunk) for chunk in chunks)
 
     assert received == 24 << 20
-    assert server.process.wait(timeout=3) == 0
+    assert server.process.wait(timeout=10) == 0
 
 
 def test_a_client_that_reads_nothing_does_not_hold_the_server(
@@ -65,7 +65,7 @@ def test_a_client_that_reads_nothing_does_not_hold_the_server(
 
         server.process.send_signal(signal.SIGTERM)
 
-        assert server.process.wait(timeout=3) == 0
+        assert server.process.wait(timeout=10) == 0
 
 
 def test_each_line_is_json_with_the_requests_id(own_server: Server) -> None:
@@ -96,7 +96,7 @@ def test_a_site_that_is_not_there_ends_the_start(tmp_path: Path, start_any: Star
 
     assert server.lines[0]["event"] == "start_failed"
     assert "manifest.json" in str(server.lines[0]["error"])
-    assert server.process.wait(timeout=3) == 1
+    assert server.process.wait(timeout=10) == 1
 
 
 def test_a_taken_port_ends_the_start(packed: Path, start_any: Start) -> None:
@@ -107,7 +107,7 @@ def test_a_taken_port_ends_the_start(packed: Path, start_any: Start) -> None:
 
     assert server.lines[0]["event"] == "listen_failed"
     assert server.lines[0]["port"] == port
-    assert server.process.wait(timeout=3) == 1
+    assert server.process.wait(timeout=10) == 1
 
 
 def test_a_port_that_is_no_port_ends_the_start(packed: Path, start_any: Start) -> None:
@@ -116,7 +116,7 @@ def test_a_port_that_is_no_port_ends_the_start(packed: Path, start_any: Start) -
 
     assert server.lines[0]["event"] == "start_failed"
     assert "UC_PORT" in str(server.lines[0]["error"])
-    assert server.process.wait(timeout=3) == 1
+    assert server.process.wait(timeout=10) == 1
 
 
 def test_half_a_request_is_given_up(own_server: Server) -> None:
@@ -139,4 +139,4 @@ def test_a_log_reader_that_stalls_stalls_neither_the_site_nor_its_end(own_server
 
     own_server.process.send_signal(signal.SIGTERM)
 
-    assert own_server.process.wait(timeout=3) == 0
+    assert own_server.process.wait(timeout=10) == 0

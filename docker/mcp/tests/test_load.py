@@ -14,4 +14,4 @@ def test_32_clients_at_once_are_all_answered(servers: dict[str, Server], name: s
     """No 5xx, no failed call."""
     figures, _ = asyncio.run(load.run(servers[name].url, servers[name].token, clients=32, seconds=2))
     assert figures.errors == 0, figures
-    assert len(figures.seconds) > 32
+    assert len(figures.seconds) >= 32
