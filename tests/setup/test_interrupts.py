@@ -1,4 +1,4 @@
-"""Ctrl-C where the machine keeps the toolkit waiting: a docker client that never answers."""
+"""Ctrl-C and time limits where something keeps the toolkit waiting: nothing of it is left behind."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from build import process
+from build.errors import ToolFailed
 from tests.conftest import Project
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -46,17 +48,67 @@ def test_ctrl_c_ends_a_task_that_waits_for_docker(project: Project, silent_docke
     with subprocess.Popen(
         project.command(task), cwd=project.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True,
-    ) as process:  # fmt: skip
+    ) as task_process:  # fmt: skip
         deadline = time.monotonic() + 30
         while not log.exists() or len(log.read_text().splitlines()) < calls:
             assert time.monotonic() < deadline, "docker was not asked"
             time.sleep(0.02)
         interrupted = time.monotonic()
-        os.kill(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=90)
+        os.kill(task_process.pid, signal.SIGINT)
+        output, _ = task_process.communicate(timeout=90)
 
-    assert (process.returncode, "Traceback" in output) == (130, False), output
+    assert (task_process.returncode, "Traceback" in output) == (130, False), output
     assert time.monotonic() - interrupted < 10
     while left := [pid for pid in log.read_text().split() if _runs(pid)]:
         assert time.monotonic() - interrupted < 20, f"{left} run on"
+        time.sleep(0.02)
+
+
+def test_a_timeout_ends_the_child_and_its_children() -> None:
+    """After the deadline nothing of the child's process group is left."""
+    seconds = f"61.{os.getpid()}"
+    program = f"import subprocess; subprocess.Popen(['sleep', '{seconds}']).wait()"
+    with pytest.raises(ToolFailed, match=r"gave up after 1 s"):
+        process.run([sys.executable, "-c", program], timeout=1)
+
+    _all_gone(f"sleep\0{seconds}")
+
+
+@pytest.mark.parametrize("last", ["hang()", "time.sleep(60)", "None"])
+def test_an_interrupt_ends_what_runs_together(last: str) -> None:
+    """Ctrl-C waits for no thread, wherever it finds the main one, and leaves none of their processes behind."""
+    seconds = f"60.{os.getpid()}"
+    program = (
+        "import time; from build import process\n"
+        # Seen when it sleeps for long: by then whoever started it is waiting.
+        f"hang = lambda: process.run(['sh', '-c', 'sleep 0.5; exec sleep {seconds}'])\n"
+        f"process.together([hang, lambda: process.together([hang, hang]), lambda: time.sleep(60), lambda: {last}])"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as child:
+        deadline = time.monotonic() + 20
+        while _command_lines().count(f"sleep\0{seconds}") < 3 + (last == "hang()"):
+            assert time.monotonic() < deadline, "not all of them were started"
+            time.sleep(0.02)
+        interrupted = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        errors = child.communicate(timeout=90)[1]
+        took = time.monotonic() - interrupted
+
+    assert errors.strip().endswith("KeyboardInterrupt")
+    assert took < 20
+    _all_gone(f"sleep\0{seconds}")
+
+
+def _command_lines() -> str:
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(entry.read_text())
+    return "\n".join(lines)
+
+
+def _all_gone(command: str) -> None:
+    deadline = time.monotonic() + 20
+    while command in _command_lines():
+        assert time.monotonic() < deadline, "a process is left"
         time.sleep(0.02)

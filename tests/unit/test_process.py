@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -61,52 +57,6 @@ def test_a_folder_that_is_not_there_is_not_the_tool_s_fault(tmp_path: Path) -> N
     """Nobody is told to remove git because its working folder is gone."""
     with pytest.raises(FileNotFoundError, match="gone"):
         process.run([sys.executable, "-c", ""], cwd=tmp_path / "gone")
-
-
-def test_a_timeout_ends_the_child_and_its_children() -> None:
-    """After the deadline nothing of the child's process group is left."""
-    seconds = f"61.{os.getpid()}"
-    program = f"import subprocess; subprocess.Popen(['sleep', '{seconds}']).wait()"
-    with pytest.raises(ToolFailed, match=r"gave up after 1 s"):
-        process.run([sys.executable, "-c", program], timeout=1)
-
-    assert f"sleep\0{seconds}" not in _command_lines()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("last", ["hang()", "time.sleep(60)", "None"])
-def test_an_interrupt_ends_what_runs_together(last: str) -> None:
-    """Ctrl-C waits for no thread, wherever it finds the main one, and leaves none of their processes behind."""
-    seconds = f"60.{os.getpid()}"
-    program = (
-        "import time; from build import process\n"
-        # Seen when it sleeps for long: by then whoever started it is waiting.
-        f"hang = lambda: process.run(['sh', '-c', 'sleep 0.5; exec sleep {seconds}'])\n"
-        f"process.together([hang, lambda: process.together([hang, hang]), lambda: time.sleep(60), lambda: {last}])"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as child:
-        deadline = time.monotonic() + 20
-        while _command_lines().count(f"sleep\0{seconds}") < 3 + (last == "hang()"):
-            assert time.monotonic() < deadline, "not all of them were started"
-            time.sleep(0.02)
-        interrupted = time.monotonic()
-        child.send_signal(signal.SIGINT)
-        errors = child.communicate(timeout=90)[1]
-        took = time.monotonic() - interrupted
-
-    assert errors.strip().endswith("KeyboardInterrupt")
-    assert took < 20
-    while f"sleep\0{seconds}" in _command_lines():
-        assert time.monotonic() < interrupted + 20, "a process is left"
-        time.sleep(0.02)
-
-
-def _command_lines() -> str:
-    lines = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            lines.append(entry.read_text())
-    return "\n".join(lines)
 
 
 @pytest.mark.parametrize(
