@@ -9,9 +9,9 @@ from typing import Literal
 
 from semver import Version
 
-from build import claim, floats, plan, probe, publish, survey
+from build import claim, console, floats, plan, probe, publish, survey
 from build.distribution import Distribution
-from build.errors import ReleaseRefused
+from build.errors import ReleaseRefused, RepositoryError
 from build.manifest import Manifest
 from build.plan import repository
 from build.publish import Known, Move
@@ -44,8 +44,15 @@ class Release:
 
 
 def all_of(manifest: Manifest) -> list[Release]:
-    """Every release that this clone's tags or the registry know, newest version first, line by line."""
+    """Every release that git's tags or the registry know, newest version first, line by line.
+
+    A remote that does not answer is a warning: what was claimed elsewhere and interrupted is not listed then.
+    """
     with Distribution(manifest) as registry:
+        try:
+            survey.claims(manifest, claim.remote(manifest.root, manifest.release.remote))
+        except RepositoryError as silent:
+            console.warn(f"{silent}; the tags of this clone are listed")
         tags = claim.remote_tags(manifest.root, "")
         return [one for line in lines(manifest) for one in _of_line(manifest, registry, line, list(tags))]
 

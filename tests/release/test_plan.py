@@ -148,6 +148,20 @@ def test_a_dry_run_names_what_was_interrupted_elsewhere(world: World) -> None:
     assert planned(other)["unfinished"] == ["v0.1.0"]
 
 
+def test_what_was_claimed_elsewhere_is_listed(world: World) -> None:
+    """A clone that has not fetched lists it as interrupted; with the remote away it says so and lists what it knows."""
+    other = world.another()
+    running = world.clone.start("release", *FAST)
+    assert running.when("» publish the immutable tags", running.kill).wait().code == -9
+
+    assert listed(other)["v0.1.0"]["state"] == "interrupted"
+
+    other.git("remote", "set-url", "origin", str(world.folder / "gone"))
+    ran = ok(other.inv("releases", "--json"))
+    assert [one["tag"] for one in json.loads(ran.stdout)] == ["v0.1.0"]
+    assert "the tags of this clone are listed" in ran.stderr
+
+
 def test_nothing_to_release_is_no_failure(world: World) -> None:
     """A push that bumps nothing is no error: exit 0, it is said why, and nothing is made."""
     ok(world.clone.release())
