@@ -40,7 +40,7 @@ class Outcome:
     text: str
 
 
-def run(argv: list[str], **env: str) -> Outcome:
+def run(argv: list[str], *, timeout: float = 60, **env: str) -> Outcome:
     """Run one step as the Dockerfile does, with PYTHONPATH at this folder."""
     done = subprocess.run(
         argv,
@@ -48,7 +48,7 @@ def run(argv: list[str], **env: str) -> Outcome:
         capture_output=True,
         check=False,
         text=True,
-        timeout=60,
+        timeout=timeout,
     )
     return Outcome(done.returncode, done.stdout + done.stderr)
 
@@ -71,6 +71,11 @@ def make_as_process(source: Path, out: Path) -> Outcome:
 def pack(site: Path, out: Path, mermaid: Path, **env: str) -> Outcome:
     """The Dockerfile's stage `pack`."""
     return run(["node", str(HERE / "pack/main.mjs"), str(site), str(out), str(mermaid)], **env)
+
+
+def fetch_mermaid(lock: Path, out: Path, **env: str) -> Outcome:
+    """What the Dockerfile does before the stage `pack`: the Mermaid that a lock file names."""
+    return run(["node", str(HERE / "pack/mermaid.mjs"), str(lock), str(out)], timeout=300, **env)
 
 
 @dataclass
