@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,10 @@ LOG, OLD, MAKING = STATE / "setup.log", STATE / "venv.old", STATE / "venv.making
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 MISSING_TOOL, TOOL_FAILED = 7, 4
+# pip does not ask again for a download that stalls or breaks off in the middle. What it had by then is in its cache.
+BROKE_OFF = re.compile(
+    "Read timed out|Connection (broken|reset)|IncompleteRead|not enough bytes|DO NOT MATCH THE HASHES"
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -98,7 +103,7 @@ def make_venv() -> None:
     try:
         with LOG.open("w", encoding="utf-8") as log:
             _run([sys.executable, "-m", "venv", str(VENV)], log)
-            _run([str(PYTHON), "-m", "pip", "install", *options], log)
+            _run([str(PYTHON), "-m", "pip", "install", *options], log, again=BROKE_OFF)
         MADE_IN.write_text(f"{ROOT}\n", encoding="utf-8")
         wanted.replace(STAMP)
     finally:
@@ -111,8 +116,12 @@ def make_venv() -> None:
     shutil.rmtree(OLD, ignore_errors=True)
 
 
-def _run(argv: list[str], log: IO[str]) -> None:
+def _run(argv: list[str], log: IO[str], again: re.Pattern[str] | None = None) -> None:
     if subprocess.call(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT) == 0:
+        return
+    if again and again.search(LOG.read_text(encoding="utf-8", errors="replace")):
+        say("  a download broke off: once more")
+        _run(argv, log)
         return
     for line in LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]:
         say(f"  | {line}")

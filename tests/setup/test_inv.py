@@ -7,6 +7,7 @@ one test takes the usual one.
 from __future__ import annotations
 
 import contextlib
+import http.server
 import os
 import shutil
 import signal
@@ -16,7 +17,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -65,6 +68,42 @@ def silent_index() -> Iterator[str]:
         server.shutdown(socket.SHUT_RDWR)
         for one in taken:
             one.close()
+
+
+class Breaking(http.server.SimpleHTTPRequestHandler):
+    """Serves wheels; the first half of the first one is all that its client gets."""
+
+    broken: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        file = Path(self.translate_path(self.path))
+        if file.suffix != ".whl" or self.broken:
+            super().do_GET()
+            return
+        self.broken.append(self.path)
+        content = file.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The test looks at what broke off."""
+
+
+@pytest.mark.parametrize("program", [("./inv",), (sys.executable, "inv.py")], ids=["inv", "inv.py"])
+def test_a_download_that_breaks_off_is_made_again(project: Project, program: tuple[str, ...]) -> None:
+    """One broken download costs a new machine seconds, not its set-up; it is said, and the second is the last."""
+    Breaking.broken.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Breaking, directory=str(project.wheels))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        project.environment["PIP_FIND_LINKS"] = f"http://127.0.0.1:{server.server_address[1]}/"
+        code, out, err = project.run("show", program=program)
+        server.shutdown()
+
+    assert (code, f"root={project.root}" in out) == (0, True), err
+    assert err.count("a download broke off: once more") == 1
+    assert Breaking.broken
 
 
 def stand_still(project: Project, index: str) -> subprocess.Popen[str]:
