@@ -141,10 +141,7 @@ class Project:
         return Ran(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.fixture
-def empty_project(tmp_path: Path) -> Project:
-    """A project whose manifest has no service yet, outside any git repository."""
-    root = tmp_path / "project"
+def _make_empty(root: Path) -> Project:
     root.mkdir()
     shutil.copyfile(REPOSITORY / "tasks.py", root / "tasks.py")
     project = Project(root)
@@ -154,11 +151,25 @@ def empty_project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def project(empty_project: Project) -> Project:
+def empty_project(tmp_path: Path) -> Project:
+    """A project whose manifest has no service yet, outside any git repository."""
+    return _make_empty(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def committed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `project` is a copy of: a copy takes a tenth of the time that git needs."""
+    project = _make_empty(tmp_path_factory.mktemp("committed") / "project")
+    project.service("web", 18980)
+    project.git("init", "--quiet", "--initial-branch", "main", "--template=")
+    project.commit("Start")
+    return project.root
+
+
+@pytest.fixture
+def project(tmp_path: Path, committed_once: Path) -> Project:
     """A project with one service, `web`, on port 18980, and one commit."""
-    empty_project.service("web", 18980)
-    empty_project.commit("Start")
-    return empty_project
+    return Project(shutil.copytree(committed_once, tmp_path / "project"))
 
 
 @contextlib.contextmanager
