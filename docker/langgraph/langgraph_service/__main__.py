@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
 
 from ucservice import answer_sigterm
 
@@ -17,27 +18,37 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 os.environ.setdefault("LANGSMITH_TRACING", "false")
 
 
-def _check() -> int:
+def _check(agents: Path) -> int:
     from langgraph_service.plugins import load
-    from langgraph_service.settings import Settings
 
-    graphs = load(Settings.from_environ().agents)
+    graphs = load(agents)
     return 0 if graphs.loaded or not graphs.failed else 1
 
 
 def main() -> int:
-    """Run what the command line names."""
+    """Run what the command line names. Exit code 2 for an environment or a database that can't be used."""
     from ucservice import logs, web
 
     from langgraph_service.app import create_app
-    from langgraph_service.settings import Settings
+    from langgraph_service.database import Unusable, require_usable
+    from langgraph_service.settings import Settings, SettingsError
 
     gc.freeze()
     gc.enable()
     logs.setup()
-    if "--check" in sys.argv[1:]:
-        return _check()
-    web.serve(create_app(Settings.from_environ()), port=8000)
+    log = logs.get("app")
+    try:
+        settings = Settings.from_environ()
+        if "--check" in sys.argv[1:]:
+            return _check(settings.agents)
+        require_usable(settings.tables)
+    except SettingsError as error:
+        log.error("settings_refused", error=str(error))
+        return 2
+    except Unusable as error:
+        log.error("state_unusable", error=str(error))
+        return 2
+    web.serve(create_app(settings), port=8000)
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,9 +71,25 @@ CREATE TABLE IF NOT EXISTS heartbeat (one INTEGER PRIMARY KEY CHECK (one = 1), a
 """
 
 
+class Unusable(Exception):
+    """The database can't be worked on; the message says why."""
+
+
 def now() -> str:
     """The time, as every answer shows it."""
     return datetime.now(UTC).isoformat()
+
+
+def require_usable(path: Path) -> None:
+    """Raise Unusable for a file that can't be opened, or that a later release has changed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except (OSError, sqlite3.Error) as error:
+        raise Unusable(f"{path}: {error}; LANGGRAPH_DB_PATH must be in a folder that uid 10001 can write") from error
+    if version > VERSION:
+        raise Unusable(f"{path} has schema {version}, this release knows {VERSION}: start a newer one on it")
 
 
 async def connect(path: Path, *, autocommit: bool) -> aiosqlite.Connection:
@@ -93,10 +111,6 @@ class Database:
     async def open(cls, path: Path) -> Database:
         """Open the file and make the tables that are missing."""
         connection = await connect(path, autocommit=True)
-        [(version,)] = await connection.execute_fetchall("PRAGMA user_version")
-        if version > VERSION:
-            await connection.close()
-            raise RuntimeError(f"{path} has schema {version}, this release knows {VERSION}: start a newer one on it")
         await connection.executescript(f"{SCHEMA}\nPRAGMA user_version = {VERSION};")
         connection.row_factory = aiosqlite.Row
         return cls(connection)

@@ -33,9 +33,23 @@ def _default(value: Any) -> Any:
     return repr(value)
 
 
+def _readable(value: Any) -> Any:
+    """The same with a question mark for every half of a surrogate pair, as a cut-off model answer may end with."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {_readable(key): _readable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_readable(item) for item in value]
+    return value
+
+
 def dumps(value: Any) -> bytes:
     """`value` as JSON."""
-    return orjson.dumps(value, _default, _OPTIONS)
+    try:
+        return orjson.dumps(value, _default, _OPTIONS)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_readable(value), lambda item: _readable(_default(item)), _OPTIONS)
 
 
 def plain(value: Any) -> Any:

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+class SettingsError(Exception):
+    """A variable has a value that the service can't work with; the message names it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Where state and graphs are, and how much work is taken at once."""
@@ -39,12 +43,30 @@ class Settings:
         return cls(
             checkpoints=Path(environ.get("LANGGRAPH_DB_PATH", "/app/data/langgraph.db")),
             agents=Path(environ.get("LANGGRAPH_AGENTS", "/app/agents")),
-            max_running=int(environ.get("LANGGRAPH_MAX_RUNNING", "64")),
-            max_queued=int(environ.get("LANGGRAPH_MAX_QUEUED", "1000")),
-            max_body=int(environ.get("LANGGRAPH_MAX_BODY", str(8 * 1024 * 1024))),
-            run_timeout=float(environ.get("LANGGRAPH_RUN_TIMEOUT", "3600")),
+            max_running=_whole(environ, "LANGGRAPH_MAX_RUNNING", 64, least=1),
+            max_queued=_whole(environ, "LANGGRAPH_MAX_QUEUED", 1000, least=1),
+            max_body=_whole(environ, "LANGGRAPH_MAX_BODY", 8 * 1024 * 1024, least=1),
+            run_timeout=_number(environ, "LANGGRAPH_RUN_TIMEOUT", 3600, least=0.001),
             resume_on_start=environ.get("LANGGRAPH_RESUME_ON_START", "true").lower() in {"1", "true", "yes"},
-            max_attempts=int(environ.get("LANGGRAPH_MAX_ATTEMPTS", "3")),
-            thread_ttl_days=float(environ.get("LANGGRAPH_THREAD_TTL_DAYS", "0")),
-            sweep_seconds=float(environ.get("LANGGRAPH_SWEEP_SECONDS", "60")),
+            max_attempts=_whole(environ, "LANGGRAPH_MAX_ATTEMPTS", 3, least=1),
+            thread_ttl_days=_number(environ, "LANGGRAPH_THREAD_TTL_DAYS", 0, least=0),
+            sweep_seconds=_number(environ, "LANGGRAPH_SWEEP_SECONDS", 60, least=0.001),
         )
+
+
+def _number(environ: Mapping[str, str], name: str, default: float, *, least: float) -> float:
+    text = environ.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = float("nan")
+    if not least <= value < float("inf"):
+        raise SettingsError(f"{name}={text!r}: expected a number of at least {least:g}")
+    return value
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    value = _number(environ, name, default, least=least)
+    if value != int(value):
+        raise SettingsError(f"{name}={environ[name]!r}: expected a whole number")
+    return int(value)

@@ -202,3 +202,55 @@ async def test_two_processes_never_serve_one_folder(start: StartServer, tmp_path
 
     assert alone
     assert joined["log"] == ["first a", "second a"]
+
+
+def _last_words(failure: pytest.ExceptionInfo[AssertionError]) -> dict[str, Any]:
+    told = str(failure.value)
+    assert "Traceback" not in told
+    line: dict[str, Any] = json.loads(told.splitlines()[-1])
+    return line
+
+
+async def test_a_database_of_a_later_release_is_refused_in_a_sentence(start: StartServer) -> None:
+    """An image that was rolled back says which release its volume needs, and ends."""
+    server = start()
+    server.stop()
+    with closing(sqlite3.connect(server.folder / "data/langgraph-api.db")) as db:
+        db.execute("PRAGMA user_version = 99")
+
+    with pytest.raises(AssertionError) as failure:
+        server.restart()
+
+    told = _last_words(failure)
+    assert told["event"] == "state_unusable"
+    assert "has schema 99, this release knows 1: start a newer one on it" in told["error"]
+
+
+async def test_a_folder_that_is_none_is_refused_in_a_sentence(start: StartServer) -> None:
+    """A data folder that can't be written is named with what it must be, and not by a traceback."""
+    with pytest.raises(AssertionError) as failure:
+        start(LANGGRAPH_DB_PATH="/proc/no/langgraph.db")
+
+    told = _last_words(failure)
+    assert told["event"] == "state_unusable"
+    assert "LANGGRAPH_DB_PATH must be in a folder that uid 10001 can write" in told["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_RUNNING", "many"),
+        ("MAX_QUEUED", "0"),
+        ("MAX_BODY", "1.5"),
+        ("RUN_TIMEOUT", "nan"),
+        ("SWEEP_SECONDS", "-1"),
+    ],
+)
+async def test_a_setting_that_is_no_number_is_refused_by_name(start: StartServer, name: str, value: str) -> None:
+    """A typing error in the environment ends the start with the variable's name and its value."""
+    with pytest.raises(AssertionError) as failure:
+        start(**{f"LANGGRAPH_{name}": value})
+
+    told = _last_words(failure)
+    assert told["event"] == "settings_refused"
+    assert f"LANGGRAPH_{name}={value!r}" in told["error"]

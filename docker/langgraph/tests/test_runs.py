@@ -276,3 +276,16 @@ async def test_threads_past_their_time_are_forgotten(client: LangGraphClient) ->
 
     await until(gone)
     assert (await client.threads.get(kept))["thread_id"] == kept
+
+
+async def test_half_a_character_does_not_cut_the_answer_off(client: LangGraphClient) -> None:
+    """A model's answer that ends within an emoji is told with a question mark: by wait, by stream and as state."""
+    thread = await new_thread(client)
+    given = {"text": "a", "half": True, "log": []}
+
+    waited = await client.runs.wait(thread, "probe", input=given)
+    streamed = [part async for part in client.runs.stream(thread, "probe", input=given, stream_mode="updates")]
+
+    assert waited["log"] == ["first a", "cut ?"]
+    assert streamed[-1].data == {"second": {"log": ["cut ?"]}}
+    assert (await client.threads.get_state(thread))["values"]["log"][-1] == "cut ?"

@@ -1,4 +1,4 @@
-"""Two steps that sleep, wait for a file, write custom events or fail when the input asks for it."""
+"""Two steps that sleep, wait for a file, write custom events, half a character or fail when the input asks for it."""
 
 import asyncio
 import operator
@@ -15,6 +15,7 @@ class Probe(TypedDict, total=False):
     hold: str
     custom: int
     fail: bool
+    half: bool
     remember: str
     log: Annotated[list[str], operator.add]
 
@@ -36,6 +37,8 @@ async def second(state: Probe) -> dict[str, Any]:
         await asyncio.sleep(0.02)
     if state.get("fail"):
         raise ValueError("asked to fail")
+    if state.get("half"):
+        return {"log": ["cut \ud83d"]}
     return {"log": [f"second {state.get('text', '')}"]}
 
 
