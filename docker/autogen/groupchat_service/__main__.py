@@ -13,18 +13,24 @@ os.environ.setdefault("AUTOGEN_DISABLE_RUNTIME_TRACING", "true")
 
 
 def main() -> int:
-    """Exit code 2 for an environment that can't be used."""
+    """Exit code 2 for an environment or a database that can't be used."""
     answer_sigterm()
     from ucservice import logs
     from ucservice.web import serve
 
     from groupchat_service.settings import Settings, SettingsError
+    from groupchat_service.store import Store
 
     logs.setup()
+    log = logs.get("service")
     try:
         settings = Settings.from_env(os.environ)
+        Store(settings.data).try_out()
     except SettingsError as error:
-        logs.get("service").error("settings_refused", error=str(error))
+        log.error("settings_refused", error=str(error))
+        return 2
+    except OSError as error:
+        log.error("store_unusable", error=str(error))
         return 2
     from groupchat_service.service import create_app
 

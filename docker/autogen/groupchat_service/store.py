@@ -72,6 +72,11 @@ class Store:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._db: sqlite3.Connection
 
+    def try_out(self) -> None:
+        """Open the file and close it again. Raises OSError, with the reason, when this release can't work on it."""
+        self._open()
+        self._shut()
+
     async def open(self) -> None:
         """Open or create the file."""
         await self._do(self._open)
