@@ -1,0 +1,165 @@
+"""Databases that are absent, away, old, cut, empty or another's: what is not checked is said, or the gate breaks."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from build import scan, state
+from build.errors import ScanBroken
+from build.images import BuiltImage
+from build.manifest import Manifest
+from tests.docker.scan import trivy_db
+from tests.docker.scan.conftest import DEBIAN, Build, Registry, gate, report, serve
+
+
+def test_without_a_database_secrets_are_found_and_it_is_said(
+    manifest: Manifest, leaking: BuiltImage, vulnerable: BuiltImage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No database configured: the other scanners run, and the output says what was not checked."""
+    leaked, unknown = gate(manifest, leaking, vulnerable, db_repository="")
+
+    assert (leaked.refused, leaked.vulnerabilities_checked) == (True, False)
+    assert (unknown.refused, unknown.vulnerabilities_checked, unknown.database) == (False, False, "")
+    assert scan.summary(unknown) == "passed, vulnerabilities NOT checked"
+    assert "vulnerabilities were NOT checked: gates.db_repository is empty" in capsys.readouterr().err
+
+
+def test_without_a_database_an_sbom_is_kept(manifest: Manifest, vulnerable: BuiltImage) -> None:
+    """The SBOM needs no database."""
+    (verdict,) = gate(manifest, vulnerable, db_repository="")
+
+    assert [part["purl"] for part in report(verdict, "cdx.json")["components"]] == ["pkg:pypi/jinja2@2.10"]
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["refuses", "never answers"])
+def test_an_unreachable_database_leaves_the_other_scanners(
+    manifest: Manifest, leaking: BuiltImage, capsys: pytest.CaptureFixture[str], listens: bool
+) -> None:
+    """The database's registry is away, or lost behind a firewall: as with none configured, and said as plainly."""
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        if listens:
+            dead.listen()
+        (verdict,) = gate(manifest, leaking, db_repository=f"127.0.0.1:{dead.getsockname()[1]}/db:2")
+
+    assert (verdict.refused, verdict.vulnerabilities_checked) == (True, False)
+    assert "vulnerabilities were NOT checked: the registry of 127.0.0.1" in capsys.readouterr().err
+
+
+def test_a_copy_in_the_cache_serves_while_the_registry_is_away(
+    registry_program: str,
+    manifest: Manifest,
+    vulnerable: BuiltImage,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A database fetched by digest needs no registry again; one fetched by tag is used with a warning."""
+    with serve(registry_program, tmp_path, "127.0.0.1") as other:
+        pinned = other.push("own", trivy_db.bolt(trivy_db.advisories()), age=timedelta(hours=30))
+        tagged = pinned.partition("@")[0] + ":2"
+        assert gate(manifest, vulnerable, db_repository=pinned)[0].refused
+    # As a day later, when Trivy holds its copy no longer for current.
+    metadata = manifest.state / "trivy" / "db" / "metadata.json"
+    state.write(metadata, state.read(metadata) | {"DownloadedAt": "2020-01-01T00:00:00Z"})
+    assert gate(manifest, vulnerable, db_repository=pinned)[0].vulnerabilities_checked
+    assert "warning" not in capsys.readouterr().err
+
+    state.write(manifest.state / "trivy" / "origin.json", {"repository": tagged})
+    assert gate(manifest, vulnerable, db_repository=tagged)[0].vulnerabilities_checked
+    assert "can't be reached: the copy fetched earlier is used" in capsys.readouterr().err
+
+
+def test_another_database_replaces_the_one_in_the_cache(
+    manifest: Manifest, vulnerable: BuiltImage, registry: Registry
+) -> None:
+    """A new gates.db_repository takes effect at once, though Trivy holds its copy for current."""
+    gate(manifest, vulnerable)
+    advisories = trivy_db.advisories()
+    advisories["pip::GHSA"] = {"jinja2": {"CVE-2020-28493": trivy_db.record({"VulnerableVersions": ["<2.11.3"]})}}
+    other = registry.push("other", trivy_db.bolt(advisories))
+    (verdict,) = gate(manifest, vulnerable, db_repository=other)
+
+    assert not verdict.refused
+
+
+def test_a_stale_database_breaks_the_gate(manifest: Manifest, clean: BuiltImage, registry: Registry) -> None:
+    """A database older than gates.db_max_age_hours is a gate that could not run: date and setting are named."""
+    stale = registry.push("stale", trivy_db.bolt(trivy_db.advisories()), age=timedelta(hours=49))
+
+    with pytest.raises(ScanBroken, match=r"stale: made \d{4}-.* UTC, 49 h ago; gates.db_max_age_hours allows 48"):
+        gate(manifest, clean, db_repository=stale)
+    assert gate(manifest, clean, db_repository=stale, db_max_age_hours=50)[0].vulnerabilities_checked
+
+
+def test_a_truncated_database_breaks_the_gate_until_it_is_whole(
+    manifest: Manifest, clean: BuiltImage, registry: Registry
+) -> None:
+    """Trivy crashes on it; the cached copy is dropped, so that the mended one is fetched."""
+    whole = trivy_db.bolt(trivy_db.advisories())
+    tag = registry.push("cut", whole[: len(whole) // 2]).partition("@")[0] + ":2"
+
+    with pytest.raises(ScanBroken, match="is broken: Trivy can't read it") as broken:
+        gate(manifest, clean, db_repository=tag)
+    assert broken.value.output
+    assert "goroutine" not in broken.value.output
+    registry.push("cut", whole)
+    assert gate(manifest, clean, db_repository=tag)[0].vulnerabilities_checked
+
+
+def test_a_download_that_was_cut_off_is_made_again(manifest: Manifest, clean: BuiltImage) -> None:
+    """Killed while unpacking, Trivy leaves a database that looks whole; one without our mark is fetched again."""
+    gate(manifest, clean)
+    (manifest.state / "trivy" / "origin.json").unlink()
+    half = manifest.state / "trivy" / "db" / "trivy.db"
+    os.truncate(half, half.stat().st_size // 2)
+
+    assert gate(manifest, clean)[0].vulnerabilities_checked
+
+
+def test_an_empty_database_breaks_the_gate(manifest: Manifest, vulnerable: BuiltImage, registry: Registry) -> None:
+    """Trivy finds nothing with it and exits 0; a package known bad shows it up."""
+    empty = registry.push("empty", trivy_db.bolt({"data-source": {}, "vulnerability": {}}))
+
+    with pytest.raises(ScanBroken, match="knows nothing about Python packages"):
+        gate(manifest, vulnerable, db_repository=empty)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "files", "unknown"),
+    [
+        ("debian 13", DEBIAN, "debian 13.1"),
+        ("npm::GHSA", {"app/node_modules/a/package.json": '{"name": "a", "version": "1.0.0"}'}, "npm packages"),
+    ],
+)
+def test_a_database_without_what_an_image_holds_breaks_the_gate(
+    manifest: Manifest, build: Build, registry: Registry, bucket: str, files: dict[str, str], unknown: str
+) -> None:
+    """No advisories for the image's distribution or package type would look like no findings."""
+    advisories = {name: content for name, content in trivy_db.advisories().items() if name != bucket}
+    partial = registry.push("partial", trivy_db.bolt(advisories))
+    image = build("partial", files)
+
+    with pytest.raises(ScanBroken, match=f"knows nothing about {unknown}"):
+        gate(manifest, image, db_repository=partial)
+    assert gate(manifest, image)[0].vulnerabilities_checked
+
+
+def test_a_repository_that_is_no_database_breaks_the_gate(
+    manifest: Manifest, clean: BuiltImage, registry: Registry
+) -> None:
+    """A registry that answers and has no database there is a wrong setting, not an absent network."""
+    for wrong in (f"{registry.address}/nothing:2", clean.reference):
+        with pytest.raises(ScanBroken) as broken:
+            gate(manifest, clean, db_repository=wrong)
+        assert "gates.db_repository" in broken.value.hint
+
+
+def test_vulnerabilities_alone_without_a_database_break_the_gate(manifest: Manifest, clean: BuiltImage) -> None:
+    """When nothing at all can be scanned for, that is no pass."""
+    with pytest.raises(ScanBroken, match="nothing can be scanned for"):
+        gate(manifest, clean, db_repository="", scanners=("vuln",))

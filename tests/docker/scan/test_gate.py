@@ -1,0 +1,83 @@
+"""What could open the gate and does not, what breaks it, how its task ends, and two gates at once."""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+import threading
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from build import state
+from build.errors import MissingTool, ScanBroken
+from build.images import BuiltImage
+from build.manifest import Manifest
+from tests.conftest import Project
+from tests.docker.scan.conftest import JINJA2, Build, Registry, gate
+
+
+def test_the_shell_cannot_open_the_gate(
+    manifest: Manifest, vulnerable: BuiltImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trivy's own variables and files, left where the task is called, decide nothing."""
+    for name, value in {"TRIVY_SKIP_DIRS": "/usr", "TRIVY_SEVERITY": "LOW", "TRIVY_IGNOREFILE": ".trivyignore"}.items():
+        monkeypatch.setenv(name, value)
+    (manifest.root / ".trivyignore").write_text("CVE-2019-10906\n")
+    (manifest.root / "trivy.yaml").write_text("severity: [LOW]\nscan:\n  skip-dirs: [/usr]\n")
+    monkeypatch.chdir(manifest.root)
+    (verdict,) = gate(manifest, vulnerable)
+
+    assert verdict.refused
+
+
+def test_an_image_that_is_not_there_breaks_the_gate(manifest: Manifest, clean: BuiltImage) -> None:
+    """Trivy's own failure is told apart from findings, and an old report does not stand in for the new one."""
+    gate(manifest, clean)
+    gone = replace(clean, digest="sha256:" + "a" * 64)
+
+    with pytest.raises(ScanBroken) as broken:
+        gate(manifest, gone)
+    assert "manifest unknown" in broken.value.output
+    assert list((manifest.state / "reports" / "scan").iterdir()) == []
+
+
+def test_a_missing_trivy_is_named(
+    manifest: Manifest, clean: BuiltImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither beside this Python nor on PATH: a missing tool, with the command that tells more."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(MissingTool, match="trivy is not installed") as missing:
+        gate(manifest, clean)
+    assert missing.value.hint == "./inv doctor"
+
+
+@pytest.mark.parametrize(("files", "repository", "code"), [(JINJA2, "", 0), (JINJA2, "full", 5), (JINJA2, "none", 8)])
+def test_the_task_ends_with_the_code_of_its_kind(
+    project: Project, build: Build, registry: Registry, database: str, files: dict[str, str], repository: str, code: int
+) -> None:
+    """`invoke scan` ends with 0, with 5 where findings refuse and with 8 where the gate could not run."""
+    reference = {"": "", "full": database, "none": f"{registry.address}/none:2"}[repository]
+    project.append(f'\n[gates]\ndb_repository = "{reference}"\n')
+    state.write(project.root / ".uc" / "images.json", {"web": asdict(build("web", files)) | {"service": "web"}})
+    ran = project.inv("scan")
+
+    assert ran.code == code, ran.text
+    assert ("NOT checked" in ran.text) is (repository == "")
+
+
+def test_two_scans_at_once_take_turns(manifest: Manifest, clean: BuiltImage) -> None:
+    """While another scan holds the cache for longer than Trivy waits, ours waits on instead of breaking."""
+    gate(manifest, clean)
+    held = manifest.state / "trivy" / "fanal" / "fanal.db"
+    with held.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        release = threading.Timer(7, lambda: fcntl.flock(file, fcntl.LOCK_UN))
+        release.start()
+        (verdict,) = gate(manifest, clean)
+        release.join()
+
+    assert not verdict.refused

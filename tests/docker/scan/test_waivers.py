@@ -1,0 +1,77 @@
+"""Waivers under the real Trivy: dated and reasoned they take a finding out, and else they are named or refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from build import scan
+from build.errors import ManifestError
+from build.images import BuiltImage
+from build.manifest import Manifest
+from tests.docker.scan.conftest import gate, report
+
+
+def waive(manifest: Manifest, text: str) -> str:
+    """Write a waiver file; its name for gates.ignore_file."""
+    (manifest.root / ".trivyignore.yaml").write_text(text)
+    return ".trivyignore.yaml"
+
+
+def test_a_waiver_takes_a_finding_out_and_keeps_the_evidence(manifest: Manifest, vulnerable: BuiltImage) -> None:
+    """A dated, reasoned waiver lets the image pass; the JSON report keeps the finding with the reason."""
+    name = waive(
+        manifest,
+        "vulnerabilities:\n- id: CVE-2019-10906\n  expired_at: 2999-01-31\n  statement: only our own templates\n"
+        "  purls: ['pkg:pypi/jinja2']\n",
+    )
+    (verdict,) = gate(manifest, vulnerable, ignore_file=name)
+
+    scan.enforce([verdict])
+    (kept,) = report(verdict, "json")["Results"][0]["ExperimentalModifiedFindings"]
+    assert (kept["Finding"]["VulnerabilityID"], kept["Statement"]) == ("CVE-2019-10906", "only our own templates")
+    assert (verdict.waived, verdict.findings["HIGH"], verdict.findings["MEDIUM"]) == (1, 0, 1)
+
+
+def test_an_expired_waiver_counts_again_and_is_named(
+    manifest: Manifest, vulnerable: BuiltImage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From its date on a waiver does nothing but be mentioned."""
+    today = datetime.now(UTC).date()
+    name = waive(
+        manifest,
+        f"vulnerabilities:\n- id: CVE-2019-10906\n  expired_at: {today}\n  statement: only our own templates\n",
+    )
+    (verdict,) = gate(manifest, vulnerable, ignore_file=name)
+
+    assert verdict.refused
+    assert f"the waiver of CVE-2019-10906 expired on {today}: its findings count again" in capsys.readouterr().err
+
+
+def test_a_waiver_that_matches_nothing_is_reported(
+    manifest: Manifest, leaking: BuiltImage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A used waiver is silent, one without a finding is named, one for what was not scanned for is let be."""
+    name = waive(
+        manifest,
+        "secrets:\n- {id: github-pat, expired_at: 2999-01-01, statement: a sample, paths: [/app/settings.env]}\n"
+        "- {id: aws-access-key-id, expired_at: 2999-01-01, statement: a sample}\n"
+        "vulnerabilities:\n- {id: CVE-1999-0001, expired_at: 2999-01-01, statement: none}\n",
+    )
+    (verdict,) = gate(manifest, leaking, ignore_file=name, db_repository="")
+
+    said = capsys.readouterr().err
+    assert not verdict.refused
+    assert "the waiver of aws-access-key-id matches nothing" in said
+    assert "the waiver of github-pat" not in said
+    assert "CVE-1999-0001" not in said
+
+
+def test_a_waiver_without_reason_is_refused_before_the_scan(manifest: Manifest, clean: BuiltImage) -> None:
+    """The manifest's waiver file is checked first: no report is written."""
+    name = waive(manifest, "vulnerabilities:\n- id: CVE-2019-10906\n  expired_at: 2999-01-31\n")
+
+    with pytest.raises(ManifestError, match=r"vulnerabilities\[0\]\.statement: missing"):
+        gate(manifest, clean, ignore_file=name)
+    assert not (manifest.state / "reports").exists()
