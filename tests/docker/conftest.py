@@ -125,6 +125,15 @@ def stack_project(empty_project: Project, python_base: dict[str, Any]) -> Iterat
     clean(project_name, host)
 
 
+@pytest.fixture
+def built(stack_project: Project) -> Project:
+    """The project with its images built and its secrets made."""
+    for arguments in (["build"], ["secrets.init"]):
+        ran = stack_project.inv(*arguments)
+        assert ran.code == 0, ran.text
+    return stack_project
+
+
 def reuse_bases(project: Project, record: dict[str, Any]) -> None:
     """Let the project's record say what the repository's says, under its own settings."""
     manifest_file = project.root / "versions.toml"

@@ -1,4 +1,4 @@
-"""The stack on the real engine: health, failures, ports, secrets, interrupts, the Fluentd overlay."""
+"""The stack on the real engine: up and down, ports, dependencies, interrupts, the Fluentd overlay."""
 
 from __future__ import annotations
 
@@ -10,20 +10,9 @@ import subprocess
 import time
 from collections.abc import Callable
 
-import pytest
-
-from build import engine, images, secrets, stack
+from build import engine, images, stack
 from tests.conftest import Project
 from tests.docker.conftest import DOCKERFILE, add_server
-
-
-@pytest.fixture
-def built(stack_project: Project) -> Project:
-    """The project with its images built and its secrets made."""
-    for arguments in (["build"], ["secrets.init"]):
-        ran = stack_project.inv(*arguments)
-        assert ran.code == 0, ran.text
-    return stack_project
 
 
 def _states(project: Project) -> dict[str, str]:
@@ -88,121 +77,40 @@ def test_a_taken_port_is_named_with_its_owner(built: Project) -> None:
     assert _states(built) == {}
 
 
-def test_a_program_that_is_not_in_the_image_is_named(stack_project: Project) -> None:
-    """A container that the engine can't start is told apart from those that run, with the engine's own reason."""
-    stack_project.write(
-        "docker/two/Dockerfile", DOCKERFILE.replace('["python3", "/app/server.py"]', '["no-such-program"]')
-    )
-    assert stack_project.inv("build").code == 0
-    assert stack_project.inv("secrets.init").code == 0
+def test_up_of_one_service_leaves_the_others_alone(built: Project) -> None:
+    """`up --service` starts what it names, with what that depends on, and removes nothing."""
+    assert built.inv("up", "--service", "one").code == 0
+    assert _states(built) == {"one": "running"}
 
-    ran = stack_project.inv("up")
+    assert built.inv("up", "--service", "two").code == 0
 
-    assert ran.code == 6, ran.text
-    assert "not healthy: two\n" in ran.stderr
-    assert "no-such-program" in ran.stderr
+    assert _states(built) == {"one": "running", "two": "running"}
 
 
-def test_a_missing_secret_stops_up(stack_project: Project) -> None:
-    """`up` refuses to start with a secret file that is not there, and says how to make it."""
-    assert stack_project.inv("build").code == 0
-
-    ran = stack_project.inv("up")
-
-    assert ran.code == 11
-    assert "secret alpha" in ran.stderr
-    assert "is missing" in ran.stderr
-    assert "./inv secrets.init" in ran.stderr
-
-
-def test_an_empty_secret_stops_up(built: Project) -> None:
-    """A random secret that is empty is a mistake, not an offline mode."""
-    path = secrets.folder(built.load()) / "alpha"
-    path.chmod(0o600)
-    path.write_text("")
-
-    ran = built.inv("up")
-
-    assert ran.code == 11
-    assert "is empty" in ran.stderr
-
-
-def test_a_world_readable_secret_stops_up(built: Project) -> None:
-    """A secret that everybody on the host can read is refused with the chmod that mends it."""
-    path = secrets.folder(built.load()) / "alpha"
-    path.chmod(0o444)
-    path.parent.chmod(0o755)
-
-    ran = built.inv("up")
-
-    assert ran.code == 11
-    assert "readable by everyone" in ran.stderr
-    assert "chmod" in ran.stderr
-
-
-def test_secrets_init_never_overwrites(built: Project) -> None:
-    """A second init keeps every value."""
-    path = secrets.folder(built.load()) / "alpha"
-    before = path.read_text()
-
-    ran = built.inv("secrets.init", "--json")
-
-    assert json.loads(ran.stdout) == {"alpha": "kept"}
-    assert path.read_text() == before
-
-
-def test_a_secret_file_is_for_the_service_user_alone(built: Project) -> None:
-    """The file belongs to the containers' user, mode 0400, in a folder nobody else enters."""
-    path = secrets.folder(built.load()) / "alpha"
-
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    if os.geteuid() == 0:
-        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (10001, 0o400)
-
-
-def test_rotation_is_seen_by_the_running_container(built: Project) -> None:
-    """A renewed secret is in the container at once, without a restart, with the old value as its second line."""
-    assert built.inv("up").code == 0
-    before = secrets.value(built.load(), "alpha")
-    assert built.inv("secrets.rotate", "--name", "alpha").code == 0
-
-    container = f"{built.load().project.name}-one-1"
-    seen = engine.cli("exec", container, "cat", "/run/secrets/alpha").stdout.split()
-
-    assert seen == [secrets.value(built.load(), "alpha"), before]
-    assert seen[0] != before
-
-
-def test_a_service_that_never_gets_healthy_is_shown(stack_project: Project) -> None:
-    """`up` fails with exit 6 and shows the failing container's state, last health output and last log lines."""
-    sick = DOCKERFILE.replace("sys.exit(c.getresponse().status!=200)", "print('not-well-today');sys.exit(1)")
-    sick = sick.replace("--start-period=20s", "--start-period=1s").replace("--interval=5s", "--interval=1s")
-    add_server(stack_project, "sick", sick)
-    stack_project.commit("Add a sick service")
+def test_a_dependency_comes_along(stack_project: Project) -> None:
+    """Naming a service starts what it depends on, first."""
+    add_server(stack_project, "three", depends_on='["one"]')
+    stack_project.commit("Add a service that depends on one")
     for arguments in (["build"], ["secrets.init"]):
         assert stack_project.inv(*arguments).code == 0
 
-    ran = stack_project.inv("up", UC_PROJECT_TITLE="x")
+    ran = stack_project.inv("up", "--service", "three")
 
-    assert ran.code == 6, ran.text
-    assert "not healthy: sick" in ran.stderr
-    assert "not-well-today" in ran.stderr
-    assert "/" in ran.stderr.partition("last log lines:")[2]
-    assert (stack_project.load().state / "reports" / "sick.inspect.json").exists()
+    assert ran.code == 0, ran.text
+    assert _states(stack_project) == {"one": "running", "three": "running"}
 
 
-def test_a_service_that_crashes_is_shown(stack_project: Project) -> None:
-    """A container that exits is reported with its exit code and last words, without waiting for the deadline."""
-    crash = DOCKERFILE.replace('["python3", "/app/server.py"]', '["python3", "-c", "raise SystemExit(\'bye-bye\')"]')
-    add_server(stack_project, "crash", crash)
-    stack_project.commit("Add a crashing service")
-    for arguments in (["build"], ["secrets.init"]):
-        assert stack_project.inv(*arguments).code == 0
+def test_fluentd_overlay_starts_and_stops_without_a_fluentd(built: Project) -> None:
+    """With --fluentd and nobody on its port the stack starts, is healthy, and stops cleanly."""
+    ran = built.inv("up", "--fluentd", FLUENTD_ADDRESS="127.0.0.1:1")
+    driver = engine.cli(
+        "inspect", "--format", "{{.HostConfig.LogConfig.Type}}", f"{built.load().project.name}-one-1"
+    ).stdout.strip()
 
-    ran = stack_project.inv("up")
-
-    assert ran.code == 6, ran.text
-    assert "bye-bye" in ran.stderr
+    assert ran.code == 0, ran.text
+    assert driver == "fluentd"
+    assert built.inv("down").code == 0
+    assert _states(built) == {}
 
 
 def _until(happened: Callable[[], bool], seconds: float = 60) -> None:
@@ -280,75 +188,3 @@ def test_ctrl_c_in_smoke_ends_at_once(built: Project) -> None:
     assert process.returncode == 130, output
     assert "Traceback" not in output
     assert set(_states(built).values()) == {"running"}
-
-
-def test_a_failing_smoke_check_keeps_the_evidence(built: Project) -> None:
-    """A wrong answer is exit 6; the table says why; JUnit, logs and inspect output are kept."""
-    assert built.inv("up").code == 0
-    manifest_file = built.root / "versions.toml"
-    manifest_file.write_text(manifest_file.read_text().replace('{ status = "healthy" }', '{ status = "never" }', 1))
-
-    ran = built.inv("smoke")
-
-    assert ran.code == 6, ran.text
-    assert "expected {'status': 'never'}, got {'status': 'healthy'}" in ran.stdout
-    reports = built.load().state / "reports"
-    assert '<failure message="/x: expected' in (reports / "smoke.xml").read_text()
-    assert (reports / "one.log").read_text()
-    assert json.loads((reports / "one.inspect.json").read_text())["State"]["Running"]
-
-
-def test_smoke_of_a_stack_that_is_down_says_up(built: Project) -> None:
-    """Without a running stack `smoke` names the command that starts it."""
-    ran = built.inv("smoke")
-
-    assert ran.code == 6
-    assert "./inv up" in ran.stderr
-
-
-def test_fluentd_overlay_starts_and_stops_without_a_fluentd(built: Project) -> None:
-    """With --fluentd and nobody on its port the stack starts, is healthy, and stops cleanly."""
-    ran = built.inv("up", "--fluentd", FLUENTD_ADDRESS="127.0.0.1:1")
-    driver = engine.cli(
-        "inspect", "--format", "{{.HostConfig.LogConfig.Type}}", f"{built.load().project.name}-one-1"
-    ).stdout.strip()
-
-    assert ran.code == 0, ran.text
-    assert driver == "fluentd"
-    assert built.inv("down").code == 0
-    assert _states(built) == {}
-
-
-def test_a_broken_check_of_one_container_does_not_hide_the_other(built: Project) -> None:
-    """A container that is not running fails its own checks at once and no others."""
-    assert built.inv("up").code == 0
-    engine.cli("stop", "--time", "1", f"{built.load().project.name}-two-1")
-
-    ran = built.inv("smoke", "--json")
-
-    reasons = {one["container"]: one["reason"] for one in json.loads(ran.stdout)}
-    assert ran.code == 6
-    assert reasons == {"one": "", "two": "the container is not running"}
-
-
-def test_up_of_one_service_leaves_the_others_alone(built: Project) -> None:
-    """`up --service` starts what it names, with what that depends on, and removes nothing."""
-    assert built.inv("up", "--service", "one").code == 0
-    assert _states(built) == {"one": "running"}
-
-    assert built.inv("up", "--service", "two").code == 0
-
-    assert _states(built) == {"one": "running", "two": "running"}
-
-
-def test_a_dependency_comes_along(stack_project: Project) -> None:
-    """Naming a service starts what it depends on, first."""
-    add_server(stack_project, "three", depends_on='["one"]')
-    stack_project.commit("Add a service that depends on one")
-    for arguments in (["build"], ["secrets.init"]):
-        assert stack_project.inv(*arguments).code == 0
-
-    ran = stack_project.inv("up", "--service", "three")
-
-    assert ran.code == 0, ran.text
-    assert _states(stack_project) == {"one": "running", "three": "running"}

@@ -1,0 +1,79 @@
+"""Runtime secrets on the real engine: what stops `up`, whom their files are for, and how a rotation arrives."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from build import engine, secrets
+from tests.conftest import Project
+
+
+def test_a_missing_secret_stops_up(stack_project: Project) -> None:
+    """`up` refuses to start with a secret file that is not there, and says how to make it."""
+    assert stack_project.inv("build").code == 0
+
+    ran = stack_project.inv("up")
+
+    assert ran.code == 11
+    assert "secret alpha" in ran.stderr
+    assert "is missing" in ran.stderr
+    assert "./inv secrets.init" in ran.stderr
+
+
+def test_an_empty_secret_stops_up(built: Project) -> None:
+    """A random secret that is empty is a mistake, not an offline mode."""
+    path = secrets.folder(built.load()) / "alpha"
+    path.chmod(0o600)
+    path.write_text("")
+
+    ran = built.inv("up")
+
+    assert ran.code == 11
+    assert "is empty" in ran.stderr
+
+
+def test_a_world_readable_secret_stops_up(built: Project) -> None:
+    """A secret that everybody on the host can read is refused with the chmod that mends it."""
+    path = secrets.folder(built.load()) / "alpha"
+    path.chmod(0o444)
+    path.parent.chmod(0o755)
+
+    ran = built.inv("up")
+
+    assert ran.code == 11
+    assert "readable by everyone" in ran.stderr
+    assert "chmod" in ran.stderr
+
+
+def test_secrets_init_never_overwrites(built: Project) -> None:
+    """A second init keeps every value."""
+    path = secrets.folder(built.load()) / "alpha"
+    before = path.read_text()
+
+    ran = built.inv("secrets.init", "--json")
+
+    assert json.loads(ran.stdout) == {"alpha": "kept"}
+    assert path.read_text() == before
+
+
+def test_a_secret_file_is_for_the_service_user_alone(built: Project) -> None:
+    """The file belongs to the containers' user, mode 0400, in a folder nobody else enters."""
+    path = secrets.folder(built.load()) / "alpha"
+
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    if os.geteuid() == 0:
+        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (10001, 0o400)
+
+
+def test_rotation_is_seen_by_the_running_container(built: Project) -> None:
+    """A renewed secret is in the container at once, without a restart, with the old value as its second line."""
+    assert built.inv("up").code == 0
+    before = secrets.value(built.load(), "alpha")
+    assert built.inv("secrets.rotate", "--name", "alpha").code == 0
+
+    container = f"{built.load().project.name}-one-1"
+    seen = engine.cli("exec", container, "cat", "/run/secrets/alpha").stdout.split()
+
+    assert seen == [secrets.value(built.load(), "alpha"), before]
+    assert seen[0] != before
