@@ -6,13 +6,15 @@ import json
 import re
 from typing import Any
 
-from tests.conftest import Ran
+from build.distribution import Distribution
+from tests.conftest import Project, Ran
 from tests.fault.proxy import Answer, Request, Rule
 from tests.fault.world import SERVICES, Clone, World
 
 ALWAYS = 1_000_000
 OTHER = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 INDEX = "application/vnd.oci.image.index.v1+json"
+BLOB = b"some bytes"
 
 
 def ok(ran: Ran) -> Ran:
@@ -40,6 +42,11 @@ def planned(clone: Clone, *arguments: str, **environment: str) -> Any:
 def listed(clone: Clone) -> dict[str, Any]:
     """What `invoke releases` lists, by git tag."""
     return {one["tag"]: one for one in json.loads(ok(clone.inv("releases", "--json")).stdout)}
+
+
+def client(project: Project, address: str, **environment: str) -> Distribution:
+    """A client of the registry at an address, that tries twice."""
+    return Distribution(project.load(UC_REGISTRY_ADDRESS=address, **environment), attempts=2)
 
 
 def immutable() -> Rule:

@@ -1,0 +1,101 @@
+"""The registry client over TLS: a private CA is trusted where it is named, by the client and by the scan of a release."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from build.distribution import digest_of
+from build.errors import RegistryError
+from tests.conftest import Project
+from tests.fault.server import free_address
+from tests.fault.world import World
+from tests.release.asking import BLOB, client
+from tests.release.secured import serve
+from tests.release.token_service import certify
+
+
+@pytest.fixture
+def tls(registry_program: str, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A registry with a certificate of a private CA: its address and the CA. The name is one that is not loopback."""
+    made = certify(tmp_path, "127.1")
+    port = free_address("127.0.0.1").rpartition(":")[2]
+    settings = {"tls": {"certificate": str(made.certificate), "key": str(made.key)}}
+    with serve(registry_program, tmp_path, f"127.0.0.1:{port}", http=settings):
+        yield f"127.1:{port}", made.ca
+
+
+def test_a_private_ca_is_trusted_where_it_is_named(project: Project, tls: tuple[str, Path]) -> None:
+    """[registry] ca_file lets a certificate of a private CA in; without it the connection is refused in words."""
+    address, ca = tls
+
+    with client(project, address) as registry, pytest.raises(RegistryError, match=r"(?i)certificate verify failed"):
+        registry.ping()
+    with client(project, address, UC_REGISTRY_CA_FILE=str(ca)) as registry:
+        registry.ping()
+        assert registry.put_blob("test/web", digest_of(BLOB), BLOB)
+        assert registry.blob("test/web", digest_of(BLOB)) == BLOB
+
+
+@pytest.mark.skipif(not os.access("/etc", os.W_OK), reason="only root may write Docker's certs.d")
+def test_docker_s_own_certificates_are_trusted(project: Project, tls: tuple[str, Path]) -> None:
+    """What Docker trusts for this registry in certs.d, the toolkit trusts too."""
+    address, ca = tls
+    folder = Path("/etc/docker/certs.d") / address
+    folder.mkdir(parents=True)
+    try:
+        (folder / "ca.crt").write_bytes(ca.read_bytes())
+        with client(project, address) as registry:
+            registry.ping()
+    finally:
+        (folder / "ca.crt").unlink()
+        folder.rmdir()
+
+
+def test_another_ca_is_not_enough(project: Project, tls: tuple[str, Path], tmp_path: Path) -> None:
+    """A CA that did not sign the certificate lets nobody in."""
+    other = tmp_path / "other"
+    other.mkdir()
+
+    with (
+        client(project, tls[0], UC_REGISTRY_CA_FILE=str(certify(other, "127.1").ca)) as registry,
+        pytest.raises(RegistryError, match=r"(?i)certificate verify failed"),
+    ):
+        registry.ping()
+
+
+def test_what_is_no_certificate_is_told(project: Project) -> None:
+    """A ca_file that is no PEM is named, with what is wanted, and is no traceback."""
+    project.write("ca.pem", "not a certificate\n")
+
+    with pytest.raises(RegistryError, match=r"ca\.pem: no certificates can be read") as caught:
+        client(project, "registry.example", UC_REGISTRY_CA_FILE="ca.pem")
+
+    assert "BEGIN CERTIFICATE" in caught.value.hint
+
+
+def test_the_scan_of_a_release_trusts_the_private_ca(
+    make_world: Callable[..., World], registry_program: str, tmp_path: Path
+) -> None:
+    """[registry] ca_file is enough for Trivy too, where the machine does not know the CA."""
+    name = socket.gethostname()
+    found = ""
+    with contextlib.suppress(OSError):
+        found = socket.gethostbyname(name)
+    if not found.startswith("127."):
+        pytest.skip(f"this machine's name is at {found or 'no address'}, and registries of tests are on loopback only")
+    made = certify(tmp_path, name)
+    port = free_address(found).rpartition(":")[2]
+    settings = {"tls": {"certificate": str(made.certificate), "key": str(made.key)}}
+    with serve(registry_program, tmp_path, f"{found}:{port}", http=settings):
+        world = make_world(f"{name}:{port}")
+
+        ran = world.clone.inv("release", "--skip-smoke", UC_REGISTRY_CA_FILE=str(made.ca))
+
+    assert ran.code == 0, ran.text
+    assert world.record("v0.1.0")["gates"]["scan"]["verdict"] == "passed"
