@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from langgraph_harness import PLUGINS, Container, Endpoint, Server
 from langgraph_sdk.client import LangGraphClient
+from triage_rig import Stack
 
 StartServer = Callable[..., Server]
 _OWN = frozenset({"server_kind", "tmp_path"})
@@ -89,6 +90,22 @@ def tight(tmp_path_factory: pytest.TempPathFactory, server_kind: type[Server]) -
     running = server_kind(tmp_path_factory.mktemp("tight") / "server", **limits)
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def _stack(tmp_path_factory: pytest.TempPathFactory, server_kind: type[Server]) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("triage") / "service", server_kind)
+    yield stack
+    stack.server.stop()
+    stack.powershell.close()
+    stack.autogen.close()
+
+
+@pytest.fixture
+def stack(_stack: Stack) -> Stack:
+    """The shared stack, with peers that answer as they should."""
+    _stack.reset()
+    return _stack
 
 
 @pytest.fixture
