@@ -1,15 +1,13 @@
-"""Every change is delivered at least once, in its file's order, or shown as a dead letter."""
+"""Every change is delivered at least once, or shown as a dead letter."""
 
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import json
 import socket
 import subprocess
 import threading
-import time
 import uuid
 from pathlib import Path
 
@@ -121,136 +119,6 @@ def test_a_target_that_is_away_gets_everything_when_it_is_back(
     eventually(lambda: target.told() == [("added", "f.txt")])
 
 
-def test_writes_in_a_row_are_one_delivery(start: Start, rules: Rules, target: Target, workspace: Path) -> None:
-    """A file that is written again within the debounce is told once, as what the changes amount to."""
-    rules(debounce=5)
-    monitor = start()
-
-    (workspace / "passing.tmp").write_text("x")
-    eventually(lambda: monitor.events(path="passing.tmp"))
-    (workspace / "passing.tmp").unlink()
-    eventually(lambda: not monitor.events(path="passing.tmp"))
-    seen = {""}
-    for length in range(1, 4):  # each write has been taken in before the next one
-        (workspace / "log.txt").write_text("x" * length)
-        seen.add(eventually(lambda: next((e["at"] for e in monitor.events() if e["at"] not in seen), None)))
-
-    eventually(lambda: monitor.events(status="delivered"))
-    assert monitor.metric("filemonitor_outbox_depth") == 0
-    assert target.told() == [("added", "log.txt")]
-    assert [(event["kind"], event["path"]) for event in monitor.events()] == [("added", "log.txt")]
-
-
-def test_each_trigger_has_its_own_debounce(start: Start, rules: Rules, target: Target, workspace: Path) -> None:
-    """A patient trigger tells a row of changes once, while a quick one tells each of them."""
-    slow = '[[triggers]]\nname = "slow"\ndebounce = 5\ntarget = "hook"\npath = "/slow"'
-    rules(trigger_keys=slow)
-    monitor = start()
-
-    for length in range(1, 4):
-        (workspace / "f.txt").write_text("x" * length)
-        eventually(lambda count=length: len(target.requests) == count)  # type: ignore[misc]
-
-    eventually(lambda: len(target.requests) >= 4 and monitor.metric("filemonitor_outbox_depth") == 0)
-    assert [request["path"] for request in target.requests] == ["/", "/", "/", "/slow"]
-
-
-def test_a_file_that_never_rests_is_told_all_the_same(
-    start: Start, rules: Rules, target: Target, workspace: Path
-) -> None:
-    """A steady writer can't hold a delivery back for more than ten times the debounce."""
-    rules(debounce=0.25)
-    start()
-
-    deadline = time.monotonic() + 8
-    length = 0
-    while not target.requests:
-        assert time.monotonic() < deadline
-        length += 1
-        (workspace / "log.txt").write_text("x" * length)
-        time.sleep(0.05)
-
-
-def test_one_files_changes_arrive_in_their_order(start: Start, rules: Rules, target: Target, workspace: Path) -> None:
-    """While the first change of a file fails its later ones wait; other files go on."""
-    rules(debounce=0)
-    target.statuses = [503]
-    monitor = start(UC_RETRY_BASE_SECONDS="6", UC_RETRY_CAP_SECONDS="6")  # long enough for the other file to overtake
-
-    (workspace / "a.txt").write_text("1")
-    eventually(lambda: target.requests)
-    (workspace / "a.txt").unlink()
-    eventually(lambda: len(monitor.events()) == 2)
-    (workspace / "b.txt").write_text("1")
-
-    eventually(lambda: len(monitor.events(status="delivered")) == 3)
-    of_a = [kind for kind, path in target.told() if path == "a.txt"]
-    assert of_a == sorted(of_a)  # added ... added, deleted
-    assert of_a[-1] == "deleted"
-    assert target.told()[-1] == ("deleted", "a.txt")
-
-
-def test_a_rotated_secret_is_used_by_the_next_attempt(
-    start: Start, rules: Rules, target: Target, workspace: Path, home: Path
-) -> None:
-    """The key file is read at each delivery: overwritten or replaced, no restart is needed; a 401 is retried."""
-    rules(target_keys='auth = "x-api-key"\nsecret = "langgraph_api_key"')
-    key = home / "secrets" / "langgraph_api_key"
-    target.always = 401
-    start(UC_RETRY_CAP_SECONDS="0.2")
-    (workspace / "f.txt").write_text("x")
-    eventually(lambda: len(target.requests) >= 2)
-
-    key.write_text("second-key\n")
-    eventually(lambda: target.requests[-1]["headers"]["x-api-key"] == "second-key")
-    fresh = home / "secrets" / "fresh"
-    fresh.write_text("third-key\n")
-    fresh.replace(key)
-    eventually(lambda: target.requests[-1]["headers"]["x-api-key"] == "third-key")
-
-
-def test_without_its_secret_nothing_is_sent(
-    start: Start, rules: Rules, target: Target, workspace: Path, home: Path
-) -> None:
-    """A target whose secret file is empty gets no unauthenticated request; the delivery waits and says why."""
-    rules(target_keys='auth = "bearer"\nsecret = "langgraph_api_key"')
-    key = home / "secrets" / "langgraph_api_key"
-    key.write_text("")
-    monitor = start()
-    (workspace / "f.txt").write_text("x")
-    event = eventually(lambda: [e for e in monitor.events() if e["deliveries"][0]["attempts"] >= 1])[0]
-    assert event["deliveries"][0]["error"] == "secret langgraph_api_key is missing, empty or not printable ASCII"
-    assert target.requests == []
-
-    key.write_text("a-key")
-
-    eventually(lambda: target.requests)
-    assert target.requests[0]["headers"]["authorization"] == "Bearer a-key"
-
-
-def test_a_key_with_a_byte_order_mark_is_sent_without_it(
-    start: Start, rules: Rules, target: Target, workspace: Path, home: Path
-) -> None:
-    """An editor's byte order mark in front of the key is not sent; a key that is not ASCII waits, and is not logged."""
-    rules(target_keys='auth = "x-api-key"\nsecret = "langgraph_api_key"')
-    key = home / "secrets" / "langgraph_api_key"
-    key.write_text("n\u00f6-key\n")
-    monitor = start(UC_RETRY_BASE_SECONDS="0.3", UC_RETRY_CAP_SECONDS="0.3")
-    (workspace / "f.txt").write_text("x")
-    eventually(lambda: [e for e in monitor.events() if e["deliveries"][0]["attempts"] >= 1])
-    assert target.requests == []
-
-    key.write_bytes(codecs.BOM_UTF8 + b"marked-key\n")
-
-    eventually(lambda: target.requests)
-    assert target.requests[0]["headers"]["x-api-key"] == "marked-key"
-    attempts = eventually(lambda: monitor.events(status="delivered"))[0]["deliveries"][0]["attempts"]
-    monitor.terminate()
-    told = [line["event"] for line in monitor.logs() if line["event"] in {"delivery_failed", "python", "delivered"}]
-    assert told == ["delivery_failed"] * (attempts - 1) + ["delivered"]
-    assert "-key" not in json.dumps(monitor.logs())
-
-
 class OneDelivery(Outbox):
     """An outbox in memory: one delivery, due again at once after each failed attempt."""
 
@@ -324,18 +192,6 @@ def test_sigterm_does_not_wait_for_a_target_that_hangs(
     again = start()
     eventually(lambda: again.events(status="delivered"))
     assert len({request["headers"]["idempotency-key"] for request in target.requests}) == 1
-
-
-def test_no_secret_and_no_token_is_logged(start: Start, target: Target, workspace: Path) -> None:
-    """Neither the key that is sent nor the token that is asked for appears in the output, even at debug level."""
-    monitor = start(LANGGRAPH_URL=target.url, UC_LOG_LEVEL="DEBUG")
-    (workspace / "f.txt").write_text("x")
-    eventually(lambda: target.requests)
-    monitor.terminate()
-
-    output = json.dumps(monitor.logs())
-    assert "first-key" not in output
-    assert "monitoring-token" not in output
 
 
 def test_a_full_disk_loses_nothing(start: Start, rules: Rules, target: Target, workspace: Path, home: Path) -> None:
