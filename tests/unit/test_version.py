@@ -1,154 +1,17 @@
-"""Versions by rule alone: what a tag says, what comes next, what a snapshot is called."""
+"""The next version by rule alone: bumps, channels, what is taken elsewhere, and the range of a branch."""
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from semver import Version
 
 from build.commits import BUMPS, Bump
 from build.errors import RepositoryError
-from build.manifest import Manifest
-from build.tags import Key, Versions, of_key, precedence, tags_of
-from build.version import History, Line, LineHistory, lines, next_version, parse_tag, revision, snapshot
-from tests.conftest import REPOSITORY
-
-FIRST = Version(0, 1, 0)
-IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-# Nothing is left in the tree, and nothing is timed.
-PROPERTY = settings(database=None, deadline=None, max_examples=40)
-NUMBER = st.integers(min_value=0, max_value=4)
-CANDIDATE = st.sampled_from(["", "alpha.1", "beta.2", "beta.11", "rc.1", "rc.2", "rc.10", "rc1", "x-y"])
-KEYS = st.tuples(NUMBER, NUMBER, NUMBER, CANDIDATE)
-CHANNEL = st.sampled_from(["", "alpha", "beta", "rc"])
-
-
-def _at(tag: str, *, distance: int = 0, dirty: bool = False) -> tuple[History, LineHistory]:
-    """HEAD so far behind a tag ("" for none)."""
-    line = Line(name="all", prefix="v", services=("web",))
-    last = parse_tag("v", tag)
-    told = LineHistory(
-        line=line, last=last.replace(build=None) if last else None, last_tag=tag, taken=Versions(), distance=distance,
-        commits=(),
-    )  # fmt: skip
-    history = History(
-        commit="1a2b3c4d" + "0" * 32, committed=0, branch="main", shallow=False, dirty=dirty, changed=(), untracked=(),
-        strays=(), remote="", lines={"all": told},
-    )  # fmt: skip
-    return history, told
-
-
-@pytest.mark.parametrize(
-    ("tag", "distance", "dirty", "expected"),
-    [
-        ("", 7, False, "0.1.0-dev.7.g1a2b3c4"),
-        ("", 7, True, "0.1.0-dev.7.g1a2b3c4.dirty"),
-        ("v1.4.0", 0, False, "1.4.0"),
-        ("v1.4.0", 0, True, "1.4.1-dev.0.g1a2b3c4.dirty"),
-        ("v1.4.0", 7, False, "1.4.1-dev.7.g1a2b3c4"),
-        ("v1.5.0-rc.1", 0, False, "1.5.0-rc.1"),
-        ("v1.5.0-rc.1", 2, False, "1.5.0-rc.1.dev.2.g1a2b3c4"),
-    ],
-)
-def test_snapshot_versions(tag: str, distance: int, dirty: bool, expected: str) -> None:
-    """A snapshot counts from the last tag, and is valid as SemVer and as an image tag."""
-    version = snapshot(*_at(tag, distance=distance, dirty=dirty), "0.1.0")
-
-    assert version == expected
-    assert Version.is_valid(version)
-    assert IMAGE_TAG.fullmatch(version)
-
-
-@PROPERTY
-@given(
-    numbers=st.tuples(*[st.integers(min_value=0, max_value=10**9)] * 3),
-    candidate=CANDIDATE,
-    distance=st.integers(min_value=0, max_value=10**6),
-    dirty=st.booleans(),
-)
-def test_a_snapshot_never_ranks_below_its_tag(
-    numbers: tuple[int, int, int], candidate: str, distance: int, dirty: bool
-) -> None:
-    """Whatever the tag, its snapshots are SemVer and image tags, rank at or above it, and below the release to come."""
-    tagged = of_key((*numbers, candidate))
-    version = Version.parse(snapshot(*_at(f"v{tagged}", distance=distance, dirty=dirty), "0.1.0"))
-
-    assert IMAGE_TAG.fullmatch(str(version))
-    assert version >= tagged
-    if distance or dirty:
-        assert version < tagged.bump_patch()
-
-
-@pytest.mark.parametrize(
-    ("tag", "distance", "dirty", "made_of"),
-    [
-        ("v1.4.0", 0, False, "refs/tags/v1.4.0"),
-        ("v1.4.0-rc.1", 0, False, "refs/tags/v1.4.0-rc.1"),
-        ("v1.4.0", 7, False, "1a2b3c4"),
-        ("v1.4.0-rc.1", 7, False, "1a2b3c4"),
-        ("v1.4.0", 7, True, ""),
-        ("v1.4.0", 0, True, ""),
-    ],
-)
-def test_a_snapshot_names_its_commit(tag: str, distance: int, dirty: bool, made_of: str) -> None:
-    """The commit of a snapshot is read back from it, a release's by its tag; of an edited tree there is none."""
-    assert revision(snapshot(*_at(tag, distance=distance, dirty=dirty), "0.1.0"), "v") == made_of
-
-
-def test_a_snapshot_too_long_for_an_image_tag_is_refused() -> None:
-    """A tag that leaves no room in the 128 characters of an image tag is named, not cut."""
-    with pytest.raises(RepositoryError, match="an image tag 128 at most"):
-        snapshot(*_at(f"v1.0.0-{'a' * 120}", distance=1), "0.1.0")
-
-
-def test_v3_build_metadata_never_reaches_an_image_tag_nor_makes_two_versions_one() -> None:
-    """V3: v1.4.0+a and v1.4.0+b are two versions, so neither may be called 1.4.0 as an image; both take 1.4.0."""
-    version = snapshot(*_at("v1.4.0+a"), "0.1.0")
-    taken = Versions(keys=(key for key, _ in tags_of("v", "refs/tags/v1.4.0+a\nrefs/tags/v1.4.0+b")))
-
-    assert version == "1.4.1-dev.0.g1a2b3c4"
-    assert str(next_version(Version(1, 3, 0), "minor", taken=taken, first=FIRST)) == "1.5.0"
-
-
-@pytest.mark.parametrize(
-    ("prefix", "tag", "expected"),
-    [
-        ("v", "v1.4.0", "1.4.0"),
-        ("v", "v1.4.0-rc.1+build.5", "1.4.0-rc.1+build.5"),
-        ("v", "v1.10.0", "1.10.0"),
-        ("", "1.4.0", "1.4.0"),
-        ("web/v", "web/v1.4.0", "1.4.0"),
-        ("v", "1.4.0", None),
-        ("v", "web/v1.4.0", None),
-        ("v", "v1.4", None),
-        ("v", "v1", None),
-        ("v", "v01.4.0", None),
-        ("v", "v1.4.0-", None),
-        ("v", "v1.4.0-rc..1", None),
-        ("v", "v1.4.0-01", None),
-        ("v", "v1.4.0+", None),
-        ("v", "v١.4.0", None),
-        ("", "sha-6943991", None),
-        ("", "6943991", None),
-        ("", "20261122", None),
-        ("", "2026-11-22", None),
-        ("v", "v2banana", None),
-    ],
-)
-def test_foreign_tags_are_no_versions(prefix: str, tag: str, expected: str | None) -> None:
-    """Only SemVer 2.0 behind the line's own prefix is a version: no sha, no date, no other line's tag."""
-    assert parse_tag(prefix, tag) == (Version.parse(expected) if expected else None)
-    assert [name for _, name in tags_of(prefix, f"refs/tags/{tag}")] == ([tag] if expected else [])
-
-
-@PROPERTY
-@given(st.lists(KEYS, min_size=1, max_size=12))
-def test_f5_versions_rank_as_semver_says(keys: list[Key]) -> None:
-    """F5: the order of plain values is that of the semver package: 1.10 above 1.9, rc.10 above rc.2, final above rc."""
-    assert [of_key(key) for key in sorted(keys, key=precedence)] == sorted(map(of_key, keys))
+from build.tags import Key, Versions, of_key
+from build.version import next_version
+from tests.unit.versions import CHANNEL, FIRST, IMAGE_TAG, KEYS, PROPERTY
 
 
 @pytest.mark.parametrize(
@@ -299,43 +162,3 @@ def test_a_channel_climbs_until_its_release(last: Key, bump: Bump, releases: int
 
     assert seen == sorted(seen)
     assert {one.finalize_version() for one in seen} == {seen[-1]}
-
-
-def test_versions_are_a_set_without_build_metadata() -> None:
-    """Versions compare, join and contain as a set of versions does; +meta does not make another one."""
-    one = Versions([Version(1, 0, 0), Version.parse("1.0.0+a")])
-
-    assert list(one) == [Version(1, 0, 0)]
-    assert Version.parse("1.0.0+b") in one
-    assert (one | {Version(2, 0, 0)}) == Versions([Version(1, 0, 0), Version(2, 0, 0)])
-    assert len({one, Versions([Version(1, 0, 0)])}) == 1
-
-
-def test_lockstep_is_one_line(shipped: Manifest) -> None:
-    """In lockstep all services share one line, and every path counts."""
-    assert lines(shipped) == (Line(name="unity-claude", prefix="v", services=tuple(shipped.services)),)
-
-
-def test_independent_lines_follow_what_an_image_is_built_from(independent: Manifest) -> None:
-    """A service's line counts its folder, its shared stages, its sources, and no path of another service."""
-    found = {line.name: line for line in lines(independent)}
-
-    assert found["langgraph-api"].prefix == "langgraph-api/v"
-    assert found["langgraph-api"].paths == ("docker/langgraph", "docker/python", "agents")
-    assert found["powershell-modules"].paths == ("docker/powershell", "Modules")
-
-
-@pytest.fixture
-def shipped() -> Manifest:
-    """The manifest of this repository."""
-    from build import loading
-
-    return loading.load(REPOSITORY, {}, local=False)
-
-
-@pytest.fixture
-def independent() -> Manifest:
-    """The same in independent mode."""
-    from build import loading
-
-    return loading.load(REPOSITORY, {"UC_RELEASE_MODE": "independent"}, local=False)
