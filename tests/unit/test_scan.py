@@ -1,21 +1,17 @@
-"""The pure parts of the scan gate: reading reports, the age of a database, waivers, messages."""
+"""The pure parts of the scan gate: what is read from a report, and what is said of an image."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from build import findings, scan, trivy, trivy_db, waivers
-from build.errors import ManifestError, ScanBroken, ScanRejected
+from build import findings, scan
+from build.errors import ScanRejected
 from build.findings import Finding
-from build.manifest import Gates
 from build.scan import Verdict
-from build.waivers import Waiver
 
 REPORT: dict[str, Any] = {
     "ArtifactName": "127.0.0.1:5000/test/web@sha256:1",
@@ -78,7 +74,6 @@ REPORT: dict[str, Any] = {
         },
     ],
 }
-
 
 # Reports -------------------------------------------------------------------------------------------------------------
 
@@ -179,158 +174,3 @@ def test_the_table_is_on_stdout_with_every_severity(capsys: pytest.CaptureFixtur
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["service", "critical", "high", "medium", "low", "unknown", "waived", "verdict"]
     assert row.split()[1:] == ["web", "0", "2", "0", "0", "0", "0", "refused:", "2", "HIGH"]
-
-
-# The database --------------------------------------------------------------------------------------------------------
-
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("hours", [-23, 0, 48])
-def test_a_database_within_its_age_is_taken(hours: int) -> None:
-    """Up to the limit, and a little ahead of a slow clock."""
-    trivy_db.check_age(NOW - timedelta(hours=hours), Gates(db_max_age_hours=48), NOW)
-
-
-@pytest.mark.parametrize(
-    ("hours", "words"),
-    [
-        (49, "stale: made 2026-11-20 11:00 UTC, 49 h ago; gates.db_max_age_hours allows 48"),
-        (-25, "is dated 2026-11-23 13:00 UTC, and this machine's clock says 2026-11-22 12:00 UTC"),
-    ],
-)
-def test_a_database_out_of_its_age_is_refused(hours: int, words: str) -> None:
-    """A stale database, or one from the future, which would never get stale."""
-    with pytest.raises(ScanBroken, match=words):
-        trivy_db.check_age(NOW - timedelta(hours=hours), Gates(db_max_age_hours=48), NOW)
-
-
-@pytest.mark.parametrize(
-    ("kind", "purls"),
-    [
-        ("python-pkg", ["pkg:pypi/jinja2@2.10"]),
-        ("dotnet-core", ["pkg:nuget/Newtonsoft.Json@12.0.1"]),
-        ("debian 13.1", [None, "pkg:deb/debian/openssl@0-1?distro=debian-13.1"]),
-        ("alpine 3.20.1", [None, "pkg:apk/alpine/openssl@0-r0?distro=alpine-3.20.1"]),
-    ],
-)
-def test_a_probe_is_one_package_known_bad(kind: str, purls: list[str | None]) -> None:
-    """For a distribution the probe also says which it is, or Trivy would not look."""
-    components = trivy_db.bill(kind)["components"]
-
-    assert [part.get("purl") for part in components] == purls
-    assert all(part["name"] and part["version"] for part in components)
-
-
-@pytest.mark.parametrize(
-    ("reference", "flags"),
-    [
-        ("127.0.0.1:5000/a/b@sha256:1", []),
-        ("127.0.0.2:5000/a/b:2", ["--insecure"]),
-        ("127.1.2.3/a", ["--insecure"]),
-        ("localhost:5000/a", []),
-        ("registry.example:5000/a", []),
-        ("127.example.org/a", []),
-        ("10.0.0.1:5000/a", []),
-    ],
-)
-def test_tls_is_given_up_on_loopback_only(reference: str, flags: list[str]) -> None:
-    """No other registry is ever spoken to with unchecked certificates."""
-    assert trivy.insecure(reference) == flags
-
-
-def test_trivy_variables_are_emptied_but_for_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flag from the shell does not reach the gate; a login does."""
-    for name in ("TRIVY_IGNORE_UNFIXED", "TRIVY_USERNAME", "TRIVYISH"):
-        monkeypatch.setenv(name, "x")
-    added = trivy.environment()
-
-    assert added["TRIVY_IGNORE_UNFIXED"] == ""
-    assert "TRIVY_USERNAME" not in added
-    assert "TRIVYISH" not in added
-    assert added["TRIVY_DISABLE_TELEMETRY"] == "true"
-
-
-def test_trivy_of_this_python_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pinned Trivy beside the interpreter is used, whatever PATH has; else the one on PATH."""
-    for folder in ("venv", "path"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "trivy").touch(mode=0o755)
-    monkeypatch.setattr("sys.executable", str(tmp_path / "venv" / "python"))
-    monkeypatch.setenv("PATH", str(tmp_path / "path"))
-
-    assert trivy.program() == str(tmp_path / "venv" / "trivy")
-    shutil.rmtree(tmp_path / "venv")
-    assert trivy.program() == str(tmp_path / "path" / "trivy")
-
-
-# Waivers -------------------------------------------------------------------------------------------------------------
-
-GOOD = "vulnerabilities:\n- {id: CVE-1, expired_at: 2027-01-31, statement: not reached, purls: ['pkg:pypi/a']}\n"
-
-
-def test_a_waiver_is_read() -> None:
-    """Kind, id, end and reason."""
-    assert waivers.parse(GOOD, "w.yaml") == (
-        Waiver(kind="vulnerability", id="CVE-1", expired_at=date(2027, 1, 31), statement="not reached"),
-    )
-
-
-@pytest.mark.parametrize("text", ["", "# nothing yet\n", "secrets: []\n"])
-def test_a_file_may_hold_no_waiver(text: str) -> None:
-    """An empty file waives nothing."""
-    assert waivers.parse(text, "w.yaml") == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("secrets:\n- {id: a, statement: b}", r"w.yaml: secrets\[0\].expired_at \(a\): missing"),
-        ("secrets:\n- {id: a, expired_at: 2027-01-31}", r"secrets\[0\].statement: missing"),
-        ("secrets:\n- {id: a, expired_at: 2027-01-31, statement: ' '}", r"secrets\[0\].statement: missing"),
-        ("secrets:\n- {expired_at: 2027-01-31, statement: b}", r"secrets\[0\].id: missing"),
-        (
-            "secrets:\n- {id: a, expired_at: '2027-01-31', statement: b}",
-            "expected a date, unquoted, found '2027-01-31'",
-        ),
-        ("secrets:\n- {id: a, expired_at: 2027-01-31T00:00:00Z, statement: b}", "expected a date, unquoted"),
-        ("secrets:\n- {id: a, expired_at: never, statement: b}", "expected a date, unquoted, found 'never'"),
-        (GOOD.replace("purls", "purl"), r"vulnerabilities\[0\].purl: unknown key \(did you mean 'purls'\?\)"),
-        ("secret:\n- {id: a}", r"secret: unknown section \(did you mean 'secrets'\?\)"),
-        ("secrets: a", "secrets: expected a list"),
-        ("secrets: [a]", r"secrets\[0\]: expected keys and values"),
-        ("- CVE-1", "the file: expected keys and values"),
-        ("a: [", "not valid YAML"),
-    ],
-)
-def test_a_careless_waiver_is_refused_by_its_place(text: str, words: str) -> None:
-    """Trivy would pass over each of these, or waive more than was meant."""
-    with pytest.raises(ManifestError, match=words) as refusal:
-        waivers.parse(text, "w.yaml")
-    assert refusal.value.hint
-
-
-@pytest.mark.parametrize(("day", "expired"), [(30, False), (31, True)])
-def test_a_waiver_ends_as_its_day_begins(day: int, expired: bool) -> None:
-    """As Trivy counts it."""
-    (waiver,) = waivers.parse(GOOD, "w.yaml")
-
-    assert waiver.is_expired(date(2027, 1, day)) is expired
-
-
-@pytest.mark.parametrize(
-    ("used", "kinds", "today", "named"),
-    [
-        ([], ["vulnerability"], date(2027, 1, 1), True),
-        ([("vulnerability", "CVE-1", "not reached")], ["vulnerability"], date(2027, 1, 1), False),
-        ([("vulnerability", "CVE-1", "another reason")], ["vulnerability"], date(2027, 1, 1), True),
-        ([], ["secret"], date(2027, 1, 1), False),
-        ([], ["vulnerability"], date(2027, 2, 1), False),
-    ],
-    ids=["unmatched", "matched", "another of the same id", "not scanned for", "expired"],
-)
-def test_a_waiver_without_a_finding_is_unused(
-    used: list[tuple[str, str, str]], kinds: list[str], today: date, named: bool
-) -> None:
-    """Named so that it is taken out, unless nobody looked for its kind, or it has ended anyway."""
-    assert bool(waivers.unused(waivers.parse(GOOD, "w.yaml"), used, kinds, today)) is named
