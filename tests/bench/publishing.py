@@ -19,9 +19,10 @@ from build.manifest import Manifest
 from tests.bench.timing import Rows, milliseconds, pair
 from tests.docker.conftest import take_registry_program
 from tests.fault import world as worlds
+from tests.fault.hub import Hub
 from tests.fault.proxy import Proxy
 from tests.fault.server import Registry, free_address
-from tests.fault.world import Hub, World
+from tests.fault.world import World
 
 NAMESPACE = "bench"
 IMAGES = [f"service-{number}" for number in range(6)]

@@ -12,9 +12,10 @@ import pytest
 
 from tests.docker.conftest import docker_engine, python_base, registry_program
 from tests.fault import world as worlds
+from tests.fault.hub import Hub
 from tests.fault.proxy import Proxy
 from tests.fault.server import Registry, free_address
-from tests.fault.world import Hub, World
+from tests.fault.world import World
 
 __all__ = ["docker_engine", "python_base", "registry_program"]
 

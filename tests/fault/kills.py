@@ -13,7 +13,8 @@ from typing import Literal
 from build.release import STEPS
 from tests.fault.policies import ALWAYS
 from tests.fault.proxy import Proxy, Rule, then
-from tests.fault.world import Running, World
+from tests.fault.running import Running
+from tests.fault.world import World
 
 TITLES = tuple(step.title for step in STEPS)
 BOUNDARIES = (*(f"» {title}" for title in TITLES), f"✓ {TITLES[-1]}")

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.fault import world as worlds
+from tests.fault.hub import Hub
 from tests.fault.invariants import assert_invariants
 from tests.fault.policies import ALWAYS, PASSWORD, USER, TokenService, basic, immutable, three_parts
 from tests.fault.proxy import Answer, Proxy, Request, Rule, status, then
 from tests.fault.server import Registry, free_address
-from tests.fault.world import FAST, Hub, World, clean
+from tests.fault.world import FAST, World, clean
 
 _DISK_MEGABYTES = 4
 

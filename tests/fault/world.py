@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from tests.conftest import MINIMAL, REPOSITORY, Project, Ran
 from tests.docker.conftest import DOCKERFILE, add_server, reuse_bases
+from tests.fault.hub import Hub
+from tests.fault.running import Running
 
 SERVICES = ("one", "two")
 _IDENTITY = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-_ACCEPT = ", ".join(
-    f"application/vnd.{kind}+json"
-    for kind in (
-        "oci.image.index.v1",
-        "oci.image.manifest.v1",
-        "docker.distribution.manifest.list.v2",
-        "docker.distribution.manifest.v2",
-    )
-)
 FAST = ("--skip-scan", "--skip-smoke")
 
 
@@ -41,57 +28,6 @@ class Public:
 
     git: dict[str, str]
     images: dict[str, str]
-
-
-class Hub:
-    """What the registry holds, asked directly and not through the library."""
-
-    def __init__(self, address: str) -> None:
-        self._http = httpx.Client(
-            base_url=f"http://{address}", trust_env=False, headers={"Accept": _ACCEPT}, timeout=60
-        )
-
-    def close(self) -> None:
-        """Let go of its connections."""
-        self._http.close()
-
-    def tags(self, repository: str) -> list[str]:
-        """The tags of a repository."""
-        answer = self._http.get(f"/v2/{repository}/tags/list?n=10000")
-        return (answer.json().get("tags") or []) if answer.status_code == 200 else []
-
-    def digest(self, repository: str, reference: str) -> str:
-        """The digest of a tag; "" when it is not there."""
-        answer = self._http.head(f"/v2/{repository}/manifests/{reference}")
-        return answer.headers["Docker-Content-Digest"] if answer.status_code == 200 else ""
-
-    def manifest(self, repository: str, reference: str) -> Any:
-        """The manifest as JSON; None when it is not there."""
-        answer = self._http.get(f"/v2/{repository}/manifests/{reference}")
-        return answer.json() if answer.status_code == 200 else None
-
-    def blob(self, repository: str, digest: str) -> bytes | None:
-        """The bytes of a blob; None when it is not there."""
-        answer = self._http.get(f"/v2/{repository}/blobs/{digest}")
-        return answer.content if answer.status_code == 200 else None
-
-    def put(self, repository: str, tag: str, content: bytes, media_type: str) -> int:
-        """Put a manifest as a stranger would; the status."""
-        path = f"/v2/{repository}/manifests/{tag}"
-        return self._http.put(path, content=content, headers={"Content-Type": media_type}).status_code
-
-    def forget(self, repository: str, digest: str) -> int:
-        """Delete a blob as a careless clean-up would; the status."""
-        return self._http.delete(f"/v2/{repository}/blobs/{digest}").status_code
-
-    def raw(self, repository: str, reference: str) -> tuple[bytes, str]:
-        """The bytes of a manifest and their media type."""
-        answer = self._http.get(f"/v2/{repository}/manifests/{reference}")
-        return answer.content, answer.headers["Content-Type"]
-
-    def has(self, repository: str, digest: str) -> bool:
-        """Whether a blob is there."""
-        return self._http.head(f"/v2/{repository}/blobs/{digest}").status_code == 200
 
 
 @dataclass(slots=True)
@@ -125,95 +61,6 @@ class Clone:
         if "origin" in self.git("remote"):
             self.git("push", "--quiet", "origin", "HEAD")
         return made
-
-
-class Running:
-    """A task that runs; its output is read line by line as it comes."""
-
-    def __init__(self, project: Project, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
-        self.lines: list[str] = []
-        self.times: list[tuple[float, str]] = []
-        self.stdout = ""
-        self.started = time.monotonic()
-        self._watch: tuple[str, Callable[[], object]] | None = None
-        self.process = subprocess.Popen(
-            project.command(*arguments),
-            cwd=project.root,
-            env=project.environment(**environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        self._threads = [threading.Thread(target=act, daemon=True) for act in (self._read_stderr, self._read_stdout)]
-        for thread in self._threads:
-            thread.start()
-
-    def _read_stderr(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            text = line.rstrip("\n")
-            self.times.append((time.monotonic() - self.started, text))
-            self.lines.append(text)
-            if self._watch and text.startswith(self._watch[0]):
-                act, self._watch = self._watch[1], None
-                act()
-
-    def _read_stdout(self) -> None:
-        assert self.process.stdout is not None
-        self.stdout = self.process.stdout.read()
-
-    def when(self, start: str, act: Callable[[], object]) -> Running:
-        """Do something the moment that a line with this start is printed."""
-        self._watch = (start, act)
-        for line in self.lines:
-            if self._watch and line.startswith(start):
-                self._watch = None
-                act()
-        return self
-
-    def kill(self, *, children: bool = False) -> None:
-        """`kill -9` of the process group; with `children` of the sessions below it too, as a container that ends."""
-        below = _descendants(self.process.pid) if children else []
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        for pid in below:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def wait(self, timeout: float = 240) -> Ran:
-        """Its exit code and output, when it has ended."""
-        try:
-            code = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill(children=True)
-            raise AssertionError("it hangs:\n" + "\n".join(self.lines)) from None
-        for thread in self._threads:
-            thread.join(20)
-        for stream in (self.process.stderr, self.process.stdout):
-            assert stream is not None
-            stream.close()
-        return Ran(code, self.stdout, "\n".join(self.lines) + "\n")
-
-    @property
-    def step(self) -> str:
-        """The step that was begun last."""
-        return next((line[2:] for line in reversed(self.lines) if line.startswith("» ")), "start")
-
-
-def _descendants(pid: int) -> list[int]:
-    parents: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError):
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            parents.setdefault(parent, []).append(int(folder.name))
-    found, todo = [], [pid]
-    while todo:
-        children = parents.get(todo.pop(), [])
-        found += children
-        todo += children
-    return found
 
 
 @dataclass(slots=True)

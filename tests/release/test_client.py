@@ -14,8 +14,9 @@ import pytest
 from build.distribution import Distribution, digest_of
 from build.errors import RegistryError
 from tests.conftest import Project
+from tests.fault.hub import Hub
 from tests.fault.proxy import Answer, Proxy, Request, Rule, status
-from tests.fault.world import Hub, World
+from tests.fault.world import World
 from tests.release.asking import ALWAYS, BLOB, INDEX, OTHER, client, ok
 
 

@@ -1,0 +1,68 @@
+"""What the registry of a world holds, asked and changed past the library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+_ACCEPT = ", ".join(
+    f"application/vnd.{kind}+json"
+    for kind in (
+        "oci.image.index.v1",
+        "oci.image.manifest.v1",
+        "docker.distribution.manifest.list.v2",
+        "docker.distribution.manifest.v2",
+    )
+)
+
+
+class Hub:
+    """What the registry holds, asked directly and not through the library."""
+
+    def __init__(self, address: str) -> None:
+        self._http = httpx.Client(
+            base_url=f"http://{address}", trust_env=False, headers={"Accept": _ACCEPT}, timeout=60
+        )
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._http.close()
+
+    def tags(self, repository: str) -> list[str]:
+        """The tags of a repository."""
+        answer = self._http.get(f"/v2/{repository}/tags/list?n=10000")
+        return (answer.json().get("tags") or []) if answer.status_code == 200 else []
+
+    def digest(self, repository: str, reference: str) -> str:
+        """The digest of a tag; "" when it is not there."""
+        answer = self._http.head(f"/v2/{repository}/manifests/{reference}")
+        return answer.headers["Docker-Content-Digest"] if answer.status_code == 200 else ""
+
+    def manifest(self, repository: str, reference: str) -> Any:
+        """The manifest as JSON; None when it is not there."""
+        answer = self._http.get(f"/v2/{repository}/manifests/{reference}")
+        return answer.json() if answer.status_code == 200 else None
+
+    def blob(self, repository: str, digest: str) -> bytes | None:
+        """The bytes of a blob; None when it is not there."""
+        answer = self._http.get(f"/v2/{repository}/blobs/{digest}")
+        return answer.content if answer.status_code == 200 else None
+
+    def put(self, repository: str, tag: str, content: bytes, media_type: str) -> int:
+        """Put a manifest as a stranger would; the status."""
+        path = f"/v2/{repository}/manifests/{tag}"
+        return self._http.put(path, content=content, headers={"Content-Type": media_type}).status_code
+
+    def forget(self, repository: str, digest: str) -> int:
+        """Delete a blob as a careless clean-up would; the status."""
+        return self._http.delete(f"/v2/{repository}/blobs/{digest}").status_code
+
+    def raw(self, repository: str, reference: str) -> tuple[bytes, str]:
+        """The bytes of a manifest and their media type."""
+        answer = self._http.get(f"/v2/{repository}/manifests/{reference}")
+        return answer.content, answer.headers["Content-Type"]
+
+    def has(self, repository: str, digest: str) -> bool:
+        """Whether a blob is there."""
+        return self._http.head(f"/v2/{repository}/blobs/{digest}").status_code == 200

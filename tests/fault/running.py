@@ -1,0 +1,103 @@
+"""A task as a process that is watched: its lines as they come, the step it is in, and its end by `kill -9`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import Project, Ran
+
+
+class Running:
+    """A task that runs; its output is read line by line as it comes."""
+
+    def __init__(self, project: Project, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
+        self.lines: list[str] = []
+        self.times: list[tuple[float, str]] = []
+        self.stdout = ""
+        self.started = time.monotonic()
+        self._watch: tuple[str, Callable[[], object]] | None = None
+        self.process = subprocess.Popen(
+            project.command(*arguments),
+            cwd=project.root,
+            env=project.environment(**environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self._threads = [threading.Thread(target=act, daemon=True) for act in (self._read_stderr, self._read_stdout)]
+        for thread in self._threads:
+            thread.start()
+
+    def _read_stderr(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            text = line.rstrip("\n")
+            self.times.append((time.monotonic() - self.started, text))
+            self.lines.append(text)
+            if self._watch and text.startswith(self._watch[0]):
+                act, self._watch = self._watch[1], None
+                act()
+
+    def _read_stdout(self) -> None:
+        assert self.process.stdout is not None
+        self.stdout = self.process.stdout.read()
+
+    def when(self, start: str, act: Callable[[], object]) -> Running:
+        """Do something the moment that a line with this start is printed."""
+        self._watch = (start, act)
+        for line in self.lines:
+            if self._watch and line.startswith(start):
+                self._watch = None
+                act()
+        return self
+
+    def kill(self, *, children: bool = False) -> None:
+        """`kill -9` of the process group; with `children` of the sessions below it too, as a container that ends."""
+        below = _descendants(self.process.pid) if children else []
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def wait(self, timeout: float = 240) -> Ran:
+        """Its exit code and output, when it has ended."""
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill(children=True)
+            raise AssertionError("it hangs:\n" + "\n".join(self.lines)) from None
+        for thread in self._threads:
+            thread.join(20)
+        for stream in (self.process.stderr, self.process.stdout):
+            assert stream is not None
+            stream.close()
+        return Ran(code, self.stdout, "\n".join(self.lines) + "\n")
+
+    @property
+    def step(self) -> str:
+        """The step that was begun last."""
+        return next((line[2:] for line in reversed(self.lines) if line.startswith("» ")), "start")
+
+
+def _descendants(pid: int) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(folder.name))
+    found, todo = [], [pid]
+    while todo:
+        children = parents.get(todo.pop(), [])
+        found += children
+        todo += children
+    return found
