@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -170,21 +169,6 @@ def committed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(tmp_path: Path, committed_once: Path) -> Project:
     """A project with one service, `web`, on port 18980, and one commit."""
     return Project(shutil.copytree(committed_once, tmp_path / "project"))
-
-
-@contextlib.contextmanager
-def shut(folder: Path) -> Iterator[None]:
-    """A folder that may not be entered: nobody has a right on it, and root is another user for the time."""
-    mode, root = folder.stat().st_mode, os.geteuid() == 0
-    folder.chmod(0)
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-        folder.chmod(mode)
 
 
 @pytest.fixture(autouse=True)

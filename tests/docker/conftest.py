@@ -17,6 +17,7 @@ import pytest
 from build import bases, engine, loading, state
 from build.errors import MissingTool, ToolFailed
 from tests.conftest import REPOSITORY, Project
+from tests.machine import lacking
 
 _HERE = Path(__file__).parent
 _GIVEN_OUT: set[int] = set()
@@ -54,9 +55,7 @@ def docker_engine() -> dict[str, str]:
     try:
         return engine.require(loading.load(REPOSITORY, {}, local=False).tools)
     except MissingTool as error:
-        if os.environ.get("CI", "").lower() == "true":
-            raise
-        pytest.skip(f"{error} (./inv engine)")
+        lacking(f"{error} (./inv engine)")
 
 
 @pytest.fixture(scope="session")

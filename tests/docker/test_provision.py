@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from build import daemon, engine, loading, provision
 from build.errors import MissingTool
 from build.manifest import Tools
 from tests.conftest import REPOSITORY
+from tests.machine import as_root, lacking
 
 TOOLS = loading.load(REPOSITORY, {}, local=False).tools
 PLUGINS = Path("/usr/libexec/docker/cli-plugins")
@@ -90,12 +90,8 @@ def test_without_docker_on_path_it_asks_for_consent(monkeypatch: pytest.MonkeyPa
 
 def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str, str]) -> None:
     """An engine without buildx: only the two plugins are offered."""
-    root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    may = not root or (shutil.which("sudo") and not subprocess.run([*root, "true"], check=False).returncode)
-    if not may or not PLUGINS.is_dir():
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail("hiding the plugins needs root, and the plugins where the distribution puts them")
-        pytest.skip("hiding the plugins needs root")
+    if not PLUGINS.is_dir():
+        lacking(f"needs the plugins in {PLUGINS}, where the distribution puts them")
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from build import provision; from build.errors import MissingTool; from build.manifest import Tools\n"
@@ -103,7 +99,7 @@ def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str,
         "except MissingTool as error: print(error, '|', error.hint)\n"
     )
     hide = f'mount -t tmpfs tmpfs {PLUGINS} && exec "$@"'
-    argv = [*root, "unshare", "--mount", "sh", "-c", hide, "sh", sys.executable, "-c", program, str(REPOSITORY)]
+    argv = [*as_root(), "unshare", "--mount", "sh", "-c", hide, "sh", sys.executable, "-c", program, str(REPOSITORY)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert "docker buildx is missing" in done.stdout, done.stderr
     assert re.search(r"docker-buildx(-plugin|/trixie| )", done.stdout)

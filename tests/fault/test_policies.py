@@ -16,6 +16,7 @@ from tests.fault.policies import ALWAYS, PASSWORD, USER, TokenService, basic, im
 from tests.fault.proxy import Answer, Proxy, Request, Rule, status, then
 from tests.fault.server import Registry, free_address
 from tests.fault.world import FAST, World, clean
+from tests.machine import as_root
 
 _DISK_MEGABYTES = 4
 
@@ -173,13 +174,12 @@ def test_401_for_ever_is_not_asked_for_ever(faulty: World, proxy: Proxy) -> None
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of a few megabytes, mounted for one test."""
-    if os.geteuid() != 0:
-        pytest.skip("a small file system needs root: mount -t tmpfs")
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK_MEGABYTES}m", "tmpfs", str(folder)], check=True)
+    options = f"size={_DISK_MEGABYTES}m,uid={os.getuid()}"
+    subprocess.run([*as_root(), "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run([*as_root(), "umount", str(folder)], check=True)
 
 
 @pytest.fixture

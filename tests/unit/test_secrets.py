@@ -10,7 +10,8 @@ import pytest
 from build import secrets
 from build.errors import SecretError
 from build.manifest import Manifest
-from tests.conftest import Project, shut
+from tests.conftest import Project
+from tests.machine import shut
 
 
 def test_rotation_puts_the_new_value_first_and_keeps_the_old(project: Project) -> None:

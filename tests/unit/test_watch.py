@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from build import watch
-from tests.conftest import shut
+from tests.machine import shut
 
 
 def test_a_file_that_goes_away_meanwhile_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

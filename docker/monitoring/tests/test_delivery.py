@@ -6,17 +6,17 @@ import asyncio
 import contextlib
 import json
 import socket
-import subprocess
 import threading
 import uuid
 from pathlib import Path
 
-import pytest
 from monitor_rig import Rules, Start, Target, eventually
 from monitor_service import triggers
 from monitor_service.dispatch import Dispatcher
 from monitor_service.outbox import Delivery, Outbox, Result
 from monitor_service.settings import Settings
+
+from tests.machine import own_namespaces
 
 
 def test_the_shipped_trigger_starts_a_triage_run(start: Start, target: Target, workspace: Path) -> None:
@@ -198,10 +198,7 @@ def test_a_full_disk_loses_nothing(start: Start, rules: Rules, target: Target, w
     """300 changes made while the store's disk is full: unhealthy, no crash; with room again each one is delivered."""
     # The log of SQLite alone takes 4 MB before it is folded into the database.
     mount = 'mount -t tmpfs -o size=16m none data && exec "$@"'
-    small_disk = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh")
-    if subprocess.run([*small_disk, "true"], cwd=home, check=False, capture_output=True).returncode:
-        pytest.skip("needs user namespaces, to give this process a small disk of its own")
-    monitor = start(small_disk, UC_RETRY_CAP_SECONDS="0.3")
+    monitor = start((*own_namespaces(), "sh", "-c", mount, "sh"), UC_RETRY_CAP_SECONDS="0.3")
     ballast = Path(f"/proc/{monitor.process.pid}/root{home}/data/ballast")
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
         while file.write(b"x" * 4096):

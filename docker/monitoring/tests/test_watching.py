@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from monitor_rig import Monitor, Rules, Start, Target, eventually
 from monitor_service.hints import Hints
 from monitor_service.pattern import Ignore
 from monitor_service.tree import Tree
+
+from tests.machine import own_namespaces
 
 
 def test_files_in_new_nested_folders_are_all_seen(start: Start, rules: Rules, workspace: Path) -> None:
@@ -211,13 +212,10 @@ def test_new_folders_are_looked_at_twice(workspace: Path) -> None:
 
 def test_without_watches_left_it_says_so_and_scans(start: Start, rules: Rules, workspace: Path) -> None:
     """When max_user_watches is used up the error log names the remedy, and changes are found by scans."""
-    allowance = ("unshare", "--user", "--map-root-user")
-    if subprocess.run([*allowance, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("needs user namespaces, to lower the limit for this process alone")
     for number in range(20):
         (workspace / f"d{number}").mkdir()
     lower = 'echo 5 > /proc/sys/user/max_inotify_watches; exec "$@"'
-    monitor = start((*allowance, "sh", "-c", lower, "sh"), UC_RESCAN_SECONDS="0.5")
+    monitor = start((*own_namespaces(), "sh", "-c", lower, "sh"), UC_RESCAN_SECONDS="0.5")
 
     (workspace / "d19" / "f.txt").write_text("x")
 

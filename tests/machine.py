@@ -1,0 +1,54 @@
+"""What this machine lets a test do, and what becomes of a test that lacks it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+# A child that is root in its own namespaces alone: it may mount, and lower limits, for itself.
+OWN_NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount")
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test on a person's machine, fail it in CI: there nothing is left out silently."""
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def own_namespaces() -> tuple[str, ...]:
+    """The words that go before a command to run it as root of its own namespaces; `lacking` where that is forbidden."""
+    if subprocess.run([*OWN_NAMESPACES, "true"], check=False, capture_output=True).returncode:
+        lacking("needs user namespaces (Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0)")
+    return OWN_NAMESPACES
+
+
+def as_root() -> list[str]:
+    """The words that go before a command to run it as root; `lacking` without sudo that asks for no password."""
+    if os.geteuid() == 0:
+        return []
+    if not shutil.which("sudo") or subprocess.run(["sudo", "-n", "true"], check=False, capture_output=True).returncode:
+        lacking("needs root, or sudo without a password")
+    return ["sudo", "-n"]
+
+
+@contextlib.contextmanager
+def shut(path: Path) -> Iterator[None]:
+    """A file or folder that is closed to this process: nobody has a right on it, and root is another user meanwhile."""
+    mode, root = path.stat().st_mode, os.geteuid() == 0
+    path.chmod(0)
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        path.chmod(mode)
