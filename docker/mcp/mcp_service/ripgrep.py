@@ -70,6 +70,10 @@ class Run:
         assert self._process.stdout is not None
         deadline = asyncio.get_running_loop().time() + self.seconds
         while True:
+            # A record that lies ready is read without waiting, and so without a look at the clock.
+            if asyncio.get_running_loop().time() >= deadline:
+                self.timed_out = True
+                return
             try:
                 async with asyncio.timeout_at(deadline):
                     record = await self._process.stdout.readuntil(self.end)
