@@ -200,7 +200,7 @@ def pins(session: nox.Session) -> None:
             *options,
             *bound,
             "--python-version",
-            "3.12",
+            "3.11",
             str(path),
             "-o",
             str(path.with_suffix(".txt")),

@@ -199,9 +199,23 @@ class Refusal(BaseModel):
 Responses = dict[int | str, dict[str, Any]]
 
 
+# The names of RFC 9110: FastAPI would take those of the Python it runs on, and they changed.
+_NAMES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    409: "Conflict",
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+
 def refusals(*statuses: int) -> Responses:
     """What a route documents beside its answer; every route can refuse a token and a malformed request."""
-    return {status: {"model": Refusal} for status in (400, 401, 422, *statuses)}
+    return {status: {"model": Refusal, "description": _NAMES[status]} for status in (400, 401, 422, *statuses)}
 
 
 def answers(model: type[BaseModel], *statuses: int) -> Responses:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, too
 
 StreamMode = Literal[
     "values", "updates", "custom", "messages", "messages-tuple", "tasks", "checkpoints", "debug", "events"

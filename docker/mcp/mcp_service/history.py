@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import TypedDict
 
 from dulwich.diff_tree import TreeChange, tree_changes
 from dulwich.errors import NotGitRepository, NotTreeError
@@ -20,6 +19,7 @@ from dulwich.objectspec import parse_commit
 from dulwich.patch import write_object_diff
 from dulwich.repo import Repo
 from mcp.server.mcpserver.exceptions import ToolError
+from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, too
 
 from mcp_service import worktree
 from mcp_service.jail import Jail

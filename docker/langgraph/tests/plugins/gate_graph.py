@@ -1,9 +1,10 @@
 """Asks a person, then records the answer."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
+from typing_extensions import TypedDict
 
 
 class Gate(TypedDict, total=False):

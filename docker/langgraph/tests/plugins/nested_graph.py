@@ -1,9 +1,10 @@
 """A graph inside a graph, compiled already, with an interrupt in the inner one."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
+from typing_extensions import TypedDict
 
 
 class State(TypedDict, total=False):

@@ -3,10 +3,11 @@
 import asyncio
 import operator
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from langgraph.config import get_store, get_stream_writer
 from langgraph.graph import END, START, StateGraph
+from typing_extensions import TypedDict
 
 
 class Probe(TypedDict, total=False):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
+from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, too
 
 from mcp_service.pages import Page, load
 from mcp_service.ranking import Index

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
+from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, too
 
 from mcp_service import reading, ripgrep
 from mcp_service.history import Commits, History, Shown, Status
