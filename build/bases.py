@@ -106,6 +106,7 @@ def resolve(
     """Resolve the bases `keys`: (what was found, by key; the reason for each that was not, by key).
 
     Recorded results are reused while their settings stand and their image is still there; `refresh` looks again.
+    Raises MissingTool when a stand-in would have to be made and the daemon does not answer.
     """
     wanted = list(dict.fromkeys(keys))
     found = {} if refresh else recorded(manifest, wanted)
@@ -152,6 +153,7 @@ def _make_stand_ins(manifest: Manifest, keys: list[str], reasons: dict[str, str]
             reasons[key] = "; ".join(part for part in (reasons[key], str(error)) if part)
     if not buildable:
         return {}
+    engine.cli("version", timeout=60)  # without a daemon this is no matter of a base: MissingTool says so
     targets = {
         key: standin.StandIn(
             name=local_name(manifest.bases.images[key].reference), base=manifest.bases.images[key], archive=archive

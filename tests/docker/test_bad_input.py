@@ -52,6 +52,16 @@ def test_daemon_not_running(stack_project: Project, task: str) -> None:
         assert "daemon is not running" in ran.stderr
 
 
+def test_a_build_without_a_daemon_does_not_blame_the_bases(stack_project: Project) -> None:
+    """Where the bases were never resolved, a daemon that does not run is told as such too: exit 7, not nine reasons."""
+    (stack_project.root / ".uc/bases.json").unlink()
+
+    ran = stack_project.inv("build", DOCKER_HOST="unix:///nowhere/docker.sock")
+
+    assert ran.code == 7, ran.text
+    assert "daemon is not running" in ran.stderr
+
+
 def test_engine_too_old(stack_project: Project) -> None:
     """An engine older than the manifest allows: exit 7, both versions named."""
     ran = stack_project.inv("engine", UC_TOOLS_ENGINE="99.0")
