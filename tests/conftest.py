@@ -128,8 +128,9 @@ class Project:
         return [sys.executable, "-m", "invoke", *arguments]
 
     def environment(self, **extra: str) -> dict[str, str]:
-        """This process's environment with the library on the path."""
-        return os.environ | {"PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"} | extra
+        """This process's environment with the library on the path, without this machine's overrides of a manifest."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("UC_")}
+        return kept | {"PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"} | extra
 
     def inv(self, *arguments: str, timeout: float = 240, **environment: str) -> Ran:
         """Run an invoke task in the project as a user would."""

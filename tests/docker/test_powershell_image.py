@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ function Start-Blocking { [Threading.Thread]::Sleep(3600000) }
 
 def build(modules: Path, critical: str, tag: str) -> None:
     """Build the image from a tree of modules; raises ToolFailed when the build refuses."""
-    found, reasons = bases.resolve(loading.load(REPOSITORY, {}), ["powershell"])
+    found, reasons = bases.resolve(loading.load(REPOSITORY, os.environ), ["powershell"])
     assert not reasons, reasons
     base = found["powershell"]
     nothing = modules.parent / "nothing"

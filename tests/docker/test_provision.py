@@ -6,12 +6,12 @@ import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -107,26 +107,28 @@ def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str,
 
 
 @contextlib.contextmanager
-def bridge() -> Iterator[str]:
+def bridge(root: list[str]) -> Iterator[str]:
     """A network bridge for one daemon, with an address of the range kept for tests (RFC 5737)."""
     name = f"uct{os.getpid() % 100000}"
-    subprocess.run(["ip", "link", "add", "name", name, "type", "bridge"], check=True)
+    subprocess.run([*root, "ip", "link", "add", "name", name, "type", "bridge"], check=True)
     try:
-        subprocess.run(["ip", "address", "add", "198.51.100.1/24", "dev", name], check=True)
+        subprocess.run([*root, "ip", "address", "add", "198.51.100.1/24", "dev", name], check=True)
         yield name
     finally:
-        subprocess.run(["ip", "link", "delete", name], check=True)
+        subprocess.run([*root, "ip", "link", "delete", name], check=True)
+
+
+Start = Callable[[], None]
 
 
 @pytest.fixture
-def second(docker_engine: dict[str, str]) -> Iterator[daemon.Daemon]:
-    """A daemon beside the machine's own, with files and a bridge of its own.
+def second(docker_engine: dict[str, str]) -> Iterator[tuple[daemon.Daemon, Start]]:
+    """A daemon beside the machine's own, with files and a bridge of its own; and what starts it, as root.
 
     Not "bridge": "none": a daemon told so removes docker0, and with it the network of the machine's own engine.
     """
-    if os.geteuid() != 0:
-        pytest.skip("starting a daemon needs root")
-    with bridge() as link, tempfile.TemporaryDirectory(prefix="uc-") as name:
+    root = as_root()
+    with bridge(root) as link, tempfile.TemporaryDirectory(prefix="uc-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "daemon.json").write_text(json.dumps({"bridge": link, "iptables": False, "ip6tables": False}))
         one = daemon.Daemon(
@@ -138,12 +140,13 @@ def second(docker_engine: dict[str, str]) -> Iterator[daemon.Daemon]:
             pid_files=(folder / "pid", folder / "run/containerd/containerd.pid"),
             log=folder / "log",
         )  # fmt: skip
-        yield one
+        yield one, partial(daemon.start, one, sudo=root)
         if one.pid_files[0].exists() and daemon._runs(one.pid_files[0]):
-            os.kill(int(one.pid_files[0].read_text()), signal.SIGTERM)
+            subprocess.run([*root, "kill", one.pid_files[0].read_text()], check=True)
             until(lambda: not one.pid_files[0].exists())
         # A dockerd that did not end by itself leaves its data folder mounted on itself.
-        subprocess.run(["umount", "--lazy", folder / "data"], capture_output=True, check=False)
+        subprocess.run([*root, "umount", "--lazy", folder / "data"], capture_output=True, check=False)
+        subprocess.run([*root, "rm", "-rf", folder], check=True)
 
 
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -153,28 +156,30 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
-def test_a_stopped_daemon_is_started_past_stale_pid_files(second: daemon.Daemon) -> None:
+def test_a_stopped_daemon_is_started_past_stale_pid_files(second: tuple[daemon.Daemon, Start]) -> None:
     """After a crash the pids may be other programs' by now: dockerd would refuse to start, so the files go first."""
+    one, start = second
     with subprocess.Popen(["sleep", "600"]) as other:
-        for path in second.pid_files:
+        for path in one.pid_files:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(str(other.pid))
-        daemon.start(second)
-        assert daemon._answers(second)
+        start()
+        assert daemon._answers(one)
         assert other.poll() is None, "the process that the stale file named was not ours to end"
-        pid = second.pid_files[0].read_text()
-        daemon.start(second)
-        assert second.pid_files[0].read_text() == pid, "a daemon that answers is left alone"
+        pid = one.pid_files[0].read_text()
+        start()
+        assert one.pid_files[0].read_text() == pid, "a daemon that answers is left alone"
         other.kill()
 
 
-def test_a_daemon_that_can_not_start_shows_its_log(second: daemon.Daemon) -> None:
+def test_a_daemon_that_can_not_start_shows_its_log(second: tuple[daemon.Daemon, Start]) -> None:
     """The reason is in the log's last lines, and it is shown without waiting for the whole deadline."""
-    config = Path(second.arguments[-1])
+    one, start = second
+    config = Path(one.arguments[-1])
     config.write_text('{"no-such-key": 1}')
     began = time.monotonic()
     with pytest.raises(MissingTool, match="did not start") as caught:
-        daemon.start(second, seconds=60)
+        start()
     assert "no-such-key" in caught.value.output
-    assert str(second.log) in caught.value.hint
+    assert str(one.log) in caught.value.hint
     assert time.monotonic() - began < 30

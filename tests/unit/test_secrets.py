@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 
@@ -66,17 +67,17 @@ def test_only_our_own_secrets_are_rotated(project: Project, change: object, name
         change(manifest, name)  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        secrets.initialise,
-        lambda manifest: secrets.check(manifest, ["alpha"]),
-        lambda manifest: secrets.value(manifest, "alpha"),
-        lambda manifest: secrets.rotate(manifest, "alpha"),
-        lambda manifest: secrets.finish(manifest, "alpha"),
-    ],
-    ids=["initialise", "check", "value", "rotate", "finish"],
-)
+_USES: dict[str, Callable[[Manifest], object]] = {
+    "check": lambda manifest: secrets.check(manifest, ["alpha"]),
+    "value": lambda manifest: secrets.value(manifest, "alpha"),
+    "rotate": lambda manifest: secrets.rotate(manifest, "alpha"),
+    "finish": lambda manifest: secrets.finish(manifest, "alpha"),
+}
+if os.geteuid() == 0:  # only root can make itself another user; initialise opens a folder of one's own again
+    _USES["initialise"] = secrets.initialise
+
+
+@pytest.mark.parametrize("use", _USES.values(), ids=_USES)
 def test_a_folder_that_another_user_made_is_told(project: Project, use: Callable[[Manifest], object]) -> None:
     """Made as root and used without: the hint names the right user, and takes no file from the services' user."""
     manifest = project.load()
