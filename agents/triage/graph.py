@@ -8,11 +8,12 @@ import json
 import os
 import time
 from pathlib import PurePosixPath
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
+from typing_extensions import TypedDict
 
 from triage.peers import AUTOGEN, POWERSHELL, PeerError, call
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
-from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, too
+from typing_extensions import TypedDict
 
 StreamMode = Literal[
     "values", "updates", "custom", "messages", "messages-tuple", "tasks", "checkpoints", "debug", "events"

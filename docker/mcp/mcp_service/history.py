@@ -19,7 +19,7 @@ from dulwich.objectspec import parse_commit
 from dulwich.patch import write_object_diff
 from dulwich.repo import Repo
 from mcp.server.mcpserver.exceptions import ToolError
-from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, too
+from typing_extensions import TypedDict
 
 from mcp_service import worktree
 from mcp_service.jail import Jail

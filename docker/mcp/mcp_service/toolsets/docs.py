@@ -8,7 +8,7 @@ from typing import Annotated
 
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
-from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, too
+from typing_extensions import TypedDict
 
 from mcp_service.pages import Page, load
 from mcp_service.ranking import Index
