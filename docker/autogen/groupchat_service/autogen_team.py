@@ -6,7 +6,7 @@ import asyncio
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import cache, cached_property
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from autogen_agentchat.messages import (
     ToolCallSummaryMessage,
 )
 from autogen_agentchat.teams import SelectorGroupChat
-from autogen_core import CancellationToken, FunctionCall
+from autogen_core import CancellationToken, FunctionCall, SingleThreadedAgentRuntime
 from autogen_core.model_context import UnboundedChatCompletionContext
 from autogen_core.models import (
     AssistantMessage,
@@ -85,6 +85,21 @@ def _tool(function: Callable[..., Any]) -> _Tool:
     return _Tool(function, description=function.__doc__ or "")
 
 
+class _Runtime(SingleThreadedAgentRuntime):
+    """AutoGen's runtime. 0.7.5 leaves its tasks waiting for ever when its end is cancelled; here they end with it."""
+
+    async def stop_when_idle(self) -> None:
+        """As AutoGen's; when cancelled, what still runs is cancelled too."""
+        context, queue = self._run_context, self._message_queue
+        try:
+            await super().stop_when_idle()
+        except asyncio.CancelledError:
+            self._message_queue = queue  # in which they report that they are done
+            for task in (*self._background_tasks, *((context._run_task,) if context else ())):
+                task.cancel()
+            raise
+
+
 class AutoGenTeams:
     """Builds teams with the provider that is due now."""
 
@@ -140,16 +155,17 @@ class AutoGenTeam:
     async def _converse(self, history: Sequence[Message], emit: Emit, rounds: int, token: CancellationToken) -> str:
         said = list(history)
         pending: list[BaseAgentEvent | BaseChatMessage] = []
-        async for item in self._group(history, rounds).run_stream(cancellation_token=token):
-            if isinstance(item, ModelClientStreamingChunkEvent):
-                await emit(Chunk(source=item.source, text=readable(item.content)))
-            elif not isinstance(item, TaskResult):
-                pending.append(item)
-            if isinstance(item, BaseChatMessage):
-                messages = _neutrals(pending)
-                said.extend(messages)
-                await emit(Turn(messages=messages, **_usage(pending)))
-                pending.clear()
+        async with aclosing(self._group(history, rounds).run_stream(cancellation_token=token)) as items:
+            async for item in items:
+                if isinstance(item, ModelClientStreamingChunkEvent):
+                    await emit(Chunk(source=item.source, text=readable(item.content)))
+                elif not isinstance(item, TaskResult):
+                    pending.append(item)
+                if isinstance(item, BaseChatMessage):
+                    messages = _neutrals(pending)
+                    said.extend(messages)
+                    await emit(Turn(messages=messages, **_usage(pending)))
+                    pending.clear()
         return "decided" if stopped_by(said) else "max_rounds"
 
     def _group(self, history: Sequence[Message], rounds: int) -> SelectorGroupChat:
@@ -162,13 +178,15 @@ class AutoGenTeam:
         def decided(delta: Sequence[BaseAgentEvent | BaseChatMessage]) -> bool:
             return stopped_by(_neutrals(delta)) is not None
 
-        return SelectorGroupChat(
+        group = SelectorGroupChat(
             agents,  # type: ignore[arg-type]
             model_client=self._brain(LEADER),  # never asked: `select` always names somebody
             selector_func=select,
             termination_condition=FunctionalTermination(decided),
             max_turns=rounds,
         )
+        group._runtime = _Runtime(ignore_unhandled_exceptions=False)  # as AutoGen makes its own
+        return group
 
     def _agent(self, role: Role, history: Sequence[Message]) -> AssistantAgent:
         return AssistantAgent(
