@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from build import loading
 from tests.conftest import REPOSITORY, Project
 from tests.docker.conftest import DOCKERFILE, add_server
 from tests.machine import lacking, own_namespaces
@@ -167,10 +169,12 @@ def _unity_claude(tmp_path: Path, **sources: Path) -> Project:
     ignored = shutil.ignore_patterns(".git", ".venv", ".nox", ".uc", "__pycache__", ".*_cache", "node_modules")
     shutil.copytree(REPOSITORY, root, ignore=ignored)
     project = Project(root)
+    archives = json.dumps(loading.load(REPOSITORY, os.environ).bases.archives)  # as for what bases.json records
     lines = "".join(f'{key} = "{path}"\n' for key, path in sources.items())
     project.write(
         "versions.local.toml",
-        f'[project]\nname = "uct-{os.getpid()}"\n[registry]\nnamespace = "uct"\n[sources]\n{lines}',
+        f'[project]\nname = "uct-{os.getpid()}"\n[registry]\nnamespace = "uct"\n[bases]\narchives = {archives}\n'
+        f"[sources]\n{lines}",
     )
     project.commit("Start")
     state = REPOSITORY / ".uc" / "bases.json"
