@@ -39,6 +39,15 @@ class Result:
         return not self.reason
 
 
+def loopback_client(seconds: float) -> httpx.Client:
+    """A client of services on this machine: no proxy, and no certificates: to load them costs more than a request."""
+    import ssl
+
+    import httpx
+
+    return httpx.Client(timeout=seconds, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
 def run(
     manifest: Manifest,
     services: Sequence[str],
@@ -50,11 +59,8 @@ def run(
 
     A container that is not in `running` fails its checks at once. An interrupt ends all of it at once.
     """
-    import httpx
-
     jobs: list[Callable[[], list[Result]]] = []
-    # One client for all: each Client builds its own TLS context, which costs more than the requests.
-    with httpx.Client(timeout=_ATTEMPT_SECONDS, trust_env=False) as http:
+    with loopback_client(_ATTEMPT_SECONDS) as http:
         for container, (service, settings) in manifest.containers().items():
             for check in manifest.services[service].smoke if service in services else ():
                 base = f"http://127.0.0.1:{settings.port}" if container in running else ""

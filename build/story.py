@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from build import secrets, stack
 from build.errors import BuildError
 from build.manifest import Manifest
-from build.smoke import Result
+from build.smoke import Result, loopback_client
 
 if TYPE_CHECKING:
     import httpx
@@ -42,10 +42,9 @@ class _Unmet(Exception):
 
 def tell(manifest: Manifest) -> list[Result]:
     """Play SCENES in order on the running stack, a result for each; after one that failed, the rest are not tried."""
-    import httpx
 
     results: list[Result] = []
-    with httpx.Client(timeout=20, trust_env=False) as http:
+    with loopback_client(20) as http:
         story = _Story(manifest, http)
         try:
             for check, scene in SCENES:
