@@ -42,7 +42,6 @@ class _Unmet(Exception):
 
 def tell(manifest: Manifest) -> list[Result]:
     """Play SCENES in order on the running stack, a result for each; after one that failed, the rest are not tried."""
-
     results: list[Result] = []
     with loopback_client(20) as http:
         story = _Story(manifest, http)

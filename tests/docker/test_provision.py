@@ -20,7 +20,7 @@ from build import daemon, engine, loading, provision
 from build.errors import MissingTool
 from build.manifest import Tools
 from tests.conftest import REPOSITORY
-from tests.machine import as_root, lacking
+from tests.machine import as_root, lacking, own_namespaces
 
 TOOLS = loading.load(REPOSITORY, {}, local=False).tools
 PLUGINS = Path("/usr/libexec/docker/cli-plugins")
@@ -99,7 +99,7 @@ def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str,
         "except MissingTool as error: print(error, '|', error.hint)\n"
     )
     hide = f'mount -t tmpfs tmpfs {PLUGINS} && exec "$@"'
-    argv = [*as_root(), "unshare", "--mount", "sh", "-c", hide, "sh", sys.executable, "-c", program, str(REPOSITORY)]
+    argv = [*own_namespaces(), "sh", "-c", hide, "sh", sys.executable, "-c", program, str(REPOSITORY)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert "docker buildx is missing" in done.stdout, done.stderr
     assert re.search(r"docker-buildx(-plugin|/trixie| )", done.stdout)

@@ -176,10 +176,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of a few megabytes, mounted for one test."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    options = f"size={_DISK_MEGABYTES}m,uid={os.getuid()}"
-    subprocess.run([*as_root(), "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+    root, options = as_root(), f"size={_DISK_MEGABYTES}m,uid={os.getuid()}"
+    subprocess.run([*root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
     yield folder
-    subprocess.run([*as_root(), "umount", str(folder)], check=True)
+    subprocess.run([*root, "umount", str(folder)], check=True)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 // node mermaid.mjs LOCK OUT: write the one file of Mermaid that a site loads, of the version and bytes that LOCK pins.
 // Only that package is downloaded, not the hundred it was made from. A registry that stalls or breaks off is asked again
 // (npm itself gives up on that), one that refuses is not. Exit 1 when it can't be had, 3 when its bytes are others.
+// DOCS_NPM_SECONDS is the time limit of one attempt.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";

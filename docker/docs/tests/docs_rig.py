@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docsite.__main__
+import httpx
 import pytest
 
 HERE = Path(__file__).parent.parent
@@ -97,3 +98,8 @@ class Server:
 
 
 Start = Callable[..., Server]
+
+
+def get(server: Server, path: str, **headers: str) -> httpx.Response:
+    """One GET, its redirect not followed."""
+    return httpx.get(server.url + path, headers={"accept-encoding": "identity", **headers})

@@ -7,16 +7,12 @@ import re
 
 import httpx
 import pytest
-from docs_rig import Server
-
-
-def _get(server: Server, path: str, **headers: str) -> httpx.Response:
-    return httpx.get(server.url + path, headers={"accept-encoding": "identity", **headers})
+from docs_rig import Server, get
 
 
 def test_the_front_page_is_html_that_is_revalidated(server: Server) -> None:
     """A page is never served from a cache without asking, so an update shows at once."""
-    answer = _get(server, "/")
+    answer = get(server, "/")
 
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -52,7 +48,7 @@ def test_the_coding_is_the_clients_choice(server: Server, accepted: str, coding:
 
 def test_codings_have_tags_of_their_own_and_one_content(server: Server) -> None:
     """A strong tag names one sequence of bytes; a cache must not mix a compressed form with a plain one."""
-    plain = _get(server, "/")
+    plain = get(server, "/")
     with httpx.stream("GET", server.url + "/", headers={"accept-encoding": "gzip"}) as packed:
         stored = b"".join(packed.iter_raw())
     brotli = httpx.head(server.url + "/", headers={"accept-encoding": "br"})
@@ -65,9 +61,9 @@ def test_codings_have_tags_of_their_own_and_one_content(server: Server) -> None:
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
 def test_a_known_tag_is_answered_with_304(server: Server, form: str) -> None:
     """A client that has the bytes gets no body, and the headers that keep its copy usable."""
-    tag = _get(server, "/").headers["etag"]
+    tag = get(server, "/").headers["etag"]
 
-    answer = _get(server, "/", **{"if-none-match": form.format(tag)})
+    answer = get(server, "/", **{"if-none-match": form.format(tag)})
 
     assert answer.status_code == 304
     assert answer.content == b""
@@ -80,14 +76,14 @@ def test_another_tag_is_answered_in_full(server: Server) -> None:
     """The tag of a compressed form doesn't stand for the plain one."""
     tag = httpx.head(server.url + "/", headers={"accept-encoding": "br"}).headers["etag"]
 
-    assert _get(server, "/", **{"if-none-match": tag}).status_code == 200
+    assert get(server, "/", **{"if-none-match": tag}).status_code == 200
 
 
 def test_assets_with_a_hash_are_kept_for_good(server: Server) -> None:
     """Their name changes with their content; a file whose name doesn't is revalidated."""
-    page = _get(server, "/").text
+    page = get(server, "/").text
     found = re.search(r'href="(assets/stylesheets/main\.[0-9a-f]+\.min\.css)"', page)
     assert found
 
-    assert "immutable" in _get(server, f"/{found[1]}").headers["cache-control"]
-    assert _get(server, "/search/search_index.json").headers["cache-control"] == "no-cache"
+    assert "immutable" in get(server, f"/{found[1]}").headers["cache-control"]
+    assert get(server, "/search/search_index.json").headers["cache-control"] == "no-cache"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from docs_rig import Server, Start, make, pack
+from docs_rig import Server, Start, get, make, pack
 
 
 def _raw(server: Server, request: str) -> str:
@@ -26,10 +26,6 @@ def _raw_get(server: Server, target: str) -> str:
     return _raw(server, f"GET {target} HTTP/1.1\r\nHost: docs\r\nConnection: close\r\n\r\n")
 
 
-def _get(server: Server, path: str, **headers: str) -> httpx.Response:
-    return httpx.get(server.url + path, headers={"accept-encoding": "identity", **headers})
-
-
 def test_head_has_the_headers_of_get_and_no_body(server: Server) -> None:
     """HEAD is GET without the body, for pages, probes and redirects."""
     for path in ("/", "/health", "/services", "/nowhere"):
@@ -38,7 +34,7 @@ def test_head_has_the_headers_of_get_and_no_body(server: Server) -> None:
 
         assert body == ""
         assert "content-length: 0" not in head
-        assert f" {_get(server, path).status_code} " in head.splitlines()[0]
+        assert f" {get(server, path).status_code} " in head.splitlines()[0]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
@@ -54,7 +50,7 @@ def test_other_methods_are_refused(server: Server, method: str) -> None:
 @pytest.mark.parametrize(("path", "location"), [("/services", "/services/"), ("/services?q=a/b", "/services/?q=a/b")])
 def test_a_folder_without_its_slash_is_redirected(server: Server, path: str, location: str) -> None:
     """Relative links of a page resolve one level too high without the slash."""
-    answer = _get(server, path)
+    answer = get(server, path)
 
     assert answer.status_code == 301
     assert answer.headers["location"] == location
@@ -101,7 +97,7 @@ def test_the_absolute_form_of_a_target_is_understood(server: Server) -> None:
 
 def test_an_unknown_path_gets_the_sites_own_404_page(server: Server) -> None:
     """A reader who mistypes stays in the site and finds its navigation."""
-    answer = _get(server, "/nowhere/at/all")
+    answer = get(server, "/nowhere/at/all")
 
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")
@@ -111,7 +107,7 @@ def test_an_unknown_path_gets_the_sites_own_404_page(server: Server) -> None:
 def test_every_answer_has_the_security_headers(server: Server) -> None:
     """Probes, refusals and missing pages are answers of this host too."""
     for path in ("/", "/nowhere", "/services", "/health", "/metrics", "/search/search_index.json"):
-        headers = _get(server, path).headers
+        headers = get(server, path).headers
 
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "strict-origin-when-cross-origin"
@@ -120,7 +116,7 @@ def test_every_answer_has_the_security_headers(server: Server) -> None:
 
 def test_the_policy_allows_scripts_by_hash_alone(server: Server) -> None:
     """No 'unsafe-inline' and no other host for scripts: an injected script doesn't run."""
-    policy = _get(server, "/").headers["content-security-policy"]
+    policy = get(server, "/").headers["content-security-policy"]
     scripts = next(part for part in policy.split("; ") if part.startswith("script-src"))
 
     assert "'sha256-" in scripts
@@ -130,10 +126,10 @@ def test_the_policy_allows_scripts_by_hash_alone(server: Server) -> None:
 
 def test_probes_say_what_is_there(server: Server) -> None:
     """Health is the front page and the search index; ready is taking requests; metrics name no paths."""
-    assert _get(server, "/health").json()["status"] == "healthy"
-    assert _get(server, "/ready").status_code == 200
-    _get(server, "/services/monitoring/")
-    text = _get(server, "/metrics").text
+    assert get(server, "/health").json()["status"] == "healthy"
+    assert get(server, "/ready").status_code == 200
+    get(server, "/services/monitoring/")
+    text = get(server, "/metrics").text
 
     assert re.search(r'^docs_http_requests_total\{method="GET",status="200"\} [1-9]', text, re.M)
     assert re.search(r'^docs_http_request_duration_seconds_bucket\{le="\+Inf"\} [1-9]', text, re.M)
@@ -142,8 +138,8 @@ def test_probes_say_what_is_there(server: Server) -> None:
 
 def test_a_request_id_is_kept_and_a_bad_one_replaced(server: Server) -> None:
     """One id follows a request through all services; what could forge a log line is not taken."""
-    assert _get(server, "/", **{"x-request-id": "trace-1.a_b"}).headers["x-request-id"] == "trace-1.a_b"
-    assert re.fullmatch(r"[0-9a-f]{32}", _get(server, "/", **{"x-request-id": 'a"b c'}).headers["x-request-id"])
+    assert get(server, "/", **{"x-request-id": "trace-1.a_b"}).headers["x-request-id"] == "trace-1.a_b"
+    assert re.fullmatch(r"[0-9a-f]{32}", get(server, "/", **{"x-request-id": 'a"b c'}).headers["x-request-id"])
 
 
 def test_a_prebuilt_site_is_served_as_it_is(tmp_path: Path, fake_mermaid: Path, start_any: Start) -> None:
@@ -159,12 +155,12 @@ def test_a_prebuilt_site_is_served_as_it_is(tmp_path: Path, fake_mermaid: Path, 
 
     server = start_any(tmp_path / "packed")
 
-    assert _get(server, "/health").json()["status"] == "healthy"
-    assert _get(server, "/").content == (source / "index.html").read_bytes()
-    assert _get(server, "/api%20v2/").text == "<h1>second</h1>"
-    assert _get(server, "/api%20v2/index.html").text == "<h1>second</h1>"
-    assert _get(server, "/api%20v2/gr%C3%B6%C3%9Fe").headers["location"] == "/api%20v2/gr%C3%B6%C3%9Fe/"
-    assert _get(server, "/nowhere").status_code == 404
+    assert get(server, "/health").json()["status"] == "healthy"
+    assert get(server, "/").content == (source / "index.html").read_bytes()
+    assert get(server, "/api%20v2/").text == "<h1>second</h1>"
+    assert get(server, "/api%20v2/index.html").text == "<h1>second</h1>"
+    assert get(server, "/api%20v2/gr%C3%B6%C3%9Fe").headers["location"] == "/api%20v2/gr%C3%B6%C3%9Fe/"
+    assert get(server, "/nowhere").status_code == 404
 
 
 def test_a_file_too_large_for_memory_is_streamed_whole(tmp_path: Path, fake_mermaid: Path, start_any: Start) -> None:
@@ -176,7 +172,7 @@ def test_a_file_too_large_for_memory_is_streamed_whole(tmp_path: Path, fake_merm
     (site / "big.zip").write_bytes(content)
     assert pack(site, tmp_path / "packed", fake_mermaid).code == 0
 
-    assert _get(start_any(tmp_path / "packed"), "/big.zip").content == content
+    assert get(start_any(tmp_path / "packed"), "/big.zip").content == content
 
 
 def test_a_file_that_was_changed_after_packing_is_no_health(packed: Path, tmp_path: Path, start_any: Start) -> None:
@@ -193,10 +189,10 @@ def test_a_file_that_was_changed_after_packing_is_no_health(packed: Path, tmp_pa
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(file)
     server = start_any(own)
-    assert _get(server, "/health").status_code == 200
+    assert get(server, "/health").status_code == 200
 
     (own / "raw/search/search_index.json").unlink()
-    answer = _get(server, "/health")
+    answer = get(server, "/health")
 
     assert answer.status_code == 503
     assert answer.json()["status"] == "unhealthy"
@@ -216,6 +212,6 @@ def test_many_clients_at_once_get_the_right_page(server: Server) -> None:
 
 def test_the_search_index_is_the_pages_text(server: Server) -> None:
     """Search and the MCP server `docs` both read this file."""
-    index = json.loads(_get(server, "/search/search_index.json").text)
+    index = json.loads(get(server, "/search/search_index.json").text)
 
     assert any("Rotation" in item["title"] for item in index["docs"])
