@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +113,7 @@ class _Progress:
 
     def feed(self, line: str) -> None:
         if self.mode == "plain":
-            print(line, file=sys.stderr, flush=True)
+            console.passthrough(line)
             return
         if vertex := _VERTEX.match(line):
             self.running[vertex["id"]] = f"[{vertex['name']}] {vertex['what']}"[:110]

@@ -50,6 +50,11 @@ def note(text: str, *, kind: str = "") -> None:
     _say(f"  {_sign(kind, sys.stderr)} {text}" if kind else f"  {text}")
 
 
+def passthrough(line: str) -> None:
+    """A line of a tool's own log, as it came."""
+    _say(line)
+
+
 def warn(text: str) -> None:
     """A line that a person should act on, though the task goes on."""
     _say(f"{_paint('warn', 'warning:')} {text}")

@@ -46,10 +46,12 @@ class Docker:
 
     @property
     def answers(self) -> bool:
+        """Whether an engine answered."""
         return bool(self.info.get("ServerVersion"))
 
     @property
     def desktop(self) -> bool:
+        """Whether the engine is Docker Desktop's."""
         return self.info.get("OperatingSystem") == "Docker Desktop"
 
     def plugin(self, name: str) -> Mapping[str, Any]:

@@ -11,6 +11,8 @@ BASE_SOURCES = ("upstream", "mirror", "archive", "stand-in")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
+    """What the whole is called, and the version that counting starts from while there is no tag."""
+
     name: str
     title: str
     version: str
@@ -27,6 +29,8 @@ class Tools:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistrySettings:
+    """The registry that images and releases are pushed to; `embedded`: one that this toolkit serves on loopback."""
+
     address: str
     namespace: str
     embedded: bool = True
@@ -48,6 +52,8 @@ class BaseImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bases:
+    """The base images by key, and in which order and where each is looked for."""
+
     images: dict[str, BaseImage]
     source: Literal["auto", "upstream", "mirror", "archive", "stand-in"] = "auto"
     mirror: str = ""
@@ -57,6 +63,8 @@ class Bases:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gates:
+    """What the scan looks for, what refuses, and where the vulnerability database comes from."""
+
     severity: tuple[Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"], ...] = ("HIGH", "CRITICAL")
     scanners: tuple[Literal["vuln", "secret", "misconfig", "license"], ...] = ("vuln", "secret")
     db_repository: str = ""

@@ -69,34 +69,6 @@ def test_imports_go_downward_only() -> None:
     assert wrong == []
 
 
-def test_nothing_below_the_tasks_imports_invoke() -> None:
-    """The library serves any front end."""
-    offenders = [
-        path.name for path in LIBRARY.glob("*.py") if re.search(r"^\s*(from|import) invoke", path.read_text(), re.M)
-    ]
-
-    assert offenders == []
-
-
-def test_only_the_console_prints() -> None:
-    """Library code returns; build/console.py (and bake's pass-through of buildx's log) prints."""
-    offenders = [
-        path.name
-        for path in LIBRARY.glob("*.py")
-        if path.stem not in {"console", "bake"} and re.search(r"(?<![\w.])print\(", path.read_text())
-    ]
-
-    assert offenders == []
-
-
-def test_no_module_is_longer_than_300_lines() -> None:
-    """A file that outgrows a reader is split."""
-    files = [*LIBRARY.glob("*.py"), REPOSITORY / "noxfile.py"]
-    long = [path.name for path in files if len(path.read_text().splitlines()) > 300]
-
-    assert long == []
-
-
 def test_every_from_is_a_base_of_the_manifest() -> None:
     """Dockerfiles name upstream bases, shared stages or their own stages; the manifest knows each base."""
     manifest = loading.load(REPOSITORY, {}, local=False)

@@ -1,0 +1,1 @@
+"""What several suites use: nothing is imported from one suite into another."""

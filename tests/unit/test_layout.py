@@ -1,0 +1,116 @@
+"""The rules of the layout, on every module at any depth of build/; each rule is seen to be broken on a small library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.support.layout import (
+    Library,
+    circles,
+    importing,
+    opposing,
+    overlong,
+    printing,
+    undocumented,
+    unmapped,
+)
+
+LIBRARY = Library(REPOSITORY / "build")
+MAP = '"""A library.\n\n    low/    what is below\n    high/   what is above\n"""\n'
+
+
+def test_the_map_lists_the_packages() -> None:
+    """Every package has its line in build/__init__.py, and every line its package."""
+    assert unmapped(LIBRARY) == []
+
+
+def test_a_package_imports_only_packages_above_it_in_the_map() -> None:
+    """What stands in no package imports none of ours."""
+    assert opposing(LIBRARY) == []
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """No circle of imports, however long, inside a package or across packages."""
+    assert circles(LIBRARY) == []
+
+
+def test_nothing_in_the_library_imports_a_front_end() -> None:
+    """Invoke and Nox call the library, never the reverse."""
+    assert importing(LIBRARY, "invoke", "nox") == []
+
+
+def test_only_the_console_prints() -> None:
+    """Library code returns; build/console.py prints."""
+    assert printing(LIBRARY) == ["console"]
+
+
+def test_no_module_is_longer_than_300_lines() -> None:
+    """A file that outgrows a reader is split, or says in its docstring why not."""
+    assert overlong(LIBRARY) == []
+    assert len((REPOSITORY / "noxfile.py").read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_everything_public_has_a_docstring() -> None:
+    """Modules, functions, classes and their methods say what they own, return and raise."""
+    assert undocumented(LIBRARY) == []
+
+
+Rule = Callable[[Library], list[str]]
+BROKEN: dict[str, tuple[Rule, dict[str, str], list[str]]] = {
+    "a package without a line": (unmapped, {"extra/a.py": ""}, ["extra is not in the map"]),
+    "an import upward": (opposing, {"low/a.py": "from sample.high import b"}, ["low.a imports high.b"]),
+    "one in a nested package, inside a function": (
+        opposing, {"low/deep/a.py": "def f():\n    import sample.high.b"}, ["low.deep.a imports high.b"],
+    ),
+    "one from outside the packages": (opposing, {"root.py": "from sample.low.z import f"}, ["root imports low.z"]),
+    "a circle of two neighbours": (
+        circles, {"low/a.py": "from sample.low import b", "low/b.py": "from sample.low.a import f"},
+        ["low.a → low.b → low.a"],
+    ),
+    "a circle through a nested package": (
+        circles,
+        {"low/a.py": "from sample.low.b.c import f", "low/b/c.py": "from sample import low\nimport sample.low.d",
+         "low/d.py": "def f():\n    from sample.low import a"},
+        ["low.a → low.b.c → low.d → low.a"],
+    ),
+    "a front end": (
+        lambda library: importing(library, "invoke"), {"high/x/a.py": "from invoke.tasks import task"}, ["high.x.a"],
+    ),
+    "a print": (printing, {"low/x/a.py": "print(1)"}, ["low.x.a"]),
+    "a write to a stream": (printing, {"low/a.py": "import sys\nsys.stderr.write('x')"}, ["low.a"]),
+    "a long module": (overlong, {"low/x/a.py": "x = 1\n" * 301}, ["low.x.a"]),
+    "a bare function": (undocumented, {"low/a.py": '"""A."""\ndef f(): pass'}, ["low.a.f"]),
+    "a bare method": (
+        undocumented, {"low/x/a.py": '"""A."""\nclass C:\n    """C."""\n    def m(self): pass'}, ["low.x.a.C.m"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_each_rule_sees_what_breaks_it(case: str, tmp_path: Path) -> None:
+    """A guard that can't fail guards nothing: each finds its offence, in a nested package too."""
+    rule, files, broken = BROKEN[case]
+    root = tmp_path / "sample"
+    for name, text in {"__init__.py": MAP, "high/b.py": '"""B."""\n', "low/z.py": '"""Z."""\n', **files}.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    found = rule(Library(root))
+
+    assert [_rotated(line) for line in found] == [_rotated(line) for line in broken]
+
+
+def _rotated(line: str) -> str:
+    """A circle as it reads from its first module in the alphabet, in either direction; any other line as it is."""
+    modules = line.split(" → ")
+    if len(modules) == 1:
+        return line
+    ring = modules[:-1]
+    start = ring.index(min(ring))
+    ring = ring[start:] + ring[:start]
+    return " → ".join([ring[0], *min(ring[1:], ring[:0:-1]), ring[0]])
