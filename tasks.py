@@ -10,12 +10,15 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
+
+if TYPE_CHECKING:
+    from build.manifest import Manifest
 
 ROOT = Path(__file__).resolve().parent
 F = TypeVar("F", bound=Callable[..., None])
@@ -23,6 +26,13 @@ F = TypeVar("F", bound=Callable[..., None])
 _SERVICE = {"service": "a service's name; give it again for another (default: all)"}
 _JSON = {"json": "print the result as JSON"}
 _DRY = {"dry_run": "say what would be done, and do nothing"}
+
+
+def _manifest() -> Manifest:
+    """The project's manifest, overridden by this process's environment. Raises ManifestError."""
+    from build import loading
+
+    return loading.load(ROOT, os.environ)
 
 
 def reports(body: F) -> F:
@@ -55,16 +65,15 @@ def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
 
     Examples: ./inv doctor   |   ./inv doctor --json   |   ./inv doctor --registry
     """
-    from build import doctor as library
-    from build import workflow
+    from build import doctor
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if registry:
         from build import release_options, release_views
 
         release_views.policy(release_options.learn(manifest), json=json)
     else:
-        library.show(library.examine(manifest), as_json=json)
+        doctor.show(doctor.examine(manifest), as_json=json)
 
 
 @task(help={"yes": "install without asking"} | _JSON)
@@ -74,9 +83,9 @@ def engine(_c: Context, *, yes: bool = False, json: bool = False) -> None:
 
     Examples: ./inv engine   |   ./inv engine --yes
     """
-    from build import console, quickstart, workflow
+    from build import console, quickstart
 
-    found = quickstart.ensure_engine(workflow.load(ROOT), yes=yes)
+    found = quickstart.ensure_engine(_manifest(), yes=yes)
     console.result(found) if json else console.table(("tool", "version"), list(found.items()))
 
 
@@ -87,12 +96,11 @@ def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
 
     Examples: ./inv bases   |   UC_BASES_SOURCE=stand-in ./inv bases --refresh
     """
-    from build import bases as library
-    from build import views, workflow
+    from build import bases, views
     from build.errors import BaseUnavailable
 
-    manifest = workflow.load(ROOT)
-    found, reasons = library.resolve(manifest, manifest.bases.images, refresh=refresh)
+    manifest = _manifest()
+    found, reasons = bases.resolve(manifest, manifest.bases.images, refresh=refresh)
     views.bases(found, reasons, json=json)
     if reasons:
         raise BaseUnavailable(
@@ -121,7 +129,7 @@ def build_(
     """
     from build import console, views, workflow
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if print or dry_run:
         console.result(workflow.plan_build(manifest, service))
         return
@@ -137,17 +145,16 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
 
     Examples: ./inv scan   |   UC_GATES_SEVERITY=CRITICAL ./inv scan --service docs-server
     """
-    from build import console, workflow
-    from build import scan as library
+    from build import console, scan, workflow
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if dry_run:
         found = workflow.present_images(manifest, service)
         console.table(("service", "would scan"), [(name, image.reference) for name, image in found.items()])
         return
     verdicts = workflow.run_scan(manifest, service)
-    console.result(workflow.as_json(verdicts)) if json else library.show(verdicts)
-    library.enforce(verdicts)
+    console.result(workflow.as_json(verdicts)) if json else scan.show(verdicts)
+    scan.enforce(verdicts)
 
 
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {
@@ -165,7 +172,7 @@ def up(
     """
     from build import views, workflow
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if dry_run:
         views.planned_start(manifest, service, release=release)
     else:
@@ -179,9 +186,9 @@ def down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
 
     Examples: ./inv down   |   ./inv down --volumes
     """
-    from build import console, stack, workflow
+    from build import console, stack
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if dry_run:
         names = [one.name for one in stack.status(manifest)]
         console.text(f"would remove: {', '.join(names) or 'nothing'}{', and every volume' if volumes else ''}")
@@ -197,9 +204,9 @@ def ps(_c: Context, *, json: bool = False) -> None:
 
     Examples: ./inv ps   |   ./inv ps --json
     """
-    from build import stack, views, workflow
+    from build import stack, views
 
-    views.running(stack.status(workflow.load(ROOT)), json=json)
+    views.running(stack.status(_manifest()), json=json)
 
 
 @task(iterable=["container"], help={
@@ -212,9 +219,9 @@ def logs(_c: Context, *, container: list[str], follow: bool = False, tail: str =
 
     Examples: ./inv logs   |   ./inv logs --container monitoring --follow
     """
-    from build import stack, workflow
+    from build import stack
 
-    stack.logs(workflow.load(ROOT), container, follow=follow, tail=tail)
+    stack.logs(_manifest(), container, follow=follow, tail=tail)
 
 
 @task(iterable=["service"], help=_SERVICE)
@@ -224,11 +231,10 @@ def watch(_c: Context, *, service: list[str]) -> None:
 
     Examples: ./inv watch   |   ./inv watch --service docs-server
     """
-    from build import watch as library
-    from build import workflow
+    from build import watch, workflow
 
-    manifest = workflow.load(ROOT)
-    library.run(manifest, workflow.chosen(manifest, service))
+    manifest = _manifest()
+    watch.run(manifest, workflow.chosen(manifest, service))
 
 
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY)
@@ -240,7 +246,7 @@ def smoke(_c: Context, *, service: list[str], json: bool = False, dry_run: bool 
     """
     from build import views, workflow
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if dry_run:
         views.planned_checks(manifest, service)
         return
@@ -256,10 +262,9 @@ def quickstart(_c: Context, *, json: bool = False, dry_run: bool = False) -> Non
 
     Examples: ./inv quickstart
     """
-    from build import quickstart as library
-    from build import workflow
+    from build import quickstart
 
-    library.run(workflow.load(ROOT), as_json=json, dry_run=dry_run)
+    quickstart.run(_manifest(), as_json=json, dry_run=dry_run)
 
 
 @task(help={"check": "only say whether the committed files are current"})
@@ -281,9 +286,9 @@ def version(_c: Context, *, json: bool = False) -> None:
 
     Examples: ./inv version   |   ./inv version --json
     """
-    from build import loading, outlook
+    from build import outlook
 
-    outlook.show(loading.load(ROOT, os.environ), as_json=json)
+    outlook.show(_manifest(), as_json=json)
 
 
 @task(help=_JSON | {
@@ -296,9 +301,9 @@ def changelog(_c: Context, *, write: bool = False, version: str = "", json: bool
 
     Examples: ./inv changelog   |   ./inv changelog --version 1.5.0   |   ./inv changelog --write
     """
-    from build import loading, released
+    from build import released
 
-    released.show(loading.load(ROOT, os.environ), version=version, write=write, as_json=json)
+    released.show(_manifest(), version=version, write=write, as_json=json)
 
 
 @task(iterable=["service"], help=_JSON | {
@@ -324,9 +329,9 @@ def release(
 
     Examples: ./inv release --bump minor   |   ./inv release --dry-run   |   ./inv release --plan plan.json
     """
-    from build import release_options, release_views, workflow
+    from build import release_options, release_views
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if dry_run or plan:
         made = release_options.preview(
             manifest, bump=bump, pre=pre, version=version, services=service, apply=apply, resume=resume
@@ -348,10 +353,9 @@ def releases(_c: Context, *, json: bool = False) -> None:
 
     Examples: ./inv releases   |   ./inv releases --json
     """
-    from build import release_views, workflow
-    from build import releases as library
+    from build import release_views, releases
 
-    release_views.releases(library.all_of(workflow.load(ROOT)), json=json)
+    release_views.releases(releases.all_of(_manifest()), json=json)
 
 
 @task(positional=["version"], help=_JSON | _DRY | {
@@ -366,14 +370,13 @@ def yank(
 
     Examples: ./inv yank 1.4.0 --reason "loses events on restart"
     """
-    from build import console, release_views, workflow
-    from build import releases as library
+    from build import console, release_views, releases
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if dry_run:
         console.text(f"would mark {version} as withdrawn and recompute the floats")
     else:
-        release_views.yanked(library.yank(manifest, version, reason, service=service), json=json)
+        release_views.yanked(releases.yank(manifest, version, reason, service=service), json=json)
 
 
 @task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})
@@ -383,9 +386,9 @@ def test(_c: Context, *, session: list[str]) -> None:
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """
-    from build import quickstart, workflow
+    from build import quickstart
 
-    quickstart.run_tests(workflow.load(ROOT), session)
+    quickstart.run_tests(_manifest(), session)
 
 
 @task(name="up", help=_DRY)
@@ -395,9 +398,9 @@ def registry_up(_c: Context, *, dry_run: bool = False) -> None:
 
     Examples: ./inv registry.up
     """
-    from build import quickstart, workflow
+    from build import quickstart
 
-    quickstart.start_registry(workflow.load(ROOT), dry_run=dry_run)
+    quickstart.start_registry(_manifest(), dry_run=dry_run)
 
 
 @task(name="down", help=_DRY | {"volumes": "remove its storage too"})
@@ -407,9 +410,9 @@ def registry_down(_c: Context, *, volumes: bool = False, dry_run: bool = False) 
 
     Examples: ./inv registry.down   |   ./inv registry.down --volumes
     """
-    from build import console, registry, workflow
+    from build import console, registry
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if dry_run:
         console.text(f"would remove {registry.container(manifest)}{' and its volume' if volumes else ''}")
     else:
@@ -423,9 +426,9 @@ def registry_ls(_c: Context, *, json: bool = False) -> None:
 
     Examples: ./inv registry.ls   |   ./inv registry.ls --json
     """
-    from build import console, registry, workflow
+    from build import console, registry
 
-    found = registry.contents(workflow.load(ROOT))
+    found = registry.contents(_manifest())
     if json:
         console.result(found)
     else:
@@ -439,9 +442,9 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
 
     Examples: ./inv secrets.init
     """
-    from build import console, secrets, workflow
+    from build import console, secrets
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if dry_run:
         console.text(f"would make what is missing of: {', '.join(manifest.secrets)}")
         return
@@ -456,9 +459,9 @@ def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run
 
     Examples: ./inv secrets.rotate --name mcp_token   |   ./inv secrets.rotate --name mcp_token --finish
     """
-    from build import console, secrets, workflow
+    from build import console, secrets
 
-    manifest = workflow.load(ROOT)
+    manifest = _manifest()
     if dry_run:
         console.text(f"would {'end the overlap of' if finish else 'renew'} {secrets.folder(manifest) / name}")
     elif finish:

@@ -6,13 +6,11 @@ The order that matters for a build stands in `build_images`: commit, bases, fing
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from build import bases, console, images, loading, registry, repo, smoke, stack, story
+from build import bases, console, images, registry, repo, smoke, stack, story
 from build.errors import Incomplete, ManifestError, ScanBroken, SmokeFailed
 from build.images import BuildResult, BuiltImage
 from build.manifest import Manifest
@@ -34,11 +32,6 @@ class Built:
     images: dict[str, BuiltImage]
     missing: dict[str, str]
     reused: tuple[str, ...] = ()
-
-
-def load(root: Path) -> Manifest:
-    """The manifest of the project at `root`, overridden by this process's environment."""
-    return loading.load(root, os.environ)
 
 
 def chosen(manifest: Manifest, services: Sequence[str]) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from build import engine, images, stack, workflow
+from build import engine, images, loading, stack, workflow
 from build.manifest import Manifest
 from tests.conftest import REPOSITORY
 from tests.docker.conftest import docker_engine
@@ -32,7 +33,7 @@ def brought_up(docker_engine: dict[str, str]) -> Iterator[Manifest]:
     """Every service that can be built here, brought up by the one command that a newcomer types."""
     try:
         ran = inv("quickstart")
-        manifest = workflow.load(REPOSITORY)
+        manifest = loading.load(REPOSITORY, os.environ)
         _, able, missing = workflow.buildable(manifest, list(manifest.services))
         # 13: a base image can't be had here; its service is named, and the others run.
         assert ran.code == (13 if missing else 0), ran.text
