@@ -231,10 +231,11 @@ def watch(_c: Context, *, service: list[str]) -> None:
 
     Examples: ./inv watch   |   ./inv watch --service docs-server
     """
-    from build import watch, workflow
+    from build import watch
+    from build.select import chosen
 
     manifest = _manifest()
-    watch.run(manifest, workflow.chosen(manifest, service))
+    watch.run(manifest, chosen(manifest, service))
 
 
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY)

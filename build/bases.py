@@ -16,7 +16,7 @@ from pathlib import Path
 from build import console, engine, standin, state
 from build.errors import BaseUnavailable, BuildError, ToolFailed
 from build.manifest import BASE_SOURCES, BaseImage, Manifest
-from build.process import together
+from build.parallel import together
 
 _LOOKUP_SECONDS = 25
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.xz", ".tar.zst")
@@ -32,6 +32,11 @@ class Resolved:
     context: str
     digest: str
     recipe: str
+
+    @property
+    def image(self) -> str:
+        """The image's name, as the engine takes it."""
+        return self.context.removeprefix("docker-image://")
 
 
 def full_name(reference: str) -> str:

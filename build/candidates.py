@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from build import state
-from build.distribution import Distribution, Stored, digest_of
+from build.distribution import Distribution
 from build.errors import BuildError, RegistryError
-from build.publish import at_once, load
+from build.oci import Stored, digest_of
+from build.parallel import at_once
+from build.publish import load
 
 _ATTESTATION = "vnd.docker.reference.type"
 

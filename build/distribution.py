@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from build.errors import RegistryError
+from build.oci import Stored, digest_of
 from build.transport import Transport
 
 MANIFESTS = (
@@ -21,20 +20,6 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 _ELSEWHERE = (301, 302, 303, 307, 308)  # blobs may be in a store beside the registry
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stored:
-    """A manifest as the registry has it: its very bytes, their media type, and the digest of those bytes."""
-
-    content: bytes
-    media_type: str
-    digest: str
-
-
-def digest_of(content: bytes) -> str:
-    """The digest of some bytes, sha256:… (OCI image specification, descriptor.md)."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 class Distribution(Transport):

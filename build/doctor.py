@@ -23,7 +23,8 @@ from build import bases, build_secrets, console, credentials, doctor_docker, rep
 from build.doctor_docker import Docker, Finding, State
 from build.errors import BuildError, RepositoryError, ScanBroken, SecretError
 from build.manifest import Manifest
-from build.process import run, together
+from build.parallel import together
+from build.process import run
 
 _REGISTRY_SECONDS = 3
 _FAIL_GIGABYTES, _WARN_GIGABYTES = 3, 10

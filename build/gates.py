@@ -8,7 +8,7 @@ from build import console, findings, rehearsal, smoke, stack, state, story
 from build.errors import ScanBroken, SmokeFailed
 from build.images import BuiltImage
 from build.manifest import Manifest
-from build.record import RecordedGate
+from build.verdict import RecordedGate
 
 _UP_SECONDS = 240
 

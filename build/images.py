@@ -16,7 +16,7 @@ from build import bake, build_secrets, engine, fingerprint, state
 from build.bases import Resolved
 from build.errors import ToolFailed
 from build.manifest import Manifest, Service, Stage
-from build.process import alive
+from build.parallel import alive
 from build.version import History
 
 

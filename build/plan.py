@@ -21,6 +21,7 @@ from build.distribution import Distribution
 from build.errors import RepositoryError, VersionTaken
 from build.images import BuiltImage, recorded
 from build.manifest import Manifest
+from build.parallel import at_once
 from build.publish import Known
 from build.record import REPOSITORY, Record
 from build.tags import Versions
@@ -252,7 +253,7 @@ def _tags(world: World, line: Line, version: Version, services: tuple[PlannedSer
     wanted = [
         (f"{world.manifest.registry.namespace}/{one.service}", tag, one.digest) for one in services for tag in moving
     ]
-    before = publish.at_once(lambda item: world.registry.digest(item[0], item[1]) or "", wanted)
+    before = at_once(lambda item: world.registry.digest(item[0], item[1]) or "", wanted)
     planned = []
     for (target, tag, after), now in zip(wanted, before, strict=True):
         if tag == str(version) and now and now != after:

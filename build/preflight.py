@@ -6,12 +6,13 @@ import fnmatch
 import shutil
 from collections.abc import Collection, Mapping
 
-from build import claim, console, probe, publish, repo
+from build import claim, console, probe, repo
 from build.authority import in_ci
 from build.bases import Resolved
 from build.distribution import Distribution
 from build.errors import BuildError, ReleaseRefused, RepositoryError
 from build.manifest import Manifest, ReleaseSettings
+from build.parallel import at_once
 from build.plan import Plan, repository
 from build.probe import Policy
 from build.version import History
@@ -105,7 +106,7 @@ def check_rights(manifest: Manifest, registry: Distribution, plan: Plan, remote:
     services = {one.service for line in plan.lines for one in line.services}
     targets = [f"{manifest.registry.namespace}/{name}" for name in sorted(services)]
     targets += [repository(manifest, line.line) for line in plan.lines]
-    publish.at_once(registry.prove_push, targets)
+    at_once(registry.prove_push, targets)
     claim.prove_push(manifest.root, remote, [line.tag for line in plan.lines], branch=pushed)
     learnt = probe.policy(manifest, registry)
     if learnt.floats != "client":

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from build import state
-from build.distribution import Distribution, Stored, digest_of
+from build.distribution import Distribution
 from build.errors import RegistryError
 from build.manifest import Manifest
-from build.record import EMPTY, artifact
+from build.oci import EMPTY, Stored, artifact, digest_of
 
 SCRATCH = "uc-probe"
 # What a rule about tags answers; any other status says something of this moment, and is nothing to remember.

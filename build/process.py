@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import re
@@ -12,21 +13,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from build import console
 from build.errors import MissingTool, ToolFailed
+from build.parallel import children
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
 _GRACE_SECONDS = 10
 _CHUNK = 1 << 16
-T = TypeVar("T")
-
-
-_thread = threading.local()  # .children: what the `together` that made the thread ends with itself
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,109 +150,26 @@ def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in merged.items() if value is not None}
 
 
-class _Children:
-    """The processes that the threads of one `together` wait for."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ended = False
-        self._running: set[subprocess.Popen[Any]] = set()
-
-    def start(self, argv: Sequence[str], *, hint: str = "", **options: Any) -> subprocess.Popen[Any]:
-        """Start a process in a session of its own. Raises as `starting` does, and when all were ended."""
-        with self._lock:
-            if self._ended:
-                raise ToolFailed(f"interrupted before {argv[0]} was started")
-            with starting(argv[0], hint):
-                process = subprocess.Popen(list(argv), start_new_session=True, **options)
-            self._running.add(process)
-            return process
-
-    def discard(self, process: subprocess.Popen[Any]) -> None:
-        """Forget a process that has ended."""
-        self._running.discard(process)
-
-    def end(self) -> None:
-        """End them all, without waiting for it, and start no other."""
-        with self._lock:
-            self._ended = True
-        for process in tuple(self._running):
-            _terminate(process)
-
-
 @contextlib.contextmanager
-def _child(argv: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+def _child(argv: Sequence[str], *, hint: str = "", **options: Any) -> Iterator[subprocess.Popen[Any]]:
     """A process that has ended afterwards; whatever is raised meanwhile stops its whole group.
 
     So does an interrupt of the `together` that this thread works for, if it does.
     """
-    children: _Children = getattr(_thread, "children", None) or _Children()
-    with children.start(argv, **options) as process:
+    group = children()
+    with group.start(functools.partial(_start, argv, hint, **options), argv[0]) as process:
         try:
             yield process
         except BaseException:
             stop_group(process)
             raise
         finally:
-            children.discard(process)
+            group.discard(process)
 
 
-def together(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """What each call returns, in their order; all run at once, the first is started first, the last in this thread.
-
-    An interrupt is not held up: it ends the others' processes and leaves the rest of their work undone.
-    Raises what the first of them raised.
-    """
-    results: dict[int, T] = {}
-    problems: dict[int, BaseException] = {}
-    children: _Children = getattr(_thread, "children", None) or _Children()
-
-    def one(position: int) -> None:
-        try:
-            results[position] = calls[position]()
-        except KeyboardInterrupt:  # only ever in the main thread
-            raise
-        except BaseException as error:  # noqa: BLE001  (handed to the caller below)
-            problems[position] = error
-
-    def aside(position: int) -> None:
-        _thread.children = children
-        one(position)
-
-    # Daemons: Python does not wait for them at its end.
-    threads = [threading.Thread(target=aside, args=(position,), daemon=True) for position in range(len(calls) - 1)]
-    try:
-        for thread in threads:
-            thread.start()
-        if calls:
-            one(len(calls) - 1)
-        for thread in threads:
-            thread.join()
-    except KeyboardInterrupt:
-        children.end()
-        raise
-    if problems:
-        raise problems[min(problems)]
-    return [results[position] for position in range(len(calls))]
-
-
-def alive(pid: int) -> bool:
-    """Whether a process of this number is there, whoever's it is."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _terminate(process: subprocess.Popen[Any]) -> None:
-    if sys.platform == "win32":
-        process.terminate()
-    elif process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+def _start(argv: Sequence[str], hint: str, **options: Any) -> subprocess.Popen[Any]:
+    with starting(argv[0], hint):
+        return subprocess.Popen(list(argv), start_new_session=True, **options)
 
 
 def stop_group(process: subprocess.Popen[Any]) -> None:

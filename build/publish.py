@@ -8,32 +8,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from semver import Version
 
 from build import floats
-from build.distribution import Distribution, Stored, digest_of
+from build.distribution import Distribution
 from build.errors import RegistryError, VersionTaken
-from build.record import (
-    RECORD_TYPE,
-    YANK_TYPE,
-    Artifact,
-    NoRecord,
-    Record,
-    decode,
-    document_of,
-    is_record_of,
-    of_record,
-)
+from build.oci import Artifact, Stored, digest_of, document_of
+from build.parallel import at_once
+from build.record import RECORD_TYPE, YANK_TYPE, NoRecord, Record, decode, is_record_of, of_record
 from build.tags import YANKED
 
-A = TypeVar("A")
-B = TypeVar("B")
-_AT_ONCE = 8
 _READ_BACKS = (0.3, 1.0, 1.0)  # seconds that a tag which is not there at once gets before it is put again
 _ROUNDS, _BETWEEN_ROUNDS = 6, 0.3
 _REASON_LOST = "its reason is lost"
@@ -55,13 +42,6 @@ class Known:
     def eligible(self) -> frozenset[Version]:
         """What floats may name and a deployment may take."""
         return self.complete - self.yanked
-
-
-def at_once(act: Callable[[A], B], items: Iterable[A]) -> list[B]:
-    """The results of `act` on every item, eight at a time; the first failure is raised when all have ended."""
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        futures = [pool.submit(act, item) for item in items]
-    return [future.result() for future in futures]
 
 
 def known(registry: Distribution, repository: str) -> Known:

@@ -53,11 +53,12 @@ def start_registry(manifest: Manifest, *, dry_run: bool = False) -> None:
     if dry_run:
         console.text(f"would serve {manifest.registry.address} from container {registry.container(manifest)}")
         return
-    base, reason = None, ""
+    image, reason = "", ""
     if not registry.answers(manifest):
         found, reasons = bases.resolve(manifest, ["registry"])
-        base, reason = found.get("registry"), reasons.get("registry", "")
-    console.note(f"registry {manifest.registry.address}: {registry.up(manifest, base, reason)}")
+        image = found["registry"].image if "registry" in found else ""
+        reason = reasons.get("registry", "")
+    console.note(f"registry {manifest.registry.address}: {registry.up(manifest, image, reason)}")
 
 
 def resolve_bases(manifest: Manifest) -> None:

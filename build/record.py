@@ -10,23 +10,19 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 from semver import Version
 
-from build.distribution import Stored, digest_of
 from build.errors import BuildError
+from build.oci import Artifact, artifact, document_of
 from build.typed import from_table
+from build.verdict import RecordedGate
 
 SCHEMA = 1
 RECORD_TYPE = "application/vnd.unity-claude.release.v1+json"
 YANK_TYPE = "application/vnd.unity-claude.yank.v1+json"
 REPOSITORY = "release"
 _VERSION = "org.opencontainers.image.version"
-_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-# OCI image specification 1.1, "Guidance for an Empty Descriptor".
-EMPTY = b"{}"
-_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,18 +43,6 @@ class RecordedService:
     origin: str
     platforms: tuple[str, ...] = ()
     bases: dict[str, RecordedBase] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedGate:
-    """A gate's verdict; `notes` are what it could not check, `waivers` the ids of the findings let through."""
-
-    verdict: Literal["passed", "skipped"]
-    checks: int = 0
-    vulnerabilities_checked: bool = False
-    database: str = ""
-    waivers: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,38 +104,6 @@ def decode(content: bytes) -> Record:
         return from_table(Record, table, "", source="release record")
     except BuildError as error:
         raise NoRecord(str(error)) from None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Artifact:
-    """An OCI artifact of one small document: the manifest, and the two blobs that it names."""
-
-    manifest: Stored
-    blobs: tuple[bytes, ...]
-
-
-def artifact(kind: str, document: bytes, annotations: dict[str, str]) -> Artifact:
-    """The artifact of a document, the same bytes each time (OCI image specification, Guidelines for Artifact Usage)."""
-    body: dict[str, Any] = {
-        "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE,
-        "artifactType": kind,
-        "config": {"mediaType": _EMPTY_TYPE, "digest": digest_of(EMPTY), "size": len(EMPTY)},
-        "layers": [{"mediaType": kind, "digest": digest_of(document), "size": len(document)}],
-        "annotations": annotations,
-    }
-    content = json.dumps(body, separators=(",", ":")).encode()
-    stored = Stored(content=content, media_type=_MANIFEST_TYPE, digest=digest_of(content))
-    return Artifact(manifest=stored, blobs=(EMPTY, document))
-
-
-def document_of(manifest: bytes, kind: str) -> str:
-    """The digest of the document of an artifact of this kind; "" where the manifest is of anything else."""
-    try:
-        body = json.loads(manifest)
-        return str(body["layers"][0]["digest"]) if body["artifactType"] == kind else ""
-    except (ValueError, LookupError, TypeError):
-        return ""
 
 
 def is_record_of(manifest: bytes, version: str) -> bool:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from build import credentials, engine
-from build.bases import Resolved
 from build.distribution import Distribution
 from build.errors import BaseUnavailable, PortTaken, RegistryError, ToolFailed
-from build.images import BuiltImage
 from build.manifest import Manifest
 from build.ports import listener
 from build.process import run
@@ -31,8 +28,10 @@ def container(manifest: Manifest) -> str:
     return f"{manifest.project.name}-registry"
 
 
-def up(manifest: Manifest, base: Resolved | None, reason: str = "") -> str:
-    """Start the embedded registry and wait until it answers; "running", "started" or "created".
+def up(manifest: Manifest, image: str, reason: str = "") -> str:
+    """Start the embedded registry from `image` and wait until it answers; "running", "started" or "created".
+
+    `reason` says why there is no image ("").
 
     Raises RegistryError for an address that is not ours to serve, PortTaken, BaseUnavailable without an image for it.
     """
@@ -53,9 +52,9 @@ def up(manifest: Manifest, base: Resolved | None, reason: str = "") -> str:
     try:
         engine.cli("start", name)
     except ToolFailed:
-        if base is None:
+        if not image:
             raise BaseUnavailable(f"no image for the embedded registry: {reason}", hint="./inv bases") from None
-        _create(name, f"{host}:{port}:5000", base.context.removeprefix("docker-image://"))
+        _create(name, f"{host}:{port}:5000", image)
         outcome = "created"
     deadline = time.monotonic() + _START_SECONDS
     while not answers(manifest):
@@ -136,26 +135,3 @@ def login(manifest: Manifest) -> None:
             stdin=credentials.password(manifest),
             timeout=60,
         )
-
-
-def has(manifest: Manifest, image: BuiltImage) -> bool:
-    """Whether the registry holds the manifest of exactly this digest."""
-    with Distribution(manifest) as registry:
-        return registry.digest(image.name.partition("/")[2], image.digest) is not None
-
-
-def push(manifest: Manifest, image: BuiltImage) -> BuiltImage:
-    """The image as pushed: nothing is sent when the registry has its digest already.
-
-    Raises RegistryError when the registry refuses, or holds another digest afterwards.
-    """
-    if not has(manifest, image):
-        try:
-            engine.cli("push", f"{image.name}:{image.tag}")
-        except ToolFailed as error:
-            raise RegistryError(f"push of {image.name} refused", output=error.output, hint="./inv doctor") from None
-        if not has(manifest, image):
-            raise RegistryError(
-                f"{image.name}:{image.tag} was pushed, but not as {image.digest}", hint="./inv build --no-cache"
-            )
-    return replace(image, pushed=True)

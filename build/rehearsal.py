@@ -15,7 +15,7 @@ from dataclasses import replace
 from build import engine, secrets, stack
 from build.errors import BuildError
 from build.manifest import Container, Manifest, Service
-from build.process import alive
+from build.parallel import alive
 
 _LABEL = "com.docker.compose.project"
 _MARK = "-release-"

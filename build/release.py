@@ -25,16 +25,18 @@ from build import (
     release_run,
     rerun,
     saved_plan,
-    survey,
-)  # fmt: skip
-from build.distribution import Distribution, Stored
+    survey,  # fmt: skip
+)
+from build.distribution import Distribution
 from build.errors import VersionTaken
 from build.manifest import Manifest
+from build.oci import Stored
+from build.parallel import at_once
 from build.pipeline import Skip, Step, Stop
 from build.plan import Plan
-from build.record import RecordedGate
 from build.registry import login
 from build.release_run import Options, Run
+from build.verdict import RecordedGate
 from build.wish import Wish
 
 SKIPPED = RecordedGate(verdict="skipped")
@@ -104,7 +106,7 @@ def _stage(run: Run) -> Run:
     namespace = run.manifest.registry.namespace
     found = candidates.push(run.registry, namespace, run.layouts)
     reused = {one.service: one.digest for line in run.lines for one in line.services if one.action == "reuse"}
-    read = publish.at_once(
+    read = at_once(
         lambda item: candidates.read_back(run.registry, f"{namespace}/{item[0]}", item[0], item[1]), reused.items()
     )
     found |= {one.service: one for one in read}

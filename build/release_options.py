@@ -15,9 +15,9 @@ from build.manifest import Manifest
 from build.plan import Plan
 from build.probe import Policy
 from build.release_run import Options, Run
+from build.select import chosen
 from build.typed import suggest
 from build.wish import Wanted, Wish
-from build.workflow import chosen
 
 
 def preview(

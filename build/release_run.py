@@ -14,7 +14,8 @@ from build.distribution import Distribution
 from build.images import BuiltImage
 from build.manifest import Manifest
 from build.plan import Plan, PlannedLine, PlannedService, World
-from build.record import SCHEMA, Record, RecordedBase, RecordedGate, RecordedService
+from build.record import SCHEMA, Record, RecordedBase, RecordedService
+from build.verdict import RecordedGate
 from build.wish import Wish
 
 

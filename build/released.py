@@ -14,7 +14,7 @@ from build.changelog import UNRELEASED, Section
 from build.commits import Commit
 from build.errors import RepositoryError
 from build.manifest import Manifest
-from build.process import together
+from build.parallel import together
 from build.tags import Key, precedence, tags_of
 from build.version import History, Line, lines
 

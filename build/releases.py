@@ -13,6 +13,7 @@ from build import claim, console, floats, plan, probe, publish, survey
 from build.distribution import Distribution
 from build.errors import ReleaseRefused, RepositoryError
 from build.manifest import Manifest
+from build.parallel import at_once
 from build.plan import repository
 from build.publish import Known, Move
 from build.record import Record, of_yank
@@ -63,7 +64,7 @@ def _of_line(manifest: Manifest, registry: Distribution, line: Line, tags: Seque
     named = plan.versions_of(line, dict.fromkeys(tags, ""))
     records = {one.parsed: one for one in claim.records(manifest.root, list(named.values())).values()}
     absent = [version for version in there.complete if version not in records]
-    fetched = publish.at_once(lambda version: publish.fetch(registry, target, str(version)), absent)
+    fetched = at_once(lambda version: publish.fetch(registry, target, str(version)), absent)
     records |= {version: one for version, one in zip(absent, fetched, strict=True) if one}
     versions = sorted({*named, *there.complete, *there.foreign}, reverse=True)
     reasons = {

@@ -17,7 +17,8 @@ from build import worktree
 from build.commits import Commit, parse
 from build.errors import RepositoryError, ToolFailed
 from build.manifest import Manifest, ReleaseSettings
-from build.process import records, run, together
+from build.parallel import together
+from build.process import records, run
 from build.tags import Key, Versions, of_key, precedence, tags_of
 from build.version import History, Line, LineHistory, built_from, lines
 from build.worktree import Status

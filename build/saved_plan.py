@@ -6,9 +6,9 @@ import dataclasses
 import json
 from collections.abc import Mapping
 
-from build import publish
 from build.distribution import Distribution
 from build.errors import ReleaseRefused
+from build.parallel import at_once
 from build.plan import Plan
 from build.typed import from_table
 
@@ -26,7 +26,7 @@ def check(saved: Plan, now: Mapping[str, str]) -> None:
 def check_tags(saved: Plan, registry: Distribution) -> None:
     """Raise ReleaseRefused naming each tag of the plan that the registry has elsewhere than when it was saved."""
     tags = [tag for line in saved.lines for tag in line.tags]
-    found = publish.at_once(lambda tag: registry.digest(tag.repository, tag.tag) or "", tags)
+    found = at_once(lambda tag: registry.digest(tag.repository, tag.tag) or "", tags)
     moved = [
         f"{tag.repository}:{tag.tag} was {tag.before or 'not there'} and is {now or 'not there'}"
         for tag, now in zip(tags, found, strict=True)

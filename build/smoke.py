@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from build import secrets
 from build.manifest import Manifest, SmokeCheck
-from build.process import together
+from build.parallel import together
 
 if TYPE_CHECKING:
     import httpx

@@ -13,6 +13,7 @@ from build.bases import Resolved
 from build.distribution import Distribution
 from build.errors import BaseUnavailable, BuildError, RegistryError, VersionTaken
 from build.manifest import Manifest
+from build.parallel import at_once
 from build.plan import PlannedLine, World, repository
 from build.publish import Known, Move
 from build.record import Record
@@ -53,7 +54,7 @@ def look(
 def known(manifest: Manifest, registry: Distribution) -> dict[str, Known]:
     """The releases of each line that the registry knows."""
     names = [line.name for line in lines(manifest)]
-    found = publish.at_once(lambda name: publish.known(registry, repository(manifest, name)), names)
+    found = at_once(lambda name: publish.known(registry, repository(manifest, name)), names)
     return dict(zip(names, found, strict=True))
 
 

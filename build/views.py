@@ -8,8 +8,9 @@ from build import compose, console, secrets, stack
 from build.bases import Resolved
 from build.images import BuiltImage
 from build.manifest import Manifest
+from build.select import chosen
 from build.smoke import Result
-from build.workflow import Built, as_json, chosen, human_size, runnable
+from build.workflow import Built, as_json, human_size, runnable
 
 
 def built(outcome: Built, *, json: bool) -> None:

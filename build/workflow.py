@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from build import bases, console, images, registry, repo, smoke, stack, story
-from build.errors import Incomplete, ManifestError, ScanBroken, SmokeFailed
+from build.errors import Incomplete, ScanBroken, SmokeFailed
 from build.images import BuildResult, BuiltImage
 from build.manifest import Manifest
-from build.typed import suggest
+from build.push import push as pushed
+from build.select import chosen
 from build.version import History, snapshot
 
 if TYPE_CHECKING:
@@ -32,15 +33,6 @@ class Built:
     images: dict[str, BuiltImage]
     missing: dict[str, str]
     reused: tuple[str, ...] = ()
-
-
-def chosen(manifest: Manifest, services: Sequence[str]) -> list[str]:
-    """The services named, or all. Raises ManifestError for a name that is not in the manifest."""
-    for name in services:
-        if name not in manifest.services:
-            hint = f"services: {', '.join(manifest.services)}"
-            raise ManifestError(f"no service is called '{name}'{suggest(name, manifest.services)}", hint=hint)
-    return list(dict.fromkeys(services)) or list(manifest.services)
 
 
 def buildable(
@@ -96,7 +88,7 @@ def build_images(
     current = images.fingerprints(model["target"], resolved, able)
     reused = {} if no_cache else images.unchanged(manifest, current)
     if push:
-        reused = {name: registry.push(manifest, image) for name, image in reused.items()}
+        reused = {name: pushed(manifest, image) for name, image in reused.items()}
         images.record(manifest, reused)
     changed = {name: mark for name, mark in current.items() if name not in reused}
     result = BuildResult(images={}, failed={})

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from build.dockerignore import ignored, parse_ignore
+
 STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
 
 
@@ -60,8 +62,6 @@ def _relative(path: str, prefix: str) -> str:
 
 def _strays(root: Path, untracked: Sequence[str], inputs: Sequence[str]) -> Iterator[str]:
     """The untracked paths that a build would send, by the .dockerignore of each context."""
-    from build.fingerprint import ignored, parse_ignore
-
     for path in untracked:
         for folder in inputs:
             if path.endswith("/") and f"{folder}/".startswith(path):

@@ -16,6 +16,7 @@ from build import bases, candidates, engine, publish
 from build.candidates import Candidate
 from build.distribution import Distribution
 from build.manifest import Manifest
+from build.parallel import at_once
 from tests.bench.timing import Rows, milliseconds, pair
 from tests.docker.conftest import take_registry_program
 from tests.fault import world as worlds
@@ -61,7 +62,7 @@ def _tag_all(registry: Distribution, staged: Mapping[str, Candidate], tags: tupl
     """Seconds to let both tags name every image, as a release does: looked at, put, read back."""
     started = time.perf_counter()
     wanted = [(name, tag) for name in staged for tag in tags]
-    publish.at_once(lambda one: publish.pin(registry, f"{NAMESPACE}/{one[0]}", one[1], staged[one[0]].stored), wanted)
+    at_once(lambda one: publish.pin(registry, f"{NAMESPACE}/{one[0]}", one[1], staged[one[0]].stored), wanted)
     return time.perf_counter() - started
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from build import probe
-from build.distribution import Distribution, digest_of
+from build.distribution import Distribution
 from build.errors import RegistryError
+from build.oci import digest_of
 from tests.fault.proxy import Proxy, Rule, status
 from tests.fault.world import SERVICES, Public, World
 from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, listed, ok, recorded, three_part_tags

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from build import candidates, publish
-from build.distribution import Distribution, digest_of
+from build.distribution import Distribution
 from build.errors import RegistryError
+from build.oci import digest_of
 from tests.fault.proxy import Proxy, Rule, status
 from tests.fault.world import World
 from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, ok, planned, recorded

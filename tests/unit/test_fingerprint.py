@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from build import fingerprint
+from build import dockerignore, fingerprint
 
 BASES = {"docker-image://base": "sha256:1"}
 
@@ -108,7 +108,7 @@ def test_ignored_files_do_not_count(targets: dict[str, Any], tmp_path: Path) -> 
 )
 def test_dockerignore_rules(rules: str, path: str, out: bool) -> None:
     """The rules of .dockerignore as the Dockerfile reference gives them; the last match decides."""
-    assert fingerprint.ignored(path, fingerprint.parse_ignore(rules)) is out
+    assert dockerignore.ignored(path, dockerignore.parse_ignore(rules)) is out
 
 
 def test_a_file_that_goes_away_while_it_is_read_does_not_count(

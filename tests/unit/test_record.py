@@ -6,20 +6,9 @@ import json
 
 import pytest
 
-from build.distribution import digest_of
-from build.record import (
-    EMPTY,
-    SCHEMA,
-    NoRecord,
-    Record,
-    RecordedBase,
-    RecordedGate,
-    RecordedService,
-    decode,
-    encode,
-    of_record,
-    of_yank,
-)
+from build.oci import EMPTY, digest_of
+from build.record import SCHEMA, NoRecord, Record, RecordedBase, RecordedService, decode, encode, of_record, of_yank
+from build.verdict import RecordedGate
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -15,7 +15,7 @@ from tests.conftest import Project
 def test_an_address_without_a_port_is_not_served(project: Project, address: str) -> None:
     """A port that nobody named is not guessed: the message shows how to name one."""
     with pytest.raises(RegistryError, match=f"{address} names no port") as caught:
-        registry.up(project.load(UC_REGISTRY_ADDRESS=address), None)
+        registry.up(project.load(UC_REGISTRY_ADDRESS=address), "")
 
     assert caught.value.hint == f"set UC_REGISTRY_ADDRESS={address}:5000"
 
@@ -26,4 +26,4 @@ def test_a_taken_port_of_localhost_is_named(project: Project, monkeypatch: pytes
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(PortTaken, match=rf"port {port}, the registry's, is taken by \S+ \(pid \d+\)"):
-            registry.up(project.load(UC_REGISTRY_ADDRESS=f"localhost:{port}"), None)
+            registry.up(project.load(UC_REGISTRY_ADDRESS=f"localhost:{port}"), "")
