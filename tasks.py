@@ -18,7 +18,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 if TYPE_CHECKING:
-    from build.manifest import Manifest
+    from build.config.manifest import Manifest
 
 ROOT = Path(__file__).resolve().parent
 F = TypeVar("F", bound=Callable[..., None])
@@ -30,9 +30,9 @@ _DRY = {"dry_run": "say what would be done, and do nothing"}
 
 def _manifest() -> Manifest:
     """The project's manifest, overridden by this process's environment. Raises ManifestError."""
-    from build import loading
+    from build.config.load import load
 
-    return loading.load(ROOT, os.environ)
+    return load(ROOT, os.environ)
 
 
 def reports(body: F) -> F:
@@ -65,13 +65,14 @@ def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
 
     Examples: ./inv doctor   |   ./inv doctor --json   |   ./inv doctor --registry
     """
-    from build import doctor
+    from build.machine import doctor
 
     manifest = _manifest()
     if registry:
-        from build import release_options, release_views
+        from build.release import command
+        from build.views import releases
 
-        release_views.policy(release_options.learn(manifest), json=json)
+        releases.policy(command.learn(manifest), json=json)
     else:
         doctor.show(doctor.examine(manifest), as_json=json)
 
@@ -83,7 +84,8 @@ def engine(_c: Context, *, yes: bool = False, json: bool = False) -> None:
 
     Examples: ./inv engine   |   ./inv engine --yes
     """
-    from build import console, quickstart
+    from build import console
+    from build.machine import quickstart
 
     found = quickstart.ensure_engine(_manifest(), yes=yes)
     console.result(found) if json else console.table(("tool", "version"), list(found.items()))
@@ -96,12 +98,13 @@ def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
 
     Examples: ./inv bases   |   UC_BASES_SOURCE=stand-in ./inv bases --refresh
     """
-    from build import bases, views
     from build.errors import BaseUnavailable
+    from build.images import bases
+    from build.views import tables
 
     manifest = _manifest()
     found, reasons = bases.resolve(manifest, manifest.bases.images, refresh=refresh)
-    views.bases(found, reasons, json=json)
+    tables.bases(found, reasons, json=json)
     if reasons:
         raise BaseUnavailable(
             f"no source has {', '.join(reasons)}", hint="[bases] mirror or archives in versions.local.toml"
@@ -127,14 +130,16 @@ def build_(
 
     Examples: ./inv build   |   ./inv build --service docs-server --progress plain   |   ./inv build --push
     """
-    from build import console, views, workflow
+    from build import console
+    from build.deploy import workflow
+    from build.views import tables
 
     manifest = _manifest()
     if print or dry_run:
         console.result(workflow.plan_build(manifest, service))
         return
     built = workflow.build_images(manifest, service, push=push, no_cache=no_cache, progress=progress)
-    views.built(built, json=json)
+    tables.built(built, json=json)
     workflow.require_complete(built.missing, "built")
 
 
@@ -145,7 +150,9 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
 
     Examples: ./inv scan   |   UC_GATES_SEVERITY=CRITICAL ./inv scan --service docs-server
     """
-    from build import console, scan, workflow
+    from build import console
+    from build.deploy import workflow
+    from build.gates.scan import gate
 
     manifest = _manifest()
     if dry_run:
@@ -153,8 +160,8 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
         console.table(("service", "would scan"), [(name, image.reference) for name, image in found.items()])
         return
     verdicts = workflow.run_scan(manifest, service)
-    console.result(workflow.as_json(verdicts)) if json else scan.show(verdicts)
-    scan.enforce(verdicts)
+    console.result(workflow.as_json(verdicts)) if json else gate.show(verdicts)
+    gate.enforce(verdicts)
 
 
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {
@@ -170,13 +177,14 @@ def up(
 
     Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --release 1.4   |   ./inv up --fluentd
     """
-    from build import views, workflow
+    from build.deploy import workflow
+    from build.views import tables
 
     manifest = _manifest()
     if dry_run:
-        views.planned_start(manifest, service, release=release)
+        tables.planned_start(manifest, service, release=release)
     else:
-        views.running(workflow.start(manifest, service, release=release, fluentd=fluentd), json=json)
+        tables.running(workflow.start(manifest, service, release=release, fluentd=fluentd), json=json)
 
 
 @task(help=_DRY | {"volumes": "remove the data too"})
@@ -186,14 +194,15 @@ def down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
 
     Examples: ./inv down   |   ./inv down --volumes
     """
-    from build import console, stack
+    from build import console
+    from build.stack import run
 
     manifest = _manifest()
     if dry_run:
-        names = [one.name for one in stack.status(manifest)]
+        names = [one.name for one in run.status(manifest)]
         console.text(f"would remove: {', '.join(names) or 'nothing'}{', and every volume' if volumes else ''}")
     else:
-        there = stack.down(manifest, volumes=volumes)
+        there = run.down(manifest, volumes=volumes)
         console.note(("stack removed" if there else "nothing was running") + (", volumes removed" if volumes else ""))
 
 
@@ -204,9 +213,10 @@ def ps(_c: Context, *, json: bool = False) -> None:
 
     Examples: ./inv ps   |   ./inv ps --json
     """
-    from build import stack, views
+    from build.stack import run
+    from build.views import tables
 
-    views.running(stack.status(_manifest()), json=json)
+    tables.running(run.status(_manifest()), json=json)
 
 
 @task(iterable=["container"], help={
@@ -219,9 +229,9 @@ def logs(_c: Context, *, container: list[str], follow: bool = False, tail: str =
 
     Examples: ./inv logs   |   ./inv logs --container monitoring --follow
     """
-    from build import stack
+    from build.stack import run
 
-    stack.logs(_manifest(), container, follow=follow, tail=tail)
+    run.logs(_manifest(), container, follow=follow, tail=tail)
 
 
 @task(iterable=["service"], help=_SERVICE)
@@ -231,8 +241,8 @@ def watch(_c: Context, *, service: list[str]) -> None:
 
     Examples: ./inv watch   |   ./inv watch --service docs-server
     """
-    from build import watch
-    from build.select import chosen
+    from build.config.select import chosen
+    from build.machine import watch
 
     manifest = _manifest()
     watch.run(manifest, chosen(manifest, service))
@@ -245,14 +255,15 @@ def smoke(_c: Context, *, service: list[str], json: bool = False, dry_run: bool 
 
     Examples: ./inv smoke   |   ./inv smoke --service langgraph-api   |   nox -s smoke (up, smoke, down)
     """
-    from build import views, workflow
+    from build.deploy import workflow
+    from build.views import tables
 
     manifest = _manifest()
     if dry_run:
-        views.planned_checks(manifest, service)
+        tables.planned_checks(manifest, service)
         return
     results = workflow.run_smoke(manifest, service)
-    views.smoke(results, json=json)
+    tables.smoke(results, json=json)
     workflow.require_smoke(manifest, results)
 
 
@@ -263,7 +274,7 @@ def quickstart(_c: Context, *, json: bool = False, dry_run: bool = False) -> Non
 
     Examples: ./inv quickstart
     """
-    from build import quickstart
+    from build.machine import quickstart
 
     quickstart.run(_manifest(), as_json=json, dry_run=dry_run)
 
@@ -275,7 +286,7 @@ def compose(_c: Context, *, check: bool = False) -> None:
 
     Examples: ./inv compose   |   ./inv compose --check
     """
-    from build import quickstart
+    from build.machine import quickstart
 
     quickstart.write_compose(ROOT, check=check)
 
@@ -287,9 +298,9 @@ def version(_c: Context, *, json: bool = False) -> None:
 
     Examples: ./inv version   |   ./inv version --json
     """
-    from build import outlook
+    from build.git import next_versions
 
-    outlook.show(_manifest(), as_json=json)
+    next_versions.show(_manifest(), as_json=json)
 
 
 @task(help=_JSON | {
@@ -302,9 +313,9 @@ def changelog(_c: Context, *, write: bool = False, version: str = "", json: bool
 
     Examples: ./inv changelog   |   ./inv changelog --version 1.5.0   |   ./inv changelog --write
     """
-    from build import released
+    from build.git import releases as git_releases
 
-    released.show(_manifest(), version=version, write=write, as_json=json)
+    git_releases.show(_manifest(), version=version, write=write, as_json=json)
 
 
 @task(iterable=["service"], help=_JSON | {
@@ -330,21 +341,22 @@ def release(
 
     Examples: ./inv release --bump minor   |   ./inv release --dry-run   |   ./inv release --plan plan.json
     """
-    from build import release_options, release_views
+    from build.release import command
+    from build.views import releases
 
     manifest = _manifest()
     if dry_run or plan:
-        made = release_options.preview(
+        made = command.preview(
             manifest, bump=bump, pre=pre, version=version, services=service, apply=apply, resume=resume
         )
-        release_views.plan(made, file=plan, json=json)
+        releases.plan(made, file=plan, json=json)
         return
     skip = [name for name, skipped in (("scan", skip_scan), ("smoke", skip_smoke)) if skipped]
-    done = release_options.make(
+    done = command.make(
         manifest, bump=bump, pre=pre, version=version, services=service, skip=skip, local=local, apply=apply,
         resume=resume,
     )  # fmt: skip
-    release_views.released(done, json=json)
+    releases.released(done, json=json)
 
 
 @task(help=_JSON)
@@ -354,9 +366,10 @@ def releases(_c: Context, *, json: bool = False) -> None:
 
     Examples: ./inv releases   |   ./inv releases --json
     """
-    from build import release_views, releases
+    from build.release import catalog
+    from build.views import releases
 
-    release_views.releases(releases.all_of(_manifest()), json=json)
+    releases.releases(catalog.all_of(_manifest()), json=json)
 
 
 @task(positional=["version"], help=_JSON | _DRY | {
@@ -371,13 +384,15 @@ def yank(
 
     Examples: ./inv yank 1.4.0 --reason "loses events on restart"
     """
-    from build import console, release_views, releases
+    from build import console
+    from build.release import catalog
+    from build.views import releases
 
     manifest = _manifest()
     if dry_run:
         console.text(f"would mark {version} as withdrawn and recompute the floats")
     else:
-        release_views.yanked(releases.yank(manifest, version, reason, service=service), json=json)
+        releases.yanked(catalog.yank(manifest, version, reason, service=service), json=json)
 
 
 @task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})
@@ -387,7 +402,7 @@ def test(_c: Context, *, session: list[str]) -> None:
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """
-    from build import quickstart
+    from build.machine import quickstart
 
     quickstart.run_tests(_manifest(), session)
 
@@ -399,7 +414,7 @@ def registry_up(_c: Context, *, dry_run: bool = False) -> None:
 
     Examples: ./inv registry.up
     """
-    from build import quickstart
+    from build.machine import quickstart
 
     quickstart.start_registry(_manifest(), dry_run=dry_run)
 
@@ -411,13 +426,14 @@ def registry_down(_c: Context, *, volumes: bool = False, dry_run: bool = False) 
 
     Examples: ./inv registry.down   |   ./inv registry.down --volumes
     """
-    from build import console, registry
+    from build import console
+    from build.registry import embedded
 
     manifest = _manifest()
     if dry_run:
-        console.text(f"would remove {registry.container(manifest)}{' and its volume' if volumes else ''}")
+        console.text(f"would remove {embedded.container(manifest)}{' and its volume' if volumes else ''}")
     else:
-        console.note("registry removed" if registry.down(manifest, volumes=volumes) else "no registry was there")
+        console.note("registry removed" if embedded.down(manifest, volumes=volumes) else "no registry was there")
 
 
 @task(name="ls", help=_JSON)
@@ -427,9 +443,10 @@ def registry_ls(_c: Context, *, json: bool = False) -> None:
 
     Examples: ./inv registry.ls   |   ./inv registry.ls --json
     """
-    from build import console, registry
+    from build import console
+    from build.registry import embedded
 
-    found = registry.contents(_manifest())
+    found = embedded.contents(_manifest())
     if json:
         console.result(found)
     else:
@@ -443,7 +460,8 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
 
     Examples: ./inv secrets.init
     """
-    from build import console, secrets
+    from build import console
+    from build.stack import secrets
 
     manifest = _manifest()
     if dry_run:
@@ -460,7 +478,8 @@ def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run
 
     Examples: ./inv secrets.rotate --name mcp_token   |   ./inv secrets.rotate --name mcp_token --finish
     """
-    from build import console, secrets
+    from build import console
+    from build.stack import secrets
 
     manifest = _manifest()
     if dry_run:

@@ -1,1 +1,17 @@
-"""The library behind tasks.py: five layers, imports only downward (errors, console → … → quickstart, release)."""
+"""The library behind tasks.py. A package imports only packages above it here, and no two modules import each other.
+
+    config     versions.toml: its types, its reading, its overrides, which services are chosen
+    git        history, commits, tags, versions, status, remote, changelog
+    engine     the Docker client, the daemon, ports, what installs them
+    registry   OCI distribution client: transport, credentials, client, policy, artifacts, the embedded registry
+    stack      the running set: Compose model, start and stop, secrets, sandbox
+    images     bases, stand-ins, bake definition, fingerprint, build, export, store
+    gates      a folder for each gate: scan, smoke
+    release    the release transaction; read steps.py
+    deploy     what is brought to run: a build or a released set
+    views      results as people and programs read them: tables, JSON
+    machine    doctor, quickstart, watch, checks
+
+What stands beside the packages (errors, console, process, parallel, typed, json_file, steps, dockerignore) imports none
+of them.
+"""

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from build import loading
-from build.manifest import Manifest
+from build.config.load import load
+from build.config.manifest import Manifest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -121,7 +121,7 @@ class Project:
 
     def load(self, **environment: str) -> Manifest:
         """The project's manifest, as a task would load it under `environment`."""
-        return loading.load(self.root, environment)
+        return load(self.root, environment)
 
     def command(self, *arguments: str) -> list[str]:
         """The argv that `./inv ARGUMENTS` ends in."""

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from build import bases, candidates, engine, publish
-from build.candidates import Candidate
-from build.distribution import Distribution
-from build.manifest import Manifest
+from build.config.manifest import Manifest
+from build.engine import client as docker
+from build.images import bases
 from build.parallel import at_once
+from build.registry.client import Distribution
+from build.release import candidates, publish
+from build.release.candidates import Candidate
 from tests.bench.timing import Rows, milliseconds, pair
 from tests.docker.conftest import take_registry_program
 from tests.fault import world as worlds
@@ -52,7 +54,7 @@ def _staged(registry: Distribution, folder: Path) -> dict[str, Candidate]:
         context.mkdir()
         (context / "content").write_text(name)
         (context / "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
-        argv = [engine.docker(), "buildx", "build", "--quiet", "--provenance", "mode=min"]
+        argv = [docker.docker(), "buildx", "build", "--quiet", "--provenance", "mode=min"]
         subprocess.run([*argv, "--output", f"type=oci,dest={layout},tar=false", str(context)], check=True, capture_output=True)  # fmt: skip
         layouts[name] = layout
     return candidates.push(registry, NAMESPACE, layouts)
@@ -72,7 +74,7 @@ def _imagetools(address: str, staged: Mapping[str, Candidate], tags: tuple[str, 
     for name, one in staged.items():
         image = f"{address}/{NAMESPACE}/{name}"
         names = [part for tag in tags for part in ("--tag", f"{image}:{tag}")]
-        argv = [engine.docker(), "buildx", "imagetools", "create", *names, f"{image}@{one.stored.digest}"]
+        argv = [docker.docker(), "buildx", "imagetools", "create", *names, f"{image}@{one.stored.digest}"]
         subprocess.run(argv, check=True, capture_output=True)
     return time.perf_counter() - started
 

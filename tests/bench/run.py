@@ -15,8 +15,12 @@ import sys
 import time
 from pathlib import Path
 
-from build import console, engine, images, loading, registry, state
-from build.manifest import Manifest
+from build import console, json_file
+from build.config.load import load
+from build.config.manifest import Manifest
+from build.engine import client as docker
+from build.images import build
+from build.registry import embedded
 from tests.bench.publishing import bench_publish, bench_release
 from tests.bench.timing import INVOKE, ROOT, Rows, pair, timed
 from tests.bench.versions import bench_versions
@@ -40,11 +44,11 @@ def bench_build(manifest: Manifest, rounds: int) -> Rows:
         target["tags"] = [
             f"bench.invalid/{tag.rpartition('/')[2].partition(':')[0]}:bench" for tag in target.get("tags", [])
         ]
-    state.write(definition, model)
-    raw = [engine.docker(), "buildx", "bake", "--file", str(definition)]
+    json_file.write(definition, model)
+    raw = [docker.docker(), "buildx", "bake", "--file", str(definition)]
     a, b, ratio = pair(rounds, lambda: timed([*INVOKE, "build"]), lambda: timed(raw))
     subprocess.run(
-        [engine.docker(), "rmi", "--force", *[f"bench.invalid/{name}:bench" for name in manifest.services]],
+        [docker.docker(), "rmi", "--force", *[f"bench.invalid/{name}:bench" for name in manifest.services]],
         check=False,
         capture_output=True,
     )
@@ -87,7 +91,7 @@ def bench_up(manifest: Manifest, rounds: int) -> Rows:
     def down() -> None:
         subprocess.run([*INVOKE, "down"], cwd=ROOT, check=True, capture_output=True)
 
-    peer = [engine.docker(), "compose", "--file", str(manifest.state / "compose.yaml"), "up", "--detach"]
+    peer = [docker.docker(), "compose", "--file", str(manifest.state / "compose.yaml"), "up", "--detach"]
     a, b, ratio = pair(rounds, lambda: timed([*INVOKE, "up"], before=down), lambda: timed(peer, before=down))
     down()
     return [("up until all are healthy", "docker compose up -d", f"{a:.2f} s", f"{b:.2f} s", f"{ratio:.2f}", "<= 1.7")]
@@ -115,18 +119,18 @@ def bench_scan(manifest: Manifest, rounds: int) -> Rows:
 
 def bench_size(manifest: Manifest, _rounds: int) -> Rows:
     """Each image, beside the image of the stage that builds it: the same application in one stage on the same base."""
-    recorded = images.recorded(manifest)
+    recorded = build.recorded(manifest)
     shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
     model = json.loads(shown.stdout)
     names = [name for name in recorded if name in BUILD_STAGE]
     for name in names:
         model["target"][name] |= {"target": BUILD_STAGE[name], "tags": [f"bench.invalid/{name}:one-stage"]}
     definition = manifest.state / "bench-bake.json"
-    state.write(definition, model)
-    engine.cli("buildx", "bake", "--file", str(definition), *names)
+    json_file.write(definition, model)
+    docker.cli("buildx", "bake", "--file", str(definition), *names)
     rows: Rows = []
     for name in names:
-        one = int(engine.cli("image", "inspect", "--format", "{{.Size}}", f"bench.invalid/{name}:one-stage").stdout)
+        one = int(docker.cli("image", "inspect", "--format", "{{.Size}}", f"bench.invalid/{name}:one-stage").stdout)
         size = recorded[name].size
         rows.append(
             (
@@ -138,7 +142,7 @@ def bench_size(manifest: Manifest, _rounds: int) -> Rows:
                 "",
             )
         )
-    engine.cli("rmi", "--force", *[f"bench.invalid/{name}:one-stage" for name in names])
+    docker.cli("rmi", "--force", *[f"bench.invalid/{name}:one-stage" for name in names])
     return rows
 
 
@@ -161,8 +165,8 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(BENCHES))
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
-    manifest = loading.load(ROOT, {})
-    if not registry.answers(manifest):
+    manifest = load(ROOT, {})
+    if not embedded.answers(manifest):
         console.warn("the registry does not answer: ./inv registry.up && ./inv build --push")
     rows: Rows = []
     for name in chosen.only.split(","):
@@ -170,7 +174,7 @@ def main() -> None:
             rows += BENCHES[name](manifest, chosen.rounds)
     console.table(("what", "beside", "ours", "theirs", "ratio", "target"), rows)
     if chosen.json:
-        state.write(chosen.json, {"rows": rows})
+        json_file.write(chosen.json, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from build import outlook
-from build.manifest import Manifest, Service
+from build.config.manifest import Manifest, Service
+from build.git import next_versions
 from tests.bench.histories import SERVICES, environment, repository
 from tests.bench.timing import INVOKE, Rows, milliseconds, pair, timed
 
@@ -75,7 +75,7 @@ def _project(manifest: Manifest, root: Path, *, independent: bool) -> Manifest:
 def _library(manifest: Manifest) -> Callable[[], float]:
     def call() -> float:
         started = time.perf_counter()
-        outlook.read(manifest)
+        next_versions.read(manifest)
         return time.perf_counter() - started
 
     return call

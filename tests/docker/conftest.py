@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
-from build import bases, engine, loading, state
+from build import json_file
+from build.config.load import load
+from build.engine import client as engine_client
 from build.errors import MissingTool, ToolFailed
+from build.images import bases
 from tests.conftest import REPOSITORY, Project
 from tests.machine import lacking
 
@@ -53,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def docker_engine() -> dict[str, str]:
     """The versions of the engine, buildx and Compose; skips without one at home, fails in CI."""
     try:
-        return engine.require(loading.load(REPOSITORY, {}, local=False).tools)
+        return engine_client.require(load(REPOSITORY, {}, local=False).tools)
     except MissingTool as error:
         lacking(f"{error} (./inv engine)")
 
@@ -61,16 +64,16 @@ def docker_engine() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def python_base(docker_engine: dict[str, str]) -> dict[str, Any]:
     """The record of the Python base image, resolved once in the repository."""
-    manifest = loading.load(REPOSITORY, os.environ)
+    manifest = load(REPOSITORY, os.environ)
     _, reasons = bases.resolve(manifest, ["python", "registry"])
     assert not reasons, reasons
-    return state.read(manifest.state / "bases.json")
+    return json_file.read(manifest.state / "bases.json")
 
 
 @pytest.fixture(scope="session")
 def powershell_base(docker_engine: dict[str, str]) -> None:
     """The record of the PowerShell base, resolved once in the repository; skips where nothing here has that base."""
-    _, reasons = bases.resolve(loading.load(REPOSITORY, os.environ), ["powershell"])
+    _, reasons = bases.resolve(load(REPOSITORY, os.environ), ["powershell"])
     if reasons:
         pytest.skip(f"no PowerShell base here: {reasons['powershell']}")
 
@@ -84,15 +87,15 @@ def registry_program(python_base: dict[str, Any], tmp_path_factory: pytest.TempP
 
 def take_registry_program(image: str, folder: Path) -> str:
     """Distribution's own program, copied out of its image into a folder; its path."""
-    container = engine.cli("create", image, "x").stdout.strip()
+    container = engine_client.cli("create", image, "x").stdout.strip()
     program = folder / "registry"
     try:
         for inside in ("/usr/bin/docker-registry", "/bin/registry"):
             with contextlib.suppress(ToolFailed):
-                engine.cli("cp", f"{container}:{inside}", str(program))
+                engine_client.cli("cp", f"{container}:{inside}", str(program))
                 return str(program)
     finally:
-        engine.cli("rm", "--force", container)
+        engine_client.cli("rm", "--force", container)
     raise AssertionError(f"{image} holds no registry program")
 
 
@@ -136,7 +139,7 @@ def built(stack_project: Project) -> Project:
 def reuse_bases(project: Project, record: dict[str, Any]) -> None:
     """Let the project's record say what the repository's says, under its own settings."""
     manifest_file = project.root / "versions.toml"
-    shipped = loading.load(REPOSITORY, {}, local=False).bases.images["registry"]
+    shipped = load(REPOSITORY, {}, local=False).bases.images["registry"]
     manifest_file.write_text(
         manifest_file.read_text().replace(
             "[build_secrets]",
@@ -147,7 +150,7 @@ def reuse_bases(project: Project, record: dict[str, Any]) -> None:
     stored = {
         key: record[key] | {"recipe": bases.recipe(loaded, loaded.bases.images[key])} for key in ("python", "registry")
     }
-    state.write(loaded.state / "bases.json", stored)
+    json_file.write(loaded.state / "bases.json", stored)
 
 
 def add_server(project: Project, name: str, dockerfile: str = DOCKERFILE, **extra: str) -> int:

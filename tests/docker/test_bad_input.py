@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from build import loading
+from build.config.load import load
 from tests.conftest import REPOSITORY, Project
 from tests.docker.conftest import DOCKERFILE, add_server
 from tests.machine import lacking, own_namespaces
@@ -169,7 +169,7 @@ def _unity_claude(tmp_path: Path, **sources: Path) -> Project:
     ignored = shutil.ignore_patterns(".git", ".venv", ".nox", ".uc", "__pycache__", ".*_cache", "node_modules")
     shutil.copytree(REPOSITORY, root, ignore=ignored)
     project = Project(root)
-    archives = json.dumps(loading.load(REPOSITORY, os.environ).bases.archives)  # as for what bases.json records
+    archives = json.dumps(load(REPOSITORY, os.environ).bases.archives)  # as for what bases.json records
     lines = "".join(f'{key} = "{path}"\n' for key, path in sources.items())
     project.write(
         "versions.local.toml",

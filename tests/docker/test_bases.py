@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from build import bases, engine, state
+from build import json_file
+from build.engine import client as docker
+from build.images import bases
 from tests.conftest import Project
 from tests.docker.conftest import free_port
 
@@ -13,9 +15,9 @@ def test_a_stand_in_that_was_made_anew_is_looked_at_again(stack_project: Project
     """A record of another image than the engine has is no answer: an image's fingerprint holds its base's digest."""
     manifest = stack_project.load()
     path = manifest.state / "bases.json"
-    stored = state.read(path)
+    stored = json_file.read(path)
     right = stored["python"]["digest"]
-    state.write(path, stored | {"python": stored["python"] | {"digest": f"sha256:{'0' * 64}"}})
+    json_file.write(path, stored | {"python": stored["python"] | {"digest": f"sha256:{'0' * 64}"}})
 
     found, reasons = bases.resolve(manifest, ["python"])
 
@@ -29,13 +31,13 @@ def test_a_mirror_whose_host_has_no_dot(stack_project: Project, tmp_path: Path) 
     assert up.code == 0, up.text
     name = f"{mirror}/hub/python:3.12-slim"
     (tmp_path / "empty.tar").write_bytes(bytes(10240))
-    engine.cli("import", str(tmp_path / "empty.tar"), name)
+    docker.cli("import", str(tmp_path / "empty.tar"), name)
     try:
-        engine.cli("push", name)
+        docker.cli("push", name)
         manifest = stack_project.load(UC_BASES_SOURCE="mirror", UC_BASES_MIRROR=f"{mirror}/hub")
         found, reasons = bases.resolve(manifest, ["python"])
     finally:
-        engine.cli("rmi", "--force", name)
+        docker.cli("rmi", "--force", name)
 
     assert reasons == {}
     assert found["python"].context == f"docker-image://{name}@{found['python'].digest}"

@@ -15,8 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from build import bases, engine, loading
+from build.config.load import load
+from build.engine import client as docker
 from build.errors import ToolFailed
+from build.images import bases
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.timeout(600)
@@ -37,7 +39,7 @@ function Start-Blocking { [Threading.Thread]::Sleep(3600000) }
 
 def build(modules: Path, critical: str, tag: str) -> None:
     """Build the image from a tree of modules; raises ToolFailed when the build refuses."""
-    found, reasons = bases.resolve(loading.load(REPOSITORY, os.environ), ["powershell"])
+    found, reasons = bases.resolve(load(REPOSITORY, os.environ), ["powershell"])
     assert not reasons, reasons
     base = found["powershell"]
     nothing = modules.parent / "nothing"
@@ -45,7 +47,7 @@ def build(modules: Path, critical: str, tag: str) -> None:
     (nothing / "secret").touch()
     contexts = {base.reference: base.context, "modules": str(modules), "nupkgs": str(nothing)}
     secrets = ("ca_bundle", "module_repository")
-    engine.cli(
+    docker.cli(
         "buildx", "build", "--load", "--provenance=false", "--tag", tag, "--build-arg", f"CRITICAL_MODULES={critical}",
         *(part for name, place in contexts.items() if place for part in ("--build-context", f"{name}={place}")),
         *(part for name in secrets for part in ("--secret", f"id={name},src={nothing / 'secret'}")),
@@ -68,7 +70,7 @@ def image(powershell_base: None, tmp_path_factory: pytest.TempPathFactory) -> It
     tree = write_tree(tmp_path_factory.mktemp("image"))
     build(tree, "Probe,Unity-Claude-CompileLog", IMAGE)
     yield IMAGE
-    engine.cli("rmi", "--force", IMAGE)
+    docker.cli("rmi", "--force", IMAGE)
 
 
 @dataclass
@@ -96,7 +98,7 @@ class Container:
                 if (answer := self.request("GET", path)).status_code == status:
                     return answer
             time.sleep(0.05)
-        raise AssertionError(f"{path} is not {status} after {seconds} s: {engine.cli('logs', self.name).stdout}")
+        raise AssertionError(f"{path} is not {status} after {seconds} s: {docker.cli('logs', self.name).stdout}")
 
 
 @contextlib.contextmanager
@@ -106,18 +108,18 @@ def running(image: str, folder: Path, *options: str, **environment: object) -> I
     token_file.write_text(f"{TOKEN}\n")
     token_file.chmod(0o644)
     settings = [f"--env={name}={value}" for name, value in environment.items()]
-    started = engine.cli(
+    started = docker.cli(
         "run", "--detach", *HARDENING, f"--publish={HOST}::5985",
         f"--volume={token_file}:/run/secrets/powershell_token:ro", *settings, *options, image,
     )  # fmt: skip
     name = started.stdout.strip()
     try:
-        port = int(engine.cli("port", name, "5985").stdout.strip().rpartition(":")[2])
+        port = int(docker.cli("port", name, "5985").stdout.strip().rpartition(":")[2])
         container = Container(name, port, token_file)
         container.wait("/ready", 200)
         yield container
     finally:
-        engine.cli("rm", "--force", "--volumes", name)
+        docker.cli("rm", "--force", "--volumes", name)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +136,7 @@ def test_health_says_what_the_acceptance_asks_for(service: Container) -> None:
     assert [module["available"] for module in body["modules"]] == [True, True]
     assert body["runspace"]["ok"] is True
     deadline = time.monotonic() + 60
-    while engine.cli("inspect", "--format={{.State.Health.Status}}", service.name).stdout != "healthy\n":
+    while docker.cli("inspect", "--format={{.State.Health.Status}}", service.name).stdout != "healthy\n":
         assert time.monotonic() < deadline
 
 
@@ -197,22 +199,22 @@ def test_docker_stop_answers_what_is_in_flight(image: str, tmp_path: Path, secon
         deadline = time.monotonic() + 10
         while "uc_requests_in_flight 2" not in container.request("GET", "/metrics").text:
             assert time.monotonic() < deadline
-        engine.cli("stop", "--time=10", container.name)
+        docker.cli("stop", "--time=10", container.name)
         assert call.result().status_code == status
-        state = json.loads(engine.cli("inspect", "--format={{json .State}}", container.name).stdout)
+        state = json.loads(docker.cli("inspect", "--format={{json .State}}", container.name).stdout)
         assert state["ExitCode"] == 0
-        lines = [json.loads(line) for line in engine.cli("logs", container.name).stdout.splitlines()]
+        lines = [json.loads(line) for line in docker.cli("logs", container.name).stdout.splitlines()]
         assert lines[-1]["event"] == "stopped"
 
 
 def test_the_image_holds_no_tools_to_build_with(image: str) -> None:
     """No package manager, downloader, compiler or interpreter but the two it runs; and its package list says so too."""
     gone = "apt apt-get dpkg perl curl wget git gcc cc make dotnet-sdk npm pip tar openssl"
-    found = engine.cli(
+    found = docker.cli(
         "run", "--rm", "--entrypoint=bash", image, "-c", f"for one in {gone}; do command -v $one; done; ls -d /usr/share/dotnet/sdk || true"
     )  # fmt: skip
     assert found.stdout == ""
-    installed = engine.cli("run", "--rm", "--entrypoint=cat", image, "/var/lib/dpkg/status").stdout
+    installed = docker.cli("run", "--rm", "--entrypoint=cat", image, "/var/lib/dpkg/status").stdout
     assert "Package: libc6\nStatus: install ok installed" in installed
     assert "Package: apt\n" not in installed
 
@@ -227,4 +229,4 @@ def test_an_image_without_its_critical_modules_is_refused(powershell_base: None,
     assert "critical module Probe: windows-only-assembly: Probe.psm1 loads System.Windows.Forms" in told
     assert "critical module Unity-Claude-Absent: not-in-tree" in told
     assert "To mend: " in told
-    assert engine.cli("images", "--quiet", f"{IMAGE}-refused").stdout == ""
+    assert docker.cli("images", "--quiet", f"{IMAGE}-refused").stdout == ""

@@ -16,22 +16,24 @@ from pathlib import Path
 
 import pytest
 
-from build import daemon, engine, loading, provision
+from build.config.load import load
+from build.config.manifest import Tools
+from build.engine import client as docker
+from build.engine import daemon, install
 from build.errors import MissingTool
-from build.manifest import Tools
 from tests.conftest import REPOSITORY
 from tests.machine import as_root, lacking, own_namespaces
 
-TOOLS = loading.load(REPOSITORY, {}, local=False).tools
+TOOLS = load(REPOSITORY, {}, local=False).tools
 PLUGINS = Path("/usr/libexec/docker/cli-plugins")
 
 
 @pytest.fixture(autouse=True)
 def fresh_client() -> Iterator[None]:
     """The choice of the docker binary is made anew, before and after."""
-    engine.docker.cache_clear()
+    docker.docker.cache_clear()
     yield
-    engine.docker.cache_clear()
+    docker.docker.cache_clear()
 
 
 def untouched() -> list[str]:
@@ -44,7 +46,7 @@ def untouched() -> list[str]:
 def test_an_engine_that_will_do_is_left_alone(docker_engine: dict[str, str]) -> None:
     """With everything there, consent or not, nothing is installed or written."""
     before = untouched()
-    assert provision.ensure(TOOLS, yes=True, interactive=False) == docker_engine
+    assert install.ensure(TOOLS, yes=True, interactive=False) == docker_engine
     assert untouched() == before
 
 
@@ -52,7 +54,7 @@ def test_an_engine_that_is_too_old_is_not_replaced(docker_engine: dict[str, str]
     """Consent to an installation is none to a replacement: the hint tells the owner how."""
     before = untouched()
     with pytest.raises(MissingTool, match=rf"engine {docker_engine['engine']} is too old: 99\.0") as caught:
-        provision.ensure(Tools(engine="99.0", buildx="0", compose="0"), yes=True, interactive=False)
+        install.ensure(Tools(engine="99.0", buildx="0", compose="0"), yes=True, interactive=False)
     assert re.search(r"apt-get|Docker Desktop|https://", caught.value.hint)
     assert untouched() == before
 
@@ -60,7 +62,7 @@ def test_an_engine_that_is_too_old_is_not_replaced(docker_engine: dict[str, str]
 def test_a_plugin_that_is_too_old_is_named_with_its_place(docker_engine: dict[str, str]) -> None:
     """Whoever put it there can find it."""
     with pytest.raises(MissingTool, match=r"buildx .* is too old: 99\.0") as caught:
-        provision.ensure(Tools(engine="0", buildx="99.0", compose="0"), yes=True, interactive=False)
+        install.ensure(Tools(engine="0", buildx="99.0", compose="0"), yes=True, interactive=False)
     assert "docker-buildx" in caught.value.hint
 
 
@@ -69,7 +71,7 @@ def test_a_dead_docker_host_is_not_ours_to_start(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone.sock")
     before = untouched()
     with pytest.raises(MissingTool, match=re.escape(f"DOCKER_HOST=unix://{tmp_path}/gone.sock")) as caught:
-        provision.ensure(TOOLS, yes=True, interactive=False)
+        install.ensure(TOOLS, yes=True, interactive=False)
     assert "unset DOCKER_HOST" in caught.value.hint
     assert untouched() == before
 
@@ -83,7 +85,7 @@ def test_without_docker_on_path_it_asks_for_consent(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     before = untouched()
     with pytest.raises(MissingTool, match="docker is not installed or not on PATH") as caught:
-        provision.ensure(TOOLS, yes=False, interactive=False)
+        install.ensure(TOOLS, yes=False, interactive=False)
     assert re.search(r"\./inv engine --yes|https://|install", caught.value.hint)
     assert untouched() == before
 
@@ -94,8 +96,8 @@ def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str,
         lacking(f"needs the plugins in {PLUGINS}, where the distribution puts them")
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from build import provision; from build.errors import MissingTool; from build.manifest import Tools\n"
-        "try: provision.ensure(Tools(engine='1', buildx='0.1', compose='2'), yes=False, interactive=False)\n"
+        "from build.engine import install; from build.errors import MissingTool; from build.config.manifest import Tools\n"
+        "try: install.ensure(Tools(engine='1', buildx='0.1', compose='2'), yes=False, interactive=False)\n"
         "except MissingTool as error: print(error, '|', error.hint)\n"
     )
     hide = f'mount -t tmpfs tmpfs {PLUGINS} && exec "$@"'

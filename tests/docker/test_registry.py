@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import socket
 
-from build import engine, registry
+from build.engine import client as docker
+from build.registry import embedded
 from tests.conftest import Project
 from tests.docker.conftest import free_port
 
@@ -30,7 +31,7 @@ def test_the_registry_is_hardened_and_on_loopback(stack_project: Project) -> Non
     assert stack_project.inv("registry.up").code == 0
     manifest = stack_project.load()
 
-    (found,) = json.loads(engine.cli("inspect", registry.container(manifest)).stdout)
+    (found,) = json.loads(docker.cli("inspect", embedded.container(manifest)).stdout)
 
     host = found["HostConfig"]
     assert (found["Config"]["User"], host["ReadonlyRootfs"], host["CapDrop"]) == ("10001:10001", True, ["ALL"])

@@ -10,13 +10,15 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from build import engine, images, stack
+from build.engine import client as docker
+from build.images import build
+from build.stack import run
 from tests.conftest import Project
 from tests.docker.conftest import DOCKERFILE, add_server
 
 
 def _states(project: Project) -> dict[str, str]:
-    return {one.name: one.state for one in stack.status(project.load())}
+    return {one.name: one.state for one in run.status(project.load())}
 
 
 def test_up_runs_the_recorded_digests_and_waits_for_health(built: Project) -> None:
@@ -24,7 +26,7 @@ def test_up_runs_the_recorded_digests_and_waits_for_health(built: Project) -> No
     ran = built.inv("up", "--json")
 
     assert ran.code == 0, ran.text
-    recorded = images.recorded(built.load())
+    recorded = build.recorded(built.load())
     shown = {one["name"]: one for one in json.loads(ran.stdout)}
     assert {name: one["image"] for name, one in shown.items()} == {
         name: image.reference for name, image in recorded.items()
@@ -38,13 +40,13 @@ def test_down_removes_everything_but_the_data(built: Project) -> None:
     project = built.load().project.name
 
     assert built.inv("down").code == 0
-    kept = engine.cli("volume", "ls", "-q", "--filter", f"name={project}-").stdout.split()
+    kept = docker.cli("volume", "ls", "-q", "--filter", f"name={project}-").stdout.split()
     assert _states(built) == {}
     assert sorted(kept) == [f"{project}-one-data", f"{project}-two-data"]
-    assert engine.cli("network", "ls", "-q", "--filter", f"name={project}-").stdout == ""
+    assert docker.cli("network", "ls", "-q", "--filter", f"name={project}-").stdout == ""
 
     assert built.inv("down", "--volumes").code == 0
-    assert engine.cli("volume", "ls", "-q", "--filter", f"name={project}-").stdout == ""
+    assert docker.cli("volume", "ls", "-q", "--filter", f"name={project}-").stdout == ""
 
 
 def test_down_twice_is_no_error(built: Project) -> None:
@@ -103,7 +105,7 @@ def test_a_dependency_comes_along(stack_project: Project) -> None:
 def test_fluentd_overlay_starts_and_stops_without_a_fluentd(built: Project) -> None:
     """With --fluentd and nobody on its port the stack starts, is healthy, and stops cleanly."""
     ran = built.inv("up", "--fluentd", FLUENTD_ADDRESS="127.0.0.1:1")
-    driver = engine.cli(
+    driver = docker.cli(
         "inspect", "--format", "{{.HostConfig.LogConfig.Type}}", f"{built.load().project.name}-one-1"
     ).stdout.strip()
 
@@ -125,13 +127,13 @@ def _create_late(project: Project) -> str:
     manifest = project.load()
     compose = {"project": manifest.project.name, "service": "one", "oneoff": "False", "config-hash": "late"}
     labels = [part for key, value in compose.items() for part in ("--label", f"com.docker.compose.{key}={value}")]
-    return engine.cli("create", *labels, images.recorded(manifest)["one"].reference).stdout.strip()
+    return docker.cli("create", *labels, build.recorded(manifest)["one"].reference).stdout.strip()
 
 
 def test_status_while_containers_go(built: Project) -> None:
     """A container that is removed between the list and the look at it is no failure."""
     identifiers = [_create_late(built) for _ in range(12)]
-    with subprocess.Popen([engine.docker(), "rm", *identifiers], stdout=subprocess.DEVNULL) as remove:
+    with subprocess.Popen([docker.docker(), "rm", *identifiers], stdout=subprocess.DEVNULL) as remove:
         while _states(built):
             pass
 
@@ -179,7 +181,7 @@ def test_ctrl_c_in_smoke_ends_at_once(built: Project) -> None:
         built.command("smoke"), cwd=built.root, env=built.environment(), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    _until(lambda: all('"path": "/x"' in stack.log(built.load(), name) for name in ("one", "two")))
+    _until(lambda: all('"path": "/x"' in run.log(built.load(), name) for name in ("one", "two")))
     interrupted = time.monotonic()
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)

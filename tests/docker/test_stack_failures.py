@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from build import engine
+from build.engine import client as docker
 from tests.conftest import Project
 from tests.docker.conftest import DOCKERFILE, add_server
 
@@ -83,7 +83,7 @@ def test_smoke_of_a_stack_that_is_down_says_up(built: Project) -> None:
 def test_a_broken_check_of_one_container_does_not_hide_the_other(built: Project) -> None:
     """A container that is not running fails its own checks at once and no others."""
     assert built.inv("up").code == 0
-    engine.cli("stop", "--time", "1", f"{built.load().project.name}-two-1")
+    docker.cli("stop", "--time", "1", f"{built.load().project.name}-two-1")
 
     ran = built.inv("smoke", "--json")
 

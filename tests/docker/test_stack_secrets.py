@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-from build import engine, secrets
+from build.engine import client as docker
+from build.stack import secrets
 from tests.conftest import Project
 
 
@@ -73,7 +74,7 @@ def test_rotation_is_seen_by_the_running_container(built: Project) -> None:
     assert built.inv("secrets.rotate", "--name", "alpha").code == 0
 
     container = f"{built.load().project.name}-one-1"
-    seen = engine.cli("exec", container, "cat", "/run/secrets/alpha").stdout.split()
+    seen = docker.cli("exec", container, "cat", "/run/secrets/alpha").stdout.split()
 
     assert seen == [secrets.value(built.load(), "alpha"), before]
     assert seen[0] != before

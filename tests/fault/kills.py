@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from build.release import STEPS
+from build.release.steps import STEPS
 from tests.fault.policies import ALWAYS
 from tests.fault.proxy import Proxy, Rule, then
 from tests.fault.running import Running

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from semver import Version
 
-from build import engine
+from build.engine import client as docker
 from tests.conftest import REPOSITORY
 from tests.docker.conftest import clean as clean_engine
 from tests.fault.invariants import assert_invariants, assert_nothing_new
@@ -226,7 +226,7 @@ def test_killed_with_the_gates_on(gate_lane: Lane, tally: Tally, gated: str) -> 
     _assert_as_uninterrupted(world, before, ["one"])
     version = _expected(before)
     assert {gate["verdict"] for gate in world.record(f"v{version}")["gates"].values()} == {"passed"}
-    listed = engine.cli("ps", "--all", "--format", "{{.Names}}").stdout.split()
+    listed = docker.cli("ps", "--all", "--format", "{{.Names}}").stdout.split()
     assert [name for name in listed if name.startswith(f"uct-{world.namespace}")] == []
 
 

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from build import released
 from build.errors import RepositoryError
+from build.git import releases as git_releases
 from tests.conftest import Project
 
 
 def told(project: Project, version: str = "", **environment: str) -> dict[str, list[str]]:
     """Section → descriptions of its commits, newest first."""
-    found = released.sections(project.load(**environment), version=version)
+    found = git_releases.sections(project.load(**environment), version=version)
     return {one.title: [commit.description for commit in one.commits] for one in found}
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from build import claim
 from build.errors import RepositoryError, VersionTaken
+from build.release import claim
 from tests.conftest import Project
 from tests.git.test_history import clone
-from tests.unit.test_record import record
+from tests.support.records import record
 
 # Between the winner's lock of the tag and the tag itself: longer than git waits for a lock.
 _SLOW = """\

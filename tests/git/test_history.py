@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from build import repo, workflow
-from build.commits import Bump, bump_of
-from build.version import History, LineHistory
+from build.deploy import workflow
+from build.git import history as git_history
+from build.git.commits import Bump, bump_of
+from build.git.versions import History, LineHistory
 from tests.conftest import Project
 
 TYPES: dict[str, Bump] = {"feat": "minor", "fix": "patch", "revert": "patch"}
@@ -16,7 +17,7 @@ TYPES: dict[str, Bump] = {"feat": "minor", "fix": "patch", "revert": "patch"}
 
 def read(project: Project, **environment: str) -> History:
     """The history of the project, under UC_ variables."""
-    return repo.read(project.load(**environment))
+    return git_history.read(project.load(**environment))
 
 
 def line(project: Project) -> LineHistory:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from build import claim, repo, workflow
+from build.deploy import workflow
 from build.errors import RepositoryError
+from build.git import history as git_history
+from build.release import claim
 from tests.conftest import Project
 from tests.git.test_history import clone, last, read
 
@@ -16,7 +18,7 @@ def refuse(project: Project) -> RepositoryError:
     """What a task that needs the whole history is refused with."""
     manifest = project.load()
     with pytest.raises(RepositoryError) as caught:
-        repo.require_history(project.root, repo.read(manifest), manifest.release)
+        git_history.require_history(project.root, git_history.read(manifest), manifest.release)
     return caught.value
 
 
@@ -60,11 +62,11 @@ def test_v1_before_the_first_release_a_clone_is_not_refused(project: Project, tm
     """V1: no tag anywhere is a first release, also in a clone, also when the remote can't be reached."""
     fresh = clone(project, tmp_path / "fresh")
     manifest = fresh.load()
-    repo.require_history(fresh.root, repo.read(manifest), manifest.release)
+    git_history.require_history(fresh.root, git_history.read(manifest), manifest.release)
 
     fresh.git("remote", "set-url", "origin", f"file://{tmp_path}/gone")
 
-    repo.require_history(fresh.root, repo.read(manifest), manifest.release)
+    git_history.require_history(fresh.root, git_history.read(manifest), manifest.release)
     assert last(fresh) == ("None", 1, ["Start"])
 
 
@@ -167,7 +169,7 @@ def test_a_project_below_the_repository_s_top(tmp_path: Path, project: Project) 
     told = read(inner)
 
     assert (told.strays, told.changed) == (("docker/web/stray.txt",), ("docker/web/Dockerfile",))
-    again = repo.status(inner.load())
+    again = git_history.status(inner.load())
     assert (again.commit, again.branch) == (told.commit, told.branch)
     assert (again.strays, again.changed, again.untracked) == (told.strays, told.changed, told.untracked)
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from build.distribution import Distribution
+from build.registry.client import Distribution
 from tests.conftest import Project, Ran
 from tests.fault.proxy import Answer, Request, Rule
 from tests.fault.world import SERVICES, Clone, World

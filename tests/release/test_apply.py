@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from build.oci import digest_of
+from build.registry.oci import digest_of
 from tests.fault.world import World
 from tests.release.asking import INDEX, OTHER, ok
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from build import images, repo, workflow
+from build.deploy import workflow
+from build.git import history as git_history
+from build.images import build
 from tests.docker.conftest import clean
 from tests.fault.server import Registry
 from tests.fault.world import World
@@ -70,12 +72,12 @@ def test_what_was_built_of_a_commit_that_is_gone_is_built_again(building: World)
 def test_what_changed_while_it_was_built_is_built_again(building: World) -> None:
     """Bytes that came into an image after its sources were looked at are not taken for those sources, ever."""
     manifest = building.clone.project.load()
-    history = repo.read(manifest)
-    model = images.definition(manifest, history, workflow.snapshots(manifest, history), {}, ["one", "two"])
-    seen = images.fingerprints(model["target"], {}, ["one", "two"])
+    history = git_history.read(manifest)
+    model = build.definition(manifest, history, workflow.snapshots(manifest, history), {}, ["one", "two"])
+    seen = build.fingerprints(model["target"], {}, ["one", "two"])
     building.clone.project.write("docker/one/content", "written after that\n")
 
-    made = images.build(manifest, model, workflow.snapshots(manifest, history), {}, seen, push=True).images
+    made = build.build(manifest, model, workflow.snapshots(manifest, history), {}, seen, push=True).images
     building.clone.git("checkout", "--quiet", ".")
 
     assert {name: image.fingerprint for name, image in made.items()} == {"one": "", "two": seen["two"]}

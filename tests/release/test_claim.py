@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from build.oci import digest_of
+from build.registry.oci import digest_of
 from tests.fault.proxy import Answer, Proxy, Request, Rule, pretend, then
 from tests.fault.world import World
 from tests.release.asking import INDEX, OTHER, digests, ok, recorded

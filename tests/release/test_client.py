@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from build.distribution import Distribution
 from build.errors import RegistryError
-from build.oci import digest_of
+from build.registry.client import Distribution
+from build.registry.oci import digest_of
 from tests.conftest import Project
 from tests.fault.hub import Hub
 from tests.fault.proxy import Answer, Proxy, Request, Rule, status

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from build import probe
-from build.distribution import Distribution
 from build.errors import RegistryError
-from build.oci import digest_of
+from build.registry import policy
+from build.registry.client import Distribution
+from build.registry.oci import digest_of
 from tests.fault.proxy import Proxy, Rule, status
 from tests.fault.world import SERVICES, Public, World
 from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, listed, ok, recorded, three_part_tags
@@ -165,11 +165,11 @@ def test_a_bad_moment_is_not_learnt_as_a_rule(faulty: World, proxy: Proxy, code:
     manifest = faulty.clone.project.load()
     proxy.rules = [Rule(r"PUT .*/uc-probe/manifests/\d+(\.0)?$", status(code), times=ALWAYS)]
     with Distribution(manifest, attempts=1) as registry, pytest.raises(RegistryError) as caught:
-        probe.policy(manifest, registry)
+        policy.policy(manifest, registry)
     proxy.heal()
 
     with Distribution(manifest) as registry:
-        learnt = probe.policy(manifest, registry)
+        learnt = policy.policy(manifest, registry)
 
     assert caught.value.status == code
     assert learnt.floats == "client"

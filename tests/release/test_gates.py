@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from build import engine
+from build.engine import client as docker
 from tests.docker.conftest import SERVER, add_server, reuse_bases
 from tests.fault.world import World
 from tests.release.asking import ok
@@ -33,7 +33,7 @@ def _left(world: World) -> list[str]:
     found = []
     for kind in ("container", "network", "volume"):
         every = ["--all"] if kind == "container" else []
-        found += engine.cli(kind, "ls", *every, "--quiet", "--filter", f"name={name}-").stdout.split()
+        found += docker.cli(kind, "ls", *every, "--quiet", "--filter", f"name={name}-").stdout.split()
     return found
 
 

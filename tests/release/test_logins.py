@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from build.errors import RegistryError
-from build.oci import digest_of
+from build.registry.oci import digest_of
 from tests.conftest import Project
 from tests.fault.server import free_address
 from tests.fault.world import World

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from build import candidates, publish
-from build.distribution import Distribution
 from build.errors import RegistryError
-from build.oci import digest_of
+from build.registry.client import Distribution
+from build.registry.oci import digest_of
+from build.release import candidates, publish
 from tests.fault.proxy import Proxy, Rule, status
 from tests.fault.world import World
 from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, ok, planned, recorded

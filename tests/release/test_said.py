@@ -10,7 +10,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from build import engine, loading
+from build.config.load import load
+from build.engine import client as docker
 from tests.conftest import REPOSITORY
 from tests.docker.conftest import reuse_bases
 from tests.fault.world import World
@@ -37,7 +38,7 @@ def test_the_record_is_the_same_bytes_in_git_and_registry(world: World) -> None:
 
     assert content == world.record_bytes("v0.1.0")
     record = json.loads(content or b"")
-    schema = json.loads((REPOSITORY / "build" / "release-record.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((REPOSITORY / "build" / "release" / "release-record.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(record, schema, format_checker=jsonschema.FormatChecker())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(record | {"extra": 1}, schema)
@@ -46,7 +47,7 @@ def test_the_record_is_the_same_bytes_in_git_and_registry(world: World) -> None:
     assert {name: one["digest"] for name, one in record["services"].items()} == digests(world, "0.1.0")
     assert {one["origin"] for one in record["services"].values()} == {"built"}
     assert {"engine", "buildx", "compose", "trivy"} <= {name for name, value in record["tools"].items() if value}
-    assert record["services"]["one"]["platforms"] == [engine.cli("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").stdout.strip()]  # fmt: skip
+    assert record["services"]["one"]["platforms"] == [docker.cli("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").stdout.strip()]  # fmt: skip
 
 
 def test_v4_every_image_carries_the_version_that_was_computed(world: World) -> None:
@@ -138,7 +139,7 @@ def test_a_stand_in_base_is_refused_unless_named(world: World, python_base: dict
     project.write(
         "docker/one/Dockerfile", "FROM python:3.12-slim AS base\nFROM scratch\nCOPY --from=base /etc/hostname /\n"
     )
-    shipped = loading.load(REPOSITORY, {}, local=False).bases.images["python"]
+    shipped = load(REPOSITORY, {}, local=False).bases.images["python"]
     assert shipped.reference == "python:3.12-slim"
     reuse_bases(project, python_base)
     project.commit("fix: stand on a base")

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from build import doctor, doctor_docker, engine
-from build.doctor import Row
+from build.config.manifest import Manifest
+from build.engine import client as docker
 from build.errors import BuildError
-from build.manifest import Manifest
+from build.machine import docker_checks, doctor
+from build.machine.doctor import Row
 from tests.conftest import Project
 
 needs_client = pytest.mark.skipif(not shutil.which("docker"), reason="no docker client to ask")
@@ -31,9 +32,9 @@ needs_client = pytest.mark.skipif(not shutil.which("docker"), reason="no docker 
 def fresh_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The choice of the docker binary is made anew, before and after; no engine of the caller's is meant."""
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    engine.docker.cache_clear()
+    docker.docker.cache_clear()
     yield
-    engine.docker.cache_clear()
+    docker.docker.cache_clear()
 
 
 @pytest.fixture
@@ -113,13 +114,13 @@ def test_a_docker_without_plugins_that_comes_first_is_named(
     first.parent.mkdir()
     first.write_text("#!/bin/sh\necho 'could not be found in this WSL 2 distro' >&2\nexit 1\n")
     first.chmod(0o755)
-    used = engine.docker()
-    engine.docker.cache_clear()
+    used = docker.docker()
+    docker.docker.cache_clear()
     monkeypatch.setenv("PATH", f"{first.parent}:{Path(used).parent}:/usr/bin:/bin")
     row = examined(manifest)["Docker client"]
     assert row.state == "warn"
     assert f"{first} comes first on PATH and finds no buildx" in row.found
-    assert row.remedy == f"export PATH={Path(engine.docker()).parent}:$PATH"
+    assert row.remedy == f"export PATH={Path(docker.docker()).parent}:$PATH"
 
 
 @pytest.mark.parametrize("helper", ["absent", "not executable"])
@@ -254,7 +255,7 @@ def test_an_engine_that_hangs_does_not_hold_up_the_rest(
     monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path
 ) -> None:
     """A socket that takes the question and never answers ends in a row after the deadline."""
-    monkeypatch.setattr(doctor_docker, "_INFO_SECONDS", 1)
+    monkeypatch.setattr(docker_checks, "_INFO_SECONDS", 1)
     path = f"/tmp/uc-{os.getpid()}.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)

@@ -79,10 +79,10 @@ def test_an_interrupt_ends_what_runs_together(last: str) -> None:
     """Ctrl-C waits for no thread, wherever it finds the main one, and leaves none of their processes behind."""
     seconds = f"60.{os.getpid()}"
     program = (
-        "import time; from build import process\n"
+        "import time; from build import parallel, process\n"
         # Seen when it sleeps for long: by then whoever started it is waiting.
         f"hang = lambda: process.run(['sh', '-c', 'sleep 0.5; exec sleep {seconds}'])\n"
-        f"process.together([hang, lambda: process.together([hang, hang]), lambda: time.sleep(60), lambda: {last}])"
+        f"parallel.together([hang, lambda: parallel.together([hang, hang]), lambda: time.sleep(60), lambda: {last}])"
     )
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as child:
         deadline = time.monotonic() + 20

@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
-from build import engine, images, loading, stack, workflow
-from build.manifest import Manifest
+from build.config.load import load
+from build.config.manifest import Manifest
+from build.deploy import workflow
+from build.engine import client as docker
+from build.images import build
+from build.stack import run
 from tests.conftest import REPOSITORY
 from tests.docker.conftest import docker_engine
 from tests.stack.live import Live, inv
@@ -33,11 +37,11 @@ def brought_up(docker_engine: dict[str, str]) -> Iterator[Manifest]:
     """Every service that can be built here, brought up by the one command that a newcomer types."""
     try:
         ran = inv("quickstart")
-        manifest = loading.load(REPOSITORY, os.environ)
+        manifest = load(REPOSITORY, os.environ)
         _, able, missing = workflow.buildable(manifest, list(manifest.services))
         # 13: a base image can't be had here; its service is named, and the others run.
         assert ran.code == (13 if missing else 0), ran.text
-        assert set(able) == set(images.recorded(manifest)), ran.text
+        assert set(able) == set(build.recorded(manifest)), ran.text
         yield manifest
     finally:
         inv("down")
@@ -46,7 +50,7 @@ def brought_up(docker_engine: dict[str, str]) -> Iterator[Manifest]:
 @pytest.fixture
 def running(brought_up: Manifest) -> Manifest:
     """The manifest of the stack, every container of which is healthy: a test before this one may have stopped some."""
-    found = stack.status(brought_up)
+    found = run.status(brought_up)
     if not found or any(one.health != "healthy" for one in found):
         ran = inv("up")
         assert ran.code == 0, ran.text
@@ -63,6 +67,6 @@ def live(running: Manifest) -> Iterator[Live]:
 @pytest.fixture
 def inspected(running: Manifest) -> dict[str, dict[str, Any]]:
     """`docker inspect` of every container, by its Compose service."""
-    names = [f"{running.project.name}-{one.name}-1" for one in stack.status(running)]
-    entries = json.loads(engine.cli("inspect", *names).stdout)
+    names = [f"{running.project.name}-{one.name}-1" for one in run.status(running)]
+    entries = json.loads(docker.cli("inspect", *names).stdout)
     return {entry["Config"]["Labels"]["com.docker.compose.service"]: entry for entry in entries}

@@ -11,8 +11,10 @@ from typing import Any
 
 import httpx
 
-from build import engine, secrets, stack, state
-from build.manifest import Manifest
+from build import json_file
+from build.config.manifest import Manifest
+from build.engine import client as docker
+from build.stack import run, secrets
 from tests.conftest import REPOSITORY, Ran
 
 SECRETS = {
@@ -54,7 +56,7 @@ class Live:
 
     def names(self) -> list[str]:
         """The containers that are there, in manifest order."""
-        return [one.name for one in stack.status(self.manifest)]
+        return [one.name for one in run.status(self.manifest)]
 
     def port(self, container: str) -> int:
         """The published port of a container."""
@@ -78,7 +80,7 @@ class Live:
 
     def inspect(self, container: str) -> dict[str, Any]:
         """`docker inspect` of a container."""
-        found = json.loads(engine.cli("inspect", f"{self.manifest.project.name}-{container}-1").stdout)
+        found = json.loads(docker.cli("inspect", f"{self.manifest.project.name}-{container}-1").stdout)
         entry: dict[str, Any] = found[0]
         return entry
 
@@ -89,13 +91,13 @@ class Live:
 
     def report(self, name: str, figures: dict[str, Any]) -> None:
         """Keep figures that nothing asserts in .uc/reports/stack-NAME.json."""
-        state.write(self.manifest.state / "reports" / f"stack-{name}.json", figures)
+        json_file.write(self.manifest.state / "reports" / f"stack-{name}.json", figures)
 
     def bad_log_lines(self) -> list[str]:
         """The lines of all logs that are not one JSON object with time, level, service and event as agreed."""
         found = []
         for name in self.names():
-            lines = stack.log(self.manifest, name).splitlines()
+            lines = run.log(self.manifest, name).splitlines()
             found += [f"{name}: {line[:300]}" for line in lines if not _as_agreed(line, name)]
         return found
 

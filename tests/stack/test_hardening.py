@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from build import engine, images, loading, secrets, stack
-from build.manifest import Manifest
+from build.config.load import load
+from build.config.manifest import Manifest
+from build.engine import client as docker
+from build.images import build
+from build.stack import run, secrets
 from tests.conftest import REPOSITORY
 from tests.stack.live import Live
 
@@ -33,7 +36,7 @@ with concurrent.futures.ThreadPoolExecutor(32) as pool:
 
 def test_every_container_of_the_manifest_runs(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """All containers of the services that have an image run; with every base at hand that is all nine."""
-    built = images.recorded(running)
+    built = build.recorded(running)
     expected = {name for name, (service, _) in running.containers().items() if service in built}
 
     assert set(inspected) == expected
@@ -75,13 +78,13 @@ def test_mounts_are_volumes_secrets_and_read_only_trees(
 def test_the_kernel_agrees(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """Process 1 of every container runs as 10001 without any effective capability, and can't write to its root."""
     for name in inspected:
-        status = engine.cli("exec", f"{running.project.name}-{name}-1", "cat", "/proc/1/status").stdout
+        status = docker.cli("exec", f"{running.project.name}-{name}-1", "cat", "/proc/1/status").stdout
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         assert fields["Uid"].split()[0] == "10001", name
         assert int(fields["CapEff"], 16) == 0, name
         assert fields["NoNewPrivs"] == "1", name
         written = subprocess.run(
-            [engine.docker(), "exec", f"{running.project.name}-{name}-1", "sh", "-c", "echo x > /uc-probe"],
+            [docker.docker(), "exec", f"{running.project.name}-{name}-1", "sh", "-c", "echo x > /uc-probe"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert written.returncode != 0, name
@@ -93,7 +96,7 @@ def test_no_runtime_image_can_install_or_compile(running: Manifest, inspected: d
     names = "npm npx corepack yarn pip pip3 uv gcc cc make"
     for name in inspected:
         script = f"for each in {names}; do command -v $each || true; done"
-        found = engine.cli("exec", f"{running.project.name}-{name}-1", "sh", "-c", script).stdout
+        found = docker.cli("exec", f"{running.project.name}-{name}-1", "sh", "-c", script).stdout
         assert found.split() == [], name
 
 
@@ -101,7 +104,7 @@ def test_every_named_volume_can_be_written(running: Manifest, inspected: dict[st
     """A volume that its service can't write to is a volume for nothing."""
     for name in inspected:
         for path in running.containers()[name][1].volumes.values():
-            engine.cli(
+            docker.cli(
                 "exec", f"{running.project.name}-{name}-1", "sh", "-c", f"touch {path}/.probe && rm {path}/.probe"
             )
 
@@ -117,7 +120,7 @@ def test_networks_and_published_addresses(running: Manifest, inspected: dict[str
             (one["HostIp"], one["HostPort"]) for ports in found["HostConfig"]["PortBindings"].values() for one in ports
         ]
         assert published == [("127.0.0.1", str(settings.port))], name
-    internal = json.loads(engine.cli("network", "inspect", f"{project}-internal").stdout)[0]
+    internal = json.loads(docker.cli("network", "inspect", f"{project}-internal").stdout)[0]
     assert internal["Internal"] is True
 
 
@@ -129,12 +132,12 @@ def test_nobody_outside_reaches_a_container(running: Manifest, inspected: dict[s
         for network in found["NetworkSettings"]["Networks"].values()
     ]
     assert len(targets) >= 2 * len(inspected) - 1, "docs-server alone is on one network"
-    image = images.recorded(running)["monitoring"].reference
+    image = build.recorded(running)["monitoring"].reference
     knock = ("--rm", "--entrypoint", "python3", image, "-c", _KNOCK)
     member = f"{running.project.name}-internal"
 
-    outside = engine.cli("run", "--network", "bridge", *knock, *targets).stdout.split()
-    inside = engine.cli("run", "--network", member, *knock, *targets).stdout.split()
+    outside = docker.cli("run", "--network", "bridge", *knock, *targets).stdout.split()
+    inside = docker.cli("run", "--network", member, *knock, *targets).stdout.split()
 
     assert outside == []
     assert inside, "the same question from inside is answered, so it was a fair one"
@@ -142,14 +145,14 @@ def test_nobody_outside_reaches_a_container(running: Manifest, inspected: dict[s
 
 def test_the_internal_network_has_no_way_out(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """A member of the internal network alone reaches no other network: no port that this machine listens on."""
-    image = images.recorded(running)["monitoring"].reference
-    bridge = json.loads(engine.cli("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+    image = build.recorded(running)["monitoring"].reference
+    bridge = json.loads(docker.cli("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]["Gateway"]
     with socket.create_server((bridge, 0)) as server:
         address = f"{bridge}:{server.getsockname()[1]}"
         knock = ("--rm", "--entrypoint", "python3", image, "-c", _KNOCK, address)
 
-        allowed = engine.cli("run", "--network", "bridge", *knock).stdout.split()
-        refused = engine.cli("run", "--network", f"{running.project.name}-internal", *knock).stdout.split()
+        allowed = docker.cli("run", "--network", "bridge", *knock).stdout.split()
+        refused = docker.cli("run", "--network", f"{running.project.name}-internal", *knock).stdout.split()
 
     assert allowed == [address]
     assert refused == []
@@ -157,7 +160,7 @@ def test_the_internal_network_has_no_way_out(running: Manifest, inspected: dict[
 
 def test_published_ports_are_on_loopback_only(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """A published port answers on 127.0.0.1, and on no other address of this machine."""
-    bridge = json.loads(engine.cli("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+    bridge = json.loads(docker.cli("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]["Gateway"]
     for name in inspected:
         port = running.containers()[name][1].port
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
@@ -169,30 +172,30 @@ def test_no_secret_in_the_environment(running: Manifest, inspected: dict[str, di
     """No runtime secret's value is in any container's environment, labels, arguments or log."""
     values = [secrets.value(running, name) for name, kind in running.secrets.items() if kind == "random"]
     for name, found in inspected.items():
-        text = json.dumps(found) + stack.log(running, name)
+        text = json.dumps(found) + run.log(running, name)
         assert [value for value in values if value in text] == [], name
 
 
 def test_no_secret_in_any_layer(running: Manifest) -> None:
     """No runtime secret and no build secret's value is in an image's history or configuration."""
     values = [secrets.value(running, name) for name, kind in running.secrets.items() if kind == "random"]
-    for image in images.recorded(running).values():
-        text = engine.cli("history", "--no-trunc", image.reference).stdout
-        text += engine.cli("image", "inspect", image.reference).stdout
+    for image in build.recorded(running).values():
+        text = docker.cli("history", "--no-trunc", image.reference).stdout
+        text += docker.cli("image", "inspect", image.reference).stdout
         assert [value for value in values if value in text] == [], image.service
         assert "BEGIN CERTIFICATE" not in text, image.service
 
 
 def test_every_container_runs_its_recorded_digest(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """What runs is name@digest of the record; no container was started from a tag."""
-    recorded = images.recorded(running)
+    recorded = build.recorded(running)
     for name, found in inspected.items():
         assert found["Config"]["Image"] == recorded[running.containers()[name][0]].reference, name
 
 
 def test_the_manifest_is_the_shipped_one() -> None:
     """These tests speak of the six services of versions.toml."""
-    assert len(loading.load(REPOSITORY, {}, local=False).services) == 6
+    assert len(load(REPOSITORY, {}, local=False).services) == 6
 
 
 def test_every_log_line_is_one_json_object(live: Live) -> None:

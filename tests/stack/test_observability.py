@@ -17,8 +17,9 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from build import images, stack
-from build.manifest import Manifest
+from build.config.manifest import Manifest
+from build.images import build
+from build.stack import run
 from tests.conftest import REPOSITORY
 from tests.debian import Program, program
 from tests.docker.conftest import free_port
@@ -43,7 +44,7 @@ def _get(port: int, path: str) -> httpx.Response:
 @pytest.fixture
 def ports(running: Manifest) -> dict[str, int]:
     """The published port of every container that has an image."""
-    built = images.recorded(running)
+    built = build.recorded(running)
     return {name: one.port for name, (service, one) in running.containers().items() if service in built}
 
 
@@ -164,4 +165,4 @@ def test_fluentd_gets_every_container_s_events(running: Manifest, receiver: Rece
     for port in ports.values():
         assert _get(port, "/health").status_code == 200
         _get(port, "/not-there")
-    assert {one.state for one in stack.status(running)} == {"running"}
+    assert {one.state for one in run.status(running)} == {"running"}

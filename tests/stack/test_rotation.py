@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from build import secrets, story
+from build.gates.smoke import journey
+from build.stack import secrets
 from tests.stack.live import SECRETS, Live, inv, tool_call
 
 pytestmark = pytest.mark.timeout(300)
@@ -114,7 +115,7 @@ def test_rotation_refuses_nobody_and_restarts_nothing(live: Live) -> None:
         for name in names:
             assert inv("secrets.rotate", "--name", name, "--finish").code == 0
         after = statuses(old), statuses(new)
-        told = {one.check: one.reason for one in story.tell(live.manifest)}
+        told = {one.check: one.reason for one in journey.tell(live.manifest)}
         clients.round()
 
     live.report("rotation", {"secrets": len(names), "requests": dict(clients.done), "failures": clients.failures})

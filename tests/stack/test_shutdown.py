@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from build import engine
+from build.engine import client as docker
 from tests.stack.live import Live, inv, tool_call
 
 pytestmark = pytest.mark.timeout(600)
@@ -43,7 +43,7 @@ _EVENT = {"id": "shutdown", "path": "README.md", "kind": "modified", "at": "2026
 def _ended_after(live: Live, container: str) -> float:
     """Stop the container as `docker stop` does; seconds from the signal until its process had ended, by its own record."""
     signalled = time.time()
-    engine.cli("stop", "--time", "20", f"{live.manifest.project.name}-{container}-1")
+    docker.cli("stop", "--time", "20", f"{live.manifest.project.name}-{container}-1")
     state = live.inspect(container)["State"]
     # 137 would be SIGKILL.
     assert state["ExitCode"] in {0, 143}, f"{container}: exit code {state['ExitCode']}"
@@ -58,11 +58,11 @@ def _hanging(live: Live, container: str) -> Iterator[None]:
     `docker pause` would do the same, and leave it unhealthy until its next check.
     """
     name = f"{live.manifest.project.name}-{container}-1"
-    engine.cli("kill", "--signal", "STOP", name)
+    docker.cli("kill", "--signal", "STOP", name)
     try:
         yield
     finally:
-        engine.cli("kill", "--signal", "CONT", name)
+        docker.cli("kill", "--signal", "CONT", name)
 
 
 def _wait(look: Any, what: str, seconds: float = 60) -> Any:

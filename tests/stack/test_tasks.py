@@ -8,8 +8,11 @@ import subprocess
 import httpx
 import pytest
 
-from build import engine, images, smoke, stack, story
-from build.manifest import Manifest
+from build.config.manifest import Manifest
+from build.engine import client as docker
+from build.gates.smoke import checks, journey
+from build.images import build
+from build.stack import run
 from tests.conftest import REPOSITORY
 from tests.stack.live import Live, inv
 
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.timeout(900)
 
 def test_quickstart_again_is_quick_and_says_all(running: Manifest) -> None:
     """A second quickstart builds nothing, and its result names image, digest, URL, scan and smoke of each service."""
-    before = {name: image.digest for name, image in images.recorded(running).items()}
+    before = {name: image.digest for name, image in build.recorded(running).items()}
 
     ran = inv("quickstart", "--json")
 
@@ -37,9 +40,9 @@ def test_smoke_and_story_pass(running: Manifest) -> None:
     assert ran.code == 0, ran.text
     results = json.loads(ran.stdout)
     assert [one for one in results if one["reason"]] == []
-    if set(story.NEEDS) <= set(images.recorded(running)):
+    if set(journey.NEEDS) <= set(build.recorded(running)):
         told = [one["check"] for one in results if one["service"] == "story"]
-        assert told == [check for check, _ in story.SCENES]
+        assert told == [check for check, _ in journey.SCENES]
 
 
 def test_the_story_leaves_nothing_behind(live: Live) -> None:
@@ -49,7 +52,7 @@ def test_the_story_leaves_nothing_behind(live: Live) -> None:
     before = sorted(watched.rglob("*"))
     waiting = _waiting(live)
 
-    told = story.tell(live.manifest)
+    told = journey.tell(live.manifest)
 
     assert [one.reason for one in told if one.reason] == []
     assert sorted(watched.rglob("*")) == before
@@ -64,9 +67,9 @@ def _waiting(live: Live) -> set[str]:
 
 def test_a_story_that_breaks_off_says_where(live: Live) -> None:
     """With the AutoGen team stopped the first scene fails with the reason, and the rest are named as not reached."""
-    engine.cli("stop", f"{live.manifest.project.name}-autogen-groupchat-1")
+    docker.cli("stop", f"{live.manifest.project.name}-autogen-groupchat-1")
 
-    told = story.tell(live.manifest)
+    told = journey.tell(live.manifest)
 
     assert "autogen-groupchat" in told[0].reason
     assert {one.reason for one in told[1:]} == {"not reached: 'a changed file is triaged' failed"}
@@ -76,7 +79,7 @@ def test_mcp_smoke_refuses_a_wrong_token(running: Manifest) -> None:
     """The MCP check can fail: with a wrong token the same request is refused."""
     port = running.containers()["mcp-docs"][1].port
     with httpx.Client(timeout=10, trust_env=False) as http:
-        reason = smoke._mcp(http, f"http://127.0.0.1:{port}/mcp", {"Authorization": "Bearer wrong"})
+        reason = checks._mcp(http, f"http://127.0.0.1:{port}/mcp", {"Authorization": "Bearer wrong"})
 
     assert "status 401" in reason
 
@@ -103,4 +106,4 @@ def test_every_command_of_the_readme_runs(running: Manifest) -> None:
         assert done.returncode in allowed, f"{command}: {done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, command
 
-    assert stack.status(running) == [], "the last of them about the stack is down"
+    assert run.status(running) == [], "the last of them about the stack is down"

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from build import errors, manifest
+from build import errors
+from build.config import manifest
 from tests import pipelines
 from tests.commands import CONTEXTS, refusal, sessions
 from tests.conftest import REPOSITORY

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from build import loading
+from build.config.load import load
 from tests import commands, pipelines
 from tests.conftest import REPOSITORY
 
@@ -41,7 +41,7 @@ def test_both_systems_do_what_the_other_does() -> None:
 @pytest.mark.parametrize("path", pipelines.FILES, ids=lambda path: path.name)
 def test_a_pipeline_repeats_nothing_of_the_manifest(path: Path) -> None:
     """Services, images, ports and release branches stand in versions.toml alone."""
-    manifest = loading.load(REPOSITORY, {}, local=False)
+    manifest = load(REPOSITORY, {}, local=False)
     bases = [base.reference for base in manifest.bases.images.values()]
     ports = [str(settings.port) for _, settings in manifest.containers().values()]
     branches = [name for name in manifest.release.branches if name != "main"]
@@ -64,9 +64,9 @@ def test_a_pipeline_repeats_nothing_of_the_manifest(path: Path) -> None:
 )
 def test_a_setting_of_a_pipeline_is_a_key_of_the_manifest(name: str) -> None:
     """A misspelt variable would leave the release at the registry of the developer's machine."""
-    shipped = loading.load(REPOSITORY, {}, local=False)
+    shipped = load(REPOSITORY, {}, local=False)
 
-    assert loading.load(REPOSITORY, {name: "false"}, local=False) != shipped
+    assert load(REPOSITORY, {name: "false"}, local=False) != shipped
 
 
 # Rights --------------------------------------------------------------------------------------------------------------

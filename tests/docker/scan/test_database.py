@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from build import scan, state
+from build import json_file
+from build.config.manifest import Manifest
 from build.errors import ScanBroken
-from build.images import BuiltImage
-from build.manifest import Manifest
+from build.gates.scan import gate as gates_scan_gate
+from build.images.build import BuiltImage
 from tests.docker.scan import trivy_db
 from tests.docker.scan.conftest import DEBIAN, Build, Registry, gate, report, serve
 
@@ -25,7 +26,7 @@ def test_without_a_database_secrets_are_found_and_it_is_said(
 
     assert (leaked.refused, leaked.vulnerabilities_checked) == (True, False)
     assert (unknown.refused, unknown.vulnerabilities_checked, unknown.database) == (False, False, "")
-    assert scan.summary(unknown) == "passed, vulnerabilities NOT checked"
+    assert gates_scan_gate.summary(unknown) == "passed, vulnerabilities NOT checked"
     assert "vulnerabilities were NOT checked: gates.db_repository is empty" in capsys.readouterr().err
 
 
@@ -65,11 +66,11 @@ def test_a_copy_in_the_cache_serves_while_the_registry_is_away(
         assert gate(manifest, vulnerable, db_repository=pinned)[0].refused
     # As a day later, when Trivy holds its copy no longer for current.
     metadata = manifest.state / "trivy" / "db" / "metadata.json"
-    state.write(metadata, state.read(metadata) | {"DownloadedAt": "2020-01-01T00:00:00Z"})
+    json_file.write(metadata, json_file.read(metadata) | {"DownloadedAt": "2020-01-01T00:00:00Z"})
     assert gate(manifest, vulnerable, db_repository=pinned)[0].vulnerabilities_checked
     assert "warning" not in capsys.readouterr().err
 
-    state.write(manifest.state / "trivy" / "origin.json", {"repository": tagged})
+    json_file.write(manifest.state / "trivy" / "origin.json", {"repository": tagged})
     assert gate(manifest, vulnerable, db_repository=tagged)[0].vulnerabilities_checked
     assert "can't be reached: the copy fetched earlier is used" in capsys.readouterr().err
 

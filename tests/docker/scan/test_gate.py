@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from build import state
+from build import json_file
+from build.config.manifest import Manifest
 from build.errors import MissingTool, ScanBroken
-from build.images import BuiltImage
-from build.manifest import Manifest
+from build.images.build import BuiltImage
 from tests.conftest import Project
 from tests.docker.scan.conftest import JINJA2, Build, Registry, gate
 
@@ -62,7 +62,7 @@ def test_the_task_ends_with_the_code_of_its_kind(
     """`invoke scan` ends with 0, with 5 where findings refuse and with 8 where the gate could not run."""
     reference = {"": "", "full": database, "none": f"{registry.address}/none:2"}[repository]
     project.append(f'\n[gates]\ndb_repository = "{reference}"\n')
-    state.write(project.root / ".uc" / "images.json", {"web": asdict(build("web", files)) | {"service": "web"}})
+    json_file.write(project.root / ".uc" / "images.json", {"web": asdict(build("web", files)) | {"service": "web"}})
     ran = project.inv("scan")
 
     assert ran.code == code, ran.text

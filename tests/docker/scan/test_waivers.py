@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from build import scan
+from build.config.manifest import Manifest
 from build.errors import ManifestError
-from build.images import BuiltImage
-from build.manifest import Manifest
+from build.gates.scan import gate as gates_scan_gate
+from build.images.build import BuiltImage
 from tests.docker.scan.conftest import gate, report
 
 
@@ -28,7 +28,7 @@ def test_a_waiver_takes_a_finding_out_and_keeps_the_evidence(manifest: Manifest,
     )
     (verdict,) = gate(manifest, vulnerable, ignore_file=name)
 
-    scan.enforce([verdict])
+    gates_scan_gate.enforce([verdict])
     (kept,) = report(verdict, "json")["Results"][0]["ExperimentalModifiedFindings"]
     assert (kept["Finding"]["VulnerabilityID"], kept["Statement"]) == ("CVE-2019-10906", "only our own templates")
     assert (verdict.waived, verdict.findings["HIGH"], verdict.findings["MEDIUM"]) == (1, 0, 1)

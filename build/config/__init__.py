@@ -1,0 +1,1 @@
+"""versions.toml: its types, how it is read and overridden, which services are chosen."""

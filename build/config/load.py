@@ -1,0 +1,191 @@
+"""Reads versions.toml, lays versions.local.toml and UC_ variables over it, and checks what types can't say."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from build.config.manifest import Bases, Gates, Manifest, Project, RegistrySettings, ReleaseSettings, Tools
+from build.errors import ManifestError
+from build.typed import from_table, suggest
+
+FILE, LOCAL = "versions.toml", "versions.local.toml"
+# The sections that variables may override; a section of free keys (None) has those that the file names.
+_SECTIONS: dict[str, type | None] = {
+    "build_secrets": None,
+    "sources": None,
+    "project": Project,
+    "tools": Tools,
+    "registry": RegistrySettings,
+    "bases": Bases,
+    "gates": Gates,
+    "release": ReleaseSettings,
+}
+_ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
+_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+_RESERVED = {"release": "release records", "uc-probe": "probes"}
+_PART = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"({_PART}(\.{_PART})*|\[[0-9A-Fa-f:]+\])(:(?P<port>\d+))?")
+# What a repository's name is made of (OCI distribution specification, "Pulling manifests").
+_COMPONENT = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
+_NAMESPACE = re.compile(rf"{_COMPONENT}(/{_COMPONENT})*")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> Manifest:
+    """The checked manifest of the project at `root`; without `local`, versions.local.toml is not looked at.
+
+    Raises ManifestError when a file is missing or malformed, or when a key, a type, a path or a port is wrong.
+    """
+    table = _read(root / FILE)
+    source = FILE
+    if local and (root / LOCAL).exists():
+        _overlay(table, _read(root / LOCAL))
+        source = f"{FILE} + {LOCAL}"
+    for name, value in environment.items():
+        _apply_variable(table, _ALIASES.get(name, name), value)
+    for key in ("root", "folder"):
+        if key in table:
+            raise ManifestError(f"{source}: {key}: unknown key", hint=f"drop it from {source}")
+    manifest = replace(from_table(Manifest, table, "", source=source), root=root)
+    problems = list(_problems(manifest))
+    if problems:
+        raise ManifestError(f"{source}: " + f"\n{source}: ".join(problems), hint=f"edit {source}")
+    return manifest
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        hint = "run in the project's folder (the one with tasks.py)"
+        raise ManifestError(f"{path}: no such file", hint=hint) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path.name}: not valid TOML: {error}", hint=f"mend that line of {path}") from None
+
+
+def _overlay(table: dict[str, Any], override: Mapping[str, Any]) -> None:
+    for key, value in override.items():
+        if isinstance(value, Mapping) and isinstance(table.get(key), dict):
+            _overlay(table[key], value)
+        else:
+            table[key] = value
+
+
+def _apply_variable(table: dict[str, Any], name: str, value: str) -> None:
+    for section, cls in _SECTIONS.items():
+        prefix = f"UC_{section.upper()}_"
+        if not name.startswith(prefix):
+            continue
+        key = name.removeprefix(prefix).lower()
+        entries = table.setdefault(section, {})
+        kinds = typing.get_type_hints(cls) if cls else dict.fromkeys(entries, str)
+        kinds = {known: kind for known, kind in kinds.items() if typing.get_origin(kind) is not dict}
+        if key not in kinds:
+            message = f"environment: {name}: no key '{key}' in [{section}]{suggest(key, kinds)}"
+            raise ManifestError(message, hint=f"unset {name}")
+        entries[key] = _parse(name, value, kinds[key])
+        return
+
+
+def _parse(name: str, value: str, kind: Any) -> Any:
+    if kind is bool:
+        if value.lower() not in {"true", "false", "1", "0"}:
+            raise ManifestError(f"environment: {name}: expected true or false, found {value!r}")
+        return value.lower() in {"true", "1"}
+    if kind is int:
+        if not value.lstrip("-").isdigit():
+            raise ManifestError(f"environment: {name}: expected an integer, found {value!r}")
+        return int(value)
+    if typing.get_origin(kind) is tuple:
+        separators = f"[,{os.pathsep}]" if name.endswith("_ARCHIVES") else ","
+        return [part.strip() for part in re.split(separators, value) if part.strip()]
+    return value
+
+
+def _name_problems(manifest: Manifest) -> Iterator[str]:
+    for name in (manifest.project.name, *manifest.services, *manifest.containers()):
+        if not _NAME.fullmatch(name):
+            yield f"services.{name}: a name is lower-case letters, digits and single . _ - between them"
+        if name in _RESERVED:
+            yield f"services.{name}: the registry needs this name for {_RESERVED[name]}"
+
+
+def _problems(manifest: Manifest) -> Iterator[str]:
+    yield from _name_problems(manifest)
+    yield from _port_problems(manifest)
+    yield from _registry_problems(manifest)
+    for key, base in manifest.bases.images.items():
+        if base.digest and not _DIGEST.fullmatch(base.digest):
+            yield f"bases.images.{key}.digest: expected sha256: and 64 hex digits, found {base.digest!r}"
+    for key, stage in manifest.stages.items():
+        yield from _build_problems(manifest, f"stages.{key}", stage.folder, stage.bases, stage.build_secrets)
+    for name, service in manifest.services.items():
+        path = f"services.{name}"
+        yield from _build_problems(manifest, path, service.folder, service.bases, service.build_secrets)
+        for context, target in service.contexts.items():
+            kind, _, key = target.partition(":")
+            tables: dict[str, Mapping[str, Any]] = {"stage": manifest.stages, "source": manifest.sources}
+            known = tables.get(kind, {})
+            if key not in known:
+                yield (
+                    f"{path}.contexts.{context}: {target!r} is no stage:NAME or source:NAME of this file"
+                    f"{suggest(key, [*manifest.stages, *manifest.sources])}"
+                )
+    for container, (name, settings) in manifest.containers().items():
+        path = f"services.{name}" if container == name else f"services.{name}.containers.{container}"
+        yield from _unknown(f"{path}.secrets", settings.secrets, manifest.secrets)
+        yield from _unknown(f"{path}.depends_on", settings.depends_on, manifest.containers())
+        yield from _unknown(f"{path}.mounts", settings.mounts, manifest.sources)
+    for name, service in manifest.services.items():
+        secrets = [check.secret for check in service.smoke if check.secret]
+        yield from _unknown(f"services.{name}.smoke.secret", secrets, manifest.secrets)
+    for key, value in manifest.sources.items():
+        if value and not (manifest.root / value).is_dir():
+            yield f"sources.{key}: no such folder: {value}"
+
+
+def _registry_problems(manifest: Manifest) -> Iterator[str]:
+    registry = manifest.registry
+    address = _ADDRESS.fullmatch(registry.address)
+    if address is None:
+        yield f"registry.address: expected HOST or HOST:PORT, with no https:// and no path, found {registry.address!r}"
+    elif address["port"] and not 1 <= int(address["port"]) <= 65535:
+        yield f"registry.address: {address['port']} is not between 1 and 65535"
+    if not _NAMESPACE.fullmatch(registry.namespace):
+        expected = "lower-case letters and digits, with . _ - or / between them"
+        yield f"registry.namespace: expected {expected}, found {registry.namespace!r}"
+    if registry.ca_file and not (manifest.root / registry.ca_file).is_file():
+        yield f"registry.ca_file: no such file: {registry.ca_file}"
+
+
+def _build_problems(
+    manifest: Manifest, path: str, folder: str, bases: tuple[str, ...], build_secrets: tuple[str, ...]
+) -> Iterator[str]:
+    if not (manifest.root / folder / "Dockerfile").is_file():
+        yield f"{path}.folder: {folder}/Dockerfile is missing"
+    yield from _unknown(f"{path}.bases", bases, manifest.bases.images)
+    yield from _unknown(f"{path}.build_secrets", build_secrets, manifest.build_secrets)
+
+
+def _unknown(path: str, names: Any, known: Mapping[str, Any]) -> Iterator[str]:
+    for name in names:
+        if name not in known:
+            yield f"{path}: nothing here is called '{name}'{suggest(name, known)}"
+
+
+def _port_problems(manifest: Manifest) -> Iterator[str]:
+    owners: dict[int, str] = {}
+    for container, (_, settings) in manifest.containers().items():
+        if not 1 <= settings.port <= 65535:
+            yield f"services.{container}.port: {settings.port} is not between 1 and 65535"
+        elif settings.port in owners:
+            yield f"services.{container}.port: {settings.port} is already the port of {owners[settings.port]}"
+        else:
+            owners[settings.port] = container

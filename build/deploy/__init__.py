@@ -1,0 +1,1 @@
+"""A built or released set brought to run, by digest."""

@@ -1,0 +1,1 @@
+"""Checks that can refuse an image: a folder for each."""

@@ -1,0 +1,1 @@
+"""The scan gate: Trivy on exact digests."""

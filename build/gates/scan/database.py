@@ -1,0 +1,186 @@
+"""The vulnerability database: fetched once, and refused where it is stale, broken or knows too little."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from build import console, json_file
+from build.config.manifest import Gates
+from build.errors import ScanBroken
+from build.gates.scan.trivy import insecure, trivy
+
+_SILENT_SECONDS = 10
+OFFLINE = ("--skip-db-update", "--skip-java-db-update", "--offline-scan")
+# How Go words a network that is not there. All else (no such artifact, no permission, no database) is a failure.
+_UNREACHABLE = (
+    "connection refused", "no such host", "server misbehaving", "no route to host", "network is unreachable",
+    "i/o timeout", "handshake timeout", "context deadline exceeded", "connection reset by peer",
+)  # fmt: skip
+# A package that every real database knows a vulnerability of, by the type Trivy gives to what it found.
+_KNOWN_BAD = {
+    "python-pkg": ("Python packages", "pkg:pypi/jinja2@2.10"),
+    "node-pkg": ("npm packages", "pkg:npm/lodash@4.17.4"),
+    "dotnet-core": ("NuGet packages", "pkg:nuget/Newtonsoft.Json@12.0.1"),
+}
+_PURL_TYPES = {"debian": "deb", "ubuntu": "deb", "alpine": "apk"}
+_LOWEST = {"deb": "0-1", "apk": "0-r0"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Database:
+    """A database that is fit to gate with: where it is from, and when it was made."""
+
+    repository: str
+    updated: datetime
+
+
+def provide(cache: Path, gates: Gates) -> Database | None:
+    """The configured database, fetched into `cache`; None, said aloud, when there is none or its registry is away.
+
+    A copy in the cache is used as it is when it was fetched by the same digest, or when the registry is away.
+    Raises ScanBroken for a database that can't be had from a registry that answers, and for a stale or broken one.
+    """
+    if not gates.db_repository:
+        console.warn("vulnerabilities were NOT checked: gates.db_repository is empty (name a mirror of trivy-db)")
+        return None
+    reached = _fetch(cache, gates.db_repository)
+    updated = made(cache)
+    if updated is None:
+        if reached:
+            raise ScanBroken(
+                f"{gates.db_repository} is no vulnerability database", hint="mirror aquasec/trivy-db:2 there"
+            )
+        console.warn(f"vulnerabilities were NOT checked: the registry of {gates.db_repository} can't be reached")
+        return None
+    if not reached:
+        console.warn(f"the registry of {gates.db_repository} can't be reached: the copy fetched earlier is used")
+    check_age(updated, gates, datetime.now(UTC))
+    _require(cache, gates.db_repository, "python-pkg")
+    return Database(repository=gates.db_repository, updated=updated)
+
+
+def _fetch(cache: Path, repository: str) -> bool:
+    """Download the database, unless the cache has it by the same digest; False when its registry can't be reached.
+
+    origin.json says where the one in the cache is from, and is there only while that one is whole. A database from
+    elsewhere is dropped first: Trivy would hold it for current.
+    """
+    origin = cache / "origin.json"
+    cached = json_file.read(origin).get("repository") == repository
+    if not cached:
+        shutil.rmtree(cache / "db", ignore_errors=True)
+    elif "@sha256:" in repository and made(cache):
+        return True
+    with console.waiting(f"fetching the vulnerability database from {repository}"):
+        if _is_silent(repository):
+            return False
+        origin.unlink(missing_ok=True)
+        reached = _download(cache, repository)
+    if reached or cached:
+        json_file.write(origin, {"repository": repository})
+    return reached
+
+
+def _download(cache: Path, repository: str) -> bool:
+    hint = "check gates.db_repository and the login there (docker login, TRIVY_USERNAME, TRIVY_CACERT)"
+    arguments = ("--download-db-only", "--no-progress", "--db-repository", repository, *insecure(repository))
+    try:
+        trivy(cache, "image", *arguments, hint=hint)
+    except ScanBroken as error:
+        if not any(words in error.output for words in _UNREACHABLE):
+            raise
+        return False
+    return True
+
+
+def _is_silent(repository: str) -> bool:
+    """Whether the registry lets us wait, as behind a firewall that drops packets: Trivy would for its whole timeout."""
+    import httpx
+
+    try:
+        httpx.get(f"https://{repository.partition('/')[0]}/v2/", timeout=_SILENT_SECONDS)
+    except httpx.TimeoutException:
+        return True
+    except (httpx.HTTPError, httpx.InvalidURL):
+        pass  # an answer of a kind, or a wrong setting: Trivy says it better
+    return False
+
+
+def made(cache: Path) -> datetime | None:
+    """When the database in the cache was made; None when there is none."""
+    version = json.loads(trivy(cache, "version", "--format", "json").stdout)
+    stamp = (version.get("VulnerabilityDB") or {}).get("UpdatedAt")
+    return datetime.fromisoformat(stamp) if stamp else None
+
+
+def check_age(updated: datetime, gates: Gates, now: datetime) -> None:
+    """Raise ScanBroken when the database is older than gates.db_max_age_hours, or dated after tomorrow."""
+    age = now - updated
+    stamp = f"{updated:%Y-%m-%d %H:%M} UTC"
+    if age > timedelta(hours=gates.db_max_age_hours):
+        hours = int(age.total_seconds() // 3600)
+        raise ScanBroken(
+            f"the vulnerability database is stale: made {stamp}, {hours} h ago;"
+            f" gates.db_max_age_hours allows {gates.db_max_age_hours}",
+            hint=f"mirror a newer one and name it in gates.db_repository (now {gates.db_repository})",
+        )
+    if age < timedelta(days=-1):
+        message = f"the vulnerability database is dated {stamp}, and this machine's clock says {now:%Y-%m-%d %H:%M} UTC"
+        raise ScanBroken(message, hint="set the clock: the age of the database can't be judged")
+
+
+def prove(cache: Path, database: Database, found: Iterable[str]) -> list[str]:
+    """Raise ScanBroken when the database has nothing for what the images hold: Trivy would just report no findings.
+
+    `found` are package types (`node-pkg`) and distributions (`debian 13.1`). Returns those that no probe exists for.
+    """
+    unproven = []
+    for kind in sorted(set(found) - {"python-pkg"}):
+        family, _, release = kind.partition(" ")
+        if kind in _KNOWN_BAD or (release and family in _PURL_TYPES):
+            _require(cache, database.repository, kind)
+        elif release:
+            unproven.append(kind)
+    return unproven
+
+
+def _require(cache: Path, repository: str, kind: str) -> None:
+    """Scan a bill of materials with one package that is known bad; a database that fails is dropped from the cache."""
+    probe = cache / "probe.cdx.json"
+    json_file.write(probe, bill(kind))
+    name = f"the vulnerability database of {repository}"
+    try:
+        outcome = trivy(
+            cache, "sbom", "--skip-db-update", "--offline-scan", "--scanners", "vuln", "--quiet", "--format", "json",
+            str(probe),
+        )  # fmt: skip
+    except ScanBroken as error:
+        shutil.rmtree(cache / "db", ignore_errors=True)
+        hint = "run again to fetch it anew; if it stays so, mirror it anew"
+        raise ScanBroken(f"{name} is broken: Trivy can't read it", hint=hint, output=error.output) from None
+    if not any(result.get("Vulnerabilities") for result in json.loads(outcome.stdout).get("Results") or []):
+        shutil.rmtree(cache / "db", ignore_errors=True)
+        what = _KNOWN_BAD[kind][0] if kind in _KNOWN_BAD else kind
+        hint = "mirror the whole of aquasec/trivy-db:2, and name it in gates.db_repository"
+        raise ScanBroken(f"{name} knows nothing about {what}: a package known bad has no finding", hint=hint)
+
+
+def bill(kind: str) -> dict[str, Any]:
+    """A CycloneDX document with one package that is vulnerable for certain: a known one, or the oldest OpenSSL ever."""
+    components: list[dict[str, Any]] = []
+    if kind in _KNOWN_BAD:
+        purl = _KNOWN_BAD[kind][1]
+    else:
+        family, _, release = kind.partition(" ")
+        package = _PURL_TYPES[family]
+        purl = f"pkg:{package}/{family}/openssl@{_LOWEST[package]}?distro={family}-{release}"
+        components.append({"bom-ref": "os", "type": "operating-system", "name": family, "version": release})
+    name, _, version = purl.partition("?")[0].rpartition("/")[2].partition("@")
+    components.append({"bom-ref": "bad", "type": "library", "name": name, "version": version, "purl": purl})
+    return {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": components}

@@ -1,0 +1,139 @@
+"""One image through Trivy: its report in JSON, and from that as SARIF, SBOM and table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from build import console, json_file
+from build.errors import ScanBroken
+from build.gates.scan.database import OFFLINE, Database
+from build.gates.scan.trivy import REFUSED, insecure, trivy
+from build.images.build import BuiltImage
+
+# Trivy's words when it must be asked differently → the arguments to add, and what they leave out.
+_SECOND_TRIES = {
+    "no child with platform linux/amd64": (("--platform", "linux/arm64"), ""),
+    "Java DB": (
+        ("--skip-files", "**/*.jar,**/*.war,**/*.ear,**/*.par"),
+        "its Java archives were NOT checked, which takes a Java database",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What all images of a run are scanned with: another scanner set would analyse every layer again."""
+
+    cache: Path
+    reports: Path
+    scanners: tuple[str, ...]
+    severity: tuple[str, ...]
+    ignore_file: Path | None
+    database: Database | None
+    ca_file: Path | None = None
+
+    def paths(self, service: str) -> dict[str, Path]:
+        """The reports on a service's image by their suffixes."""
+        return {kind: self.reports / f"{service}.{kind}" for kind in ("json", "sarif", "txt", "cdx.json")}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scanned:
+    """Trivy's report on an image, of every severity, and what had to be left out."""
+
+    image: BuiltImage
+    report: dict[str, Any]
+    left_out: tuple[str, ...]
+
+
+def analyse(settings: Settings, image: BuiltImage) -> Scanned:
+    """Scan name@digest of the image, in the registry when it was pushed, else in the engine.
+
+    Raises ScanBroken when Trivy fails, or says that it scanned something else.
+    """
+    output = settings.paths(image.service)["json"]
+    arguments = [
+        "image", *OFFLINE, "--skip-check-update", "--no-progress", "--format", "json", "--show-suppressed",
+        "--scanners", ",".join(settings.scanners), "--image-src", "remote" if image.pushed else "docker",
+        "--ignorefile", str(settings.ignore_file or ""), "--output", str(output), *insecure(image.reference),
+        *(("--cacert", str(settings.ca_file)) if settings.ca_file else ()),
+    ]  # fmt: skip
+    if of_configuration := [name for name in settings.scanners if name in {"secret", "misconfig"}]:
+        arguments += ["--image-config-scanners", ",".join(of_configuration)]
+    with console.waiting(f"scanning {image.service}"):
+        left_out = _run(settings, arguments, image)
+    report: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+    # Trivy repeats the image's configuration: a token found in its ENV would stand there in clear.
+    for part in ("config", "history"):
+        report["Metadata"].get("ImageConfig", {}).pop(part, None)
+    json_file.write(output, report)
+    scanned = report["Metadata"].get("RepoDigests") or []
+    if image.reference not in scanned:
+        other = ", ".join(scanned) or "an image without digest"
+        raise ScanBroken(f"Trivy was given {image.reference} and scanned {other}")
+    return Scanned(image=image, report=report, left_out=left_out)
+
+
+def _run(settings: Settings, arguments: Sequence[str], image: BuiltImage) -> tuple[str, ...]:
+    """Run the scan, again with other arguments where Trivy asks for them; what they leave out."""
+    hint = f"is {image.reference} there? ./inv build makes it"
+    left_out: list[str] = []
+    more: list[str] = []
+    tries = dict(_SECOND_TRIES)
+    while True:
+        try:
+            trivy(settings.cache, *arguments, *more, image.reference, hint=hint)
+        except ScanBroken as error:
+            words = next((words for words in tries if words in error.output), None)
+            if words is None:
+                raise
+            added, missed = tries.pop(words)
+            more += added
+            left_out += [missed] if missed else []
+        else:
+            return tuple(left_out)
+
+
+def convert(settings: Settings, scanned: Scanned) -> bool:
+    """Write the other reports from the JSON one; whether Trivy itself would refuse the image."""
+    service = scanned.image.service
+    paths, located = settings.paths(service), settings.cache / f"located-{service}.json"
+    json_file.write(located, _located(scanned.report, service))
+    severity, scanners = ",".join(settings.severity), ",".join(settings.scanners)
+    common = ("convert", "--quiet", "--ignorefile", "")
+    trivy(settings.cache, *common, "--format", "sarif", "--output", str(paths["sarif"]), str(located))
+    json_file.write(paths["sarif"], _categorised(json.loads(paths["sarif"].read_text(encoding="utf-8")), service))
+    trivy(settings.cache, *common, "--format", "cyclonedx", "--output", str(paths["cdx.json"]), str(paths["json"]))
+    table = trivy(
+        settings.cache, *common, "--format", "table", "--table-mode", "detailed", "--show-suppressed",
+        "--severity", severity, "--exit-code", str(REFUSED), str(paths["json"]), ok_codes=(0, REFUSED),
+    )  # fmt: skip
+    head = f"{scanned.image.reference}\nscanners {scanners}, gate {severity}\n"
+    paths["txt"].write_text(head + (table.stdout or "nothing found at the gate\n"), encoding="utf-8")
+    return table.returncode == REFUSED
+
+
+def _located(report: Mapping[str, Any], service: str) -> dict[str, Any]:
+    """The report with the service's name where a finding in the image's configuration is located.
+
+    Trivy puts the reference there, and crashes writing SARIF when that begins with an address and a port: it is no URI.
+    """
+    results = report.get("Results") or []
+    name = report["ArtifactName"]
+    return {
+        **report,
+        "Results": [{**result, "Target": service} if result.get("Target") == name else result for result in results],
+    }
+
+
+def _categorised(sarif: Mapping[str, Any], service: str) -> dict[str, Any]:
+    """The SARIF document with the service as the category of its runs.
+
+    Trivy gives none, and code scanning refuses an upload in which two runs of a tool have the same.
+    """
+    runs = [{**run, "automationDetails": {"id": f"{service}/"}} for run in sarif["runs"]]
+    return {**sarif, "runs": runs}

@@ -1,0 +1,1 @@
+"""The smoke gate: real requests to a running set."""

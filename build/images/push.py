@@ -1,0 +1,34 @@
+"""Pushing what the engine holds: by digest, and only what the registry lacks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from build.config.manifest import Manifest
+from build.engine import client as docker
+from build.errors import RegistryError, ToolFailed
+from build.images.build import BuiltImage
+from build.registry.client import Distribution
+
+
+def has(manifest: Manifest, image: BuiltImage) -> bool:
+    """Whether the registry holds the manifest of exactly this digest."""
+    with Distribution(manifest) as registry:
+        return registry.digest(image.name.partition("/")[2], image.digest) is not None
+
+
+def push(manifest: Manifest, image: BuiltImage) -> BuiltImage:
+    """The image as pushed: nothing is sent when the registry has its digest already.
+
+    Raises RegistryError when the registry refuses, or holds another digest afterwards.
+    """
+    if not has(manifest, image):
+        try:
+            docker.cli("push", f"{image.name}:{image.tag}")
+        except ToolFailed as error:
+            raise RegistryError(f"push of {image.name} refused", output=error.output, hint="./inv doctor") from None
+        if not has(manifest, image):
+            raise RegistryError(
+                f"{image.name}:{image.tag} was pushed, but not as {image.digest}", hint="./inv build --no-cache"
+            )
+    return replace(image, pushed=True)

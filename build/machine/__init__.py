@@ -1,0 +1,1 @@
+"""This machine and its developer: doctor, quickstart, watch, checks."""

@@ -1,0 +1,138 @@
+"""The private registry: the embedded one on loopback (Distribution in a container), and what any registry is asked."""
+
+from __future__ import annotations
+
+import time
+
+from build.config.manifest import Manifest
+from build.engine import client as engine_client
+from build.engine.ports import listener
+from build.errors import BaseUnavailable, PortTaken, RegistryError, ToolFailed
+from build.process import run
+from build.registry import credentials
+from build.registry.client import Distribution
+from build.registry.transport import is_loopback
+
+_START_SECONDS = 20
+_SILENT_SECONDS = 5
+_USER = "10001:10001"
+# Both the upstream image and Debian's package have the program, under different names and without a common config file.
+_START = (
+    "printf 'version: 0.1\\nlog: {level: warn}\\nstorage: {filesystem: {rootdirectory: /var/lib/registry},"
+    ' delete: {enabled: true}}\\nhttp: {addr: ":5000"}\\n\' > /tmp/config.yml'
+    " && exec $(command -v registry || command -v docker-registry) serve /tmp/config.yml"
+)
+
+
+def container(manifest: Manifest) -> str:
+    """The name of the embedded registry's container and volume."""
+    return f"{manifest.project.name}-registry"
+
+
+def up(manifest: Manifest, image: str, reason: str = "") -> str:
+    """Start the embedded registry from `image` and wait until it answers; "running", "started" or "created".
+
+    `reason` says why there is no image ("").
+
+    Raises RegistryError for an address that is not ours to serve, PortTaken, BaseUnavailable without an image for it.
+    """
+    address = manifest.registry.address
+    if not manifest.registry.embedded or not is_loopback(address):
+        message = f"{address} is not an embedded registry ([registry] embedded, loopback only)"
+        raise RegistryError(message, hint="set UC_REGISTRY_ADDRESS=127.0.0.1:5000, or use the registry that is there")
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        raise RegistryError(f"{address} names no port to serve", hint=f"set UC_REGISTRY_ADDRESS={address}:5000")
+    if answers(manifest):
+        return "running"
+    name = container(manifest)
+    host = "127.0.0.1" if host == "localhost" else host  # the engine publishes on addresses, not on names
+    if owner := listener(int(port), host):
+        raise PortTaken(f"port {port}, the registry's, is taken by {owner}", hint="stop it, or set UC_REGISTRY_ADDRESS")
+    outcome = "started"
+    try:
+        engine_client.cli("start", name)
+    except ToolFailed:
+        if not image:
+            raise BaseUnavailable(f"no image for the embedded registry: {reason}", hint="./inv bases") from None
+        _create(name, f"{host}:{port}:5000", image)
+        outcome = "created"
+    deadline = time.monotonic() + _START_SECONDS
+    while not answers(manifest):
+        if time.monotonic() > deadline:
+            logs = engine_client.cli("logs", "--tail", "20", name)
+            raise RegistryError(f"the embedded registry does not answer on {address}", output=logs.stdout + logs.stderr)
+        time.sleep(0.05)
+    return outcome
+
+
+def _create(name: str, publish: str, image: str) -> None:
+    host, _, inside = publish.rpartition(":")
+    volumes = [(name, "/var/lib/registry")]
+    with engine_client.failures():
+        docker = engine_client.client()
+        docker.remove(name, force=True)
+        ownership = [_USER, "/var/lib/registry"]
+        docker.run(image, ownership, entrypoint="chown", user="0", networks=["none"], volumes=volumes, remove=True)
+        docker.run(
+            image,
+            ["-c", _START],
+            entrypoint="/bin/sh",
+            name=name,
+            detach=True,
+            publish=[(host, inside)],
+            restart="unless-stopped",
+            user=_USER,
+            read_only=True,
+            tmpfs=["/tmp"],
+            cap_drop=["ALL"],
+            security_options=["no-new-privileges:true"],
+            volumes=volumes,
+        )
+
+
+def down(manifest: Manifest, *, volumes: bool = False) -> bool:
+    """Remove the embedded registry's container, and with `volumes` its storage; False when there was none."""
+    name = container(manifest)
+    removed = engine_client.cli("rm", "--force", name).stdout.strip() == name
+    if volumes:
+        engine_client.cli("volume", "rm", "--force", name)
+    return removed
+
+
+def answers(manifest: Manifest) -> bool:
+    """Whether something that speaks the distribution API answers at the address, and lets us in."""
+    try:
+        ping(manifest)
+    except RegistryError:
+        return False
+    return True
+
+
+def ping(manifest: Manifest) -> None:
+    """Raise RegistryError unless the registry answers and lets us in. Asked once: nobody waits for one that is away."""
+    with Distribution(manifest, attempts=1, silence=_SILENT_SECONDS) as registry:
+        registry.ping()
+
+
+def contents(manifest: Manifest) -> dict[str, list[str]]:
+    """Every repository of the registry with its tags, sorted."""
+    with Distribution(manifest) as registry:
+        return {name: sorted(registry.tags(name)) for name in registry.repositories()}
+
+
+def login(manifest: Manifest) -> None:
+    """Log the engine in with username and password file; nothing to do where neither is set."""
+    if manifest.registry.username:
+        run(
+            [
+                engine_client.docker(),
+                "login",
+                "--username",
+                manifest.registry.username,
+                "--password-stdin",
+                manifest.registry.address,
+            ],
+            stdin=credentials.password(manifest),
+            timeout=60,
+        )

@@ -1,0 +1,178 @@
+"""Smoke checks against real HTTP servers on loopback, and their JUnit report."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from build.config.manifest import Manifest
+from build.gates.smoke import checks
+from build.stack import secrets
+from tests.conftest import Project
+
+_ODD = {
+    "/list": ("application/json", b"[]"),
+    "/page": ("text/html", b"<html>\xff</html>"),
+    "/result-list": ("application/json", b'{"result": [1]}'),
+    "/no-version": ("application/json", b'{"result": {"serverInfo": {}}}'),
+    "/odd-version": ("application/json", '{"result": {"serverInfo": {}, "protocolVersion": "\u00fc"}}'.encode()),
+    "/no-tools": ("application/json", b'{"result": {"serverInfo": {}, "protocolVersion": "1", "tools": null}}'),
+    "/bad-event": ("text/event-stream", b"data: <html>\n\n"),
+    "/no-event": ("text/event-stream", b""),
+    "/zipped": ("application/json", b"{}"),
+}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path in _ODD:
+            self._odd()
+            return
+        token = self.headers.get("Authorization", "")
+        self.send_response(200 if self.path != "/missing" else 404)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps({"status": "healthy", "authorized": token.startswith("Bearer ")}).encode())
+
+    def do_POST(self) -> None:
+        if self.path in _ODD:
+            self._odd()
+        else:
+            self.send_error(501)
+
+    def _odd(self) -> None:
+        """What no check expects, with status 200."""
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        kind, body = _ODD[self.path]
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        if self.path == "/zipped":
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A real server on a free port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def _manifest(project: Project, port: int, check: str, *, deadline: int = 0) -> Manifest:
+    path = project.root / "versions.toml"
+    path.write_text(path.read_text().replace("18980", str(port)))
+    project.append(f'\n[[services.web.smoke]]\nname = "check"\ndeadline_seconds = {deadline}\n{check}\n')
+    return project.load()
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        ('path = "/"', ""),
+        ('json = { status = "healthy" }', ""),
+        ('json = { status = "fine" }', "expected {'status': 'fine'}, got {'status': 'healthy'}"),
+        ('contains = "healthy"', ""),
+        ('contains = "sick"', "'sick' is not in the answer"),
+        ('path = "/missing"', "expected status 200, got 404"),
+        ('path = "/missing"\nstatus = 404', ""),
+        ('kind = "mcp"\npath = "/mcp"', "initialize: status 501"),
+        ('secret = "alpha"\njson = { authorized = true }', ""),
+        ("json = { authorized = true }", "got {'authorized': False}"),
+        ('path = "/list"\njson = { status = "healthy" }', "expected a JSON object, got: []"),
+        ('path = "/page"\njson = { status = "healthy" }', "expected a JSON object, got: <html>"),
+        ('path = "/zipped"', "DecodingError"),
+        ('kind = "mcp"\npath = "/list"', "no serverInfo with a protocolVersion in []"),
+        ('kind = "mcp"\npath = "/page"', "no serverInfo with a protocolVersion in <html>"),
+        ('kind = "mcp"\npath = "/result-list"', "no serverInfo with a protocolVersion in"),
+        ('kind = "mcp"\npath = "/no-version"', "no serverInfo with a protocolVersion in"),
+        ('kind = "mcp"\npath = "/odd-version"', "UnicodeEncodeError"),
+        ('kind = "mcp"\npath = "/no-tools"', "tools/list: status 200"),
+        ('kind = "mcp"\npath = "/bad-event"', "no serverInfo with a protocolVersion in data: <html>"),
+        ('kind = "mcp"\npath = "/no-event"', "no serverInfo with a protocolVersion in"),
+    ],
+)
+def test_checks_judge_the_answer(project: Project, port: int, check: str, reason: str) -> None:
+    """A check passes on the right answer and says what was wrong with another."""
+    manifest = _manifest(project, port, check)
+    secrets.initialise(manifest)
+
+    (result,) = checks.run(manifest, ["web"], {"web"})
+
+    assert reason in result.reason
+    assert result.passed is (not reason)
+
+
+def test_nobody_listens(project: Project) -> None:
+    """A connection that is refused is a failed check with the address in it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    (result,) = checks.run(_manifest(project, free, 'path = "/"'), ["web"], {"web"})
+
+    assert f"http://127.0.0.1:{free}/" in result.reason
+
+
+def test_a_check_is_repeated_until_its_deadline() -> None:
+    """A service that is still warming up gets its time, and no more."""
+    answers = iter(["not yet", "not yet", ""])
+
+    assert checks.until_deadline(lambda: next(answers), 5) == ""
+    assert checks.until_deadline(lambda: "never", 0.1) == "never"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process")
+def test_an_interrupt_ends_checks_and_story(project: Project, port: int) -> None:
+    """Ctrl-C does not wait for the checks that are still trying, and gives a story the chance to tidy up."""
+    _manifest(project, port, 'json = { status = "never" }', deadline=60)
+    program = (
+        "import os, time; from pathlib import Path; from build.config import load; from build.gates.smoke import checks\n"
+        "def story(manifest):\n"
+        "    try:\n        print('told', flush=True)\n        time.sleep(60)\n"
+        "    finally:\n        print('tidied up', flush=True)\n"
+        f"checks.run(load.load(Path({str(project.root)!r}), os.environ), ['web'], {{'web'}}, stories=[story])\n"
+    )
+    argv = [sys.executable, "-c", program]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "told\n"
+        interrupted = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=90)
+
+    assert time.monotonic() - interrupted < 20
+    assert (output, errors.splitlines()[-1]) == ("tidied up\n", "KeyboardInterrupt")
+
+
+def test_junit_counts_failures(tmp_path: Path) -> None:
+    """The report has a case for each check, and the reason of each failure."""
+    results = [
+        checks.Result(container="a", service="a", check="one", reason="", seconds=0.1),
+        checks.Result(container="b", service="b", check="two", reason="<bad> & worse", seconds=0.2),
+    ]
+    checks.junit(results, tmp_path / "r.xml")
+
+    suite = ET.parse(tmp_path / "r.xml").getroot()
+
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert [case.get("name") for case in suite] == ["one", "two"]
+    assert suite[1][0].text == "<bad> & worse"

@@ -1,0 +1,93 @@
+"""Trivy and its database as far as neither is run: the age of a database, its probes, TLS, variables, which program."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from build.config.manifest import Gates
+from build.errors import ScanBroken
+from build.gates.scan import database, trivy
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("hours", [-23, 0, 48])
+def test_a_database_within_its_age_is_taken(hours: int) -> None:
+    """Up to the limit, and a little ahead of a slow clock."""
+    database.check_age(NOW - timedelta(hours=hours), Gates(db_max_age_hours=48), NOW)
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [
+        (49, "stale: made 2026-11-20 11:00 UTC, 49 h ago; gates.db_max_age_hours allows 48"),
+        (-25, "is dated 2026-11-23 13:00 UTC, and this machine's clock says 2026-11-22 12:00 UTC"),
+    ],
+)
+def test_a_database_out_of_its_age_is_refused(hours: int, words: str) -> None:
+    """A stale database, or one from the future, which would never get stale."""
+    with pytest.raises(ScanBroken, match=words):
+        database.check_age(NOW - timedelta(hours=hours), Gates(db_max_age_hours=48), NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "purls"),
+    [
+        ("python-pkg", ["pkg:pypi/jinja2@2.10"]),
+        ("dotnet-core", ["pkg:nuget/Newtonsoft.Json@12.0.1"]),
+        ("debian 13.1", [None, "pkg:deb/debian/openssl@0-1?distro=debian-13.1"]),
+        ("alpine 3.20.1", [None, "pkg:apk/alpine/openssl@0-r0?distro=alpine-3.20.1"]),
+    ],
+)
+def test_a_probe_is_one_package_known_bad(kind: str, purls: list[str | None]) -> None:
+    """For a distribution the probe also says which it is, or Trivy would not look."""
+    components = database.bill(kind)["components"]
+
+    assert [part.get("purl") for part in components] == purls
+    assert all(part["name"] and part["version"] for part in components)
+
+
+@pytest.mark.parametrize(
+    ("reference", "flags"),
+    [
+        ("127.0.0.1:5000/a/b@sha256:1", []),
+        ("127.0.0.2:5000/a/b:2", ["--insecure"]),
+        ("127.1.2.3/a", ["--insecure"]),
+        ("localhost:5000/a", []),
+        ("registry.example:5000/a", []),
+        ("127.example.org/a", []),
+        ("10.0.0.1:5000/a", []),
+    ],
+)
+def test_tls_is_given_up_on_loopback_only(reference: str, flags: list[str]) -> None:
+    """No other registry is ever spoken to with unchecked certificates."""
+    assert trivy.insecure(reference) == flags
+
+
+def test_trivy_variables_are_emptied_but_for_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag from the shell does not reach the gate; a login does."""
+    for name in ("TRIVY_IGNORE_UNFIXED", "TRIVY_USERNAME", "TRIVYISH"):
+        monkeypatch.setenv(name, "x")
+    added = trivy.environment()
+
+    assert added["TRIVY_IGNORE_UNFIXED"] == ""
+    assert "TRIVY_USERNAME" not in added
+    assert "TRIVYISH" not in added
+    assert added["TRIVY_DISABLE_TELEMETRY"] == "true"
+
+
+def test_trivy_of_this_python_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pinned Trivy beside the interpreter is used, whatever PATH has; else the one on PATH."""
+    for folder in ("venv", "path"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "trivy").touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "venv" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+
+    assert trivy.program() == str(tmp_path / "venv" / "trivy")
+    shutil.rmtree(tmp_path / "venv")
+    assert trivy.program() == str(tmp_path / "path" / "trivy")

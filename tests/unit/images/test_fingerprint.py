@@ -1,0 +1,129 @@
+"""What makes an image another image, and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from build import dockerignore
+from build.images import fingerprint
+
+BASES = {"docker-image://base": "sha256:1"}
+
+
+@pytest.fixture
+def targets(tmp_path: Path) -> dict[str, Any]:
+    """One service on one shared stage, each with a folder."""
+    for name in ("web", "stage", "docs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Dockerfile").write_text("FROM base\n")
+        (tmp_path / name / "a.txt").write_text("a")
+    return {
+        "web": {
+            "context": str(tmp_path / "web"),
+            "contexts": {"base": "docker-image://base", "shared": "target:stage", "docs": str(tmp_path / "docs")},
+            "args": {"A": "1", "SOURCE_DATE_EPOCH": "1"},
+            "secret": ["id=ca,src=/x"],
+            "labels": {"revision": "abc"},
+            "tags": ["web:1"],
+        },
+        "stage": {"context": str(tmp_path / "stage"), "contexts": {"base": "docker-image://base"}, "secret": []},
+    }
+
+
+def _of(targets: dict[str, Any], bases: dict[str, str] = BASES) -> str:
+    return fingerprint.of_target(targets, "web", bases)
+
+
+CHANGES: dict[str, Callable[[dict[str, Any], Path], object]] = {
+    "a file": lambda _t, root: (root / "web/a.txt").write_text("b"),
+    "a new file": lambda _t, root: (root / "web/b.txt").write_text("b"),
+    "a renamed file": lambda _t, root: (root / "web/a.txt").rename(root / "web/c.txt"),
+    "an executable bit": lambda _t, root: (root / "web/a.txt").chmod(0o755),
+    "a link": lambda _t, root: (root / "web/l").symlink_to("a.txt"),
+    "the Dockerfile": lambda _t, root: (root / "web/Dockerfile").write_text("FROM other\n"),
+    "a source": lambda _t, root: (root / "docs/a.txt").write_text("b"),
+    "the shared stage": lambda _t, root: (root / "stage/a.txt").write_text("b"),
+    "an argument": lambda t, _root: t["web"]["args"].update(A="2"),
+    "the secrets' names": lambda t, _root: t["web"]["secret"].append("id=new,src=/y"),
+    "the target stage": lambda t, _root: t["web"].update(target="other"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_the_content_changes_the_fingerprint(targets: dict[str, Any], tmp_path: Path, change: str) -> None:
+    """Each thing that can change an image's content changes its fingerprint."""
+    before = _of(targets)
+    CHANGES[change](targets, tmp_path)
+
+    assert _of(targets) != before
+
+
+def test_another_base_digest_is_another_image(targets: dict[str, Any]) -> None:
+    """A base that moved rebuilds what stands on it."""
+    assert _of(targets, {"docker-image://base": "sha256:2"}) != _of(targets)
+
+
+def test_the_commit_is_no_content(targets: dict[str, Any]) -> None:
+    """Labels, tags, the commit's time and where a secret's file lies change no content."""
+    before = _of(targets)
+    targets["web"] |= {"labels": {"revision": "def"}, "tags": ["web:2"], "secret": ["id=ca,src=/elsewhere"]}
+    targets["web"]["args"]["SOURCE_DATE_EPOCH"] = "2"
+
+    assert _of(targets) == before
+
+
+def test_ignored_files_do_not_count(targets: dict[str, Any], tmp_path: Path) -> None:
+    """What .dockerignore keeps out of the context is not content."""
+    (tmp_path / "web/.dockerignore").write_text("**/__pycache__\n")
+    before = _of(targets)
+    (tmp_path / "web/pkg/__pycache__").mkdir(parents=True)
+    (tmp_path / "web/pkg/__pycache__/x.pyc").write_text("x")
+
+    assert _of(targets) == before
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "out"),
+    [
+        ("*", "a.txt", True),
+        ("*\n!keep", "keep/a.txt", False),
+        ("*\n!keep", "other/a.txt", True),
+        ("*\n!keep\n**/__pycache__", "keep/x/__pycache__/a.pyc", True),
+        ("**", "a/b/c", True),
+        ("**/*.md", "README.md", True),
+        ("**/*.md", "a/b.md", True),
+        ("*.md", "a/b.md", False),
+        ("docs/*.md", "docs/a.md", True),
+        ("docs/*.md", "docs/x/a.md", False),
+        ("docs", "docs/x/a.md", True),
+        ("/docs/", "docs/a", True),
+        ("a?c", "abc", True),
+        ("# comment\n\nx", "x", True),
+        ("*.md\n!README.md", "README.md", False),
+        ("!README.md\n*.md", "README.md", True),
+    ],
+)
+def test_dockerignore_rules(rules: str, path: str, out: bool) -> None:
+    """The rules of .dockerignore as the Dockerfile reference gives them; the last match decides."""
+    assert dockerignore.ignored(path, dockerignore.parse_ignore(rules)) is out
+
+
+def test_a_file_that_goes_away_while_it_is_read_does_not_count(
+    targets: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor's temporary file, listed and gone, is no crash of a build and changes nothing."""
+    before = _of(targets)
+    listed = fingerprint.files
+
+    def vanishing(folder: Path) -> Iterator[tuple[str, Path]]:
+        yield from listed(folder)
+        (tmp_path / "web/a.txt.swp").unlink(missing_ok=True)
+
+    (tmp_path / "web/a.txt.swp").write_text("b")
+    monkeypatch.setattr(fingerprint, "files", vanishing)
+
+    assert _of(targets) == before

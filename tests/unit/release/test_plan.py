@@ -1,0 +1,71 @@
+"""Saved plans: what is written is read, what moved is named, what is none is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from build.errors import BuildError, ReleaseRefused
+from build.release import plan_file
+from build.release.plan import Plan, PlannedLine, PlannedService, PlannedTag
+from build.release.request import Wish
+
+STATE = {"HEAD": "1", "the remote's tags": "2", "the registry": "3", "the manifest": "4", "the images' sources": "5"}
+PLAN = Plan(
+    commit="c" * 40,
+    registry="127.0.0.1:5000/test",
+    wish=Wish(bump="minor", pre="rc", services=("web",)),
+    state=STATE,
+    lines=(
+        PlannedLine(
+            line="web", version="1.4.0", tag="v1.4.0", previous="1.3.0", bump="minor",
+            services=(PlannedService(service="web", action="reuse", why="unchanged", fingerprint="f", digest="d"),),
+            tags=(PlannedTag(repository="test/web", tag="1.4", before="a", after="b"),),
+        ),
+    ),
+    unfinished=("v1.3.0",),
+)  # fmt: skip
+
+
+def test_what_was_written_is_read() -> None:
+    """A plan comes back from its file as it was."""
+    assert plan_file.decode(plan_file.encode(PLAN), "plan.json") == PLAN
+
+
+@pytest.mark.parametrize("part", STATE)
+def test_what_moved_is_named(part: str) -> None:
+    """Each part of the world that is not what it was is named, and no other."""
+    with pytest.raises(ReleaseRefused) as caught:
+        plan_file.check(PLAN, STATE | {part: "moved"})
+
+    assert str(caught.value) == f"the plan is stale: {part} moved since it was made"
+    plan_file.check(PLAN, STATE)
+
+
+def test_a_plan_that_says_less_is_stale() -> None:
+    """A plan from which a part was taken out is not one that holds."""
+    shortened = json.loads(plan_file.encode(PLAN))
+    del shortened["state"]["HEAD"]
+
+    with pytest.raises(ReleaseRefused, match="HEAD"):
+        plan_file.check(plan_file.decode(json.dumps(shortened), "plan.json"), STATE)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "not a plan"),
+        ("[]", "not a plan of this toolkit"),
+        ('{"schema": 2}', "not a plan of this toolkit"),
+        ('{"schema": 1}', "commit"),
+        (plan_file.encode(PLAN).replace('"reuse"', '"rebuild"'), "rebuild"),
+        (plan_file.encode(PLAN).replace('"wish"', '"whish"'), "whish"),
+    ],
+)
+def test_what_is_no_plan_is_refused(text: str, reason: str) -> None:
+    """Another file is refused with its name and what is wrong with it."""
+    with pytest.raises(BuildError, match=reason) as caught:
+        plan_file.decode(text, "plan.json")
+
+    assert "plan.json" in str(caught.value)

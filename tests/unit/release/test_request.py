@@ -1,0 +1,73 @@
+"""What a person asks for, and the version that it is on a line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from semver import Version
+
+from build.config.manifest import Manifest
+from build.errors import RepositoryError
+from build.git.tags import YANKED, Versions
+from build.git.versions import LONGEST_TAG, Line, LineHistory
+from build.release.request import Wish, repeats, version_for
+from tests.conftest import Project
+from tests.support.records import record as record_of
+
+
+def line(last: str = "") -> LineHistory:
+    """A line that is at `last`, with nothing after it."""
+    return LineHistory(
+        line=Line(name="uct", prefix="v", services=("web",)), last=Version.parse(last) if last else None,
+        last_tag=f"v{last}" if last else "", taken=Versions(), distance=0, commits=(),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def manifest(empty_project: Project) -> Manifest:
+    """A manifest whose first version is 0.1.0."""
+    return empty_project.load()
+
+
+@pytest.mark.parametrize("version", ["1.4.0-" + "a" * 115, "v1.4.0-" + "a" * 115])
+def test_a_version_that_leaves_room_for_its_withdrawal(manifest: Manifest, version: str) -> None:
+    """The longest version that is taken can still be marked as withdrawn within an image tag's 128 characters."""
+    found, _ = version_for(Wish(version=version), line(), taken=Versions(), manifest=manifest, branch="main")
+
+    assert len(f"{found}{YANKED}") == LONGEST_TAG
+
+
+@pytest.mark.parametrize("version", ["1.4.0-" + "a" * 116, "1.4.0-" + "a" * 140])
+def test_a_version_that_does_not_is_refused(manifest: Manifest, version: str) -> None:
+    """Claimed, it could be neither published nor withdrawn, and every later release would stop at it."""
+    with pytest.raises(RepositoryError, match="the version of a release 121 at most"):
+        version_for(Wish(version=version), line(), taken=Versions(), manifest=manifest, branch="main")
+
+
+@pytest.mark.parametrize(
+    ("asked", "previous", "made", "same"),
+    [
+        (Wish(bump="patch"), "1.4.0", "1.4.1", True),
+        (Wish(bump="patch"), "1.4.0", "1.4.3", True),
+        (Wish(bump="major"), "1.4.0", "1.4.1", False),
+        (Wish(bump="minor"), "1.4.0", "1.5.0", True),
+        (Wish(bump="minor", pre="rc"), "1.4.0", "1.5.0-rc.1", True),
+        (Wish(bump="minor", pre="beta"), "1.4.0", "1.5.0-rc.1", False),
+        (Wish(bump="minor"), "1.4.0", "1.5.0-rc.1", False),
+        (Wish(bump="minor"), "", "0.1.0", True),
+        (Wish(), "1.4.0", "1.5.0", True),
+        (Wish(), "1.4.0", "1.5.0-rc.1", False),
+        (Wish(version="1.5.0"), "1.4.0", "1.5.0", True),
+        (Wish(version="1.5.1"), "1.4.0", "1.5.0", False),
+    ],
+)
+def test_the_same_wish_is_told_from_another(
+    manifest: Manifest, asked: Wish, previous: str, made: str, same: bool
+) -> None:
+    """What was made counts from the version before it, and what others took above it since does not change it."""
+    taken = Versions(map(Version.parse, ["1.4.0", "1.4.2", "1.4.4", "1.6.0", "2.0.0", made]))
+
+    record = replace(record_of(made), previous=previous)
+
+    assert repeats(asked, record, taken=taken, manifest=manifest, branch="main") == same

@@ -1,0 +1,54 @@
+"""Releases as people read them: a skipped gate, a waiver, a stand-in and a yank are said wherever one is listed."""
+
+from __future__ import annotations
+
+import pytest
+
+from build.release.catalog import Release, Yanked
+from build.release.record import Record
+from build.views import releases
+from tests.support.records import record
+
+PLAIN = Release(line="web", version="1.4.0", tag="v1.4.0", state="complete", created="2026-01-02T03:04:05+00:00")
+
+
+@pytest.mark.parametrize(
+    ("made", "title"),
+    [
+        (record(source="upstream"), "vulnerabilities NOT checked; waived: CVE-1"),
+        (record(skipped=True, source="upstream"), "scan SKIPPED; smoke SKIPPED"),
+        (record(skipped=True), "scan SKIPPED; smoke SKIPPED; on stand-in bases: python"),
+    ],
+)
+def test_the_title_of_a_release_says_what_was_not_checked(made: Record, title: str) -> None:
+    """What a release did not pass is in its title."""
+    assert releases._title(made) == f"web 1.4.0, tag v1.4.0; {title}"
+
+
+@pytest.mark.parametrize(
+    ("options", "remarks"),
+    [
+        ({}, ""),
+        ({"skipped": ("scan", "smoke")}, "scan SKIPPED; smoke SKIPPED"),
+        ({"waivers": ("CVE-1", "CVE-2")}, "waived CVE-1, CVE-2"),
+        ({"stand_ins": ("python",)}, "stand-ins python"),
+        ({"skipped": ("smoke",), "reason": "loses events"}, "smoke SKIPPED; yanked: loses events"),
+    ],
+)
+def test_a_list_says_it_too(options: dict[str, object], remarks: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """So does each row of the list of releases."""
+    found = Release(**{name: getattr(PLAIN, name) for name in PLAIN.__dataclass_fields__} | options)
+
+    releases.releases([found], json=False)
+
+    assert releases._remarks(found) == remarks
+    assert "2026-01-02 03:04" in capsys.readouterr().out
+
+
+def test_a_float_that_nothing_else_can_hold_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """After a yank, a float that still names the release is warned of."""
+    releases.yanked(Yanked(line="web", version="1.4.0", moved=(), left=("1.4",)), json=False)
+
+    captured = capsys.readouterr()
+    assert "1.4.0 is withdrawn" in captured.out
+    assert "1.4 still names 1.4.0: no other release is left for it" in captured.err
