@@ -483,7 +483,7 @@ def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run
 
     manifest = _manifest()
     if dry_run:
-        console.text(f"would {'end the overlap of' if finish else 'renew'} {secrets.folder(manifest) / name}")
+        console.text(f"would {'end the overlap of' if finish else 'renew'} {manifest.workspace.secrets / name}")
     elif finish:
         ended = secrets.finish(manifest, name)
         console.note(f"{name}: the old value is refused from now on" if ended else f"{name} has no older value")

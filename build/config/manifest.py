@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from build.config.workspace import Workspace
+
 BASE_SOURCES = ("upstream", "mirror", "archive", "stand-in")
 
 
@@ -186,13 +188,18 @@ class Manifest:
     stages: dict[str, Stage] = field(default_factory=dict)
 
     @property
-    def state(self) -> Path:
-        """The folder of everything the toolkit writes: digests, reports, secrets, caches."""
-        return self.root / self.folder
+    def workspace(self) -> Workspace:
+        """Where the toolkit writes for this project: digests, reports, secrets, caches."""
+        return Workspace(self.root / self.folder)
+
+    @property
+    def home(self) -> str:
+        """ADDRESS/NAMESPACE: the place in a registry that images and releases of this project belong to."""
+        return f"{self.registry.address}/{self.registry.namespace}"
 
     def image(self, service: str) -> str:
         """The image name of a service, without tag or digest."""
-        return f"{self.registry.address}/{self.registry.namespace}/{service}"
+        return f"{self.home}/{service}"
 
     def source(self, key: str) -> Path | None:
         """The folder of a `[sources]` entry, or None when it is not configured."""

@@ -17,8 +17,9 @@ from build.errors import Incomplete, ScanBroken, SmokeFailed
 from build.gates.smoke import checks, journey
 from build.git import history as git_history
 from build.git.versions import History, snapshot
-from build.images import bases, build
-from build.images.build import BuildResult, BuiltImage
+from build.images import bases, build, definition, store
+from build.images.build import BuildResult
+from build.images.image import Image
 from build.images.push import push as pushed
 from build.registry import embedded
 from build.stack import run
@@ -35,7 +36,7 @@ class Built:
     """
 
     version: str
-    images: dict[str, BuiltImage]
+    images: dict[str, Image]
     missing: dict[str, str]
     reused: tuple[str, ...] = ()
 
@@ -65,7 +66,7 @@ def plan_build(manifest: Manifest, services: Sequence[str]) -> dict[str, Any]:
     names = chosen(manifest, services)
     git = git_history.read(manifest)
     planned = bases.planned(manifest, manifest.bases.images)
-    return build.definition(manifest, git, snapshots(manifest, git), planned, names)
+    return definition.definition(manifest, git, snapshots(manifest, git), planned, names)
 
 
 def build_images(
@@ -89,12 +90,12 @@ def build_images(
         embedded.ping(manifest)
         embedded.login(manifest)
     resolved, able, missing = buildable(manifest, names)
-    model = build.definition(manifest, git, versions, resolved, able)
-    current = build.fingerprints(model["target"], resolved, able)
-    reused = {} if no_cache else build.unchanged(manifest, current)
+    model = definition.definition(manifest, git, versions, resolved, able)
+    current = definition.fingerprints(model["target"], resolved, able)
+    reused = {} if no_cache else store.unchanged(manifest, current)
     if push:
         reused = {name: pushed(manifest, image) for name, image in reused.items()}
-        build.record(manifest, reused)
+        store.record(manifest, reused)
     changed = {name: mark for name, mark in current.items() if name not in reused}
     result = BuildResult(images={}, failed={})
     if changed:
@@ -114,9 +115,9 @@ def build_images(
 def _write_images_env(manifest: Manifest) -> None:
     """The variables of docker/compose.yaml: `docker compose --env-file .uc/images.env -f docker/compose.yaml up`."""
     lines = [
-        f"{name.upper().replace('-', '_')}_IMAGE={image.reference}" for name, image in build.recorded(manifest).items()
+        f"{name.upper().replace('-', '_')}_IMAGE={image.reference}" for name, image in store.recorded(manifest).items()
     ]
-    (manifest.state / "images.env").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (manifest.workspace.images_env).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def human_size(size: int) -> str:
@@ -130,10 +131,10 @@ def require_complete(missing: dict[str, str], done: str) -> None:
         raise Incomplete(f"not {done}: " + "; ".join(f"{name} ({reason})" for name, reason in missing.items()))
 
 
-def present_images(manifest: Manifest, services: Sequence[str] = ()) -> dict[str, BuiltImage]:
+def present_images(manifest: Manifest, services: Sequence[str] = ()) -> dict[str, Image]:
     """The recorded images of the services. Raises Incomplete when none of them was built yet."""
     names = chosen(manifest, services)
-    found = {name: image for name, image in build.recorded(manifest).items() if name in names}
+    found = {name: image for name, image in store.recorded(manifest).items() if name in names}
     if not found:
         raise Incomplete(f"no image yet of {', '.join(names)}", hint="./inv build")
     for name in names:
@@ -146,7 +147,7 @@ def run_scan(manifest: Manifest, services: Sequence[str] = ()) -> tuple[Verdict,
     """Scan the recorded digests; verdicts in manifest order. Raises ScanBroken when the scan could not be made."""
     from build.gates.scan import gate
 
-    verdicts = gate.scan(manifest, present_images(manifest, services), reports=manifest.state / "reports")
+    verdicts = gate.scan(manifest, present_images(manifest, services), reports=manifest.workspace.reports)
     unchecked = [verdict.service for verdict in verdicts if not verdict.vulnerabilities_checked]
     if unchecked and manifest.gates.require_vulnerabilities:
         message = (
@@ -169,7 +170,7 @@ def runnable(
         found = catalog.references(manifest, release, chosen(manifest, services))
         return found, [name for name in chosen(manifest, services) if name in found]
     wanted = present_images(manifest, services)
-    return {name: image.reference for name, image in build.recorded(manifest).items()}, list(wanted)
+    return {name: image.reference for name, image in store.recorded(manifest).items()}, list(wanted)
 
 
 def start(
@@ -190,13 +191,13 @@ def run_smoke(manifest: Manifest, services: Sequence[str] = ()) -> list[checks.R
     running = {one.name for one in run.status(manifest) if one.state == "running"}
     if not running:
         raise SmokeFailed("the stack is not running", hint="./inv up")
-    names = list(services) or [name for name in manifest.services if name in build.recorded(manifest)]
+    names = list(services) or [name for name in manifest.services if name in store.recorded(manifest)]
     for name in manifest.services:
         if name not in names and not services:
             console.warn(f"{name} has no image and is not checked")
     told = [journey.tell] if not services and running.issuperset(journey.NEEDS) else []
     results = checks.run(manifest, chosen(manifest, names), running, stories=told)
-    reports = manifest.state / "reports"
+    reports = manifest.workspace.reports
     checks.junit(results, reports / "smoke.xml")
     if any(not one.passed for one in results):
         for container in {one.name for one in run.status(manifest)}:
@@ -208,7 +209,7 @@ def require_smoke(manifest: Manifest, results: Sequence[checks.Result]) -> None:
     """Raise SmokeFailed naming every failed check."""
     failed = [f"{one.container}: {one.check}" for one in results if not one.passed]
     if failed:
-        hint = f"logs and inspect output are in {manifest.state / 'reports'}"
+        hint = f"logs and inspect output are in {manifest.workspace.reports}"
         raise SmokeFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}", hint=hint)
 
 

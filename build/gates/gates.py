@@ -9,18 +9,18 @@ from build.config.manifest import Manifest
 from build.errors import ScanBroken, SmokeFailed
 from build.gates.scan import findings
 from build.gates.smoke import checks, journey
-from build.gates.verdict import RecordedGate
-from build.images.build import BuiltImage
+from build.gates.verdict import GateVerdict
+from build.images.image import Image
 from build.stack import run, sandbox
 
 _UP_SECONDS = 240
 
 
-def scan(manifest: Manifest, images: Mapping[str, BuiltImage]) -> RecordedGate:
+def scan(manifest: Manifest, images: Mapping[str, Image]) -> GateVerdict:
     """Scan the candidates. Raises ScanRejected for findings at the gate, ScanBroken when the scan can't be trusted."""
     from build.gates.scan import gate
 
-    reports = manifest.state / "reports"
+    reports = manifest.workspace.reports
     verdicts = gate.scan(manifest, images, reports=reports)
     checked = all(verdict.vulnerabilities_checked for verdict in verdicts)
     if not checked and manifest.gates.require_vulnerabilities:
@@ -32,7 +32,7 @@ def scan(manifest: Manifest, images: Mapping[str, BuiltImage]) -> RecordedGate:
         for verdict in verdicts
         for _, identifier, _ in findings.waived(json_file.read(verdict.reports["json"]))
     }
-    return RecordedGate(
+    return GateVerdict(
         verdict="passed",
         checks=len(verdicts),
         vulnerabilities_checked=checked,
@@ -42,7 +42,7 @@ def scan(manifest: Manifest, images: Mapping[str, BuiltImage]) -> RecordedGate:
     )
 
 
-def ask(manifest: Manifest, images: Mapping[str, BuiltImage], beside: Mapping[str, str]) -> RecordedGate:
+def ask(manifest: Manifest, images: Mapping[str, Image], beside: Mapping[str, str]) -> GateVerdict:
     """Start the candidates as a stack of their own, ask every check, take it down. Raises SmokeFailed.
 
     `beside` are released images of the other services (service → name@digest), started where a candidate needs them.
@@ -53,7 +53,7 @@ def ask(manifest: Manifest, images: Mapping[str, BuiltImage], beside: Mapping[st
         running = {one.name for one in run.status(own) if one.state == "running"}
         told = [journey.tell] if running.issuperset(journey.NEEDS) else []
         results = checks.run(own, list(images), running, stories=told)
-        reports = manifest.state / "reports"
+        reports = manifest.workspace.reports
         checks.junit(results, reports / "release-smoke.xml")
         failed = [one for one in results if not one.passed]
         if failed:
@@ -65,4 +65,4 @@ def ask(manifest: Manifest, images: Mapping[str, BuiltImage], beside: Mapping[st
         message = f"{len(failed)} of {len(results)} checks failed; nothing was published"
         raise SmokeFailed(message, hint=f"logs and inspect output are in {reports}")
     console.note(f"{len(results)} checks passed")
-    return RecordedGate(verdict="passed", checks=len(results))
+    return GateVerdict(verdict="passed", checks=len(results))

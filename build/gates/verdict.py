@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedGate:
+class GateVerdict:
     """A gate's verdict; `notes` are what it could not check, `waivers` the ids of the findings let through."""
 
     verdict: Literal["passed", "skipped"]

@@ -80,7 +80,7 @@ def recipe(manifest: Manifest, base: BaseImage) -> str:
 
 def recorded(manifest: Manifest, keys: Iterable[str]) -> dict[str, Resolved]:
     """What earlier runs resolved with the settings of now; no engine is asked."""
-    stored = json_file.read(manifest.state / "bases.json")
+    stored = json_file.read(manifest.workspace.bases)
     found = {}
     for key in keys:
         record = stored.get(key)
@@ -131,8 +131,8 @@ def resolve(
             reasons[key] = outcome
     found |= _make_stand_ins(manifest, stand_ins, reasons)
     if missing:
-        stored = json_file.read(manifest.state / "bases.json")
-        json_file.write(manifest.state / "bases.json", stored | {key: asdict(base) for key, base in found.items()})
+        stored = json_file.read(manifest.workspace.bases)
+        json_file.write(manifest.workspace.bases, stored | {key: asdict(base) for key, base in found.items()})
     return found, {key: reason for key, reason in reasons.items() if key not in found}
 
 

@@ -7,17 +7,17 @@ from dataclasses import replace
 from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.errors import RegistryError, ToolFailed
-from build.images.build import BuiltImage
+from build.images.image import Image
 from build.registry.client import Distribution
 
 
-def has(manifest: Manifest, image: BuiltImage) -> bool:
+def has(manifest: Manifest, image: Image) -> bool:
     """Whether the registry holds the manifest of exactly this digest."""
     with Distribution(manifest) as registry:
         return registry.digest(image.name.partition("/")[2], image.digest) is not None
 
 
-def push(manifest: Manifest, image: BuiltImage) -> BuiltImage:
+def push(manifest: Manifest, image: Image) -> Image:
     """The image as pushed: nothing is sent when the registry has its digest already.
 
     Raises RegistryError when the registry refuses, or holds another digest afterwards.

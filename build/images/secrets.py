@@ -27,7 +27,7 @@ def path(manifest: Manifest, name: str) -> Path:
             message = f"build_secrets.{name}: no such file: {value}"
             raise SecretError(message, hint=f'make the file, or set build_secrets.{name} = "" in versions.local.toml')
         return found
-    found = manifest.state / "empty-secret"
+    found = manifest.workspace.empty_secret
     found.parent.mkdir(parents=True, exist_ok=True)
     found.touch(mode=0o600)
     return found
@@ -35,6 +35,6 @@ def path(manifest: Manifest, name: str) -> Path:
 
 def empty_folder(manifest: Manifest) -> Path:
     """An empty folder: the build context of a source that is not configured."""
-    folder = manifest.state / "empty"
+    folder = manifest.workspace.empty_source
     folder.mkdir(parents=True, exist_ok=True)
     return folder

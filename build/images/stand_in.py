@@ -132,7 +132,7 @@ def _mmdebstrap(manifest: Manifest) -> list[str]:
     """The command that makes a Debian root: the installed one, else one unpacked from its package."""
     if shutil.which("mmdebstrap"):
         return ["mmdebstrap"]
-    unpacked = manifest.state / "tools" / "mmdebstrap"
+    unpacked = manifest.workspace.tools / "mmdebstrap"
     program = unpacked / "usr/bin/mmdebstrap"
     if not program.exists():
         if not shutil.which("apt-get"):

@@ -151,7 +151,7 @@ def _credentials(_manifest: Manifest, _docker: Future[Docker]) -> Finding:
 
 
 def _disk(manifest: Manifest, docker: Future[Docker]) -> Finding:
-    places = [manifest.state]
+    places = [manifest.workspace.root]
     if docker.result().answers and not docker.result().desktop:
         places.append(Path(docker.result().info.get("DockerRootDir") or "/"))
     free = {}
@@ -219,7 +219,7 @@ def _database(manifest: Manifest, _docker: Future[Docker]) -> Finding:
     if not gates.db_repository:
         remedy = "[gates] db_repository = REGISTRY/trivy-db@sha256:… in versions.local.toml"
         return Finding("warn", "none configured: vulnerabilities are not checked", remedy)
-    updated = database.made(manifest.state / "trivy")
+    updated = database.made(manifest.workspace.trivy)
     if updated is None:
         return Finding("ok", f"{gates.db_repository}, not fetched yet")
     try:
@@ -249,7 +249,7 @@ def _secrets(manifest: Manifest, _docker: Future[Docker]) -> Finding:
         stack_secrets.check(manifest, names)
     except SecretError as error:
         return Finding("warn", "; ".join(str(error).splitlines()), error.hint)
-    folder = stack_secrets.folder(manifest)
+    folder = manifest.workspace.secrets
     empty = [name for name, kind in names.items() if kind == "external" and not (folder / name).stat().st_size]
     return Finding("ok", f"{len(names)} files" + (f"; empty, so offline: {', '.join(empty)}" if empty else ""))
 

@@ -116,7 +116,7 @@ def _secrets(run: Run) -> Run:
     made = [name for name, outcome in secrets.initialise(run.manifest).items() if outcome == "made"]
     if not made:
         raise Skip("every secret file is there")
-    console.note(f"made {', '.join(made)} in {secrets.folder(run.manifest)}")
+    console.note(f"made {', '.join(made)} in {run.manifest.workspace.secrets}")
     return run
 
 

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from build import json_file
@@ -45,8 +44,8 @@ class Policy:
 
 def policy(manifest: Manifest, registry: Distribution) -> Policy:
     """The registry's policy, as learnt earlier from this checkout, else by a probe now."""
-    known = json_file.read(_file(manifest))
-    if known.get("address") == _home(manifest):
+    known = json_file.read(manifest.workspace.registry_policy)
+    if known.get("address") == manifest.home:
         try:
             return Policy(**known)
         except TypeError:
@@ -65,7 +64,7 @@ def learn(manifest: Manifest, registry: Distribution) -> Policy:
     equal_put = _takes(registry, repository, tag, first)
     moved = _takes(registry, repository, tag, second) and registry.digest(repository, tag) == second.digest
     found = Policy(
-        address=_home(manifest),
+        address=manifest.home,
         immutable=not moved,
         equal_put=equal_put,
         floats="server" if any(made_floats.values()) else _who_moves(registry, repository, str(number), first, second),
@@ -73,7 +72,7 @@ def learn(manifest: Manifest, registry: Distribution) -> Policy:
         fallback_tags=_takes(registry, repository, first.digest.replace(":", "-"), second),
         deletes=_cleaned(registry, repository, (first, second)),
     )
-    json_file.write(_file(manifest), dataclasses.asdict(found))
+    json_file.write(manifest.workspace.registry_policy, dataclasses.asdict(found))
     return found
 
 
@@ -113,11 +112,3 @@ def _takes(registry: Distribution, repository: str, tag: str, stored: Stored) ->
 def _has_referrers(registry: Distribution, repository: str, digest: str) -> bool:
     answer = registry.request("GET", f"/v2/{repository}/referrers/{digest}", ok=(200, 400, 404, 405))
     return answer.status_code == 200 and "json" in answer.headers.get("Content-Type", "")
-
-
-def _file(manifest: Manifest) -> Path:
-    return manifest.state / "registry-policy.json"
-
-
-def _home(manifest: Manifest) -> str:
-    return f"{manifest.registry.address}/{manifest.registry.namespace}"

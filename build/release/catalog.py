@@ -82,7 +82,7 @@ def _of_line(manifest: Manifest, registry: Distribution, line: Line, tags: Seque
 
 
 def _is_ours(record: Record | None, manifest: Manifest) -> bool:
-    return record is not None and record.registry == plan.home(manifest)
+    return record is not None and record.registry == manifest.home
 
 
 def _release(line: Line, version: Version, tag: str, record: Record | None, there: Known, reason: str) -> Release:
@@ -127,7 +127,7 @@ def _to_take(manifest: Manifest, registry: Distribution, line: Line, wanted: str
         message = f"{line.name} has no complete release {wanted}"
         raise ReleaseRefused(message, hint="./inv releases; an interrupted one: ./inv release --resume")
     if not _is_ours(record, manifest):
-        message = f"{line.name} {record.version} was made in {record.registry}, and this is {plan.home(manifest)}"
+        message = f"{line.name} {record.version} was made in {record.registry}, and this is {manifest.home}"
         raise ReleaseRefused(message, hint="set UC_REGISTRY_ADDRESS and UC_REGISTRY_NAMESPACE to where it was made")
     if (reason := publish.yank_reason(registry, target, record.version)) is not None:
         message = f"{line.name} {record.version} was withdrawn: {reason}"

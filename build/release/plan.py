@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from semver import Version
@@ -22,7 +21,8 @@ from build.errors import RepositoryError, VersionTaken
 from build.git import history as git_history
 from build.git.tags import Versions
 from build.git.versions import History, Line, LineHistory, in_range, parse_tag, revision
-from build.images.build import BuiltImage, recorded
+from build.images.image import Image
+from build.images.store import recorded
 from build.parallel import at_once
 from build.registry.client import Distribution
 from build.release import claim, floats, publish
@@ -98,11 +98,6 @@ def repository(manifest: Manifest, line: str) -> str:
     return f"{namespace}/{REPOSITORY}" if lockstep else f"{namespace}/{REPOSITORY}/{line}"
 
 
-def home(manifest: Manifest) -> str:
-    """The registry and namespace that a release is made in; a record of another one is none of ours."""
-    return f"{manifest.registry.address}/{manifest.registry.namespace}"
-
-
 def versions_of(line: Line, tags: Mapping[str, str]) -> dict[Version, str]:
     """The versions of a line among some tags, each with its tag."""
     return {version: tag for tag in tags if (version := parse_tag(line.prefix, tag)) is not None}
@@ -133,7 +128,7 @@ def compute(
         made.append(_line(world, line, version, bump))
     return Plan(
         commit=world.history.commit,
-        registry=home(world.manifest),
+        registry=world.manifest.home,
         wish=wish,
         state=fingerprint(world),
         lines=tuple(made),
@@ -226,7 +221,7 @@ def _of_fingerprint(world: World, name: str, mark: str, previous: Record | None)
     before = previous.services.get(name) if previous else None
     if previous and before and before.fingerprint == mark:
         yield before.digest, f"unchanged since {previous.version}"
-    staged = json_file.read(candidates_file(manifest)).get(name)
+    staged = json_file.read(manifest.workspace.candidates).get(name)
     if staged and staged["fingerprint"] == mark:
         yield staged["digest"], "staged by an earlier try"
     image = recorded(manifest).get(name)
@@ -235,17 +230,12 @@ def _of_fingerprint(world: World, name: str, mark: str, previous: Record | None)
         yield image.digest, f"built as {image.tag}"
 
 
-def _labelled_truly(world: World, image: BuiltImage) -> bool:
+def _labelled_truly(world: World, image: Image) -> bool:
     """Whether the commit that an image's labels name is HEAD or behind it, and the image is what was committed."""
     made_of = revision(image.tag, world.history.of(image.service).line.prefix)
     return bool(made_of) and (
         world.history.commit.startswith(made_of) or git_history.reached(world.manifest.root, made_of)
     )  # fmt: skip
-
-
-def candidates_file(manifest: Manifest) -> Path:
-    """Where staged candidates are kept, so that a second try does not build again. Only a convenience."""
-    return manifest.state / "candidates.json"
 
 
 def _tags(world: World, line: Line, version: Version, services: tuple[PlannedService, ...]) -> list[PlannedTag]:
@@ -277,7 +267,7 @@ def fingerprint(world: World) -> dict[str, str]:
     return {
         "HEAD": world.history.commit,
         "the remote's tags": _hash(sorted(world.remote_tags.items())),
-        "the registry": _hash([registry, floating, home(world.manifest)]),
+        "the registry": _hash([registry, floating, world.manifest.home]),
         "the manifest": _hash(repr(manifest)),
         "the images' sources": _hash(sorted(world.fingerprints.items())),
     }

@@ -92,10 +92,10 @@ def check_bases(manifest: Manifest, plan: Plan, resolved: Mapping[str, Resolved]
 
 def check_room(manifest: Manifest) -> None:
     """Raise BuildError when the disk could not hold the images of a release."""
-    manifest.state.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(manifest.state).free / 2**30
+    manifest.workspace.root.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(manifest.workspace.root).free / 2**30
     if free < _LEAST_GIGABYTES:
-        message = f"{free:.1f} GB are free at {manifest.state}, and a release may need {_LEAST_GIGABYTES}"
+        message = f"{free:.1f} GB are free at {manifest.workspace.root}, and a release may need {_LEAST_GIGABYTES}"
         raise BuildError(message, hint="docker system df; docker builder prune --filter until=72h")
 
 
@@ -122,4 +122,4 @@ def check_database(manifest: Manifest, skipped: Collection[str]) -> None:
     if "scan" not in skipped and "vuln" in manifest.gates.scanners and manifest.gates.db_repository:
         from build.gates.scan import database
 
-        database.provide((manifest.state / "trivy").absolute(), manifest.gates)
+        database.provide(manifest.workspace.trivy, manifest.gates)

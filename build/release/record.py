@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from semver import Version
 
 from build.errors import BuildError
-from build.gates.verdict import RecordedGate
+from build.gates.verdict import GateVerdict
 from build.registry.oci import Artifact, artifact, document_of
 from build.typed import from_table
 
@@ -60,7 +60,7 @@ class Record:
     registry: str
     repository: str
     services: dict[str, RecordedService]
-    gates: dict[str, RecordedGate]
+    gates: dict[str, GateVerdict]
     tools: dict[str, str]
     authority: str
 

@@ -34,7 +34,7 @@ def _beside(world: World, finished: Sequence[Record]) -> list[Record]:
         if line.last in world.known[name].complete and name not in {one.line for one in finished}
     ]
     records = claim.records(world.manifest.root, others) if finished else {}
-    commit, home = world.history.commit, plan.home(world.manifest)
+    commit, home = world.history.commit, world.manifest.home
     return [one for one in records.values() if (one.commit, one.registry) == (commit, home) and one.created in moments]
 
 

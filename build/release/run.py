@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from build.config.manifest import Manifest
-from build.gates.verdict import RecordedGate
+from build.gates.verdict import GateVerdict
 from build.images.bases import Resolved
-from build.images.build import BuiltImage
+from build.images.image import Image
 from build.registry.client import Distribution
 from build.release import plan, survey
 from build.release.candidates import Candidate
@@ -44,7 +44,7 @@ class Run:
     plan: Plan | None = None
     layouts: Mapping[str, Path] = field(default_factory=dict)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
-    gates: Mapping[str, RecordedGate] = field(default_factory=dict)
+    gates: Mapping[str, GateVerdict] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
     finished: tuple[Record, ...] = ()
     audit: bool = False
@@ -60,10 +60,10 @@ class Run:
         """The services that are released."""
         return [one for line in self.lines for one in line.services]
 
-    def images(self) -> dict[str, BuiltImage]:
+    def images(self) -> dict[str, Image]:
         """The candidates as the gates take images."""
         return {
-            one.service: BuiltImage(
+            one.service: Image(
                 service=one.service,
                 name=self.manifest.image(one.service),
                 tag=line.version,
@@ -106,7 +106,7 @@ def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str])
         commit=history.commit,
         committed=datetime.fromtimestamp(history.committed, UTC).isoformat(),
         created=created,
-        registry=plan.home(manifest),
+        registry=manifest.home,
         repository=plan.repository(manifest, line.line),
         services=services,
         gates=dict(run.gates),

@@ -14,8 +14,8 @@ from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.errors import VersionTaken
 from build.gates import gates
-from build.gates.verdict import RecordedGate
-from build.images import build
+from build.gates.verdict import GateVerdict
+from build.images import definition, export
 from build.parallel import at_once
 from build.registry import policy as registry_policy
 from build.registry.client import Distribution
@@ -28,7 +28,7 @@ from build.release.request import Wish
 from build.release.run import Options, Run
 from build.steps import Skip, Step, Stop
 
-SKIPPED = RecordedGate(verdict="skipped")
+SKIPPED = GateVerdict(verdict="skipped")
 
 
 def _resume(run: Run) -> Run:
@@ -82,9 +82,9 @@ def _build(run: Run) -> Run:
     assert run.world is not None
     model = survey.definition(run.manifest, run.world.history, run.resolved, run.lines)
     wanted = [one.service for one in run.services if one.action == "build"]
-    layouts = build.export(run.manifest, model, wanted) if wanted else {}
+    layouts = export.export(run.manifest, model, wanted) if wanted else {}
     # Bake reads the folders, not the commit: only looking again tells that they were one all the while.
-    now = build.fingerprints(model["target"], run.resolved, [one.service for one in run.services])
+    now = definition.fingerprints(model["target"], run.resolved, [one.service for one in run.services])
     preflight.check_still(run.manifest, run.world.history, {one.service: one.fingerprint for one in run.services}, now)
     if not wanted:
         raise Skip("no image changed")
@@ -103,9 +103,9 @@ def _stage(run: Run) -> Run:
         for one in line.services:
             sent = found[one.service].sent
             console.note(f"{one.service}@{found[one.service].stored.digest[:19]}: {_sent(sent) if sent else one.why}")
-    build.forget_exports(run.manifest)
+    export.forget_exports(run.manifest)
     run = replace(run, candidates=found)
-    candidates.keep(plan.candidates_file(run.manifest), found, {one.service: one.fingerprint for one in run.services})
+    candidates.keep(run.manifest.workspace.candidates, found, {one.service: one.fingerprint for one in run.services})
     return run
 
 
@@ -153,7 +153,7 @@ def _pushed_branch(run: Run) -> str:
 
 def _staged(run: Run) -> dict[str, Stored]:
     """The manifests that need not be fetched: of this run, else of the last one here."""
-    kept = candidates.kept(plan.candidates_file(run.manifest))
+    kept = candidates.kept(run.manifest.workspace.candidates)
     return kept | {name: one.stored for name, one in run.candidates.items()}
 
 

@@ -15,7 +15,8 @@ from build.errors import BaseUnavailable, BuildError, RegistryError, VersionTake
 from build.gates.scan.trivy import trivy
 from build.git import history as git_history
 from build.git.versions import History, Line, lines, parse_tag
-from build.images import bases, build
+from build.images import bases
+from build.images import definition as images_definition
 from build.images.bases import Resolved
 from build.parallel import at_once
 from build.registry import policy
@@ -44,14 +45,14 @@ def look(
         said = "; ".join(f"{manifest.bases.images[key].reference}: {reason}" for key, reason in reasons.items())
         raise BaseUnavailable(f"a release has every service, and these bases can't be had: {said}", hint="./inv bases")
     services = list(manifest.services)
-    model = build.definition(manifest, history, dict.fromkeys(services, "0"), resolved, services)
+    model = images_definition.definition(manifest, history, dict.fromkeys(services, "0"), resolved, services)
     world = World(
         manifest=manifest,
         history=history,
         remote_tags=claim.remote_tags(manifest.root, remote),
         registry=registry,
         known=known(manifest, registry),
-        fingerprints=build.fingerprints(model["target"], resolved, services),
+        fingerprints=images_definition.fingerprints(model["target"], resolved, services),
     )
     return world, resolved
 
@@ -68,7 +69,7 @@ def definition(
 ) -> dict[str, Any]:
     """The bake definition of the planned lines, each service labelled with the version of its line."""
     versions = {one.service: line.version for line in planned for one in line.services}
-    return build.definition(manifest, history, versions, resolved, list(versions))
+    return images_definition.definition(manifest, history, versions, resolved, list(versions))
 
 
 def claims(manifest: Manifest, remote: str) -> dict[str, str]:
@@ -96,7 +97,7 @@ def unfinished(manifest: Manifest, registry: Distribution, tags: Mapping[str, st
             if version not in there.complete and version not in there.yanked
         ]  # fmt: skip
         records = claim.records(manifest.root, missing)
-        found += [one for one in records.values() if one.registry == plan.home(manifest) and _is_of(one, line)]
+        found += [one for one in records.values() if one.registry == manifest.home and _is_of(one, line)]
     return sorted(found, key=lambda one: one.created)
 
 
@@ -173,5 +174,5 @@ def released_images(manifest: Manifest, world: World, besides: Collection[str]) 
 def tools(manifest: Manifest) -> dict[str, str]:
     """The versions of what made a release: engine, buildx, Compose, Trivy."""
     found = docker.versions()
-    told = json.loads(trivy((manifest.state / "trivy").absolute(), "version", "--format", "json").stdout)
+    told = json.loads(trivy(manifest.workspace.trivy, "version", "--format", "json").stdout)
     return {**found, "trivy": str(told.get("Version", ""))}

@@ -39,26 +39,19 @@ class Running:
     error: str
 
 
-def file(manifest: Manifest) -> Path:
-    """The Compose file that the last `up` used."""
-    return manifest.state / "compose.yaml"
-
-
-def _overlay(manifest: Manifest) -> Path:
-    return manifest.state / "compose.fluentd.yaml"
-
-
 def write(manifest: Manifest, images: Mapping[str, str], *, fluentd: bool = False) -> list[str]:
     """Write the Compose files for `images` (service → name@digest); the `--file` arguments that name them."""
-    file(manifest).parent.mkdir(parents=True, exist_ok=True)
-    model = compose.stack(manifest, images, secrets=secrets.folder(manifest))
-    file(manifest).write_text(compose.render(model, "The stack as it runs."), encoding="utf-8")
+    manifest.workspace.compose.parent.mkdir(parents=True, exist_ok=True)
+    model = compose.stack(manifest, images, secrets=manifest.workspace.secrets)
+    manifest.workspace.compose.write_text(compose.render(model, "The stack as it runs."), encoding="utf-8")
     if not fluentd:
-        _overlay(manifest).unlink(missing_ok=True)
+        manifest.workspace.compose_fluentd.unlink(missing_ok=True)
     else:
         overlay = compose.fluentd(manifest)
         overlay["services"] = {name: part for name, part in overlay["services"].items() if name in model["services"]}
-        _overlay(manifest).write_text(compose.render(overlay, "Overlay: logs to Fluentd."), encoding="utf-8")
+        manifest.workspace.compose_fluentd.write_text(
+            compose.render(overlay, "Overlay: logs to Fluentd."), encoding="utf-8"
+        )
     return _files(manifest)
 
 
@@ -67,9 +60,9 @@ def _files(manifest: Manifest) -> list[str]:
 
     Raises SmokeFailed before the first `up`.
     """
-    if not file(manifest).exists():
+    if not manifest.workspace.compose.exists():
         raise SmokeFailed("the stack is not running", hint="./inv up")
-    paths = [file(manifest), _overlay(manifest)]
+    paths = [manifest.workspace.compose, manifest.workspace.compose_fluentd]
     return [part for path in paths if path.exists() for part in ("--file", str(path))]
 
 
@@ -180,7 +173,7 @@ def _diagnosis(manifest: Manifest, error: ToolFailed | None) -> BuildError:
         return error or SmokeFailed("the stack did not come up", hint="./inv ps")
     parts = []
     for one in guilty:
-        kept = keep_evidence(manifest, one.name, manifest.state / "reports")
+        kept = keep_evidence(manifest, one.name, manifest.workspace.reports)
         parts.append(
             f"{one.name}: state {one.state}, health {one.health or 'none'}, "
             f"exit code {one.exit_code}, restarts {one.restarts}{one.error and ', ' + one.error}"
@@ -270,7 +263,7 @@ def down(manifest: Manifest, *, volumes: bool = False) -> bool:
     there = bool(status(manifest))
     if not there and not volumes:
         return False
-    if not file(manifest).exists():
+    if not manifest.workspace.compose.exists():
         write(manifest, dict.fromkeys(manifest.services, "scratch"))
     _compose(manifest, "down", "--remove-orphans", *(["--volumes"] if volumes else []))
     return there

@@ -36,7 +36,7 @@ def of(manifest: Manifest) -> Iterator[Manifest]:
         yield own
     finally:
         run.down(own, volumes=True)
-        shutil.rmtree(own.state, ignore_errors=True)
+        shutil.rmtree(own.workspace.root, ignore_errors=True)
 
 
 def _moved(service: Service, ports: Iterator[int]) -> Service:
@@ -72,4 +72,4 @@ def _sweep(manifest: Manifest) -> None:
             gone = replace(manifest, project=replace(manifest.project, name=name), folder=folder)
             with contextlib.suppress(BuildError):
                 run.down(gone, volumes=True)
-            shutil.rmtree(gone.state, ignore_errors=True)
+            shutil.rmtree(gone.workspace.root, ignore_errors=True)

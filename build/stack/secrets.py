@@ -23,11 +23,6 @@ UID = 10001
 _HINT = "./inv secrets.init"
 
 
-def folder(manifest: Manifest) -> Path:
-    """Where the secret files are: .uc/secrets."""
-    return manifest.state / "secrets"
-
-
 @contextlib.contextmanager
 def _let_in() -> Iterator[None]:
     """Turn a refused file into SecretError: the folder is for the user who made it, and root is another one.
@@ -48,7 +43,7 @@ def initialise(manifest: Manifest) -> dict[str, str]:
     A `random` secret gets 43 URL-safe characters; an `external` one is made empty, for its owner to fill in place.
     Raises SecretError when the folder is another user's.
     """
-    place = folder(manifest)
+    place = manifest.workspace.secrets
     place.mkdir(parents=True, exist_ok=True)
     place.chmod(0o700)
     outcome = {}
@@ -92,7 +87,7 @@ def check(manifest: Manifest, names: Iterable[str]) -> None:
 
 
 def _problems(manifest: Manifest, name: str) -> Iterable[str]:
-    path = folder(manifest) / name
+    path = manifest.workspace.secrets / name
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -111,7 +106,7 @@ def _problems(manifest: Manifest, name: str) -> Iterable[str]:
 @_let_in()
 def value(manifest: Manifest, name: str) -> str:
     """The value a client of ours sends: the first line of the file. Raises SecretError when it can't be read."""
-    path = folder(manifest) / name
+    path = manifest.workspace.secrets / name
     try:
         lines = path.read_text(encoding="utf-8").split()
     except FileNotFoundError:
@@ -156,8 +151,8 @@ def _ours(manifest: Manifest, name: str) -> Path:
         known = ", ".join(key for key, kind in manifest.secrets.items() if kind == "random")
         raise SecretError(f"no secret is called '{name}'{suggest(name, manifest.secrets)}", hint=f"one of: {known}")
     if manifest.secrets[name] != "random":
-        raise SecretError(f"secret {name} is not made here", hint=f"write {folder(manifest) / name} in place")
-    return folder(manifest) / name
+        raise SecretError(f"secret {name} is not made here", hint=f"write {manifest.workspace.secrets / name} in place")
+    return manifest.workspace.secrets / name
 
 
 @contextlib.contextmanager

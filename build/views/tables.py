@@ -10,8 +10,8 @@ from build.config.select import chosen
 from build.deploy.workflow import Built, as_json, human_size, runnable
 from build.gates.smoke.checks import Result
 from build.images.bases import Resolved
-from build.images.build import BuiltImage
-from build.stack import compose, run, secrets
+from build.images.image import Image
+from build.stack import compose, run
 
 
 def built(outcome: Built, *, json: bool) -> None:
@@ -29,7 +29,7 @@ def built(outcome: Built, *, json: bool) -> None:
     console.table(("", "service", "image", "size", "digest", "", "base"), rows)
 
 
-def _sources(image: BuiltImage) -> str:
+def _sources(image: Image) -> str:
     return ", ".join(f"{key}: {source}" for key, source in image.bases.items())
 
 
@@ -93,7 +93,7 @@ def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) 
     """The Compose file that `up` would use."""
     found, wanted = runnable(manifest, services, release=release)
     images = {name: found[name] for name in wanted}
-    model = compose.stack(manifest, images, secrets=secrets.folder(manifest))
+    model = compose.stack(manifest, images, secrets=manifest.workspace.secrets)
     console.text(compose.render(model, "What `./inv up` would start."))
 
 

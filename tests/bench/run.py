@@ -19,7 +19,7 @@ from build import console, json_file
 from build.config.load import load
 from build.config.manifest import Manifest
 from build.engine import client as docker
-from build.images import build
+from build.images import store
 from build.registry import embedded
 from tests.bench.publishing import bench_publish, bench_release
 from tests.bench.timing import INVOKE, ROOT, Rows, pair, timed
@@ -37,7 +37,7 @@ BUILD_STAGE = {
 
 def bench_build(manifest: Manifest, rounds: int) -> Rows:
     """A build with nothing to do, beside buildx on the same file with everything cached."""
-    definition = manifest.state / "bench-bake.json"
+    definition = manifest.workspace.root / "bench-bake.json"
     shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
     model = json.loads(shown.stdout)
     for target in model["target"].values():
@@ -91,7 +91,7 @@ def bench_up(manifest: Manifest, rounds: int) -> Rows:
     def down() -> None:
         subprocess.run([*INVOKE, "down"], cwd=ROOT, check=True, capture_output=True)
 
-    peer = [docker.docker(), "compose", "--file", str(manifest.state / "compose.yaml"), "up", "--detach"]
+    peer = [docker.docker(), "compose", "--file", str(manifest.workspace.compose), "up", "--detach"]
     a, b, ratio = pair(rounds, lambda: timed([*INVOKE, "up"], before=down), lambda: timed(peer, before=down))
     down()
     return [("up until all are healthy", "docker compose up -d", f"{a:.2f} s", f"{b:.2f} s", f"{ratio:.2f}", "<= 1.7")]
@@ -99,7 +99,7 @@ def bench_up(manifest: Manifest, rounds: int) -> Rows:
 
 def bench_scan(manifest: Manifest, rounds: int) -> Rows:
     """A scan of all images, with its caches gone and with them there."""
-    cache = manifest.state / "trivy"
+    cache = manifest.workspace.trivy
 
     def empty() -> None:
         shutil.rmtree(cache / "fanal", ignore_errors=True)
@@ -119,13 +119,13 @@ def bench_scan(manifest: Manifest, rounds: int) -> Rows:
 
 def bench_size(manifest: Manifest, _rounds: int) -> Rows:
     """Each image, beside the image of the stage that builds it: the same application in one stage on the same base."""
-    recorded = build.recorded(manifest)
+    recorded = store.recorded(manifest)
     shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
     model = json.loads(shown.stdout)
     names = [name for name in recorded if name in BUILD_STAGE]
     for name in names:
         model["target"][name] |= {"target": BUILD_STAGE[name], "tags": [f"bench.invalid/{name}:one-stage"]}
-    definition = manifest.state / "bench-bake.json"
+    definition = manifest.workspace.root / "bench-bake.json"
     json_file.write(definition, model)
     docker.cli("buildx", "bake", "--file", str(definition), *names)
     rows: Rows = []

@@ -25,7 +25,7 @@ FAR = (50, 200, 1_000, 3_000, 8_000, 20_000)
 
 def bench_versions(manifest: Manifest, rounds: int) -> Rows:
     """The library call behind `invoke version`, and the task as a process."""
-    folder = manifest.state / "bench"
+    folder = manifest.workspace.root / "bench"
     rounds = max(rounds, 9)
     cases: list[tuple[str, dict[str, int], bool, str, str]] = [
         ("2,000 tags, last 50 back", _spread("v", 2_000, 50), False, _LOG_SINCE, "<= 1.2"),

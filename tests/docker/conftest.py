@@ -67,7 +67,7 @@ def python_base(docker_engine: dict[str, str]) -> dict[str, Any]:
     manifest = load(REPOSITORY, os.environ)
     _, reasons = bases.resolve(manifest, ["python", "registry"])
     assert not reasons, reasons
-    return json_file.read(manifest.state / "bases.json")
+    return json_file.read(manifest.workspace.bases)
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +150,7 @@ def reuse_bases(project: Project, record: dict[str, Any]) -> None:
     stored = {
         key: record[key] | {"recipe": bases.recipe(loaded, loaded.bases.images[key])} for key in ("python", "registry")
     }
-    json_file.write(loaded.state / "bases.json", stored)
+    json_file.write(loaded.workspace.root / "bases.json", stored)
 
 
 def add_server(project: Project, name: str, dockerfile: str = DOCKERFILE, **extra: str) -> int:

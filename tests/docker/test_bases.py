@@ -14,7 +14,7 @@ from tests.docker.conftest import free_port
 def test_a_stand_in_that_was_made_anew_is_looked_at_again(stack_project: Project) -> None:
     """A record of another image than the engine has is no answer: an image's fingerprint holds its base's digest."""
     manifest = stack_project.load()
-    path = manifest.state / "bases.json"
+    path = manifest.workspace.bases
     stored = json_file.read(path)
     right = stored["python"]["digest"]
     json_file.write(path, stored | {"python": stored["python"] | {"digest": f"sha256:{'0' * 64}"}})

@@ -14,7 +14,7 @@ import pytest
 
 from build import json_file
 from build.engine import client as docker
-from build.images import build
+from build.images import store
 from tests.conftest import Project
 from tests.docker.conftest import DOCKERFILE, add_server
 
@@ -22,7 +22,7 @@ CANARY = "canary-5f1c0d7e-never-in-an-image"
 
 
 def _digests(project: Project) -> dict[str, str]:
-    return {name: image.digest for name, image in build.recorded(project.load()).items()}
+    return {name: image.digest for name, image in store.recorded(project.load()).items()}
 
 
 def test_build_records_a_digest_for_each_service(stack_project: Project) -> None:
@@ -32,7 +32,7 @@ def test_build_records_a_digest_for_each_service(stack_project: Project) -> None
     assert ran.code == 0, ran.text
     made = json.loads(ran.stdout)["images"]
     assert sorted(made) == ["one", "two"]
-    for image in build.recorded(stack_project.load()).values():
+    for image in store.recorded(stack_project.load()).values():
         assert docker.cli("image", "inspect", "--format", "{{.Id}}", image.reference).stdout.strip() == image.digest
 
 
@@ -49,7 +49,7 @@ def test_labels_and_provenance(stack_project: Project) -> None:
     commit = stack_project.git("rev-parse", "HEAD")
     assert stack_project.inv("registry.up").code == 0
     assert stack_project.inv("build", "--push", "--service", "one").code == 0
-    image = build.recorded(stack_project.load())["one"]
+    image = store.recorded(stack_project.load())["one"]
 
     labels = json.loads(docker.cli("image", "inspect", "--format", "{{json .Config.Labels}}", image.reference).stdout)
     raw = json.loads(docker.cli("buildx", "imagetools", "inspect", "--raw", image.reference).stdout)
@@ -87,7 +87,7 @@ def test_a_changed_service_gets_a_new_digest_alone(stack_project: Project) -> No
 def test_an_image_that_the_engine_lost_is_built_again(stack_project: Project) -> None:
     """A record is trusted only while its image is there."""
     assert stack_project.inv("build").code == 0
-    image = build.recorded(stack_project.load())["one"]
+    image = store.recorded(stack_project.load())["one"]
     docker.cli("rmi", "--force", f"{image.name}:{image.tag}")
 
     ran = stack_project.inv("build", "--json")
@@ -106,7 +106,7 @@ def test_push_sends_an_unchanged_image_that_the_registry_lacks(stack_project: Pr
     assert ran.code == 0, ran.text
     assert json.loads(ran.stdout)["reused"] == ["one", "two"]
     assert _digests(stack_project) == before
-    for image in build.recorded(stack_project.load()).values():
+    for image in store.recorded(stack_project.load()).values():
         shown = docker.cli("buildx", "imagetools", "inspect", image.reference, "--format", "{{json .Manifest}}").stdout
         assert json.loads(shown)["digest"] == image.digest
 
@@ -179,10 +179,10 @@ def test_a_build_secret_is_in_no_layer_and_no_record(stack_project: Project, tmp
     assert ran.code == 0, ran.text
 
     saved = tmp_path / "image.tar"
-    docker.cli("save", "--output", str(saved), build.recorded(stack_project.load())["three"].reference)
+    docker.cli("save", "--output", str(saved), store.recorded(stack_project.load())["three"].reference)
 
     assert CANARY not in ran.text
-    for file in [path for path in stack_project.load().state.rglob("*") if path.is_file()]:
+    for file in [path for path in stack_project.load().workspace.root.rglob("*") if path.is_file()]:
         assert CANARY.encode() not in file.read_bytes(), file
     assert _blobs_with(saved, CANARY.encode()) == []
 
@@ -206,7 +206,7 @@ def test_the_canary_search_finds_what_is_there(stack_project: Project, tmp_path:
     stack_project.write("docker/one/server.py", f"# {CANARY}\n")
     assert stack_project.inv("build", "--service", "one").code == 0
     saved = tmp_path / "image.tar"
-    docker.cli("save", "--output", str(saved), build.recorded(stack_project.load())["one"].reference)
+    docker.cli("save", "--output", str(saved), store.recorded(stack_project.load())["one"].reference)
 
     assert _blobs_with(saved, CANARY.encode())
 
@@ -225,7 +225,7 @@ def test_a_configured_secret_whose_file_is_missing_stops_the_build(stack_project
 def test_a_build_by_hand_that_forgets_the_secret_fails(stack_project: Project, tmp_path: Path) -> None:
     """required=true: without the mount the RUN fails instead of going on with nothing."""
     _with_secret(stack_project, tmp_path / "x")
-    base = json_file.read(stack_project.load().state / "bases.json")["python"]["context"]
+    base = json_file.read(stack_project.load().workspace.bases)["python"]["context"]
     done = subprocess.run(
         ["docker", "buildx", "build", "--no-cache", "--build-context", f"python:3.12-slim={base}", "docker/three"],
         cwd=stack_project.root, capture_output=True, text=True, check=False,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from build.engine import client as docker
-from build.images import build
+from build.images import store
 from build.stack import run
 from tests.conftest import Project
 from tests.docker.conftest import DOCKERFILE, add_server
@@ -26,7 +26,7 @@ def test_up_runs_the_recorded_digests_and_waits_for_health(built: Project) -> No
     ran = built.inv("up", "--json")
 
     assert ran.code == 0, ran.text
-    recorded = build.recorded(built.load())
+    recorded = store.recorded(built.load())
     shown = {one["name"]: one for one in json.loads(ran.stdout)}
     assert {name: one["image"] for name, one in shown.items()} == {
         name: image.reference for name, image in recorded.items()
@@ -127,7 +127,7 @@ def _create_late(project: Project) -> str:
     manifest = project.load()
     compose = {"project": manifest.project.name, "service": "one", "oneoff": "False", "config-hash": "late"}
     labels = [part for key, value in compose.items() for part in ("--label", f"com.docker.compose.{key}={value}")]
-    return docker.cli("create", *labels, build.recorded(manifest)["one"].reference).stdout.strip()
+    return docker.cli("create", *labels, store.recorded(manifest)["one"].reference).stdout.strip()
 
 
 def test_status_while_containers_go(built: Project) -> None:

@@ -39,7 +39,7 @@ def test_a_service_that_never_gets_healthy_is_shown(stack_project: Project) -> N
     assert "not healthy: sick" in ran.stderr
     assert "not-well-today" in ran.stderr
     assert "/" in ran.stderr.partition("last log lines:")[2]
-    assert (stack_project.load().state / "reports" / "sick.inspect.json").exists()
+    assert (stack_project.load().workspace.reports / "sick.inspect.json").exists()
 
 
 def test_a_service_that_crashes_is_shown(stack_project: Project) -> None:
@@ -66,7 +66,7 @@ def test_a_failing_smoke_check_keeps_the_evidence(built: Project) -> None:
 
     assert ran.code == 6, ran.text
     assert "expected {'status': 'never'}, got {'status': 'healthy'}" in ran.stdout
-    reports = built.load().state / "reports"
+    reports = built.load().workspace.reports
     assert '<failure message="/x: expected' in (reports / "smoke.xml").read_text()
     assert (reports / "one.log").read_text()
     assert json.loads((reports / "one.inspect.json").read_text())["State"]["Running"]

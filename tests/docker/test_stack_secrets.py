@@ -24,7 +24,7 @@ def test_a_missing_secret_stops_up(stack_project: Project) -> None:
 
 def test_an_empty_secret_stops_up(built: Project) -> None:
     """A random secret that is empty is a mistake, not an offline mode."""
-    path = secrets.folder(built.load()) / "alpha"
+    path = built.load().workspace.secrets / "alpha"
     path.chmod(0o600)
     path.write_text("")
 
@@ -36,7 +36,7 @@ def test_an_empty_secret_stops_up(built: Project) -> None:
 
 def test_a_world_readable_secret_stops_up(built: Project) -> None:
     """A secret that everybody on the host can read is refused with the chmod that mends it."""
-    path = secrets.folder(built.load()) / "alpha"
+    path = built.load().workspace.secrets / "alpha"
     path.chmod(0o444)
     path.parent.chmod(0o755)
 
@@ -49,7 +49,7 @@ def test_a_world_readable_secret_stops_up(built: Project) -> None:
 
 def test_secrets_init_never_overwrites(built: Project) -> None:
     """A second init keeps every value."""
-    path = secrets.folder(built.load()) / "alpha"
+    path = built.load().workspace.secrets / "alpha"
     before = path.read_text()
 
     ran = built.inv("secrets.init", "--json")
@@ -60,7 +60,7 @@ def test_secrets_init_never_overwrites(built: Project) -> None:
 
 def test_a_secret_file_is_for_the_service_user_alone(built: Project) -> None:
     """The file belongs to the containers' user, mode 0400, in a folder nobody else enters."""
-    path = secrets.folder(built.load()) / "alpha"
+    path = built.load().workspace.secrets / "alpha"
 
     assert path.parent.stat().st_mode & 0o777 == 0o700
     if os.geteuid() == 0:

@@ -10,7 +10,7 @@ import pytest
 
 from build.deploy import workflow
 from build.git import history as git_history
-from build.images import build
+from build.images import build, definition
 from tests.docker.conftest import clean
 from tests.fault.server import Registry
 from tests.fault.world import World
@@ -73,8 +73,8 @@ def test_what_changed_while_it_was_built_is_built_again(building: World) -> None
     """Bytes that came into an image after its sources were looked at are not taken for those sources, ever."""
     manifest = building.clone.project.load()
     history = git_history.read(manifest)
-    model = build.definition(manifest, history, workflow.snapshots(manifest, history), {}, ["one", "two"])
-    seen = build.fingerprints(model["target"], {}, ["one", "two"])
+    model = definition.definition(manifest, history, workflow.snapshots(manifest, history), {}, ["one", "two"])
+    seen = definition.fingerprints(model["target"], {}, ["one", "two"])
     building.clone.project.write("docker/one/content", "written after that\n")
 
     made = build.build(manifest, model, workflow.snapshots(manifest, history), {}, seen, push=True).images

@@ -14,7 +14,7 @@ from build.config.load import load
 from build.config.manifest import Manifest
 from build.deploy import workflow
 from build.engine import client as docker
-from build.images import build
+from build.images import store
 from build.stack import run
 from tests.conftest import REPOSITORY
 from tests.docker.conftest import docker_engine
@@ -41,7 +41,7 @@ def brought_up(docker_engine: dict[str, str]) -> Iterator[Manifest]:
         _, able, missing = workflow.buildable(manifest, list(manifest.services))
         # 13: a base image can't be had here; its service is named, and the others run.
         assert ran.code == (13 if missing else 0), ran.text
-        assert set(able) == set(build.recorded(manifest)), ran.text
+        assert set(able) == set(store.recorded(manifest)), ran.text
         yield manifest
     finally:
         inv("down")

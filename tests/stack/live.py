@@ -91,7 +91,7 @@ class Live:
 
     def report(self, name: str, figures: dict[str, Any]) -> None:
         """Keep figures that nothing asserts in .uc/reports/stack-NAME.json."""
-        json_file.write(self.manifest.state / "reports" / f"stack-{name}.json", figures)
+        json_file.write(self.manifest.workspace.reports / f"stack-{name}.json", figures)
 
     def bad_log_lines(self) -> list[str]:
         """The lines of all logs that are not one JSON object with time, level, service and event as agreed."""

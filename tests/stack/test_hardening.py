@@ -12,7 +12,7 @@ import pytest
 from build.config.load import load
 from build.config.manifest import Manifest
 from build.engine import client as docker
-from build.images import build
+from build.images import store
 from build.stack import run, secrets
 from tests.conftest import REPOSITORY
 from tests.stack.live import Live
@@ -36,7 +36,7 @@ with concurrent.futures.ThreadPoolExecutor(32) as pool:
 
 def test_every_container_of_the_manifest_runs(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """All containers of the services that have an image run; with every base at hand that is all nine."""
-    built = build.recorded(running)
+    built = store.recorded(running)
     expected = {name for name, (service, _) in running.containers().items() if service in built}
 
     assert set(inspected) == expected
@@ -132,7 +132,7 @@ def test_nobody_outside_reaches_a_container(running: Manifest, inspected: dict[s
         for network in found["NetworkSettings"]["Networks"].values()
     ]
     assert len(targets) >= 2 * len(inspected) - 1, "docs-server alone is on one network"
-    image = build.recorded(running)["monitoring"].reference
+    image = store.recorded(running)["monitoring"].reference
     knock = ("--rm", "--entrypoint", "python3", image, "-c", _KNOCK)
     member = f"{running.project.name}-internal"
 
@@ -145,7 +145,7 @@ def test_nobody_outside_reaches_a_container(running: Manifest, inspected: dict[s
 
 def test_the_internal_network_has_no_way_out(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """A member of the internal network alone reaches no other network: no port that this machine listens on."""
-    image = build.recorded(running)["monitoring"].reference
+    image = store.recorded(running)["monitoring"].reference
     bridge = json.loads(docker.cli("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]["Gateway"]
     with socket.create_server((bridge, 0)) as server:
         address = f"{bridge}:{server.getsockname()[1]}"
@@ -179,7 +179,7 @@ def test_no_secret_in_the_environment(running: Manifest, inspected: dict[str, di
 def test_no_secret_in_any_layer(running: Manifest) -> None:
     """No runtime secret and no build secret's value is in an image's history or configuration."""
     values = [secrets.value(running, name) for name, kind in running.secrets.items() if kind == "random"]
-    for image in build.recorded(running).values():
+    for image in store.recorded(running).values():
         text = docker.cli("history", "--no-trunc", image.reference).stdout
         text += docker.cli("image", "inspect", image.reference).stdout
         assert [value for value in values if value in text] == [], image.service
@@ -188,7 +188,7 @@ def test_no_secret_in_any_layer(running: Manifest) -> None:
 
 def test_every_container_runs_its_recorded_digest(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """What runs is name@digest of the record; no container was started from a tag."""
-    recorded = build.recorded(running)
+    recorded = store.recorded(running)
     for name, found in inspected.items():
         assert found["Config"]["Image"] == recorded[running.containers()[name][0]].reference, name
 

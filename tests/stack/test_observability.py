@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from build.config.manifest import Manifest
-from build.images import build
+from build.images import store
 from build.stack import run
 from tests.conftest import REPOSITORY
 from tests.debian import Program, program
@@ -44,7 +44,7 @@ def _get(port: int, path: str) -> httpx.Response:
 @pytest.fixture
 def ports(running: Manifest) -> dict[str, int]:
     """The published port of every container that has an image."""
-    built = build.recorded(running)
+    built = store.recorded(running)
     return {name: one.port for name, (service, one) in running.containers().items() if service in built}
 
 

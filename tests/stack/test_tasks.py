@@ -11,7 +11,7 @@ import pytest
 from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.gates.smoke import checks, journey
-from build.images import build
+from build.images import store
 from build.stack import run
 from tests.conftest import REPOSITORY
 from tests.stack.live import Live, inv
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(900)
 
 def test_quickstart_again_is_quick_and_says_all(running: Manifest) -> None:
     """A second quickstart builds nothing, and its result names image, digest, URL, scan and smoke of each service."""
-    before = {name: image.digest for name, image in build.recorded(running).items()}
+    before = {name: image.digest for name, image in store.recorded(running).items()}
 
     ran = inv("quickstart", "--json")
 
@@ -40,7 +40,7 @@ def test_smoke_and_story_pass(running: Manifest) -> None:
     assert ran.code == 0, ran.text
     results = json.loads(ran.stdout)
     assert [one for one in results if one["reason"]] == []
-    if set(journey.NEEDS) <= set(build.recorded(running)):
+    if set(journey.NEEDS) <= set(store.recorded(running)):
         told = [one["check"] for one in results if one["service"] == "story"]
         assert told == [check for check, _ in journey.SCENES]
 

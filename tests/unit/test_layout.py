@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,3 +115,14 @@ def _rotated(line: str) -> str:
     start = ring.index(min(ring))
     ring = ring[start:] + ring[:start]
     return " → ".join([ring[0], *min(ring[1:], ring[:0:-1]), ring[0]])
+
+
+def test_the_workspace_alone_names_what_is_written() -> None:
+    """No module but config.workspace puts a name behind the workspace's folder."""
+    offenders = [
+        module
+        for module, tree in LIBRARY.trees.items()
+        if module != "config.workspace" and "workspace.root /" in ast.unparse(tree)
+    ]
+
+    assert offenders == []

@@ -17,7 +17,7 @@ from build.gates.scan import database as gates_scan_database
 from build.gates.scan import findings, waivers
 from build.gates.scan.findings import Finding
 from build.gates.scan.image import Scanned, Settings, analyse, convert
-from build.images.build import BuiltImage
+from build.images.image import Image
 
 _SHOWN = 5
 _KINDS = {"vuln": "vulnerability", "secret": "secret", "misconfig": "misconfiguration", "license": "license"}
@@ -42,14 +42,14 @@ class Verdict:
     reports: dict[str, Path]
 
 
-def scan(manifest: Manifest, images: Mapping[str, BuiltImage], *, reports: Path) -> tuple[Verdict, ...]:
+def scan(manifest: Manifest, images: Mapping[str, Image], *, reports: Path) -> tuple[Verdict, ...]:
     """Scan the images one after another; `enforce` turns the verdicts into a failure.
 
     `reports`/scan gets SERVICE.json (everything), .sarif, .txt (what reaches the gate) and .cdx.json (the SBOM).
     Raises MissingTool without Trivy, ManifestError for a bad waiver, ScanBroken when the gate can't be trusted.
     """
     ignore_file, waived = waivers.load(manifest)
-    cache = (manifest.state / "trivy").absolute()
+    cache = manifest.workspace.trivy
     database = _database(manifest, cache)
     scanners = tuple(name for name in manifest.gates.scanners if name != "vuln" or database)
     if not scanners:

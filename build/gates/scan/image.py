@@ -12,7 +12,7 @@ from build import console, json_file
 from build.errors import ScanBroken
 from build.gates.scan.database import OFFLINE, Database
 from build.gates.scan.trivy import REFUSED, insecure, trivy
-from build.images.build import BuiltImage
+from build.images.image import Image
 
 # Trivy's words when it must be asked differently → the arguments to add, and what they leave out.
 _SECOND_TRIES = {
@@ -45,12 +45,12 @@ class Settings:
 class Scanned:
     """Trivy's report on an image, of every severity, and what had to be left out."""
 
-    image: BuiltImage
+    image: Image
     report: dict[str, Any]
     left_out: tuple[str, ...]
 
 
-def analyse(settings: Settings, image: BuiltImage) -> Scanned:
+def analyse(settings: Settings, image: Image) -> Scanned:
     """Scan name@digest of the image, in the registry when it was pushed, else in the engine.
 
     Raises ScanBroken when Trivy fails, or says that it scanned something else.
@@ -78,7 +78,7 @@ def analyse(settings: Settings, image: BuiltImage) -> Scanned:
     return Scanned(image=image, report=report, left_out=left_out)
 
 
-def _run(settings: Settings, arguments: Sequence[str], image: BuiltImage) -> tuple[str, ...]:
+def _run(settings: Settings, arguments: Sequence[str], image: Image) -> tuple[str, ...]:
     """Run the scan, again with other arguments where Trivy asks for them; what they leave out."""
     hint = f"is {image.reference} there? ./inv build makes it"
     left_out: list[str] = []

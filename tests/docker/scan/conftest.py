@@ -21,7 +21,7 @@ from build.config.manifest import Gates, Manifest
 from build.engine import client as docker
 from build.gates.scan import gate as gates_scan_gate
 from build.gates.scan.gate import Verdict
-from build.images.build import BuiltImage
+from build.images.image import Image
 from tests.conftest import Project
 from tests.docker.conftest import free_port
 from tests.docker.scan import trivy_db
@@ -41,7 +41,7 @@ DEBIAN = {
 TOKEN = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
 LEAK = {"app/settings.env": f"GITHUB_PAT={TOKEN}\n"}
 
-Build = Callable[..., BuiltImage]
+Build = Callable[..., Image]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,7 @@ def build(
     """Builds an image of a few files, with provenance as the real ones have, and pushes it unless told not to."""
     made: set[str] = set()
 
-    def build(
-        service: str, files: dict[str, str], *, more: str = "", push: bool = True, platform: str = ""
-    ) -> BuiltImage:
+    def build(service: str, files: dict[str, str], *, more: str = "", push: bool = True, platform: str = "") -> Image:
         folder = tmp_path_factory.mktemp(service)
         for name, text in files.items():
             (folder / "root" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -121,26 +119,26 @@ def build(
         )  # fmt: skip
         digest = json_file.read(metadata)["containerimage.digest"]
         made.add(digest)
-        return BuiltImage(service=service, name=name, tag="1", digest=digest, fingerprint="", size=0, pushed=push)
+        return Image(service=service, name=name, tag="1", digest=digest, fingerprint="", size=0, pushed=push)
 
     yield build
     docker.cli("image", "rm", "--force", *made)
 
 
 @pytest.fixture(scope="package")
-def vulnerable(build: Build) -> BuiltImage:
+def vulnerable(build: Build) -> Image:
     """An image that holds Jinja2 2.10."""
     return build("vulnerable", JINJA2)
 
 
 @pytest.fixture(scope="package")
-def leaking(build: Build) -> BuiltImage:
+def leaking(build: Build) -> Image:
     """An image that holds a token in a file."""
     return build("leaking", LEAK)
 
 
 @pytest.fixture(scope="package")
-def clean(build: Build) -> BuiltImage:
+def clean(build: Build) -> Image:
     """An image without anything to find."""
     return build("clean", {"app/hello.txt": "hello\n"})
 
@@ -151,10 +149,10 @@ def manifest(project: Project, database: str) -> Manifest:
     return replace(project.load(), gates=Gates(db_repository=database))
 
 
-def gate(manifest: Manifest, *images: BuiltImage, **gates: Any) -> tuple[Verdict, ...]:
+def gate(manifest: Manifest, *images: Image, **gates: Any) -> tuple[Verdict, ...]:
     """Scan the images with some gate settings changed."""
     changed = replace(manifest, gates=replace(manifest.gates, **gates))
-    return gates_scan_gate.scan(changed, {image.service: image for image in images}, reports=manifest.state / "reports")
+    return gates_scan_gate.scan(changed, {image.service: image for image in images}, reports=manifest.workspace.reports)
 
 
 def report(verdict: Verdict, kind: str) -> Any:

@@ -13,13 +13,13 @@ from build import json_file
 from build.config.manifest import Manifest
 from build.errors import ScanBroken
 from build.gates.scan import gate as gates_scan_gate
-from build.images.build import BuiltImage
+from build.images.image import Image
 from tests.docker.scan import trivy_db
 from tests.docker.scan.conftest import DEBIAN, Build, Registry, gate, report, serve
 
 
 def test_without_a_database_secrets_are_found_and_it_is_said(
-    manifest: Manifest, leaking: BuiltImage, vulnerable: BuiltImage, capsys: pytest.CaptureFixture[str]
+    manifest: Manifest, leaking: Image, vulnerable: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No database configured: the other scanners run, and the output says what was not checked."""
     leaked, unknown = gate(manifest, leaking, vulnerable, db_repository="")
@@ -30,7 +30,7 @@ def test_without_a_database_secrets_are_found_and_it_is_said(
     assert "vulnerabilities were NOT checked: gates.db_repository is empty" in capsys.readouterr().err
 
 
-def test_without_a_database_an_sbom_is_kept(manifest: Manifest, vulnerable: BuiltImage) -> None:
+def test_without_a_database_an_sbom_is_kept(manifest: Manifest, vulnerable: Image) -> None:
     """The SBOM needs no database."""
     (verdict,) = gate(manifest, vulnerable, db_repository="")
 
@@ -39,7 +39,7 @@ def test_without_a_database_an_sbom_is_kept(manifest: Manifest, vulnerable: Buil
 
 @pytest.mark.parametrize("listens", [False, True], ids=["refuses", "never answers"])
 def test_an_unreachable_database_leaves_the_other_scanners(
-    manifest: Manifest, leaking: BuiltImage, capsys: pytest.CaptureFixture[str], listens: bool
+    manifest: Manifest, leaking: Image, capsys: pytest.CaptureFixture[str], listens: bool
 ) -> None:
     """The database's registry is away, or lost behind a firewall: as with none configured, and said as plainly."""
     with socket.socket() as dead:
@@ -55,7 +55,7 @@ def test_an_unreachable_database_leaves_the_other_scanners(
 def test_a_copy_in_the_cache_serves_while_the_registry_is_away(
     registry_program: str,
     manifest: Manifest,
-    vulnerable: BuiltImage,
+    vulnerable: Image,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -65,18 +65,18 @@ def test_a_copy_in_the_cache_serves_while_the_registry_is_away(
         tagged = pinned.partition("@")[0] + ":2"
         assert gate(manifest, vulnerable, db_repository=pinned)[0].refused
     # As a day later, when Trivy holds its copy no longer for current.
-    metadata = manifest.state / "trivy" / "db" / "metadata.json"
+    metadata = manifest.workspace.trivy / "db" / "metadata.json"
     json_file.write(metadata, json_file.read(metadata) | {"DownloadedAt": "2020-01-01T00:00:00Z"})
     assert gate(manifest, vulnerable, db_repository=pinned)[0].vulnerabilities_checked
     assert "warning" not in capsys.readouterr().err
 
-    json_file.write(manifest.state / "trivy" / "origin.json", {"repository": tagged})
+    json_file.write(manifest.workspace.trivy / "origin.json", {"repository": tagged})
     assert gate(manifest, vulnerable, db_repository=tagged)[0].vulnerabilities_checked
     assert "can't be reached: the copy fetched earlier is used" in capsys.readouterr().err
 
 
 def test_another_database_replaces_the_one_in_the_cache(
-    manifest: Manifest, vulnerable: BuiltImage, registry: Registry
+    manifest: Manifest, vulnerable: Image, registry: Registry
 ) -> None:
     """A new gates.db_repository takes effect at once, though Trivy holds its copy for current."""
     gate(manifest, vulnerable)
@@ -88,7 +88,7 @@ def test_another_database_replaces_the_one_in_the_cache(
     assert not verdict.refused
 
 
-def test_a_stale_database_breaks_the_gate(manifest: Manifest, clean: BuiltImage, registry: Registry) -> None:
+def test_a_stale_database_breaks_the_gate(manifest: Manifest, clean: Image, registry: Registry) -> None:
     """A database older than gates.db_max_age_hours is a gate that could not run: date and setting are named."""
     stale = registry.push("stale", trivy_db.bolt(trivy_db.advisories()), age=timedelta(hours=49))
 
@@ -98,7 +98,7 @@ def test_a_stale_database_breaks_the_gate(manifest: Manifest, clean: BuiltImage,
 
 
 def test_a_truncated_database_breaks_the_gate_until_it_is_whole(
-    manifest: Manifest, clean: BuiltImage, registry: Registry
+    manifest: Manifest, clean: Image, registry: Registry
 ) -> None:
     """Trivy crashes on it; the cached copy is dropped, so that the mended one is fetched."""
     whole = trivy_db.bolt(trivy_db.advisories())
@@ -112,17 +112,17 @@ def test_a_truncated_database_breaks_the_gate_until_it_is_whole(
     assert gate(manifest, clean, db_repository=tag)[0].vulnerabilities_checked
 
 
-def test_a_download_that_was_cut_off_is_made_again(manifest: Manifest, clean: BuiltImage) -> None:
+def test_a_download_that_was_cut_off_is_made_again(manifest: Manifest, clean: Image) -> None:
     """Killed while unpacking, Trivy leaves a database that looks whole; one without our mark is fetched again."""
     gate(manifest, clean)
-    (manifest.state / "trivy" / "origin.json").unlink()
-    half = manifest.state / "trivy" / "db" / "trivy.db"
+    (manifest.workspace.trivy / "origin.json").unlink()
+    half = manifest.workspace.trivy / "db" / "trivy.db"
     os.truncate(half, half.stat().st_size // 2)
 
     assert gate(manifest, clean)[0].vulnerabilities_checked
 
 
-def test_an_empty_database_breaks_the_gate(manifest: Manifest, vulnerable: BuiltImage, registry: Registry) -> None:
+def test_an_empty_database_breaks_the_gate(manifest: Manifest, vulnerable: Image, registry: Registry) -> None:
     """Trivy finds nothing with it and exits 0; a package known bad shows it up."""
     empty = registry.push("empty", trivy_db.bolt({"data-source": {}, "vulnerability": {}}))
 
@@ -150,9 +150,7 @@ def test_a_database_without_what_an_image_holds_breaks_the_gate(
     assert gate(manifest, image)[0].vulnerabilities_checked
 
 
-def test_a_repository_that_is_no_database_breaks_the_gate(
-    manifest: Manifest, clean: BuiltImage, registry: Registry
-) -> None:
+def test_a_repository_that_is_no_database_breaks_the_gate(manifest: Manifest, clean: Image, registry: Registry) -> None:
     """A registry that answers and has no database there is a wrong setting, not an absent network."""
     for wrong in (f"{registry.address}/nothing:2", clean.reference):
         with pytest.raises(ScanBroken) as broken:
@@ -160,7 +158,7 @@ def test_a_repository_that_is_no_database_breaks_the_gate(
         assert "gates.db_repository" in broken.value.hint
 
 
-def test_vulnerabilities_alone_without_a_database_break_the_gate(manifest: Manifest, clean: BuiltImage) -> None:
+def test_vulnerabilities_alone_without_a_database_break_the_gate(manifest: Manifest, clean: Image) -> None:
     """When nothing at all can be scanned for, that is no pass."""
     with pytest.raises(ScanBroken, match="nothing can be scanned for"):
         gate(manifest, clean, db_repository="", scanners=("vuln",))

@@ -7,13 +7,13 @@ import pytest
 from build.config.manifest import Manifest
 from build.errors import ScanRejected
 from build.gates.scan import gate as gates_scan_gate
-from build.images.build import BuiltImage
+from build.images.image import Image
 from tests.docker.scan.conftest import DEBIAN, JINJA2, METADATA, TOKEN, Build, gate, report
 
 # Findings ------------------------------------------------------------------------------------------------------------
 
 
-def test_findings_at_the_gate_refuse(manifest: Manifest, vulnerable: BuiltImage, clean: BuiltImage) -> None:
+def test_findings_at_the_gate_refuse(manifest: Manifest, vulnerable: Image, clean: Image) -> None:
     """An image with a HIGH finding is refused with its id, package and fix; the clean one beside it is not."""
     verdicts = gate(manifest, vulnerable, clean)
 
@@ -28,7 +28,7 @@ def test_findings_at_the_gate_refuse(manifest: Manifest, vulnerable: BuiltImage,
     ]
 
 
-def test_a_clean_image_passes(manifest: Manifest, clean: BuiltImage) -> None:
+def test_a_clean_image_passes(manifest: Manifest, clean: Image) -> None:
     """No findings, vulnerabilities checked, nothing raised."""
     (verdict,) = gate(manifest, clean)
 
@@ -36,7 +36,7 @@ def test_a_clean_image_passes(manifest: Manifest, clean: BuiltImage) -> None:
     assert (verdict.refused, verdict.vulnerabilities_checked, sum(verdict.findings.values())) == (False, True, 0)
 
 
-def test_findings_below_the_gate_pass_and_are_counted(manifest: Manifest, vulnerable: BuiltImage) -> None:
+def test_findings_below_the_gate_pass_and_are_counted(manifest: Manifest, vulnerable: Image) -> None:
     """The gate decides by gates.severity alone; what is below is in the reports."""
     (verdict,) = gate(manifest, vulnerable, severity=("CRITICAL",))
 
@@ -53,7 +53,7 @@ def test_a_vulnerable_distribution_package_refuses(manifest: Manifest, build: Bu
     ]
 
 
-def test_a_secret_in_a_file_refuses_and_stays_out_of_the_reports(manifest: Manifest, leaking: BuiltImage) -> None:
+def test_a_secret_in_a_file_refuses_and_stays_out_of_the_reports(manifest: Manifest, leaking: Image) -> None:
     """The token is found by rule and line, and no report repeats it."""
     (verdict,) = gate(manifest, leaking)
 
@@ -91,19 +91,19 @@ def test_a_misconfiguration_refuses(manifest: Manifest, build: Build) -> None:
 # Reports -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_reports_hold_the_finding(manifest: Manifest, vulnerable: BuiltImage) -> None:
+def test_the_reports_hold_the_finding(manifest: Manifest, vulnerable: Image) -> None:
     """SARIF, table and SBOM come from the same scan as the JSON report and name the same package."""
     (verdict,) = gate(manifest, vulnerable)
 
     sarif, bill = report(verdict, "sarif"), report(verdict, "cdx.json")
-    assert verdict.reports["json"] == manifest.state / "reports" / "scan" / "vulnerable.json"
+    assert verdict.reports["json"] == manifest.workspace.reports / "scan" / "vulnerable.json"
     assert sarif["version"] == "2.1.0"
     assert {result["ruleId"] for result in sarif["runs"][0]["results"]} == {"CVE-2019-10906", "CVE-2020-28493"}
     assert [part["purl"] for part in bill["components"]] == ["pkg:pypi/jinja2@2.10"]
     assert "CVE-2019-10906" in verdict.reports["txt"].read_text()
 
 
-def test_the_findings_of_a_service_have_a_category_of_their_own(manifest: Manifest, vulnerable: BuiltImage) -> None:
+def test_the_findings_of_a_service_have_a_category_of_their_own(manifest: Manifest, vulnerable: Image) -> None:
     """Code scanning takes the SARIF files of all services in one upload, because no two runs are of one category."""
     (verdict,) = gate(manifest, vulnerable)
 

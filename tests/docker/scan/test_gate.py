@@ -13,14 +13,12 @@ import pytest
 from build import json_file
 from build.config.manifest import Manifest
 from build.errors import MissingTool, ScanBroken
-from build.images.build import BuiltImage
+from build.images.image import Image
 from tests.conftest import Project
 from tests.docker.scan.conftest import JINJA2, Build, Registry, gate
 
 
-def test_the_shell_cannot_open_the_gate(
-    manifest: Manifest, vulnerable: BuiltImage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_shell_cannot_open_the_gate(manifest: Manifest, vulnerable: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trivy's own variables and files, left where the task is called, decide nothing."""
     for name, value in {"TRIVY_SKIP_DIRS": "/usr", "TRIVY_SEVERITY": "LOW", "TRIVY_IGNOREFILE": ".trivyignore"}.items():
         monkeypatch.setenv(name, value)
@@ -32,7 +30,7 @@ def test_the_shell_cannot_open_the_gate(
     assert verdict.refused
 
 
-def test_an_image_that_is_not_there_breaks_the_gate(manifest: Manifest, clean: BuiltImage) -> None:
+def test_an_image_that_is_not_there_breaks_the_gate(manifest: Manifest, clean: Image) -> None:
     """Trivy's own failure is told apart from findings, and an old report does not stand in for the new one."""
     gate(manifest, clean)
     gone = replace(clean, digest="sha256:" + "a" * 64)
@@ -40,11 +38,11 @@ def test_an_image_that_is_not_there_breaks_the_gate(manifest: Manifest, clean: B
     with pytest.raises(ScanBroken) as broken:
         gate(manifest, gone)
     assert "manifest unknown" in broken.value.output
-    assert list((manifest.state / "reports" / "scan").iterdir()) == []
+    assert list((manifest.workspace.reports / "scan").iterdir()) == []
 
 
 def test_a_missing_trivy_is_named(
-    manifest: Manifest, clean: BuiltImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    manifest: Manifest, clean: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither beside this Python nor on PATH: a missing tool, with the command that tells more."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
@@ -69,10 +67,10 @@ def test_the_task_ends_with_the_code_of_its_kind(
     assert ("NOT checked" in ran.text) is (repository == "")
 
 
-def test_two_scans_at_once_take_turns(manifest: Manifest, clean: BuiltImage) -> None:
+def test_two_scans_at_once_take_turns(manifest: Manifest, clean: Image) -> None:
     """While another scan holds the cache for longer than Trivy waits, ours waits on instead of breaking."""
     gate(manifest, clean)
-    held = manifest.state / "trivy" / "fanal" / "fanal.db"
+    held = manifest.workspace.trivy / "fanal" / "fanal.db"
     with held.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         release = threading.Timer(7, lambda: fcntl.flock(file, fcntl.LOCK_UN))

@@ -9,7 +9,7 @@ import pytest
 from build.config.manifest import Manifest
 from build.errors import ManifestError
 from build.gates.scan import gate as gates_scan_gate
-from build.images.build import BuiltImage
+from build.images.image import Image
 from tests.docker.scan.conftest import gate, report
 
 
@@ -19,7 +19,7 @@ def waive(manifest: Manifest, text: str) -> str:
     return ".trivyignore.yaml"
 
 
-def test_a_waiver_takes_a_finding_out_and_keeps_the_evidence(manifest: Manifest, vulnerable: BuiltImage) -> None:
+def test_a_waiver_takes_a_finding_out_and_keeps_the_evidence(manifest: Manifest, vulnerable: Image) -> None:
     """A dated, reasoned waiver lets the image pass; the JSON report keeps the finding with the reason."""
     name = waive(
         manifest,
@@ -35,7 +35,7 @@ def test_a_waiver_takes_a_finding_out_and_keeps_the_evidence(manifest: Manifest,
 
 
 def test_an_expired_waiver_counts_again_and_is_named(
-    manifest: Manifest, vulnerable: BuiltImage, capsys: pytest.CaptureFixture[str]
+    manifest: Manifest, vulnerable: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From its date on a waiver does nothing but be mentioned."""
     today = datetime.now(UTC).date()
@@ -50,7 +50,7 @@ def test_an_expired_waiver_counts_again_and_is_named(
 
 
 def test_a_waiver_that_matches_nothing_is_reported(
-    manifest: Manifest, leaking: BuiltImage, capsys: pytest.CaptureFixture[str]
+    manifest: Manifest, leaking: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A used waiver is silent, one without a finding is named, one for what was not scanned for is let be."""
     name = waive(
@@ -68,10 +68,10 @@ def test_a_waiver_that_matches_nothing_is_reported(
     assert "CVE-1999-0001" not in said
 
 
-def test_a_waiver_without_reason_is_refused_before_the_scan(manifest: Manifest, clean: BuiltImage) -> None:
+def test_a_waiver_without_reason_is_refused_before_the_scan(manifest: Manifest, clean: Image) -> None:
     """The manifest's waiver file is checked first: no report is written."""
     name = waive(manifest, "vulnerabilities:\n- id: CVE-2019-10906\n  expired_at: 2999-01-31\n")
 
     with pytest.raises(ManifestError, match=r"vulnerabilities\[0\]\.statement: missing"):
         gate(manifest, clean, ignore_file=name)
-    assert not (manifest.state / "reports").exists()
+    assert not (manifest.workspace.reports).exists()

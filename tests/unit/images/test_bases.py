@@ -36,10 +36,10 @@ def test_a_planned_build_resolves_no_base(project: Project) -> None:
     manifest = project.load(UC_BASES_SOURCE="archive")
 
     before = workflow.plan_build(manifest, ["api"])["target"]["api"]["contexts"]
-    unwritten = not (manifest.state / "bases.json").exists()
+    unwritten = not (manifest.workspace.bases).exists()
     known = bases.planned(manifest, ["python"])["python"]
     record = {"source": "archive", "context": "docker-image://uc-base/python:3.12-slim", "digest": "sha256:1"}
-    json_file.write(manifest.state / "bases.json", {"python": {**dataclasses.asdict(known), **record}})
+    json_file.write(manifest.workspace.bases, {"python": {**dataclasses.asdict(known), **record}})
     after = workflow.plan_build(manifest, ["api"])["target"]["api"]["contexts"]
 
     assert unwritten

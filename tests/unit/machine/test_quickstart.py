@@ -9,26 +9,26 @@ import pytest
 
 from build.deploy.workflow import Built
 from build.errors import Incomplete
-from build.images import build as images_build
-from build.images.build import BuiltImage
+from build.images import store
+from build.images.image import Image
 from build.machine import quickstart
 from build.machine.quickstart import Run
 from build.steps import Step
 from build.views import tables
 from tests.conftest import Project
 
-EARLIER = BuiltImage(
+EARLIER = Image(
     service="web", name="127.0.0.1:5000/test/web", tag="0.1.0", digest="sha256:1", fingerprint="", size=1, pushed=True
 )
 
 
 @pytest.mark.parametrize("before", [{}, {"web": EARLIER}], ids=["first", "again"])
 def test_where_nothing_could_be_built_nothing_is_started(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], before: dict[str, BuiltImage]
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], before: dict[str, Image]
 ) -> None:
     """The table has each service's reason, and no image of an earlier build is scanned or started in its place."""
     manifest = project.load()
-    images_build.record(manifest, before)
+    store.record(manifest, before)
     built = Built(version="0.1.0", images={}, missing={"web": "base x: nowhere to be had"})
     build: Step[Run] = Step("build", lambda run: dataclasses.replace(run, built=built))
     titles = [step.title for step in quickstart.STEPS]

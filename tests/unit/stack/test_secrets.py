@@ -23,7 +23,7 @@ def test_rotation_puts_the_new_value_first_and_keeps_the_old(project: Project) -
 
     secrets.rotate(manifest, "alpha")
 
-    path = secrets.folder(manifest) / "alpha"
+    path = manifest.workspace.secrets / "alpha"
     assert path.read_text().split() == [secrets.value(manifest, "alpha"), old]
     assert secrets.value(manifest, "alpha") != old
 
@@ -36,7 +36,7 @@ def test_finishing_leaves_the_new_value_alone(project: Project) -> None:
     new = secrets.value(manifest, "alpha")
 
     assert secrets.finish(manifest, "alpha") is True
-    assert (secrets.folder(manifest) / "alpha").read_text() == f"{new}\n"
+    assert (manifest.workspace.secrets / "alpha").read_text() == f"{new}\n"
     assert secrets.finish(manifest, "alpha") is False
 
 
@@ -44,7 +44,7 @@ def test_a_rotation_keeps_the_file_a_container_has_mounted(project: Project) -> 
     """Inode and mode stay: a file that takes another's place is not seen through a bind mount."""
     manifest = project.load()
     secrets.initialise(manifest)
-    path = secrets.folder(manifest) / "alpha"
+    path = manifest.workspace.secrets / "alpha"
     before = path.stat()
 
     secrets.rotate(manifest, "alpha")
@@ -83,7 +83,7 @@ def test_a_folder_that_another_user_made_is_told(project: Project, use: Callable
     manifest = project.load()
     secrets.initialise(manifest)
 
-    with shut(secrets.folder(manifest)), pytest.raises(SecretError, match="is closed to this user") as caught:
+    with shut(manifest.workspace.secrets), pytest.raises(SecretError, match="is closed to this user") as caught:
         use(manifest)
 
     assert "as the user who made .uc" in caught.value.hint
