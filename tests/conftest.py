@@ -1,165 +1,34 @@
-"""Fixtures of every suite: a small project in an empty folder, with real git, and the real `invoke` on it."""
+"""Fixtures of every suite: small projects, and an environment that no test changes."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from build.config.load import load
-from build.config.manifest import Manifest
+from tests.support.project import Project, make_empty
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+_HERE = Path(__file__).parent
+_NEED_DOCKER = {"docker", "release", "fault", "stack"}
 
 # A shell that starts a job in the background lets it ignore Ctrl-C, and all that it starts: tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-MINIMAL = """\
-[project]
-name = "{name}"
-title = "Test"
-version = "0.1.0"
-
-[tools]
-engine = "24.0"
-buildx = "0.12"
-compose = "2.20"
-
-[registry]
-address = "127.0.0.1:5000"
-namespace = "test"
-
-[bases.images.python]
-reference = "python:3.12-slim"
-packages = ["python3", "python3-venv", "ca-certificates"]
-
-[build_secrets]
-ca_bundle = "auto"
-token = ""
-
-[sources]
-watched = ""
-
-[secrets]
-alpha = "random"
-"""
-
-_GIT_IDENTITY = {
-    "GIT_AUTHOR_NAME": "Test",
-    "GIT_AUTHOR_EMAIL": "test@example.invalid",
-    "GIT_COMMITTER_NAME": "Test",
-    "GIT_COMMITTER_EMAIL": "test@example.invalid",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_SYSTEM": os.devnull,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """A finished command line: its exit code and both streams."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def text(self) -> str:
-        """Both streams, for messages that may be on either."""
-        return self.stdout + self.stderr
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A project in its own folder: versions.toml, tasks.py, service folders, git."""
-
-    root: Path
-
-    def write(self, name: str, text: str) -> Path:
-        """Write a file below the project's folder, making folders on the way."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    def append(self, text: str) -> None:
-        """Add to versions.toml."""
-        path = self.root / "versions.toml"
-        path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
-
-    def service(self, name: str, port: int, dockerfile: str = "FROM scratch\n", **extra: str) -> None:
-        """Add a service table and its Dockerfile; `extra` values are written as TOML."""
-        lines = "".join(f"{key} = {value}\n" for key, value in extra.items())
-        self.append(f'\n[services.{name}]\nfolder = "docker/{name}"\ndescription = "A test"\nport = {port}\n{lines}')
-        self.write(f"docker/{name}/Dockerfile", dockerfile)
-
-    def git(self, *arguments: str) -> str:
-        """Run git in the project with a fixed identity and no configuration of this machine."""
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=self.root,
-            env=os.environ | _GIT_IDENTITY,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
-
-    def commit(self, message: str = "Change") -> str:
-        """Commit everything; the new commit's hash. Makes the repository when there is none."""
-        if not (self.root / ".git").exists():
-            self.git("init", "--quiet", "--initial-branch", "main")
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", message)
-        return self.git("rev-parse", "HEAD")
-
-    def load(self, **environment: str) -> Manifest:
-        """The project's manifest, as a task would load it under `environment`."""
-        return load(self.root, environment)
-
-    def command(self, *arguments: str) -> list[str]:
-        """The argv that `./inv ARGUMENTS` ends in."""
-        return [sys.executable, "-m", "invoke", *arguments]
-
-    def environment(self, **extra: str) -> dict[str, str]:
-        """This process's environment with the library on the path, without this machine's overrides of a manifest."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("UC_")}
-        return kept | {"PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"} | extra
-
-    def inv(self, *arguments: str, timeout: float = 240, **environment: str) -> Ran:
-        """Run an invoke task in the project as a user would."""
-        done = subprocess.run(
-            self.command(*arguments), cwd=self.root, env=self.environment(**environment), capture_output=True, text=True,
-            timeout=timeout, check=False,
-        )  # fmt: skip
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-
-def _make_empty(root: Path) -> Project:
-    root.mkdir()
-    shutil.copyfile(REPOSITORY / "tasks.py", root / "tasks.py")
-    project = Project(root)
-    project.write("versions.toml", MINIMAL.format(name=f"uct-{os.getpid()}"))
-    project.write(".gitignore", ".uc/\n__pycache__/\n")
-    return project
 
 
 @pytest.fixture
 def empty_project(tmp_path: Path) -> Project:
     """A project whose manifest has no service yet, outside any git repository."""
-    return _make_empty(tmp_path / "project")
+    return make_empty(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")
 def committed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `project` is a copy of: a copy takes a tenth of the time that git needs."""
-    project = _make_empty(tmp_path_factory.mktemp("committed") / "project")
+    project = make_empty(tmp_path_factory.mktemp("committed") / "project")
     project.service("web", 18980)
     project.git("init", "--quiet", "--initial-branch", "main", "--template=")
     project.commit("Start")
@@ -180,3 +49,10 @@ def environment_is_kept() -> Iterator[None]:
     before.pop("PYTEST_CURRENT_TEST", None)
     after = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
     assert after == before, "a test changed os.environ"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What stands in a suite that needs the Docker engine is marked `docker`."""
+    for item in items:
+        if _NEED_DOCKER & set(item.path.relative_to(_HERE).parts[:1] if item.path.is_relative_to(_HERE) else ()):
+            item.add_marker(pytest.mark.docker)

@@ -20,12 +20,12 @@ from build.registry.client import Distribution
 from build.release import candidates, publish
 from build.release.candidates import Candidate
 from tests.bench.timing import Rows, milliseconds, pair
-from tests.docker.conftest import take_registry_program
-from tests.fault import world as worlds
-from tests.fault.hub import Hub
-from tests.fault.proxy import Proxy
-from tests.fault.server import Registry, free_address
-from tests.fault.world import World
+from tests.support import world as worlds
+from tests.support.engine import take_registry_program
+from tests.support.hub import Hub
+from tests.support.proxy import Proxy
+from tests.support.server import Registry, free_address
+from tests.support.world import World
 
 NAMESPACE = "bench"
 IMAGES = [f"service-{number}" for number in range(6)]

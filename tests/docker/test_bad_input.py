@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from build.config.load import load
-from tests.conftest import REPOSITORY, Project
-from tests.docker.conftest import DOCKERFILE, add_server
-from tests.machine import lacking, own_namespaces
+from tests.support.machine import lacking, own_namespaces
+from tests.support.project import REPOSITORY, Project
+from tests.support.stack import DOCKERFILE, add_server
 
 PLUGINS = "/usr/libexec/docker/cli-plugins"
 

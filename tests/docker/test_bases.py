@@ -7,8 +7,8 @@ from pathlib import Path
 from build import json_file
 from build.engine import client as docker
 from build.images import bases
-from tests.conftest import Project
-from tests.docker.conftest import free_port
+from tests.support.project import Project
+from tests.support.stack import free_port
 
 
 def test_a_stand_in_that_was_made_anew_is_looked_at_again(stack_project: Project) -> None:

@@ -15,8 +15,8 @@ import pytest
 from build import json_file
 from build.engine import client as docker
 from build.images import store
-from tests.conftest import Project
-from tests.docker.conftest import DOCKERFILE, add_server
+from tests.support.project import Project
+from tests.support.stack import DOCKERFILE, add_server
 
 CANARY = "canary-5f1c0d7e-never-in-an-image"
 

@@ -7,8 +7,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from tests import commands, pipelines
-from tests.conftest import Project
+from tests.support import commands, pipelines
+from tests.support.project import Project
 
 FLAGS = {str(context.name): set(context.flags) for context in commands.CONTEXTS}
 

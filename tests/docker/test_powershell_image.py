@@ -19,7 +19,7 @@ from build.config.load import load
 from build.engine import client as docker
 from build.errors import ToolFailed
 from build.images import bases
-from tests.conftest import REPOSITORY
+from tests.support.project import REPOSITORY
 
 pytestmark = pytest.mark.timeout(600)
 

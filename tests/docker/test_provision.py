@@ -21,8 +21,8 @@ from build.config.manifest import Tools
 from build.engine import client as docker
 from build.engine import daemon, install
 from build.errors import MissingTool
-from tests.conftest import REPOSITORY
-from tests.machine import as_root, lacking, own_namespaces
+from tests.support.machine import as_root, lacking, own_namespaces
+from tests.support.project import REPOSITORY
 
 TOOLS = load(REPOSITORY, {}, local=False).tools
 PLUGINS = Path("/usr/libexec/docker/cli-plugins")

@@ -7,8 +7,8 @@ import socket
 
 from build.engine import client as docker
 from build.registry import embedded
-from tests.conftest import Project
-from tests.docker.conftest import free_port
+from tests.support.project import Project
+from tests.support.stack import free_port
 
 
 def test_up_is_idempotent_and_keeps_what_it_stores(stack_project: Project) -> None:

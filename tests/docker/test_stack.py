@@ -13,8 +13,8 @@ from collections.abc import Callable
 from build.engine import client as docker
 from build.images import store
 from build.stack import run
-from tests.conftest import Project
-from tests.docker.conftest import DOCKERFILE, add_server
+from tests.support.project import Project
+from tests.support.stack import DOCKERFILE, add_server
 
 
 def _states(project: Project) -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from build.engine import client as docker
-from tests.conftest import Project
-from tests.docker.conftest import DOCKERFILE, add_server
+from tests.support.project import Project
+from tests.support.stack import DOCKERFILE, add_server
 
 
 def test_a_program_that_is_not_in_the_image_is_named(stack_project: Project) -> None:

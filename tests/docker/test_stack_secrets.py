@@ -7,7 +7,7 @@ import os
 
 from build.engine import client as docker
 from build.stack import secrets
-from tests.conftest import Project
+from tests.support.project import Project
 
 
 def test_a_missing_secret_stops_up(stack_project: Project) -> None:

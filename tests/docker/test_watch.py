@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from build.stack import run
-from tests.conftest import Project
-from tests.docker.conftest import DOCKERFILE, SERVER
+from tests.support.project import Project
+from tests.support.stack import DOCKERFILE, SERVER
 
 _SECONDS = 90
 

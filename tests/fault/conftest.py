@@ -1,94 +1,16 @@
-"""Worlds to break: the real engine, a real registry, a real remote. Never skips in CI."""
+"""Worlds to break, and how often; the fixtures are those of every suite that releases."""
 
 from __future__ import annotations
 
-import itertools
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from tests.docker.conftest import docker_engine, python_base, registry_program
-from tests.fault import world as worlds
-from tests.fault.hub import Hub
-from tests.fault.proxy import Proxy
-from tests.fault.server import Registry, free_address
-from tests.fault.world import World
+from tests.support.engine import docker_engine, python_base, registry_program
+from tests.support.worlds import faulty, hub, make_world, module_proxy, proxy, registry, world
 
-__all__ = ["docker_engine", "python_base", "registry_program"]
-
-_HERE = Path(__file__).parent
-_NUMBERS = itertools.count(1)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is marked `docker`."""
-    for item in items:
-        if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.docker)
-
-
-@pytest.fixture(scope="session")
-def registry(registry_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry for the whole session; each world has a namespace of its own in it."""
-    folder = tmp_path_factory.mktemp("registry")
-    # containerd keys mounts by host without port: each registry has an address of its own.
-    host = f"127.{10 + os.getpid() % 200}.0.1"
-    made = Registry(registry_program, folder, free_address(host), folder / "storage")
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="session")
-def hub(registry: Registry) -> Iterator[Hub]:
-    """The registry, asked directly."""
-    made = Hub(registry.address)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="session")
-def make_world(registry: Registry, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., World]:
-    """Makes a world, seen through `address` (default: the registry itself); other arguments go to [release]."""
-
-    def make(address: str = "", **settings: Any) -> World:
-        number = next(_NUMBERS)
-        folder = tmp_path_factory.mktemp("world") / f"w{number}"
-        namespace = f"w{os.getpid()}-{number}"
-        return worlds.make(folder, namespace, address or registry.address, hub, **settings)
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def module_proxy(registry: Registry) -> Iterator[Proxy]:
-    """A proxy for all kills of a module."""
-    with Proxy(free_address("127.9.0.1"), registry.address) as made:
-        yield made
-
-
-@pytest.fixture
-def world(make_world: Callable[..., World]) -> World:
-    """A world in which nothing was released yet."""
-    return make_world()
-
-
-@pytest.fixture
-def proxy(registry: Registry) -> Iterator[Proxy]:
-    """A proxy in front of the registry, on an address of its own."""
-    number = next(_NUMBERS)
-    host = f"127.{10 + os.getpid() % 200}.{1 + number // 250}.{1 + number % 250}"
-    with Proxy(free_address(host), registry.address) as made:
-        yield made
-
-
-@pytest.fixture
-def faulty(make_world: Callable[..., World], proxy: Proxy) -> World:
-    """A world whose clones see the registry through the proxy."""
-    return make_world(proxy.address)
+__all__ = [
+    "docker_engine", "faulty", "hub", "make_world", "module_proxy", "proxy", "python_base", "registry",
+    "registry_program", "world",
+]  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

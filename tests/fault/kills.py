@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from build.release.steps import STEPS
-from tests.fault.policies import ALWAYS
-from tests.fault.proxy import Proxy, Rule, then
-from tests.fault.running import Running
-from tests.fault.world import World
+from tests.support.policies import ALWAYS
+from tests.support.proxy import Proxy, Rule, then
+from tests.support.running import Running
+from tests.support.world import World
 
 TITLES = tuple(step.title for step in STEPS)
 BOUNDARIES = (*(f"» {title}" for title in TITLES), f"✓ {TITLES[-1]}")

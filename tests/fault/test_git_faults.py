@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Ran
-from tests.fault.invariants import assert_invariants, assert_nothing_new
-from tests.fault.policies import ALWAYS
-from tests.fault.proxy import Proxy, Rule, instead
-from tests.fault.world import FAST, Clone, World, clean
+from tests.support.invariants import assert_invariants, assert_nothing_new
+from tests.support.policies import ALWAYS
+from tests.support.project import Ran
+from tests.support.proxy import Proxy, Rule, instead
+from tests.support.world import FAST, Clone, World, clean
 
 _CLAIM = "» claim the version"
 

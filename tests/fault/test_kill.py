@@ -14,13 +14,13 @@ import pytest
 from semver import Version
 
 from build.engine import client as docker
-from tests.conftest import REPOSITORY
-from tests.docker.conftest import clean as clean_engine
-from tests.fault.invariants import assert_invariants, assert_nothing_new
 from tests.fault.kills import BOUNDARIES, HOOK, Kill, Tally, arrange, assert_landed, disarm, drawn, measure
-from tests.fault.proxy import Proxy, Rule, then
-from tests.fault.server import Registry
-from tests.fault.world import FAST, SERVICES, Clone, Public, World
+from tests.support.invariants import assert_invariants, assert_nothing_new
+from tests.support.project import REPOSITORY
+from tests.support.proxy import Proxy, Rule, then
+from tests.support.server import Registry
+from tests.support.stack import clean as clean_engine
+from tests.support.world import FAST, SERVICES, Clone, Public, World
 
 _LONGEST_LIFE = 12
 _CLAIM = "» claim the version"

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from semver import Version
 
-from tests.conftest import REPOSITORY
 from tests.fault.kills import BOUNDARIES, HOOK, Kill, Tally, arrange, assert_landed, disarm
-from tests.fault.proxy import Proxy
-from tests.fault.world import FAST, SERVICES, Public, World
+from tests.support.project import REPOSITORY
+from tests.support.proxy import Proxy
+from tests.support.world import FAST, SERVICES, Public, World
 
 _CLAIM = "» claim the version"
 _KILLS = [

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault import world as worlds
-from tests.fault.hub import Hub
-from tests.fault.invariants import assert_invariants
-from tests.fault.policies import ALWAYS, PASSWORD, USER, TokenService, basic, immutable, three_parts
-from tests.fault.proxy import Answer, Proxy, Request, Rule, status, then
-from tests.fault.server import Registry, free_address
-from tests.fault.world import FAST, World, clean
-from tests.machine import as_root
+from tests.support import world as worlds
+from tests.support.hub import Hub
+from tests.support.invariants import assert_invariants
+from tests.support.machine import as_root
+from tests.support.policies import ALWAYS, PASSWORD, USER, TokenService, basic, immutable, three_parts
+from tests.support.proxy import Answer, Proxy, Request, Rule, status, then
+from tests.support.server import Registry, free_address
+from tests.support.world import FAST, World, clean
 
 _DISK_MEGABYTES = 4
 

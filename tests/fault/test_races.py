@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Ran
-from tests.fault.invariants import assert_invariants
-from tests.fault.proxy import Answer, Proxy, Request, Rule
-from tests.fault.world import FAST, Clone, World, clean
+from tests.support.invariants import assert_invariants
+from tests.support.project import Ran
+from tests.support.proxy import Answer, Proxy, Request, Rule
+from tests.support.world import FAST, Clone, World, clean
 
 
 def _prepare(world: World, count: int) -> list[Clone]:

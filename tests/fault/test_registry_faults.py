@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fault.invariants import assert_invariants, assert_nothing_new
-from tests.fault.policies import ALWAYS
-from tests.fault.proxy import Answer, Proxy, Request, Rule, lose_answer, pretend, reset, slow, status
-from tests.fault.world import World, clean
+from tests.support.invariants import assert_invariants, assert_nothing_new
+from tests.support.policies import ALWAYS
+from tests.support.proxy import Answer, Proxy, Request, Rule, lose_answer, pretend, reset, slow, status
+from tests.support.world import World, clean
 
 VERSION = r"/manifests/\d+\.\d+\.\d+$"
 FLOAT = r"/manifests/\d+(\.\d+)?$"

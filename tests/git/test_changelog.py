@@ -8,7 +8,7 @@ import pytest
 
 from build.errors import RepositoryError
 from build.git import releases as git_releases
-from tests.conftest import Project
+from tests.support.project import Project
 
 
 def told(project: Project, version: str = "", **environment: str) -> dict[str, list[str]]:

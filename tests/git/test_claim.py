@@ -11,8 +11,8 @@ import pytest
 
 from build.errors import RepositoryError, VersionTaken
 from build.release import claim
-from tests.conftest import Project
-from tests.git.test_history import clone
+from tests.support.clones import clone
+from tests.support.project import Project
 from tests.support.records import record
 
 # Between the winner's lock of the tag and the tag itself: longer than git waits for a lock.

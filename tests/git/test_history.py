@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from build.deploy import workflow
-from build.git import history as git_history
 from build.git.commits import Bump, bump_of
-from build.git.versions import History, LineHistory
-from tests.conftest import Project
+from tests.support.clones import last, line, read
+from tests.support.project import Project
 
 TYPES: dict[str, Bump] = {"feat": "minor", "fix": "patch", "revert": "patch"}
-
-
-def read(project: Project, **environment: str) -> History:
-    """The history of the project, under UC_ variables."""
-    return git_history.read(project.load(**environment))
-
-
-def line(project: Project) -> LineHistory:
-    """The one line of a lockstep project."""
-    (only,) = read(project).lines.values()
-    return only
-
-
-def last(project: Project) -> tuple[str, int, list[str]]:
-    """Last version, distance and the descriptions since, newest first."""
-    told = line(project)
-    return str(told.last), told.distance, [one.description for one in told.commits]
-
-
-def clone(project: Project, folder: Path, *options: str) -> Project:
-    """A clone as `git clone OPTIONS` makes it."""
-    project.git("clone", "--quiet", *options, f"file://{project.root}", str(folder))
-    return Project(folder)
-
-
-# Which version is the last ------------------------------------------------------------------------------------------
 
 
 def test_git_state_of_a_clean_commit(project: Project) -> None:

@@ -10,8 +10,8 @@ from build.deploy import workflow
 from build.errors import RepositoryError
 from build.git import history as git_history
 from build.release import claim
-from tests.conftest import Project
-from tests.git.test_history import clone, last, read
+from tests.support.clones import clone, last, read
+from tests.support.project import Project
 
 
 def refuse(project: Project) -> RepositoryError:

@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 from build.registry.client import Distribution
-from tests.conftest import Project, Ran
-from tests.fault.proxy import Answer, Request, Rule
-from tests.fault.world import SERVICES, Clone, World
+from tests.support.project import Project, Ran
+from tests.support.proxy import Answer, Request, Rule
+from tests.support.world import SERVICES, Clone, World
 
 ALWAYS = 1_000_000
 OTHER = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fault.proxy import Proxy, Rule, status, then
-from tests.fault.world import FAST, World
 from tests.release.asking import ALWAYS, INDEX, OTHER, digests, ok, recorded
+from tests.support.proxy import Proxy, Rule, status, then
+from tests.support.world import FAST, World
 
 TOGETHER = ("--service", "one", "--service", "two", "--bump", "minor")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from build.registry.oci import digest_of
-from tests.fault.world import World
 from tests.release.asking import INDEX, OTHER, ok
+from tests.support.world import World
 
 
 def test_a_tag_that_moved_since_the_plan_refuses_it(world: World) -> None:

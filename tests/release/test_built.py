@@ -11,10 +11,10 @@ import pytest
 from build.deploy import workflow
 from build.git import history as git_history
 from build.images import build, definition
-from tests.docker.conftest import clean
-from tests.fault.server import Registry
-from tests.fault.world import World
 from tests.release.asking import ok, planned
+from tests.support.server import Registry
+from tests.support.stack import clean
+from tests.support.world import World
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from build.registry.oci import digest_of
-from tests.fault.proxy import Answer, Proxy, Request, Rule, pretend, then
-from tests.fault.world import World
 from tests.release.asking import INDEX, OTHER, digests, ok, recorded
+from tests.support.proxy import Answer, Proxy, Request, Rule, pretend, then
+from tests.support.world import World
 
 STAGING = "PUT .*/one/manifests/sha256:"
 

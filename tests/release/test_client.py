@@ -14,11 +14,11 @@ import pytest
 from build.errors import RegistryError
 from build.registry.client import Distribution
 from build.registry.oci import digest_of
-from tests.conftest import Project
-from tests.fault.hub import Hub
-from tests.fault.proxy import Answer, Proxy, Request, Rule, status
-from tests.fault.world import World
 from tests.release.asking import ALWAYS, BLOB, INDEX, OTHER, client, ok
+from tests.support.hub import Hub
+from tests.support.project import Project
+from tests.support.proxy import Answer, Proxy, Request, Rule, status
+from tests.support.world import World
 
 
 @pytest.mark.parametrize("start", ["", "http://{address}"])

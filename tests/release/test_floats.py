@@ -11,9 +11,9 @@ from build.errors import RegistryError
 from build.registry import policy
 from build.registry.client import Distribution
 from build.registry.oci import digest_of
-from tests.fault.proxy import Proxy, Rule, status
-from tests.fault.world import SERVICES, Public, World
 from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, listed, ok, recorded, three_part_tags
+from tests.support.proxy import Proxy, Rule, status
+from tests.support.world import SERVICES, Public, World
 
 
 @dataclass(frozen=True, slots=True)

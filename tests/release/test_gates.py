@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from build.engine import client as docker
-from tests.docker.conftest import SERVER, add_server, reuse_bases
-from tests.fault.world import World
 from tests.release.asking import ok
+from tests.support.stack import SERVER, add_server, reuse_bases
+from tests.support.world import World
 
 ALLOWED = {"UC_RELEASE_STAND_INS": "python"}
 

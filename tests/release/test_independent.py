@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fault.proxy import Proxy, Rule, status, then
-from tests.fault.world import World
 from tests.release.asking import ALWAYS, listed, ok, planned
+from tests.support.proxy import Proxy, Rule, status, then
+from tests.support.world import World
 
 NAMES = ("one", "two", "three")
 SHARED = """

@@ -14,12 +14,12 @@ import pytest
 
 from build.errors import RegistryError
 from build.registry.oci import digest_of
-from tests.conftest import Project
-from tests.fault.server import free_address
-from tests.fault.world import World
 from tests.release.asking import BLOB, INDEX, OTHER, client
 from tests.release.secured import serve
 from tests.release.token_service import HTPASSWD, IDENTITY, ISSUER, PASSWORD, SERVICE, USER, TokenService
+from tests.support.project import Project
+from tests.support.server import free_address
+from tests.support.world import World
 
 HOST = f"127.{10 + os.getpid() % 200}.9.9"
 

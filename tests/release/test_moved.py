@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fault.proxy import Proxy, Rule, then
-from tests.fault.world import FAST, World
 from tests.release.asking import digests, ok, planned, recorded
+from tests.support.proxy import Proxy, Rule, then
+from tests.support.world import FAST, World
 
 STAGING = "PUT .*/one/manifests/sha256:"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.fault.world import Clone, World
 from tests.release.asking import digests, ok, planned, recorded
+from tests.support.world import Clone, World
 
 
 def _overtaken(world: World, later: str = "fix: later", *arguments: str) -> Clone:

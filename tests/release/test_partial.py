@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fault.proxy import Proxy, Rule, status
-from tests.fault.world import World
 from tests.release.asking import ALWAYS, digests, is_public_write, listed, ok, planned, recorded
+from tests.support.proxy import Proxy, Rule, status
+from tests.support.world import World
 
 
 def test_p1_a_service_that_fails_to_build_stops_all(world: World) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fault.invariants import assert_invariants
-from tests.fault.world import FAST, Clone, World
 from tests.release.asking import INDEX, OTHER, digests, listed, ok, planned, recorded
+from tests.support.invariants import assert_invariants
+from tests.support.world import FAST, Clone, World
 
 
 def _head(world: World) -> None:

@@ -12,9 +12,9 @@ from build.errors import RegistryError
 from build.registry.client import Distribution
 from build.registry.oci import digest_of
 from build.release import candidates, publish
-from tests.fault.proxy import Proxy, Rule, status
-from tests.fault.world import World
 from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, ok, planned, recorded
+from tests.support.proxy import Proxy, Rule, status
+from tests.support.world import World
 
 
 def _interrupted(world: World, proxy: Proxy, pattern: str) -> None:

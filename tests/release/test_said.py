@@ -12,10 +12,10 @@ import pytest
 
 from build.config.load import load
 from build.engine import client as docker
-from tests.conftest import REPOSITORY
-from tests.docker.conftest import reuse_bases
-from tests.fault.world import World
 from tests.release.asking import digests, listed, ok, recorded
+from tests.support.project import REPOSITORY
+from tests.support.stack import reuse_bases
+from tests.support.world import World
 
 # Put together here, so that no scanner of this repository takes it for a real one.
 TOKEN = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"

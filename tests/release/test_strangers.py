@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fault.proxy import Proxy
-from tests.fault.world import World
 from tests.release.asking import INDEX, OTHER, digests, listed, ok, recorded
+from tests.support.proxy import Proxy
+from tests.support.world import World
 
 
 def _repository(world: World) -> str:

@@ -12,13 +12,13 @@ import pytest
 
 from build.errors import RegistryError
 from build.registry.oci import digest_of
-from tests.conftest import Project
-from tests.fault.server import free_address
-from tests.fault.world import World
-from tests.machine import as_root
 from tests.release.asking import BLOB, client
 from tests.release.secured import serve
 from tests.release.token_service import certify
+from tests.support.machine import as_root
+from tests.support.project import Project
+from tests.support.server import free_address
+from tests.support.world import World
 
 
 @pytest.fixture

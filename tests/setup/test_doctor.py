@@ -23,7 +23,7 @@ from build.engine import client as docker
 from build.errors import BuildError
 from build.machine import docker_checks, doctor
 from build.machine.doctor import Row
-from tests.conftest import Project
+from tests.support.project import Project
 
 needs_client = pytest.mark.skipif(not shutil.which("docker"), reason="no docker client to ask")
 

@@ -15,7 +15,7 @@ import pytest
 
 from build import process
 from build.errors import ToolFailed
-from tests.conftest import Project
+from tests.support.project import Project
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

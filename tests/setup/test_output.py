@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from tests.conftest import Project
+from tests.support.project import Project
 
 
 def test_a_reader_that_leaves_early_is_no_crash(project: Project) -> None:

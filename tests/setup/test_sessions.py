@@ -6,8 +6,8 @@ import itertools
 import subprocess
 import sys
 
-from tests import pipelines
-from tests.conftest import REPOSITORY
+from tests.support import pipelines
+from tests.support.project import REPOSITORY
 
 
 def test_every_session_of_a_pipeline_is_one_of_nox() -> None:

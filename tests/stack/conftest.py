@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,20 +15,11 @@ from build.deploy import workflow
 from build.engine import client as docker
 from build.images import store
 from build.stack import run
-from tests.conftest import REPOSITORY
-from tests.docker.conftest import docker_engine
 from tests.stack.live import Live, inv
+from tests.support.engine import docker_engine
+from tests.support.project import REPOSITORY
 
 __all__ = ["docker_engine"]
-
-_HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is marked `docker`."""
-    for item in items:
-        if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.docker)
 
 
 @pytest.fixture(scope="session")

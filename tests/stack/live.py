@@ -15,7 +15,7 @@ from build import json_file
 from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.stack import run, secrets
-from tests.conftest import REPOSITORY, Ran
+from tests.support.project import REPOSITORY, Ran
 
 SECRETS = {
     "powershell-modules": "powershell_token",

@@ -14,8 +14,8 @@ from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.images import store
 from build.stack import run, secrets
-from tests.conftest import REPOSITORY
 from tests.stack.live import Live
+from tests.support.project import REPOSITORY
 
 pytestmark = pytest.mark.timeout(1800)
 

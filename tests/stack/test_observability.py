@@ -20,10 +20,10 @@ import yaml
 from build.config.manifest import Manifest
 from build.images import store
 from build.stack import run
-from tests.conftest import REPOSITORY
-from tests.debian import Program, program
-from tests.docker.conftest import free_port
 from tests.stack.live import inv
+from tests.support.debian import Program, program
+from tests.support.project import REPOSITORY
+from tests.support.stack import free_port
 
 pytestmark = pytest.mark.timeout(1200)
 EXAMPLE = REPOSITORY / "docs/pages/operating/prometheus.yml"

@@ -13,8 +13,8 @@ from build.engine import client as docker
 from build.gates.smoke import checks, journey
 from build.images import store
 from build.stack import run
-from tests.conftest import REPOSITORY
 from tests.stack.live import Live, inv
+from tests.support.project import REPOSITORY
 
 pytestmark = pytest.mark.timeout(900)
 

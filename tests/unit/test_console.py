@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.support.project import REPOSITORY
 
 PROGRAM = """
 from build import console

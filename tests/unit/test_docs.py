@@ -15,9 +15,9 @@ import pytest
 
 from build import errors
 from build.config import manifest
-from tests import pipelines
-from tests.commands import CONTEXTS, refusal, sessions
-from tests.conftest import REPOSITORY
+from tests.support import pipelines
+from tests.support.commands import CONTEXTS, refusal, sessions
+from tests.support.project import REPOSITORY
 
 PAGES = REPOSITORY / "docs" / "pages"
 README = REPOSITORY / "README.md"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY
 from tests.support.layout import (
     Library,
     circles,
@@ -19,6 +18,7 @@ from tests.support.layout import (
     undocumented,
     unmapped,
 )
+from tests.support.project import REPOSITORY
 
 LIBRARY = Library(REPOSITORY / "build")
 MAP = '"""A library.\n\n    low/    what is below\n    high/   what is above\n"""\n'
@@ -123,6 +123,19 @@ def test_the_workspace_alone_names_what_is_written() -> None:
         module
         for module, tree in LIBRARY.trees.items()
         if module != "config.workspace" and "workspace.root /" in ast.unparse(tree)
+    ]
+
+    assert offenders == []
+
+
+def test_no_suite_imports_from_another() -> None:
+    """What two suites use stands in tests/support/; nothing is imported from a test or across suites."""
+    tests = Library(REPOSITORY / "tests")
+    offenders = [
+        f"{module} imports {imported}"
+        for module in tests.modules
+        for imported in sorted(tests.imports[module])
+        if imported.split(".")[0] not in {"support", module.split(".")[0]} or ".test_" in f".{imported}"
     ]
 
     assert offenders == []

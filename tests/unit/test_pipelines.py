@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from build.config.load import load
-from tests import commands, pipelines
-from tests.conftest import REPOSITORY
+from tests.support import commands, pipelines
+from tests.support.project import REPOSITORY
 
 TASKS = [words[1:] for words in pipelines.commands() if words[0] == "./inv"]
 JOBS = pipelines.github_jobs()

@@ -12,7 +12,7 @@ import pytest
 
 from build.config.load import load
 from build.stack import compose
-from tests.conftest import REPOSITORY
+from tests.support.project import REPOSITORY
 
 
 def test_every_from_is_a_base_of_the_manifest() -> None:

@@ -18,7 +18,7 @@ import pytest
 from docs_rig import HERE, REPOSITORY_DOCS, Start, fetch_mermaid, make, pack
 from websockets.sync.client import ClientConnection, connect
 
-from tests.debian import Program, program
+from tests.support.debian import Program, program
 
 FLAGS = [
     "--headless",

@@ -16,7 +16,7 @@ from monitor_service.dispatch import Dispatcher
 from monitor_service.outbox import Delivery, Outbox, Result
 from monitor_service.settings import Settings
 
-from tests.machine import own_namespaces
+from tests.support.machine import own_namespaces
 
 
 def test_the_shipped_trigger_starts_a_triage_run(start: Start, target: Target, workspace: Path) -> None:

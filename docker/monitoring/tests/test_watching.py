@@ -14,7 +14,7 @@ from monitor_service.hints import Hints
 from monitor_service.pattern import Ignore
 from monitor_service.tree import Tree
 
-from tests.machine import own_namespaces
+from tests.support.machine import own_namespaces
 
 
 def test_files_in_new_nested_folders_are_all_seen(start: Start, rules: Rules, workspace: Path) -> None:

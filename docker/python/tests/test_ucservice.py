@@ -18,7 +18,7 @@ import httpx
 import pytest
 from ucservice.secretfile import Secret
 
-from tests.machine import shut
+from tests.support.machine import shut
 
 SERVER = """
 import asyncio

@@ -22,9 +22,9 @@ from build.engine import client as docker
 from build.gates.scan import gate as gates_scan_gate
 from build.gates.scan.gate import Verdict
 from build.images.image import Image
-from tests.conftest import Project
-from tests.docker.conftest import free_port
 from tests.docker.scan import trivy_db
+from tests.support.project import Project
+from tests.support.stack import free_port
 
 METADATA = "Metadata-Version: 2.1\nName: {}\nVersion: {}\n"
 JINJA2 = {"usr/lib/python3/dist-packages/Jinja2-2.10.dist-info/METADATA": METADATA.format("Jinja2", "2.10")}

@@ -14,8 +14,8 @@ from build import json_file
 from build.config.manifest import Manifest
 from build.errors import MissingTool, ScanBroken
 from build.images.image import Image
-from tests.conftest import Project
 from tests.docker.scan.conftest import JINJA2, Build, Registry, gate
+from tests.support.project import Project
 
 
 def test_the_shell_cannot_open_the_gate(manifest: Manifest, vulnerable: Image, monkeypatch: pytest.MonkeyPatch) -> None:

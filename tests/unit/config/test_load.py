@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from build.errors import ManifestError
-from tests.conftest import REPOSITORY, Project
+from tests.support.project import REPOSITORY, Project
 
 
 def _replace(project: Project, old: str, new: str) -> None:

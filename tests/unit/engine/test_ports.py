@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from build.engine import ports
-from tests.docker.conftest import free_port
+from tests.support.stack import free_port
 
 HOLD = """
 import socket, sys

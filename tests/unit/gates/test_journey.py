@@ -20,7 +20,7 @@ import pytest
 from build.config.manifest import Manifest
 from build.gates.smoke import journey
 from build.stack import secrets
-from tests.conftest import Project
+from tests.support.project import Project
 
 Answers = dict[str, Any]
 

@@ -19,7 +19,7 @@ import pytest
 from build.config.manifest import Manifest
 from build.gates.smoke import checks
 from build.stack import secrets
-from tests.conftest import Project
+from tests.support.project import Project
 
 _ODD = {
     "/list": ("application/json", b"[]"),

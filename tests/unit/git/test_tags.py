@@ -10,7 +10,7 @@ from semver import Version
 from build.config.manifest import Manifest
 from build.git.tags import Key, Versions, of_key, precedence, tags_of
 from build.git.versions import Line, lines, parse_tag
-from tests.conftest import REPOSITORY
+from tests.support.project import REPOSITORY
 from tests.support.versions import KEYS, PROPERTY
 
 

@@ -9,7 +9,7 @@ import pytest
 from build import json_file
 from build.deploy import workflow
 from build.images import bases
-from tests.conftest import Project
+from tests.support.project import Project
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from build.engine import client as engine_client
 from build.errors import MissingTool
 from build.machine import docker_checks
 from build.machine.docker_checks import Docker
-from tests.conftest import Project
+from tests.support.project import Project
 
 ENGINE = Docker(client="docker", info={"ServerVersion": "26.1.5", "OSType": "linux"}, asked=0.0)
 

@@ -15,7 +15,7 @@ from build.machine import quickstart
 from build.machine.quickstart import Run
 from build.steps import Step
 from build.views import tables
-from tests.conftest import Project
+from tests.support.project import Project
 
 EARLIER = Image(
     service="web", name="127.0.0.1:5000/test/web", tag="0.1.0", digest="sha256:1", fingerprint="", size=1, pushed=True

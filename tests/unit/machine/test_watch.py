@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from build.machine import watch
-from tests.machine import shut
+from tests.support.machine import shut
 
 
 def test_a_file_that_goes_away_meanwhile_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from build.errors import RegistryError
 from build.registry import credentials
-from tests.conftest import Project
+from tests.support.project import Project
 
 CANARY = "canary-Pa55:with:colons"
 HELPER = """\

@@ -8,7 +8,7 @@ import pytest
 
 from build.errors import PortTaken, RegistryError
 from build.registry import embedded
-from tests.conftest import Project
+from tests.support.project import Project
 
 
 @pytest.mark.parametrize("address", ["localhost", "127.0.0.1"])

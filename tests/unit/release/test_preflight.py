@@ -14,7 +14,7 @@ from build.images.bases import Resolved
 from build.release import preflight
 from build.release.plan import Plan, PlannedLine, PlannedService
 from build.release.request import Wish
-from tests.conftest import Project
+from tests.support.project import Project
 
 HISTORY = History(
     commit="c" * 40, committed=0, branch="main", shallow=False, dirty=False, changed=(), untracked=(), strays=(),

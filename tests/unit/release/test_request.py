@@ -12,7 +12,7 @@ from build.errors import RepositoryError
 from build.git.tags import YANKED, Versions
 from build.git.versions import LONGEST_TAG, Line, LineHistory
 from build.release.request import Wish, repeats, version_for
-from tests.conftest import Project
+from tests.support.project import Project
 from tests.support.records import record as record_of
 
 

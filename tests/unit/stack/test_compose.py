@@ -8,7 +8,7 @@ import yaml
 
 from build.config.load import load
 from build.stack import compose
-from tests.conftest import REPOSITORY, Project
+from tests.support.project import REPOSITORY, Project
 
 
 def _stack(project: Project, *services: str) -> dict[str, object]:

@@ -6,7 +6,7 @@ import pytest
 
 from build.errors import SmokeFailed
 from build.stack import run
-from tests.conftest import Project
+from tests.support.project import Project
 
 
 def test_logs_before_the_first_up_are_of_no_other_stack(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

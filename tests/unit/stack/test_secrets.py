@@ -11,8 +11,8 @@ import pytest
 from build.config.manifest import Manifest
 from build.errors import SecretError
 from build.stack import secrets
-from tests.conftest import Project
-from tests.machine import shut
+from tests.support.machine import shut
+from tests.support.project import Project
 
 
 def test_rotation_puts_the_new_value_first_and_keeps_the_old(project: Project) -> None:

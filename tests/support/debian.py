@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.machine import lacking
+from tests.support.machine import lacking
 
 _FOLDER = Path(__file__).resolve().parent.parent / ".uc" / "debian"
 

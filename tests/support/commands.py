@@ -9,7 +9,7 @@ from invoke.parser import Parser
 from invoke.program import Program
 
 import tasks
-from tests.conftest import REPOSITORY
+from tests.support.project import REPOSITORY
 
 INITIAL = Program().initial_context
 CONTEXTS = tasks.ns.to_contexts()

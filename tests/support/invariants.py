@@ -7,7 +7,7 @@ from typing import Any
 
 from semver import Version
 
-from tests.fault.world import SERVICES, World
+from tests.support.world import SERVICES, World
 
 
 def assert_invariants(world: World, *, settled: bool = True) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.conftest import REPOSITORY
+from tests.support.project import REPOSITORY
 
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 GITLAB = REPOSITORY / ".gitlab-ci.yml"

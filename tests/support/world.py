@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import MINIMAL, REPOSITORY, Project, Ran
-from tests.docker.conftest import DOCKERFILE, add_server, reuse_bases
-from tests.fault.hub import Hub
-from tests.fault.running import Running
+from tests.support.hub import Hub
+from tests.support.project import MINIMAL, REPOSITORY, Project, Ran
+from tests.support.running import Running
+from tests.support.stack import DOCKERFILE, add_server, reuse_bases
 
 SERVICES = ("one", "two")
 _IDENTITY = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}

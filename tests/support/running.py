@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import Project, Ran
+from tests.support.project import Project, Ran
 
 
 class Running:

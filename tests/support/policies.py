@@ -9,8 +9,8 @@ import threading
 import urllib.parse
 from collections import Counter
 
-from tests.fault.hub import Hub
-from tests.fault.proxy import Answer, Request, Rule
+from tests.support.hub import Hub
+from tests.support.proxy import Answer, Request, Rule
 
 ALWAYS = 1_000_000
 _TAG = re.compile(r"^/v2/(.+)/manifests/([^:]+)$")
