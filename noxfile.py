@@ -71,11 +71,12 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, committed Compose files, and the pipelines of CI: their schemas, their expressions, their rights."""
+    """Style, commit messages, committed Compose files, and CI's pipelines: their schemas, expressions, rights."""
     locked(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("invoke", "compose", "--check")
+    session.run("invoke", "commits.check")
     workflows = sorted(map(str, (ROOT / ".github" / "workflows").glob("*.yml")))
     session.run("actionlint", "-shellcheck=", "-pyflakes=", *workflows)  # would be used only where they happen to be
     session.run("zizmor", "--offline", "--quiet", *workflows)

@@ -318,6 +318,29 @@ def changelog(_c: Context, *, write: bool = False, version: str = "", json: bool
     git_releases.show(_manifest(), version=version, write=write, as_json=json)
 
 
+@task(name="check", help=_JSON | {
+    "range": "commits as git log names them: v1.4.0.. (default: after [release] conventional_since)",
+    "message": "check the message in this file instead, as a commit-msg hook does",
+})  # fmt: skip
+@reports
+def commits_check(_c: Context, *, range: str = "", message: str = "", json: bool = False) -> None:
+    """Refuse commit messages that are not Conventional Commits: the next version is computed from them.
+
+    Examples: ./inv commits.check   |   ./inv commits.check --range origin/main..HEAD
+    """
+    from build.git import conventional
+    from build.views import commits
+
+    manifest = _manifest()
+    checked = (
+        conventional.check_file(ROOT, manifest.release, Path(message))
+        if message
+        else conventional.check(ROOT, manifest.release, range)
+    )
+    commits.checked(checked, json=json)
+    conventional.require(checked, manifest.release)
+
+
 @task(iterable=["service"], help=_JSON | {
     "bump": "auto (by the commits), patch, minor or major",
     "pre": "a pre-release channel: rc makes 1.5.0-rc.1, then -rc.2; without it, 1.5.0",
@@ -496,5 +519,6 @@ ns = Collection(
     doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version, changelog,
     release, releases, yank, test,
 )  # fmt: skip
+ns.add_collection(Collection("commits", commits_check))
 ns.add_collection(Collection("registry", registry_up, registry_down, registry_ls))
 ns.add_collection(Collection("secrets", secrets_init, secrets_rotate))

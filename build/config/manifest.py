@@ -82,7 +82,8 @@ class ReleaseSettings:
     `remote` is the git remote whose tags decide who owns a version ("" or one that is not configured: the local
     repository does). `branches` are the globs of branches that may release. `types` maps a Conventional Commits type to
     what it bumps. `major_on_zero` lets a breaking change leave 0.y.z; without it, it bumps the minor.
-    `stand_ins` names the bases whose stand-in a release may stand on.
+    `stand_ins` names the bases whose stand-in a release may stand on. `conventional_since` is the commit after which
+    every message is to be a Conventional Commit.
     """
 
     mode: Literal["lockstep", "independent"] = "lockstep"
@@ -93,6 +94,7 @@ class ReleaseSettings:
     authority: Literal["any", "ci"] = "any"
     major_on_zero: bool = False
     stand_ins: tuple[str, ...] = ()
+    conventional_since: str = ""
     types: dict[str, Literal["major", "minor", "patch", "none"]] = field(
         default_factory=lambda: {"feat": "minor", "fix": "patch", "perf": "patch", "revert": "patch"}
     )

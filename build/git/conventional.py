@@ -1,0 +1,132 @@
+"""Whether commit messages are Conventional Commits 1.0, so that the next version can be computed from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from build.config.manifest import ReleaseSettings
+from build.errors import RepositoryError, ToolFailed
+from build.git import history
+from build.git.commits import Commit, parse
+from build.process import run
+from build.typed import suggest
+
+# The types of the Angular convention that bump nothing by default (conventionalcommits.org, "Specification", 14).
+_OTHER_TYPES = ("build", "chore", "ci", "docs", "refactor", "revert", "style", "test")
+_AUTOSQUASH = ("fixup! ", "squash! ", "amend! ")
+_FORM = "type(scope): description"
+# Rules 12 and 15: upper case, and a colon; anything else breaks nothing, whatever its author meant.
+_BREAKING = re.compile(r"^breaking[ -]change\b.*", re.IGNORECASE | re.MULTILINE)
+_BREAKING_FOOTER = re.compile(r"BREAKING[ -]CHANGE: +\S")
+_SCISSORS = re.compile(r"^\S ?-{24} >8 -{24}$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offence:
+    """A commit that breaks a rule: its hash ("" where it is not committed yet), its subject, and what is wrong."""
+
+    commit: str
+    subject: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"{self.commit[:7]} " if self.commit else ""
+        return f"{where}{self.subject!r}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """The commits that were checked: the revisions that name them, their number, and what is wrong with them."""
+
+    revisions: str
+    commits: int
+    offences: tuple[Offence, ...]
+
+
+def types(settings: ReleaseSettings) -> tuple[str, ...]:
+    """The types that a commit may have: those that `[release] types` gives a bump, and the usual others."""
+    return tuple(dict.fromkeys([*settings.types, *_OTHER_TYPES]))
+
+
+def reasons(message: str, known: Collection[str], *, committed: bool = True) -> Iterator[str]:
+    """What is wrong with a message; nothing where it is a Conventional Commit, a merge, or git's own revert.
+
+    A fixup is accepted until it is `committed` for good: it is to be squashed.
+    """
+    subject = message.lstrip("\n").partition("\n")[0]
+    if subject.startswith(_AUTOSQUASH):
+        if committed:
+            yield "to be squashed: git rebase --interactive --autosquash"
+        return
+    yield from _of_commit(parse(message), subject, known)
+    for line in _BREAKING.findall(message.partition("\n")[2]):
+        if not _BREAKING_FOOTER.match(line):
+            yield f"{line[:40]!r} breaks nothing: write BREAKING CHANGE: and what breaks"
+
+
+def _of_commit(commit: Commit, subject: str, known: Collection[str]) -> Iterator[str]:
+    if commit.merge or commit.type in {"revert", *known}:
+        return
+    if commit.type:
+        yield f"unknown type '{commit.type}'{suggest(commit.type, known)}"
+    elif re.match(r"[a-z]+(\([^()]*\))?!?:\S", subject):
+        yield "a space is missing after the colon"
+    elif not subject.strip():
+        yield f"empty: expected {_FORM}"
+    else:
+        yield f"expected {_FORM}"
+
+
+def check(root: Path, settings: ReleaseSettings, revisions: str = "") -> Checked:
+    """Look at every commit of `revisions` (as git log takes them).
+
+    Without any, at those after `[release] conventional_since`; where that is not set, at the whole history of HEAD.
+    Raises RepositoryError when git does not know them.
+    """
+    since = settings.conventional_since
+    revisions = revisions or (f"{since}..HEAD" if since else "HEAD")
+    known = types(settings)
+    try:
+        records = [record for batch in history.log(root, [revisions]) for record in batch]
+    except ToolFailed as error:
+        message = f"git knows no commits {revisions}"
+        raise RepositoryError(message, hint="git fetch --unshallow, or name others", output=error.output) from None
+    offences = [offence for record in records for offence in _offences(record, known)]
+    return Checked(revisions=revisions, commits=len(records), offences=tuple(offences))
+
+
+def _offences(record: str, known: Collection[str]) -> Iterator[Offence]:
+    head, _, message = record.partition("\n")
+    if not history.commit_of(record).merge:
+        commit, subject = head.split()[0][1:], message.lstrip("\n").partition("\n")[0]
+        yield from (Offence(commit=commit, subject=subject, reason=reason) for reason in reasons(message, known))
+
+
+def check_file(root: Path, settings: ReleaseSettings, path: Path) -> Checked:
+    """Look at the message that is about to be committed, as a commit-msg hook gets it (githooks(5)).
+
+    Comments, and what `git commit --verbose` adds, do not count. Raises RepositoryError when there is no such file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise RepositoryError(f"{path}: {error.strerror}", hint="./inv commits.check --message FILE") from None
+    text = _SCISSORS.split(text)[0]
+    message = run(["git", "stripspace", "--strip-comments"], cwd=root, stdin=text, env=history.ENVIRONMENT).stdout
+    subject = message.partition("\n")[0]
+    found = reasons(message, types(settings), committed=False)
+    offences = tuple(Offence(commit="", subject=subject, reason=reason) for reason in found)
+    return Checked(revisions=str(path), commits=1, offences=offences)
+
+
+def require(checked: Checked, settings: ReleaseSettings) -> None:
+    """Raise RepositoryError naming every offence."""
+    if checked.offences:
+        count = len({one.commit for one in checked.offences})
+        lines = [f"{count} of {checked.commits} commit messages are not Conventional Commits:"]
+        lines += [f"  {offence}" for offence in checked.offences]
+        hint = f"{_FORM}, with one of {', '.join(types(settings))}; git commit --amend or git rebase --interactive"
+        raise RepositoryError("\n".join(lines), hint=hint)
