@@ -15,22 +15,13 @@ from pathlib import Path
 
 from build.config.manifest import Manifest, ReleaseSettings
 from build.errors import RepositoryError, ToolFailed
-from build.git import status as git_status
+from build.git import status
+from build.git.client import git, git_records, remote_url
 from build.git.commits import Commit, parse
-from build.git.status import Status
 from build.git.tags import Key, Versions, of_key, precedence, tags_of
-from build.git.versions import History, Line, LineHistory, built_from, lines
+from build.git.versions import History, Line, LineHistory, inputs_of, lines
 from build.parallel import together
-from build.process import records, run
 
-# Neither a hook's GIT_DIR nor translated messages nor a person's settings decide what is read.
-ENVIRONMENT: dict[str, str | None] = {
-    "LC_ALL": "C.UTF-8",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-    **dict.fromkeys(("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"), None),
-    **dict.fromkeys(("GIT_NAMESPACE", "GIT_PREFIX"), None),
-}
 _LOG = (
     "--literal-pathspecs", "-c", "log.showSignature=false",
     "log", "-z", "--encoding=UTF-8", "--format=%m%H %ct %P%n%B",
@@ -39,34 +30,17 @@ _USER = re.compile(r"(?<=^http://)[^/@]+@|(?<=^https://)[^/@]+@")
 _FETCH = "git fetch --unshallow --tags"
 
 
-def git(root: Path, *arguments: str, timeout: float = 120) -> str:
-    """The stripped stdout of one git command in `root`. Raises ToolFailed."""
-    return run(["git", *arguments], cwd=root, env=ENVIRONMENT, timeout=timeout).stdout.strip()
-
-
 def log(root: Path, revisions: Sequence[str], paths: Sequence[str] = ()) -> Iterator[list[str]]:
     """Batches of records for `commit_of`, newest commit first; the first character is < on the left of A...B, else >.
 
     Raises ToolFailed.
     """
-    yield from records(["git", *_LOG, *revisions, "--", *paths], cwd=root, env=ENVIRONMENT)
+    return git_records(root, *_LOG, *revisions, "--", *paths)
 
 
 def read(manifest: Manifest) -> History:
     """Where the project of the manifest stands. Raises as `history` does."""
-    return history(manifest.root, lines(manifest), settings=manifest.release, inputs=_inputs(manifest))
-
-
-def status(manifest: Manifest) -> Status:
-    """HEAD and the work tree at this moment, in two processes. Raises ToolFailed."""
-    root = manifest.root
-    prefix, text = together([lambda: git(root, "rev-parse", "--show-prefix"), lambda: git(root, *git_status.STATUS)])
-    return git_status.parse(text, prefix, root, _inputs(manifest))
-
-
-def _inputs(manifest: Manifest) -> list[str]:
-    found = (path for service in manifest.services.values() for path in built_from(manifest, service))
-    return list(dict.fromkeys(found))
+    return history(manifest.root, lines(manifest), settings=manifest.release, inputs=inputs_of(manifest))
 
 
 def history(
@@ -90,7 +64,7 @@ def history(
 
     def read_status() -> None:
         nonlocal text
-        text = git(root, *git_status.STATUS)
+        text = git(root, *status.STATUS)
 
     def read_remote() -> None:
         nonlocal remote
@@ -103,20 +77,12 @@ def history(
     commit, shallow, prefix = place
     known = (one.committed for told_line in told.values() for one in told_line.commits[:1] if one.commit == commit)
     committed = next(known, 0) or int(git(root, "rev-list", "--max-count=1", "--timestamp", "HEAD").split()[0])
-    tree = git_status.parse(text, prefix, root, inputs)
+    tree = status.parse(text, prefix, root, inputs)
     return History(
         commit=commit, committed=committed, branch=tree.branch, shallow=shallow == "true",
         dirty=tree.dirty, changed=tree.changed, untracked=tree.untracked, strays=tree.strays,
         remote=_USER.sub("", remote), lines=told,
     )  # fmt: skip
-
-
-def remote_url(root: Path, name: str) -> str:
-    """The URL of a remote, "" when there is none of that name."""
-    try:
-        return git(root, "remote", "get-url", name)
-    except ToolFailed:
-        return ""
 
 
 def reached(root: Path, *revisions: str) -> bool:

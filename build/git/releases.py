@@ -15,6 +15,7 @@ from build.errors import RepositoryError
 from build.git import changelog
 from build.git import history as git_history
 from build.git.changelog import UNRELEASED, Section
+from build.git.client import git, remote_url
 from build.git.commits import Commit
 from build.git.tags import Key, precedence, tags_of
 from build.git.versions import History, Line, lines
@@ -73,13 +74,13 @@ def _ask(
     rows: list[str] = []
 
     def read_graph() -> None:
-        for row in git_history.git(root, "rev-list", "--topo-order", "--parents", "HEAD").splitlines():
+        for row in git(root, "rev-list", "--topo-order", "--parents", "HEAD").splitlines():
             commit, *parents = row.split()
             graph[commit] = parents
 
     def read_tags() -> None:
         rows.extend(
-            git_history.git(
+            git(
                 root, "for-each-ref", "--merged=HEAD", f"--format={form}", *map(git_history.pattern, every)
             ).splitlines()
         )
@@ -159,7 +160,7 @@ def show(manifest: Manifest, *, version: str, write: bool, as_json: bool) -> Non
     """Print the sections, or with `write` put them into CHANGELOG.md. Raises as `sections` does."""
     found = sections(manifest, version=version)
     types = manifest.release.types
-    page = changelog.web(git_history.remote_url(manifest.root, manifest.release.remote or "origin"))
+    page = changelog.web(remote_url(manifest.root, manifest.release.remote or "origin"))
     if write:
         path = manifest.root / FILE
         existing = path.read_text(encoding="utf-8") if path.exists() else ""

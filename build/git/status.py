@@ -7,7 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from build.config.manifest import Manifest
 from build.dockerignore import ignored, parse_ignore
+from build.git.client import git
+from build.git.versions import inputs_of
+from build.parallel import together
 
 STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
 
@@ -26,6 +30,13 @@ class Status:
     def dirty(self) -> bool:
         """Whether what is built would differ from the commit."""
         return bool(self.changed or self.strays)
+
+
+def read(manifest: Manifest) -> Status:
+    """Return HEAD and the work tree as they are now, by two git processes. Raises ToolFailed."""
+    root = manifest.root
+    prefix, text = together([lambda: git(root, "rev-parse", "--show-prefix"), lambda: git(root, *STATUS)])
+    return parse(text, prefix, root, inputs_of(manifest))
 
 
 def parse(text: str, prefix: str, root: Path, inputs: Sequence[str]) -> Status:

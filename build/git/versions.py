@@ -62,6 +62,12 @@ def built_from(manifest: Manifest, service: Service) -> tuple[str, ...]:
     return tuple(dict.fromkeys(inside))
 
 
+def inputs_of(manifest: Manifest) -> list[str]:
+    """The paths that any image of the manifest is built from, each once."""
+    paths = (path for service in manifest.services.values() for path in built_from(manifest, service))
+    return list(dict.fromkeys(paths))
+
+
 def parse_tag(prefix: str, tag: str) -> Version | None:
     """The version that a git tag names on the line of `prefix`, build metadata included; None for a foreign tag."""
     from semver import Version

@@ -12,6 +12,7 @@ from semver import Version
 from build import console
 from build.config.manifest import Manifest
 from build.errors import ReleaseRefused, RepositoryError
+from build.git.remote import configured_remote, remote_tags
 from build.git.versions import Line, lines
 from build.parallel import at_once
 from build.registry import policy
@@ -53,10 +54,10 @@ def all_of(manifest: Manifest) -> list[Release]:
     """
     with Distribution(manifest) as registry:
         try:
-            survey.claims(manifest, claim.remote(manifest.root, manifest.release.remote))
+            survey.claims(manifest, configured_remote(manifest.root, manifest.release.remote))
         except RepositoryError as silent:
             console.warn(f"{silent}; the tags of this clone are listed")
-        tags = claim.remote_tags(manifest.root, "")
+        tags = remote_tags(manifest.root, "")
         return [one for line in lines(manifest) for one in _of_line(manifest, registry, line, list(tags))]
 
 
@@ -155,7 +156,7 @@ def yank(manifest: Manifest, version: str, reason: str, *, service: str = "") ->
         raise ReleaseRefused("a yank needs a reason: people will ask", hint='./inv yank --version 1.4.0 --reason "…"')
     line = _line(manifest, service)
     with Distribution(manifest) as registry:
-        survey.claims(manifest, claim.remote(manifest.root, manifest.release.remote))
+        survey.claims(manifest, configured_remote(manifest.root, manifest.release.remote))
         target, found = repository(manifest, line.name), _known_version(manifest, registry, line, version)
         there = publish.known(registry, target)
         if found not in there.yanked:

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build.errors import RepositoryError, ToolFailed, VersionTaken
-from build.git.history import ENVIRONMENT
-from build.git.versions import parse_tag
-from build.process import run
+from build.git.client import git
+from build.git.remote import remote_tags, version_tags
 from build.release.record import NoRecord, Record, decode, encode
 
-_NETWORK_SECONDS = 120
 _LOCKED_SECONDS = 1.0
 _FEW = 100
 _SEPARATOR = "%00"
@@ -34,75 +32,10 @@ class Claim:
     commit: str
 
 
-def _git(root: Path, *arguments: str, stdin: str | None = None) -> str:
-    return run(["git", *arguments], cwd=root, env=ENVIRONMENT, stdin=stdin, timeout=_NETWORK_SECONDS).stdout
-
-
-def remote(root: Path, name: str) -> str:
-    """The remote that decides who owns a version; empty when none of that name is configured: then this clone does."""
-    return name if name and name in _git(root, "remote").split() else ""
-
-
-def remote_tags(root: Path, name: str) -> dict[str, str]:
-    """Every tag of the remote (of this repository, for ""): name → object. Raises RepositoryError when it is away."""
-    try:
-        listed = _git(root, "ls-remote", "--refs", "--tags", name or ".")
-    except ToolFailed as error:
-        raise _unreachable(name, error) from None
-    pairs = (line.split("\t") for line in listed.splitlines())
-    return {reference.removeprefix("refs/tags/"): found for found, reference in pairs}
-
-
-def fetch_tags(root: Path, name: str, prefixes: Collection[str]) -> dict[str, str]:
-    """Bring the remote's version tags here; all of them, name → object: only these are claims. Foreign tags may differ.
-
-    A version is a tag of one of the `prefixes`. Without a remote, this clone's own count.
-    Raises RepositoryError when the remote is away, or has another tag of a name of ours.
-    """
-    there = {tag: found for tag, found in remote_tags(root, name).items() if _is_version(tag, prefixes)}
-    if not name:
-        return there
-    here = remote_tags(root, "")
-    if clash := sorted(tag for tag in there if here.get(tag, there[tag]) != there[tag]):
-        hint = f"git fetch --tags --force {name}   (drops the local ones)"
-        raise RepositoryError(f"local tags are not those of {name}: {', '.join(clash)}", hint=hint)
-    if missing := [f"refs/tags/{tag}:refs/tags/{tag}" for tag in there if tag not in here]:
-        try:
-            _git(root, "fetch", "--quiet", "--no-tags", "--stdin", name, stdin="\n".join(missing) + "\n")
-        except ToolFailed as error:
-            hint = f"git fetch --tags {name}"
-            raise RepositoryError(f"the tags of {name} can't be fetched", hint=hint, output=error.output) from None
-    return there
-
-
-def newest(root: Path, tags: Collection[str], count: int) -> list[str]:
-    """The `count` of these tags that were made last, by their taggers' clocks."""
-    listed = _git(root, "for-each-ref", "--sort=-creatordate", "--format=%(refname:strip=2)", "refs/tags")
-    return [tag for tag in listed.splitlines() if tag in tags][:count]
-
-
-def containing(root: Path, commit: str, tags: Collection[str]) -> list[str]:
-    """Those of these tags that have the commit behind them. One git process; none when there is no tag to ask about."""
-    if not tags:
-        return []
-    patterns = tags if len(tags) <= _FEW else ()
-    listed = _git(root, "tag", "--no-column", "--list", "--contains", commit, *patterns)
-    return [tag for tag in listed.splitlines() if tag in tags]
-
-
 def only_here(root: Path, there: Mapping[str, str], prefixes: Collection[str]) -> list[str]:
     """The version tags with a record that only this clone has: nobody pushed them, so they claim nothing."""
-    local = [tag for tag in remote_tags(root, "") if _is_version(tag, prefixes) and tag not in there]
+    local = [tag for tag in version_tags(root, "", prefixes) if tag not in there]
     return sorted(records(root, local))
-
-
-def _is_version(tag: str, prefixes: Collection[str]) -> bool:
-    return any(parse_tag(prefix, tag) for prefix in prefixes)
-
-
-def _unreachable(name: str, error: ToolFailed) -> RepositoryError:
-    message = f"the git remote {name} does not answer, and it decides who owns a version"
-    return RepositoryError(message, hint=f"git ls-remote {name}", output=error.output or str(error))
 
 
 def records(root: Path, tags: Collection[str]) -> dict[str, Record]:
@@ -110,7 +43,7 @@ def records(root: Path, tags: Collection[str]) -> dict[str, Record]:
     if not tags:
         return {}
     patterns = [f"refs/tags/{tag}" for tag in tags] if len(tags) <= _FEW else ["refs/tags"]
-    listed = _git(root, "for-each-ref", f"--format={_SEPARATOR}%(refname:strip=2)%0a%(contents)", *patterns)
+    listed = git(root, "for-each-ref", f"--format={_SEPARATOR}%(refname:strip=2)%0a%(contents)", *patterns)
     found = {}
     for part in listed.split("\0")[1:]:
         name, _, message = part.partition("\n")
@@ -130,12 +63,12 @@ def _record_in(message: str) -> Record | None:
 def prepare(root: Path, record: Record, summary: str) -> Claim:
     """The tag object of a release: a title for people, then the record. No name points to it yet."""
     try:
-        tagger = _git(root, "var", "GIT_COMMITTER_IDENT").strip()
+        tagger = git(root, "var", "GIT_COMMITTER_IDENT")
     except ToolFailed as error:
         hint = "git config user.name … && git config user.email …"
         raise RepositoryError("git does not know who makes the tag", hint=hint, output=error.output) from None
     head = f"object {record.commit}\ntype commit\ntag {record.tag}\ntagger {tagger}\n\n{summary}\n\n"
-    made = _git(root, "mktag", stdin=head + encode(record).decode()).strip()
+    made = git(root, "mktag", stdin=head + encode(record).decode())
     return Claim(tag=record.tag, object=made, commit=record.commit)
 
 
@@ -145,7 +78,7 @@ def prove_push(root: Path, name: str, tags: Iterable[str], *, branch: str = "") 
         return
     references = [f"HEAD:refs/tags/{tag}" for tag in tags] + ([f"HEAD:refs/heads/{branch}"] if branch else [])
     try:
-        _git(root, *_PUSH, "--dry-run", name, *references)
+        git(root, *_PUSH, "--dry-run", name, *references)
     except ToolFailed as error:
         message = f"the git remote {name} does not let us push {f'branch {branch} with ' if branch else ''}a tag"
         raise RepositoryError(
@@ -163,7 +96,7 @@ def push(root: Path, name: str, claims: Iterable[Claim], *, branch: str = "") ->
         _push_to(root, name, taken, branch)
     created = "".join(f"create refs/tags/{claim.tag} {claim.object}\n" for claim in taken)
     try:
-        _git(root, "update-ref", "--stdin", stdin=created)
+        git(root, "update-ref", "--stdin", stdin=created)
     except ToolFailed as error:
         if not name:
             raise _lost("this repository", taken, remote_tags(root, ""), error) from None
@@ -174,7 +107,7 @@ def _push_to(root: Path, name: str, claims: list[Claim], branch: str) -> None:
     references += [f"{claims[0].commit}:refs/heads/{branch}"] if branch else []
     for last in (False, True):
         try:
-            _git(root, *_PUSH, name, *references)
+            git(root, *_PUSH, name, *references)
         except ToolFailed as error:
             # The remote may have taken it before the connection broke: what it has now is what counts.
             there = _tags_after(root, name, claims)

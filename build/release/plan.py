@@ -19,13 +19,14 @@ from build import json_file
 from build.config.manifest import Manifest
 from build.errors import RepositoryError, VersionTaken
 from build.git import history as git_history
+from build.git.remote import tags_containing
 from build.git.tags import Versions
 from build.git.versions import History, Line, LineHistory, in_range, parse_tag, revision
 from build.images.image import Image
 from build.images.store import recorded
 from build.parallel import at_once
 from build.registry.client import Distribution
-from build.release import claim, floats, publish
+from build.release import floats, publish
 from build.release.publish import Known
 from build.release.record import REPOSITORY, Record
 from build.release.request import Wish, version_for
@@ -164,7 +165,7 @@ def _overtaken_by(world: World, line: LineHistory, wish: Wish, version: Version)
         if (line.last is None or one > line.last) and one not in yanked and in_range(one, world.history.branch)
         and (not one.prerelease or one < version)
     }  # fmt: skip
-    found = claim.containing(world.manifest.root, world.history.commit, newer)
+    found = tags_containing(world.manifest.root, world.history.commit, newer)
     return max(found, key=lambda tag: newer[tag], default="")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from build import console
 from build.config.manifest import Manifest, ReleaseSettings
 from build.errors import BuildError, ReleaseRefused, RepositoryError
-from build.git import history as git_history
+from build.git import status as git_status
 from build.git.status import Status
 from build.git.versions import History
 from build.images.bases import Resolved
@@ -67,7 +67,7 @@ def check_still(manifest: Manifest, history: History, planned: Mapping[str, str]
 
     `planned` and `now` are fingerprints by service.
     """
-    tree = git_history.status(manifest)
+    tree = git_status.read(manifest)
     moved = [f"HEAD is {tree.commit[:7]} and was {history.commit[:7]}"] if tree.commit != history.commit else []
     moved += [_named(tree)] if tree.dirty else []
     moved += [f"the sources of {name}" for name, mark in now.items() if mark != planned[name]]

@@ -15,6 +15,7 @@ from build.engine import client as docker
 from build.errors import VersionTaken
 from build.gates import gates
 from build.gates.verdict import GateVerdict
+from build.git.remote import configured_remote, remote_tags
 from build.images import definition, export
 from build.parallel import at_once
 from build.registry import policy as registry_policy
@@ -134,7 +135,7 @@ def _claim(run: Run) -> Run:
     assert run.plan is not None
     assert run.world is not None
     root = run.manifest.root
-    now = replace(run.world, remote_tags=claim.remote_tags(root, run.remote))
+    now = replace(run.world, remote_tags=remote_tags(root, run.remote))
     if gone := plan.lost(now, run.plan):
         message = f"{', '.join(gone)}: another release was made meanwhile; nothing of this one was published"
         raise VersionTaken(message, hint="./inv release again: it takes the next version")
@@ -222,7 +223,7 @@ def make(manifest: Manifest, options: Options, *, resume_only: bool = False) -> 
     """
     who = preflight.authority(manifest.release, options.environment, local=options.local)
     with Distribution(manifest) as registry:
-        remote = claim.remote(manifest.root, manifest.release.remote)
+        remote = configured_remote(manifest.root, manifest.release.remote)
         run = Run(
             manifest=manifest, options=options, registry=registry, authority=who, remote=remote, audit=resume_only
         )
@@ -232,7 +233,7 @@ def make(manifest: Manifest, options: Options, *, resume_only: bool = False) -> 
 def preview(manifest: Manifest, wish: Wish, environment: Mapping[str, str]) -> Plan:
     """What a release would do now; nothing is changed, but the remote's tags are fetched. Raises as planning does."""
     with Distribution(manifest) as registry:
-        remote = claim.remote(manifest.root, manifest.release.remote)
+        remote = configured_remote(manifest.root, manifest.release.remote)
         claimed = survey.claims(manifest, remote)
         waiting = tuple(one.tag for one in survey.unfinished(manifest, registry, claimed))
         world, _ = survey.look(manifest, registry, remote, environment)

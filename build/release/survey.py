@@ -14,6 +14,7 @@ from build.engine import client as docker
 from build.errors import BaseUnavailable, BuildError, RegistryError, VersionTaken
 from build.gates.scan.trivy import trivy
 from build.git import history as git_history
+from build.git.remote import fetch_version_tags, newest_tags, remote_tags
 from build.git.versions import History, Line, lines, parse_tag
 from build.images import bases
 from build.images import definition as images_definition
@@ -49,7 +50,7 @@ def look(
     world = World(
         manifest=manifest,
         history=history,
-        remote_tags=claim.remote_tags(manifest.root, remote),
+        remote_tags=remote_tags(manifest.root, remote),
         registry=registry,
         known=known(manifest, registry),
         fingerprints=images_definition.fingerprints(model["target"], resolved, services),
@@ -75,7 +76,7 @@ def definition(
 def claims(manifest: Manifest, remote: str) -> dict[str, str]:
     """Every version tag that counts, fetched: name → object. Says which do not, because only this clone has them."""
     prefixes = [line.prefix for line in lines(manifest)]
-    found = claim.fetch_tags(manifest.root, remote, prefixes)
+    found = fetch_version_tags(manifest.root, remote, prefixes)
     if remote and (alone := claim.only_here(manifest.root, found, prefixes)):
         console.warn(
             f"{', '.join(alone)}: {remote} has no such tag, so it is no release (git tag --delete, or git push it)"
@@ -119,7 +120,7 @@ def settle(
         return {}
     if policy.policy(manifest, registry).floats != "client":
         return {}
-    latest = dict.fromkeys(claim.newest(manifest.root, tags, _LATEST), "")
+    latest = dict.fromkeys(newest_tags(manifest.root, tags, _LATEST), "")
     moved = {}
     for line in known_lines:
         suspects = {name for version in plan.versions_of(line, latest) for name in floats.names(version)}

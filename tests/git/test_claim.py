@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from build.errors import RepositoryError, VersionTaken
+from build.git.remote import remote_tags
 from build.release import claim
 from tests.support.clones import clone
 from tests.support.project import Project
@@ -62,7 +63,7 @@ def test_the_loser_that_meets_the_winner_s_lock_has_lost_a_race(remote: Path, tm
         claim.push(second.root, "origin", [loser])
 
     pushing.join()
-    assert claim.remote_tags(second.root, "origin") == {"v1.4.0": winner.object}
+    assert remote_tags(second.root, "origin") == {"v1.4.0": winner.object}
 
 
 def test_a_remote_that_refuses_is_asked_twice_and_believed(remote: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from build.deploy import workflow
 from build.errors import RepositoryError
 from build.git import history as git_history
-from build.release import claim
+from build.git import status as git_status
+from build.git.remote import tags_containing
 from tests.support.clones import clone, last, read
 from tests.support.project import Project
 
@@ -169,7 +170,7 @@ def test_a_project_below_the_repository_s_top(tmp_path: Path, project: Project) 
     told = read(inner)
 
     assert (told.strays, told.changed) == (("docker/web/stray.txt",), ("docker/web/Dockerfile",))
-    again = git_history.status(inner.load())
+    again = git_status.read(inner.load())
     assert (again.commit, again.branch) == (told.commit, told.branch)
     assert (again.strays, again.changed, again.untracked) == (told.strays, told.changed, told.untracked)
 
@@ -215,8 +216,8 @@ def test_tags_that_have_a_commit_behind_them(released: Project) -> None:
     released.git("tag", "other")
     asked = ["v1.4.0", "v1.4.1", "v1.4.2", "v9.9.9"]
 
-    assert claim.containing(released.root, first, asked) == ["v1.4.0", "v1.4.1", "v1.4.2"]
-    assert claim.containing(released.root, released.git("rev-parse", "HEAD"), asked) == ["v1.4.1", "v1.4.2"]
+    assert tags_containing(released.root, first, asked) == ["v1.4.0", "v1.4.1", "v1.4.2"]
+    assert tags_containing(released.root, released.git("rev-parse", "HEAD"), asked) == ["v1.4.1", "v1.4.2"]
 
 
 def test_a_password_in_the_remote_s_url_is_not_told(released: Project) -> None:
