@@ -21,6 +21,7 @@ from typing import Any
 
 from build import console
 from build.config.manifest import Manifest
+from build.engine import disk
 from build.errors import BuildError, RepositoryError, ScanBroken, SecretError
 from build.gates.scan import database, trivy
 from build.git import history as git_history
@@ -33,7 +34,6 @@ from build.registry import credentials, transport
 from build.stack import secrets as stack_secrets
 
 _REGISTRY_SECONDS = 3
-_FAIL_GIGABYTES, _WARN_GIGABYTES = 3, 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,14 +154,9 @@ def _disk(manifest: Manifest, docker: Future[Docker]) -> Finding:
     places = [manifest.workspace.root]
     if docker.result().answers and not docker.result().desktop:
         places.append(Path(docker.result().info.get("DockerRootDir") or "/"))
-    free = {}
-    for place in places:
-        there = next(path for path in (place, *place.parents) if path.exists())
-        free[there] = shutil.disk_usage(there).free / 2**30
-    least = min(free.values())
-    found = ", ".join(f"{size:.1f} GB free at {path}" for path, size in free.items())
-    state: State = "fail" if least < _FAIL_GIGABYTES else "warn" if least < _WARN_GIGABYTES else "ok"
-    return Finding(state, found, "" if state == "ok" else "docker system df; docker builder prune --filter until=72h")
+    space = disk.free(places)
+    state = disk.state(space)
+    return Finding(state, disk.describe(space), "" if state == "ok" else disk.HINT)
 
 
 def _registry(manifest: Manifest, _docker: Future[Docker]) -> Finding:

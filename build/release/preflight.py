@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-import shutil
 from collections.abc import Collection, Mapping
 
 from build import console
 from build.config.manifest import Manifest, ReleaseSettings
+from build.engine import disk
 from build.errors import BuildError, ReleaseRefused, RepositoryError
 from build.git import status as git_status
 from build.git.status import Status
@@ -22,7 +22,6 @@ from build.release.ci import in_ci
 from build.release.plan import Plan, repository
 
 _SHOWN = 8
-_LEAST_GIGABYTES = 2
 # Where HEAD is detached, as in a GitLab job, the CI system knows the branch.
 _BRANCH_VARIABLES = ("CI_COMMIT_BRANCH", "GITHUB_REF_NAME")
 
@@ -92,11 +91,10 @@ def check_bases(manifest: Manifest, plan: Plan, resolved: Mapping[str, Resolved]
 
 def check_room(manifest: Manifest) -> None:
     """Raise BuildError when the disk could not hold the images of a release."""
-    manifest.workspace.root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(manifest.workspace.root).free / 2**30
-    if free < _LEAST_GIGABYTES:
-        message = f"{free:.1f} GB are free at {manifest.workspace.root}, and a release may need {_LEAST_GIGABYTES}"
-        raise BuildError(message, hint="docker system df; docker builder prune --filter until=72h")
+    space = disk.free([manifest.workspace.root])
+    if disk.state(space) == "fail":
+        message = f"{disk.describe(space)}, and a release may need {disk.FAIL_GIGABYTES}"
+        raise BuildError(message, hint=disk.HINT)
 
 
 def check_rights(manifest: Manifest, registry: Distribution, plan: Plan, remote: str, pushed: str) -> Policy:

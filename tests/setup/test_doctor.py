@@ -20,6 +20,7 @@ import pytest
 
 from build.config.manifest import Manifest
 from build.engine import client as docker
+from build.engine import disk
 from build.errors import BuildError
 from build.machine import docker_checks, doctor
 from build.machine.doctor import Row
@@ -243,9 +244,9 @@ def test_files_that_are_missing(project: Project) -> None:
 
 def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, manifest: Manifest) -> None:
     """Little space is a warning, next to none a failure."""
-    monkeypatch.setattr(doctor, "_WARN_GIGABYTES", 10**9)
+    monkeypatch.setattr(disk, "WARN_GIGABYTES", 10**9)
     assert examined(manifest)["disk"].state == "warn"
-    monkeypatch.setattr(doctor, "_FAIL_GIGABYTES", 10**9)
+    monkeypatch.setattr(disk, "FAIL_GIGABYTES", 10**9)
     assert examined(manifest)["disk"].state == "fail"
 
 
