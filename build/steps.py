@@ -21,8 +21,9 @@ class Stop(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[S]):
-    """One step: a title for people, and a function from state to state."""
+    """One step: an identifier that lasts, a title for people, and a function from state to state."""
 
+    key: str
     title: str
     run: Callable[[S], S]
 

@@ -143,14 +143,14 @@ def _smoke(run: Run) -> Run:
 
 
 STEPS: tuple[Step[Run], ...] = (
-    Step("engine, buildx and Compose", _engine),
-    Step("base images", _bases),
-    Step("private registry", _registry),
-    Step("build and push all images", _build),
-    Step("scan what was pushed", _scan),
-    Step("runtime secrets", _secrets),
-    Step("start the stack", _up),
-    Step("smoke checks", _smoke),
+    Step("engine", "engine, buildx and Compose", _engine),
+    Step("bases", "base images", _bases),
+    Step("registry", "private registry", _registry),
+    Step("build", "build and push all images", _build),
+    Step("scan", "scan what was pushed", _scan),
+    Step("secrets", "runtime secrets", _secrets),
+    Step("up", "start the stack", _up),
+    Step("smoke", "smoke checks", _smoke),
 )
 
 

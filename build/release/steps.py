@@ -199,19 +199,19 @@ def _float(run: Run) -> Run:
 
 
 FINISH: tuple[Step[Run], ...] = (
-    Step("publish the immutable tags", _publish),
-    Step("record the release", _record),
-    Step("move the floating tags", _float),
+    Step("publish", "publish the immutable tags", _publish),
+    Step("record", "record the release", _record),
+    Step("float", "move the floating tags", _float),
 )
 STEPS: tuple[Step[Run], ...] = (
-    Step("finish what was interrupted", _resume),
-    Step("plan", _plan),
-    Step("preflight", _preflight),
-    Step("build what changed", _build),
-    Step("stage the candidates", _stage),
-    Step("scan the candidates", _scan),
-    Step("smoke-test the candidates", _smoke),
-    Step("claim the version", _claim),
+    Step("resume", "finish what was interrupted", _resume),
+    Step("plan", "plan", _plan),
+    Step("preflight", "preflight", _preflight),
+    Step("build", "build what changed", _build),
+    Step("stage", "stage the candidates", _stage),
+    Step("scan", "scan the candidates", _scan),
+    Step("smoke", "smoke-test the candidates", _smoke),
+    Step("claim", "claim the version", _claim),
     *FINISH,
 )
 

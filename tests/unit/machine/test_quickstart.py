@@ -30,9 +30,9 @@ def test_where_nothing_could_be_built_nothing_is_started(
     manifest = project.load()
     store.record(manifest, before)
     built = Built(version="0.1.0", images={}, missing={"web": "base x: nowhere to be had"})
-    build: Step[Run] = Step("build", lambda run: dataclasses.replace(run, built=built))
-    titles = [step.title for step in quickstart.STEPS]
-    rest = quickstart.STEPS[titles.index("scan what was pushed") :]
+    build: Step[Run] = Step("build", "build", lambda run: dataclasses.replace(run, built=built))
+    keys = [step.key for step in quickstart.STEPS]
+    rest = quickstart.STEPS[keys.index("scan") :]
     monkeypatch.setattr(quickstart, "STEPS", (build, *rest))
 
     with pytest.raises(Incomplete, match=r"not built: web \(base x: nowhere to be had\)"):
