@@ -10,8 +10,8 @@ from pathlib import Path
 from build.config.manifest import ReleaseSettings
 from build.errors import RepositoryError, ToolFailed
 from build.git import history
+from build.git.client import git
 from build.git.commits import Commit, parse
-from build.process import run
 from build.typed import suggest
 
 # The types of the Angular convention that bump nothing by default (conventionalcommits.org, "Specification", 14).
@@ -115,7 +115,7 @@ def check_file(root: Path, settings: ReleaseSettings, path: Path) -> Checked:
     except OSError as error:
         raise RepositoryError(f"{path}: {error.strerror}", hint="./inv commits.check --message FILE") from None
     text = _SCISSORS.split(text)[0]
-    message = run(["git", "stripspace", "--strip-comments"], cwd=root, stdin=text, env=history.ENVIRONMENT).stdout
+    message = git(root, "stripspace", "--strip-comments", stdin=text)
     subject = message.partition("\n")[0]
     found = reasons(message, types(settings), committed=False)
     offences = tuple(Offence(commit="", subject=subject, reason=reason) for reason in found)
