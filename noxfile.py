@@ -15,16 +15,8 @@ IN_VENV = Path(sys.prefix) == ROOT / ".venv"
 if IN_VENV:
     # Sessions without a venv of their own find the tools of this one, activated or not.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-# Each has its own locks, package and tests; the PowerShell and docs services bring their own runtimes.
-SERVICES = ("python", "powershell", "langgraph", "autogen", "docs", "mcp", "monitoring")
-PACKAGES = {
-    "python": "ucservice",
-    "langgraph": "langgraph_service",
-    "autogen": "groupchat_service",
-    "docs": "docsite",
-    "mcp": "mcp_service",
-    "monitoring": "monitor_service",
-}
+# Each folder with tests has its own locks: the services, and the library that the Python services share.
+SERVICES = sorted({path.parents[1].name for path in (ROOT / "docker").glob("*/tests/test_*.py")})
 
 
 def service_python() -> str:
@@ -116,20 +108,26 @@ def setup(session: nox.Session) -> None:
 @nox.session(venv_backend="uv" if IN_VENV else "venv", python=service_python())
 @nox.parametrize("service", SERVICES)
 def services(session: nox.Session, service: str) -> None:
-    """A service's own tests, on the machine, in a venv of its own locks."""
+    """A service's own types and tests, on the machine, in a venv of its own locks."""
     folder = ROOT / "docker" / service
+    tests = folder / "tests"
     locks = [str(path) for name in ("requirements.txt", "requirements-test.txt") if (path := folder / name).exists()]
     session.install("--require-hashes", *(part for lock in locks for part in ("--requirement", lock)))
-    search = os.pathsep.join(dict.fromkeys([str(ROOT / "docker" / "python"), str(folder)]))
-    environment = {"PYTHONPATH": search, "MYPYPATH": search}
+    search = list(dict.fromkeys([ROOT / "docker" / "python", folder]))
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, search))}
     if service == "powershell":
         environment |= powershell_environment(session)
-    if service in PACKAGES:
-        session.run("mypy", "--strict", "--package", PACKAGES[service], env=environment)
+    # A test, or a program in a folder beside the tests, imports its neighbours by their bare names.
+    roots = [*search, tests, *sorted({path.parent for path in tests.glob("*/*.py")})]
+    typed = environment | {
+        "MYPYPATH": os.pathsep.join(map(str, roots)),
+        # Their modules of equal names would push each other out of one cache.
+        "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / f"service-{service}"),
+    }
+    packages = sorted({tests, *(path.parent for path in folder.glob("*/__init__.py"))})
+    session.run("mypy", "--strict", *map(str, packages), env=typed)
     report = ROOT / ".uc" / "reports" / f"services-{service}.xml"
-    session.run(
-        "python", "-m", "pytest", f"--junitxml={report}", str(folder / "tests"), *session.posargs, env=environment
-    )
+    session.run("python", "-m", "pytest", f"--junitxml={report}", str(tests), *session.posargs, env=environment)
 
 
 @nox.session
