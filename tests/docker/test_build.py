@@ -268,20 +268,6 @@ def test_ctrl_c_in_a_build_leaves_the_last_good_state(stack_project: Project) ->
         time.sleep(0.1)
 
 
-def test_a_seventh_service_needs_no_python_change(stack_project: Project) -> None:
-    """A folder with a Dockerfile and one table are enough to build, start and smoke-test a new service."""
-    add_server(stack_project, "seventh")
-    stack_project.commit("Add the seventh service")
-
-    for arguments in (["build", "--service", "seventh"], ["secrets.init"], ["up", "--service", "seventh"]):
-        ran = stack_project.inv(*arguments)
-        assert ran.code == 0, ran.text
-    ran = stack_project.inv("smoke", "--service", "seventh", "--json")
-
-    assert ran.code == 0, ran.text
-    assert [(one["container"], one["reason"]) for one in json.loads(ran.stdout)] == [("seventh", "")]
-
-
 def test_dry_run_prints_the_definition_and_builds_nothing(stack_project: Project) -> None:
     """--dry-run shows the bake definition; no image and no record appear."""
     ran = stack_project.inv("build", "--dry-run")
