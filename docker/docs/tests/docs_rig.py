@@ -8,9 +8,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import docsite.__main__
 import httpx
@@ -41,11 +42,11 @@ class Outcome:
     text: str
 
 
-def run(argv: list[str], *, timeout: float = 60, **env: str) -> Outcome:
+def run(argv: list[str], env: Mapping[str, str] | None = None, *, timeout: float = 60) -> Outcome:
     """Run one step as the Dockerfile does, with PYTHONPATH at this folder."""
     done = subprocess.run(
         argv,
-        env={**os.environ, "PYTHONPATH": str(HERE), "SOURCE_DATE_EPOCH": EPOCH, **env},
+        env={**os.environ, "PYTHONPATH": str(HERE), "SOURCE_DATE_EPOCH": EPOCH, **(env or {})},
         capture_output=True,
         check=False,
         text=True,
@@ -71,12 +72,12 @@ def make_as_process(source: Path, out: Path) -> Outcome:
 
 def pack(site: Path, out: Path, mermaid: Path, **env: str) -> Outcome:
     """The Dockerfile's stage `pack`."""
-    return run(["node", str(HERE / "pack/main.mjs"), str(site), str(out), str(mermaid)], **env)
+    return run(["node", str(HERE / "pack/main.mjs"), str(site), str(out), str(mermaid)], env)
 
 
 def fetch_mermaid(lock: Path, out: Path, **env: str) -> Outcome:
     """What the Dockerfile does before the stage `pack`: the Mermaid that a lock file names."""
-    return run(["node", str(HERE / "pack/mermaid.mjs"), str(lock), str(out)], timeout=300, **env)
+    return run(["node", str(HERE / "pack/mermaid.mjs"), str(lock), str(out)], env, timeout=300)
 
 
 @dataclass
@@ -97,7 +98,10 @@ class Server:
         return self.lines + [json.loads(line) for line in self.process.stdout]
 
 
-Start = Callable[..., Server]
+class Start(Protocol):
+    """What the fixture `start_any` gives."""
+
+    def __call__(self, site: Path, **env: str) -> Server: ...
 
 
 def get(server: Server, path: str, **headers: str) -> httpx.Response:

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
 SERVICE = Path(__file__).resolve().parent.parent
 TOKEN = "monitoring-token-of-the-tests"
+T = TypeVar("T")
 
 
 def furnish(home: Path) -> None:
@@ -29,7 +30,7 @@ def furnish(home: Path) -> None:
     (home / "secrets" / "langgraph_api_key").write_text("first-key\n")
 
 
-def eventually(found: Callable[[], Any], timeout: float = 20.0) -> Any:
+def eventually(found: Callable[[], T | None], timeout: float = 20.0) -> T:
     """The first true answer of `found`; an assertion error after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (answer := found()):
@@ -81,6 +82,10 @@ class Target:
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(answer)
+
+    def was_asked(self, times: int) -> bool:
+        """Whether that many requests have come in, and no more."""
+        return len(self.requests) == times
 
     def told(self) -> list[tuple[str, str]]:
         """(kind, path) of every request, in order."""
@@ -140,6 +145,10 @@ class Monitor:
             after = page[-1]["id"]
         return paths
 
+    def knows(self, path: str) -> bool:
+        """Whether an event names this path."""
+        return path in self.every_path()
+
     def metric(self, name: str) -> float:
         """The sum of a series over its labels."""
         lines = self.get("/metrics", token="").text.splitlines()
@@ -191,5 +200,15 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-Start = Callable[..., Monitor]
-Rules = Callable[..., None]
+class Start(Protocol):
+    """What the fixture `start` gives."""
+
+    def __call__(self, wrapper: tuple[str, ...] = (), *, wait: bool = True, **env: str) -> Monitor: ...
+
+
+class Rules(Protocol):
+    """What the fixture `rules` gives."""
+
+    def __call__(
+        self, *, glob: str = "**", debounce: float = 0.05, target_keys: str = "", trigger_keys: str = ""
+    ) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from monitor_rig import Rules, Start, Target, eventually
@@ -36,7 +37,7 @@ def test_each_trigger_has_its_own_debounce(start: Start, rules: Rules, target: T
 
     for length in range(1, 4):
         (workspace / "f.txt").write_text("x" * length)
-        eventually(lambda count=length: len(target.requests) == count)  # type: ignore[misc]
+        eventually(partial(target.was_asked, length))
 
     eventually(lambda: len(target.requests) >= 4 and monitor.metric("filemonitor_outbox_depth") == 0)
     assert [request["path"] for request in target.requests] == ["/", "/", "/", "/slow"]

@@ -127,9 +127,17 @@ class OneDelivery(Outbox):
         self.dead = threading.Event()
 
     def due(self, _limit: int) -> list[Delivery]:
-        made = len(self.settled)
-        known = {"event": 1, "event_id": "e-1", "trigger": "t", "target": "t", "url_path": "", "body": "{}"}
-        return [] if self.dead.is_set() else [Delivery(**known, attempts=made, noticed=0.0)]
+        delivery = Delivery(
+            event=1,
+            event_id="e-1",
+            trigger="t",
+            target="t",
+            url_path="",
+            body="{}",
+            attempts=len(self.settled),
+            noticed=0.0,
+        )
+        return [] if self.dead.is_set() else [delivery]
 
     def next_due(self) -> float | None:
         return 0.0

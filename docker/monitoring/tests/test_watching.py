@@ -6,10 +6,11 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
-from monitor_rig import Monitor, Rules, Start, Target, eventually
+from monitor_rig import Rules, Start, Target, eventually
 from monitor_service.hints import Hints
 from monitor_service.pattern import Ignore
 from monitor_service.tree import Tree
@@ -150,7 +151,7 @@ def test_a_folder_that_cannot_be_read_does_not_delete_its_files(start: Start, ru
     closed = workspace / "closed"
     closed.mkdir()
     (closed / "f.txt").write_text("x")
-    monitor = _start_unprivileged(start, UC_RESCAN_SECONDS="0.3")
+    monitor = start(_unprivileged(), UC_RESCAN_SECONDS="0.3")
 
     closed.chmod(0)
     try:
@@ -162,10 +163,9 @@ def test_a_folder_that_cannot_be_read_does_not_delete_its_files(start: Start, ru
         closed.chmod(0o755)
 
 
-def _start_unprivileged(start: Start, **env: str) -> Monitor:
-    """As root nothing is unreadable: drop the capability that makes it so."""
-    wrapper = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all") if os.geteuid() == 0 else ()
-    return start(wrapper, **env)
+def _unprivileged() -> tuple[str, ...]:
+    """As root nothing is unreadable: the command that drops the capability which makes it so."""
+    return ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all") if os.geteuid() == 0 else ()
 
 
 def test_a_lost_workspace_is_unhealthy_and_not_a_deletion(start: Start, rules: Rules, workspace: Path) -> None:
@@ -236,7 +236,7 @@ def test_the_change_reaches_the_target_quickly(start: Start, rules: Rules, targe
     for number in range(10):
         written = time.time()
         (workspace / f"{number}.txt").write_text("x")
-        eventually(lambda count=number + 1: len(target.requests) == count)  # type: ignore[misc]
+        eventually(partial(target.was_asked, number + 1))
         delays.append(target.requests[-1]["at"] - written)
 
     assert sorted(delays)[5] < 0.5
