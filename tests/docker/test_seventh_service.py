@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import sys
 
-from tests.conftest import REPOSITORY, Project, Ran
-from tests.docker.conftest import DOCKERFILE, add_server
+from tests.support.project import REPOSITORY, Project, Ran
+from tests.support.stack import DOCKERFILE, add_server
 
 PACKAGE = '''\
 """Says hello."""
