@@ -131,16 +131,16 @@ def build_(
     Examples: ./inv build   |   ./inv build --service docs-server --progress plain   |   ./inv build --push
     """
     from build import console
-    from build.deploy import workflow
+    from build.images import build
     from build.views import tables
 
     manifest = _manifest()
     if print or dry_run:
-        console.result(workflow.plan_build(manifest, service))
+        console.result(build.preview(manifest, service))
         return
-    built = workflow.build_images(manifest, service, push=push, no_cache=no_cache, progress=progress)
+    built = build.build_images(manifest, service, push=push, no_cache=no_cache, progress=progress)
     tables.built(built, json=json)
-    workflow.require_complete(built.missing, "built")
+    build.require_complete(built)
 
 
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY)
@@ -153,10 +153,11 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
     from build import console
     from build.deploy import workflow
     from build.gates.scan import gate
+    from build.images import store
 
     manifest = _manifest()
     if dry_run:
-        found = workflow.present_images(manifest, service)
+        found = store.present_images(manifest, service)
         console.table(("service", "would scan"), [(name, image.reference) for name, image in found.items()])
         return
     verdicts = workflow.run_scan(manifest, service)

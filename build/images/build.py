@@ -1,105 +1,186 @@
-"""Builds images with one bake invocation; digests come from bake's metadata file, never from a tag."""
+"""A build, in order: commit, bases, fingerprints, what is unchanged, ONE bake for the rest, record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from build import json_file
+from build import console, json_file
 from build.config.manifest import Manifest
-from build.images import bake
+from build.config.select import chosen
+from build.errors import Incomplete
+from build.git import history as git_history
+from build.git.versions import History, snapshot
+from build.images import bake, bases, store
+from build.images.bake_log import Failure
 from build.images.bases import Resolved
-from build.images.definition import fingerprints
+from build.images.definition import BakeFile, bake_file
 from build.images.image import Image
-from build.images.store import inspect_all, record
+from build.images.inspect import sizes
+from build.images.plan import BuildPlan, plan_build
+from build.images.push import push as push_image
+from build.registry import embedded
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BuildResult:
-    """What one build did: the images that are there now, and the reason for each service that has none."""
+class Built:
+    """The outcome of a build: images by service, the services that were unchanged, and why a service has no image.
+
+    `version` is that of all services; "" in independent mode, where each image's tag is its own.
+    """
+
+    version: str
+    images: dict[str, Image]
+    missing: dict[str, str]
+    reused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Baked:
+    """The outcome of a bake: images by service, and the reason for each service whose build failed."""
 
     images: dict[str, Image]
     failed: dict[str, str]
 
 
-def build(
+def build_images(
     manifest: Manifest,
-    model: Mapping[str, Any],
-    versions: Mapping[str, str],
-    resolved: Mapping[str, Resolved],
-    current: Mapping[str, str],
+    services: Sequence[str] = (),
     *,
     push: bool = False,
     no_cache: bool = False,
     progress: str = "auto",
-) -> BuildResult:
-    """Bake the services of `current` (service → fingerprint) from the definition `model`, and record their digests.
+) -> Built:
+    """Build the services that changed in one bake invocation and record their digests; the others keep theirs.
+
+    Raises MissingTool, RepositoryError, ManifestError, SecretError, RegistryError. A service that can't be built is in
+    `missing`.
+    """
+    names = chosen(manifest, services)
+    history = git_history.read(manifest)
+    versions = snapshots(manifest, history)
+    if history.strays:
+        console.warn(f"not in git, and still in the images: {', '.join(history.strays)}")
+    if push:
+        embedded.ping(manifest)
+        embedded.login(manifest)
+    resolved, missing = resolve_bases(manifest, names)
+    plan = plan_build(manifest, history, versions, resolved, [name for name in names if name not in missing])
+    unchanged = {} if no_cache else store.unchanged(manifest, plan)
+    if push:
+        unchanged = {name: push_image(manifest, image) for name, image in unchanged.items()}
+        store.record(manifest, unchanged)
+    changed = [name for name in plan.versions if name not in unchanged]
+    baked = bake_services(manifest, plan, changed, push=push, no_cache=no_cache, progress=progress)
+    store.record(manifest, baked.images)
+    store.write_images_env(manifest)
+    images = unchanged | baked.images
+    return Built(
+        version=versions[names[0]] if manifest.release.mode == "lockstep" else "",
+        images={name: images[name] for name in names if name in images},
+        missing=missing | baked.failed,
+        reused=tuple(unchanged),
+    )
+
+
+def preview(manifest: Manifest, services: Sequence[str]) -> BakeFile:
+    """The bake file of a build; nothing is built, and a base that is not resolved yet has its upstream name.
+
+    Raises as `build_images` does before it bakes.
+    """
+    history = git_history.read(manifest)
+    planned = bases.planned(manifest, manifest.bases.images)
+    return bake_file(manifest, history, snapshots(manifest, history), planned, chosen(manifest, services))
+
+
+def snapshots(manifest: Manifest, history: History) -> dict[str, str]:
+    """The version of every service as it is checked out. Raises RepositoryError in a shallow clone."""
+    git_history.require_full(history)
+    return {name: snapshot(history, history.of(name), manifest.project.version) for name in manifest.services}
+
+
+def resolve_bases(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, Resolved], dict[str, str]]:
+    """The resolved bases of the services, and the reason for each service that can't be built for want of one."""
+    needed = [key for name in services for key in manifest.services[name].bases]
+    resolved, reasons = bases.resolve(manifest, needed)
+    missing = {
+        name: f"base {manifest.bases.images[key].reference}: {reasons[key]}"
+        for name in services
+        for key in manifest.services[name].bases
+        if key in reasons
+    }
+    return resolved, missing
+
+
+def require_complete(built: Built) -> None:
+    """Raise Incomplete naming every service that has no image, with its reason."""
+    if built.missing:
+        reasons = "; ".join(f"{name} ({reason})" for name, reason in built.missing.items())
+        raise Incomplete(f"not built: {reasons}")
+
+
+def bake_services(
+    manifest: Manifest,
+    plan: BuildPlan,
+    services: Collection[str],
+    *,
+    push: bool = False,
+    no_cache: bool = False,
+    progress: str = "auto",
+) -> Baked:
+    """Bake services of the plan in one invocation; without services, bake nothing.
 
     A service whose build fails does not take the others with it: they are baked again without it (from the cache).
     Raises MissingTool when the daemon does not answer, RegistryError when a push is refused.
     """
-    target_file, metadata_file = manifest.workspace.bake_definition, manifest.workspace.bake_metadata
-    json_file.write(target_file, dict(model))
-    log = manifest.workspace.build_log
+    workspace = manifest.workspace
+    if services:
+        json_file.write(workspace.bake_definition, dict(plan.bake_file))
 
-    def attempt(names: Sequence[str], *, fresh: bool) -> bake.Failure | None:
-        metadata_file.unlink(missing_ok=True)
+    def attempt(names: Sequence[str], *, fresh: bool) -> dict[str, str] | Failure:
         return bake.run(
-            target_file, names, metadata=metadata_file, push=push, no_cache=fresh, progress=progress, log=log
-        )
+            workspace.bake_definition, names, metadata=workspace.bake_metadata, log=workspace.build_log,
+            push=push, no_cache=fresh, progress=progress,
+        )  # fmt: skip
 
     failed: dict[str, str] = {}
-    going = list(current)
-    while going:
-        failure = attempt(going, fresh=no_cache and not failed)
-        if not failure:
-            break
-        if failure.target:
-            failed |= dict.fromkeys(_dependents(manifest, failure.target, going), failure.reason)
+    remaining = list(services)
+    while remaining:
+        outcome = attempt(remaining, fresh=no_cache and not failed)
+        if not isinstance(outcome, Failure):
+            return Baked(images=_images(manifest, plan, outcome, pushed=push), failed=failed)
+        if outcome.target:
+            failed |= dict.fromkeys(_dependents(manifest, outcome.target, remaining), outcome.reason)
         else:
-            found = {name: one.reason for name in going if (one := attempt([name], fresh=False))}
-            failed |= found or dict.fromkeys(going, failure.reason)
-        going = [name for name in going if name not in failed]
-    made: dict[str, Image] = {}
-    if going:
-        # Bake reads the folders: of sources that changed meanwhile nobody knows which bytes are in the image.
-        still = fingerprints(model["target"], resolved, going)
-        remaining = {name: current[name] if still[name] == current[name] else "" for name in going}
-        made = _read_metadata(manifest, json_file.read(metadata_file), versions, remaining, resolved, push=push)
-    record(manifest, made)
-    return BuildResult(images=made, failed=failed)
+            alone = {name: attempt([name], fresh=False) for name in remaining}
+            reasons = {name: each.reason for name, each in alone.items() if isinstance(each, Failure)}
+            failed |= reasons or dict.fromkeys(remaining, outcome.reason)
+        remaining = [name for name in remaining if name not in failed]
+    return Baked(images={}, failed=failed)
 
 
-def _dependents(manifest: Manifest, target: str, going: Sequence[str]) -> list[str]:
-    """The services that a failed target takes with it: itself, or every service on a shared stage."""
-    if target in going:
+def _dependents(manifest: Manifest, target: str, services: Sequence[str]) -> list[str]:
+    """The services that fail with a target: itself, or every service on a shared stage."""
+    if target in services:
         return [target]
-    stage = target.removeprefix("stage-")
-    return [name for name in going if f"stage:{stage}" in manifest.services[name].contexts.values()] or list(going)
+    stage = f"stage:{target.removeprefix('stage-')}"
+    return [name for name in services if stage in manifest.services[name].contexts.values()] or list(services)
 
 
-def _read_metadata(
-    manifest: Manifest,
-    metadata: Mapping[str, Any],
-    versions: Mapping[str, str],
-    fingerprints: Mapping[str, str],
-    resolved: Mapping[str, Resolved],
-    *,
-    push: bool,
-) -> dict[str, Image]:
-    references = {name: f"{manifest.image(name)}@{metadata[name]['containerimage.digest']}" for name in fingerprints}
-    inspected = inspect_all(sorted(references.values()))
+def _images(manifest: Manifest, plan: BuildPlan, digests: dict[str, str], *, pushed: bool) -> dict[str, Image]:
+    # Bake reads the folders: when sources changed meanwhile, nobody knows which bytes are in the image.
+    current = plan.current_fingerprints(digests)
+    size_of = sizes(f"{manifest.image(name)}@{digest}" for name, digest in digests.items())
     return {
         name: Image(
             service=name,
             name=manifest.image(name),
-            tag=versions[name],
-            digest=reference.partition("@")[2],
-            fingerprint=fingerprints[name],
-            size=int(inspected[reference]["Size"]),
-            pushed=push,
-            bases={key: resolved[key].source for key in manifest.services[name].bases},
+            tag=plan.versions[name],
+            digest=digest,
+            fingerprint=current[name] if current[name] == plan.fingerprints[name] else "",
+            size=size_of[f"{manifest.image(name)}@{digest}"],
+            pushed=pushed,
+            bases={key: plan.bases[key].source for key in manifest.services[name].bases},
         )
-        for name, reference in references.items()
+        for name, digest in digests.items()
     }

@@ -1,79 +1,115 @@
-"""The bake definition of the services: the only build graph, made from the manifest."""
+"""The bake file of the services: the only build graph, written from the manifest.
+
+Its shape is that of docker/buildx docs/bake-reference.md ("File format", "Target"), restricted to the keys used here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import NotRequired, TypedDict  # noqa: TID251  (pydantic never reads these, and typing_extensions is slow)
 
 from build.config.manifest import Manifest, Service, Stage
 from build.git.versions import History
-from build.images import fingerprint, secrets
+from build.images import secrets
 from build.images.bases import Resolved
 
 
-def definition(
-    manifest: Manifest,
-    git: History,
-    versions: Mapping[str, str],
-    resolved: Mapping[str, Resolved],
-    services: Sequence[str],
-) -> dict[str, Any]:
-    """The bake file as a dictionary: a target for each service, and for each shared stage it stands on.
+class Target(TypedDict):
+    """A target of a bake file: one image, or one stage that images share."""
 
-    `versions` has each service's own.
+    context: str
+    contexts: dict[str, str]
+    secret: list[str]
+    dockerfile: NotRequired[str]
+    args: NotRequired[dict[str, str]]
+    labels: NotRequired[dict[str, str]]
+    annotations: NotRequired[list[str]]
+    tags: NotRequired[list[str]]
+    attest: NotRequired[list[str]]
+    target: NotRequired[str]
+    output: NotRequired[list[str]]
+
+
+class Group(TypedDict):
+    """Targets that bake builds under one name; `default` is built when none is named."""
+
+    targets: list[str]
+
+
+class BakeFile(TypedDict):
+    """A bake file as JSON has it."""
+
+    group: dict[str, Group]
+    target: dict[str, Target]
+
+
+def bake_file(
+    manifest: Manifest,
+    history: History,
+    versions: Mapping[str, str],
+    bases: Mapping[str, Resolved],
+    services: Sequence[str],
+) -> BakeFile:
+    """The bake file with a target for each service, and one for each shared stage that a service stands on.
+
+    `versions` and `bases` (by key) must have what the services need. Raises SecretError for a build secret that is
+    configured and not there.
     """
-    created = datetime.fromtimestamp(git.committed, UTC).isoformat().replace("+00:00", "Z")
-    targets: dict[str, Any] = {}
+    targets: dict[str, Target] = {}
     for name in services:
-        service = manifest.services[name]
-        labels = {
-            "org.opencontainers.image.title": name,
-            "org.opencontainers.image.description": service.description,
-            "org.opencontainers.image.revision": git.commit,
-            "org.opencontainers.image.created": created,
-            "org.opencontainers.image.version": versions[name],
-            **({"org.opencontainers.image.source": git.remote} if git.remote else {}),
-        }
-        targets[name] = {
-            **_common(manifest, service, resolved),
-            "args": {**service.args, "SOURCE_DATE_EPOCH": str(git.committed)},
-            "labels": labels,
-            "annotations": [f"{key}={value}" for key, value in labels.items()],
-            "tags": [f"{manifest.image(name)}:{versions[name]}"],
-            "attest": ["type=provenance,mode=min"],
-            **({"target": service.target} if service.target else {}),
-        }
-        for value in service.contexts.values():
+        targets[name] = _service_target(manifest, history, name, versions[name], bases)
+        for value in manifest.services[name].contexts.values():
             kind, _, key = value.partition(":")
             if kind == "stage" and f"stage-{key}" not in targets:
                 stage = manifest.stages[key]
                 targets[f"stage-{key}"] = {
-                    **_common(manifest, stage, resolved),
+                    **_common(manifest, stage, bases),
                     "target": stage.target,
                     "output": ["type=cacheonly"],
                 }
     return {"group": {"default": {"targets": list(services)}}, "target": targets}
 
 
-def _common(manifest: Manifest, built: Service | Stage, resolved: Mapping[str, Resolved]) -> dict[str, Any]:
-    contexts = {resolved[key].reference: resolved[key].context for key in built.bases}
-    for name, value in getattr(built, "contexts", {}).items():
+def _service_target(
+    manifest: Manifest, history: History, name: str, version: str, bases: Mapping[str, Resolved]
+) -> Target:
+    service = manifest.services[name]
+    labels = {
+        "org.opencontainers.image.title": name,
+        "org.opencontainers.image.description": service.description,
+        "org.opencontainers.image.revision": history.commit,
+        "org.opencontainers.image.created": datetime.fromtimestamp(history.committed, UTC)
+        .isoformat()
+        .replace("+00:00", "Z"),
+        "org.opencontainers.image.version": version,
+        **({"org.opencontainers.image.source": history.remote} if history.remote else {}),
+    }
+    target: Target = {
+        **_common(manifest, service, bases),
+        "args": {**service.args, "SOURCE_DATE_EPOCH": str(history.committed)},
+        "labels": labels,
+        "annotations": [f"{key}={value}" for key, value in labels.items()],
+        "tags": [f"{manifest.image(name)}:{version}"],
+        "attest": ["type=provenance,mode=min"],
+    }
+    if service.target:
+        target["target"] = service.target
+    return target
+
+
+def _common(manifest: Manifest, source: Service | Stage, bases: Mapping[str, Resolved]) -> Target:
+    contexts = {bases[key].reference: bases[key].context for key in source.bases}
+    for name, value in getattr(source, "contexts", {}).items():
         kind, _, key = value.partition(":")
         contexts[name] = (
-            f"target:stage-{key}" if kind == "stage" else str(manifest.source(key) or secrets.empty_folder(manifest))
+            f"target:stage-{key}"
+            if kind == "stage"
+            else str(manifest.source(key) or secrets.empty_folder(manifest.workspace))
         )
     return {
-        "context": str(manifest.root / built.folder),
+        "context": str(manifest.root / source.folder),
         "dockerfile": "Dockerfile",
         "contexts": contexts,
-        "secret": [f"id={name},src={secrets.path(manifest, name)}" for name in built.build_secrets],
+        "secret": [f"id={name},src={secrets.path(manifest, name)}" for name in source.build_secrets],
     }
-
-
-def fingerprints(
-    targets: Mapping[str, Any], resolved: Mapping[str, Resolved], services: Sequence[str]
-) -> dict[str, str]:
-    """The fingerprint of each service, from its bake target and the digests of its bases."""
-    digests = {base.context: base.digest for base in resolved.values()}
-    return {name: fingerprint.of_target(targets, name, digests) for name in services}

@@ -1,56 +1,57 @@
-"""Images as OCI layouts: what a release sends to the registry, in no store and under no name."""
+"""Images as OCI layouts: what a release sends to the registry, from no image store and under no name."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from build import json_file
 from build.config.manifest import Manifest
+from build.config.workspace import Workspace
 from build.errors import ToolFailed
 from build.images import bake
+from build.images.bake_log import Failure
+from build.images.plan import BuildPlan
 from build.parallel import alive
 
 
-def export(
-    manifest: Manifest, model: Mapping[str, Any], services: Sequence[str], *, progress: str = "auto"
-) -> dict[str, Path]:
-    """Bake the services into an OCI layout each, and into no store: service → its layout, in a folder of this process.
+def export(manifest: Manifest, plan: BuildPlan, services: Sequence[str], *, progress: str = "auto") -> dict[str, Path]:
+    """Bake services of the plan into an OCI layout each, and into no image store: service → its layout.
 
-    Either all of them or none: raises ToolFailed naming the service that could not be built, MissingTool without a
-    daemon.
+    The layouts are in a folder of this process. Either all services are exported or none: raises ToolFailed naming the
+    one that could not be built, MissingTool without a daemon.
     """
-    forget_exports(manifest)
-    folder = manifest.workspace.layouts / str(os.getpid())
+    workspace = manifest.workspace
+    forget_exports(workspace)
+    folder = workspace.layouts / str(os.getpid())
     folder.mkdir(parents=True)
-    targets = {name: dict(target) for name, target in model["target"].items()}
+    targets = {name: target.copy() for name, target in plan.bake_file["target"].items()}
     for name in services:
         del targets[name]["tags"]
         targets[name]["output"] = [f"type=oci,dest={folder / name},tar=false"]
-    target_file, metadata_file = folder / "bake.json", folder / "metadata.json"
-    json_file.write(target_file, {**model, "target": targets})
-    log = manifest.workspace.build_log
-    failure = bake.run(
-        target_file, services, metadata=metadata_file, push=False, no_cache=False, progress=progress, log=log
+    definition = folder / "bake.json"
+    json_file.write(definition, {**plan.bake_file, "target": targets})
+    outcome = bake.run(
+        definition, services, metadata=folder / "metadata.json", log=workspace.build_log, progress=progress
     )
-    if failure:
-        raise ToolFailed(f"{failure.target or 'the build'} failed: {failure.reason}", hint=f"less {log}")
-    metadata = json_file.read(metadata_file)
-    for name in services:
-        _check_layout(folder / name, metadata[name]["containerimage.digest"])
-    return {name: folder / name for name in services}
+    if isinstance(outcome, Failure):
+        message = f"{outcome.target or 'the build'} failed: {outcome.reason}"
+        raise ToolFailed(message, hint=f"less {workspace.build_log}")
+    for name, digest in outcome.items():
+        _check_layout(folder / name, digest)
+    return {name: folder / name for name in outcome}
 
 
-def forget_exports(manifest: Manifest) -> None:
-    """Remove what this process exported, and what is left of those that are gone.
+def forget_exports(workspace: Workspace) -> None:
+    """Remove the layouts that this process exported, and those of processes that have ended.
 
-    A killed release's build may outlive it and go on writing: so each has a folder, and what can't go now goes later.
+    The buildx of a killed release may outlive it and go on writing, so each process has a folder of its own, and what
+    can't be removed yet is removed by a later release.
     """
-    for folder in manifest.workspace.layouts.glob("*"):
+    for folder in workspace.layouts.glob("*"):
         owner = int(folder.name) if folder.name.isdigit() else 0
         if owner in {0, os.getpid()} or not alive(owner):
             shutil.rmtree(folder, ignore_errors=True)
@@ -58,5 +59,5 @@ def forget_exports(manifest: Manifest) -> None:
 
 def _check_layout(layout: Path, digest: str) -> None:
     index = json.loads((layout / "index.json").read_text(encoding="utf-8"))
-    if [one["digest"] for one in index["manifests"]] != [digest]:
-        raise ToolFailed(f"{layout.name}: buildx exported something else than {digest}", hint="./inv release again")
+    if [manifest["digest"] for manifest in index["manifests"]] != [digest]:
+        raise ToolFailed(f"{layout.name}: buildx exported another digest than {digest}", hint="./inv release again")

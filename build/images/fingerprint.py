@@ -1,8 +1,9 @@
-"""The fingerprint of a service: a hash of everything that decides its image's content.
+"""The fingerprint of an image: a hash of everything that decides its content.
 
-What counts: the bake target (arguments, stages, secrets by name), the bytes and modes of every file its contexts
-send, the digests of its bases, and the same of each shared stage. What does not: the commit, its time and the version,
-which only label an image; the content of build secrets, which BuildKit keeps out of its own cache key as well.
+Included: the bake target (arguments, stage, names of secrets), the path, mode and bytes of every file that its contexts
+send, the digests of its bases, and the same of each shared stage. Not included: commit, time and version, which only
+label an image, and the content of build secrets, which is not in BuildKit's cache key either.
+Release records hold fingerprints: whatever changes their values makes every service be built again once.
 """
 
 from __future__ import annotations
@@ -14,50 +15,52 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from build.dockerignore import ignored, parse_ignore
+from build.images.definition import Target
 
-_FORMAT = "1"
-_VARYING = {"labels", "annotations", "tags", "output"}
+_FORMAT = b"1"
+_LABELS = {"labels", "annotations", "tags", "output"}
+_READ_SEPARATELY = {"context", "contexts", "secret", "args"}
 
 
-def of_target(targets: Mapping[str, Any], name: str, bases: Mapping[str, str]) -> str:
+def of_target(targets: Mapping[str, Target], name: str, bases: Mapping[str, str]) -> str:
     """The fingerprint of bake target `name`; `bases` maps the context of a base image to its digest."""
-    digest = hashlib.sha256(_FORMAT.encode())
-    _add_target(digest, targets, name, bases)
+    digest = hashlib.sha256(_FORMAT)
+    for part in _target(targets, name, bases):
+        digest.update(part)
     return digest.hexdigest()
 
 
-def _add_target(digest: Any, targets: Mapping[str, Any], name: str, bases: Mapping[str, str]) -> None:
+def _target(targets: Mapping[str, Target], name: str, bases: Mapping[str, str]) -> Iterator[bytes]:
     target = targets[name]
-    kept = {key: value for key, value in target.items() if key not in _VARYING | {"context", "contexts", "secret"}}
-    kept["args"] = {key: value for key, value in target.get("args", {}).items() if key != "SOURCE_DATE_EPOCH"}
-    kept["secret"] = [one.partition(",")[0] for one in target["secret"]]
-    digest.update(json.dumps(kept, sort_keys=True).encode())
+    settings: dict[str, object] = {key: value for key, value in target.items() if key not in _LABELS | _READ_SEPARATELY}
+    settings["args"] = {key: value for key, value in target.get("args", {}).items() if key != "SOURCE_DATE_EPOCH"}
+    settings["secret"] = [secret.partition(",")[0] for secret in target["secret"]]
+    yield json.dumps(settings, sort_keys=True).encode()
     for context, value in sorted({"": target["context"], **target["contexts"]}.items()):
-        digest.update(f"\0{context}\0".encode())
+        yield f"\0{context}\0".encode()
         if value.startswith("target:"):
-            _add_target(digest, targets, value.removeprefix("target:"), bases)
+            yield from _target(targets, value.removeprefix("target:"), bases)
         elif value.startswith("docker-image:"):
-            digest.update(bases[value].encode())
+            yield bases[value].encode()
         else:
-            _add_folder(digest, Path(value))
+            yield from _folder(Path(value))
 
 
-def _add_folder(digest: Any, folder: Path) -> None:
-    for relative, entry in sorted(files(folder)):
-        # What went away since it was listed is as if it had not been there.
+def _folder(folder: Path) -> Iterator[bytes]:
+    for relative, path in sorted(files(folder)):
+        # A file that was removed since it was listed counts as if it had never been there.
         with contextlib.suppress(FileNotFoundError):
-            digest.update(_of_file(relative, entry))
+            yield _file(relative, path)
 
 
-def _of_file(relative: str, entry: Path) -> bytes:
-    mode = entry.lstat().st_mode
+def _file(relative: str, path: Path) -> bytes:
+    mode = path.lstat().st_mode
     head = f"{relative}\0{stat.S_IFMT(mode) | (mode & 0o111):o}\0".encode()
     if stat.S_ISLNK(mode):
-        return head + str(entry.readlink()).encode()
-    return head + hashlib.sha256(entry.read_bytes()).digest() if stat.S_ISREG(mode) else head
+        return head + str(path.readlink()).encode()
+    return head + hashlib.sha256(path.read_bytes()).digest() if stat.S_ISREG(mode) else head
 
 
 def files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -1,17 +1,17 @@
-"""The images of this checkout: what earlier builds recorded, and which of it the engine still has."""
+"""The images of this checkout: what earlier builds recorded, and which of them the engine still has."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from build import json_file
+from build import console, json_file
 from build.config.manifest import Manifest
-from build.engine import client as docker
-from build.errors import ToolFailed
+from build.config.select import chosen
+from build.errors import Incomplete
 from build.images.image import Image
+from build.images.inspect import sizes
+from build.images.plan import BuildPlan
 
 
 def recorded(manifest: Manifest) -> dict[str, Image]:
@@ -23,37 +23,42 @@ def recorded(manifest: Manifest) -> dict[str, Image]:
     }
 
 
-def unchanged(manifest: Manifest, current: Mapping[str, str]) -> dict[str, Image]:
-    """The recorded images whose fingerprint is that of now, and which the engine still has; one engine call.
+def unchanged(manifest: Manifest, plan: BuildPlan) -> dict[str, Image]:
+    """The recorded images that have the plan's fingerprint and that the engine still has; one engine call.
 
-    Provenance gives every rebuild another digest, equal content or not: what is unchanged is not built again.
+    Provenance gives every rebuild another digest, equal content or not, so what is unchanged is not built again.
+    Raises MissingTool when the daemon does not answer.
     """
     candidates = {
         name: image for name, image in recorded(manifest).items()
-        if image.fingerprint == current.get(name) and image.name == manifest.image(name)
+        if image.fingerprint == plan.fingerprints.get(name) and image.name == manifest.image(name)
     }  # fmt: skip
-    there = inspect_all([image.reference for image in candidates.values()])
-    return {name: image for name, image in candidates.items() if image.reference in there}
+    present = sizes(image.reference for image in candidates.values())
+    return {name: image for name, image in candidates.items() if image.reference in present}
 
 
-def record(manifest: Manifest, made: Mapping[str, Image]) -> None:
-    """Add images to .uc/images.json, over those of the same services."""
-    stored = {name: dataclasses.asdict(image) for name, image in (recorded(manifest) | dict(made)).items()}
+def record(manifest: Manifest, images: Mapping[str, Image]) -> None:
+    """Write images to the record, over those of the same services."""
+    stored = {name: dataclasses.asdict(image) for name, image in (recorded(manifest) | dict(images)).items()}
     json_file.write(manifest.workspace.images, stored)
 
 
-def inspect_all(references: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """`docker image inspect` of all references in one call: reference → its object, absent when it is not there."""
-    if not references:
-        return {}
-    try:
-        output = docker.cli("image", "inspect", *references).stdout
-    except ToolFailed as error:
-        if "No such image" not in error.output:
-            raise
-        output = error.output[: error.output.rindex("]") + 1]
-    found: dict[str, dict[str, Any]] = {}
-    for entry in json.loads(output):
-        for reference in entry["RepoDigests"]:
-            found[reference] = entry
-    return found
+def write_images_env(manifest: Manifest) -> None:
+    """Write the recorded references as variables of docker/compose.yaml, for `docker compose --env-file`."""
+    lines = [f"{name.upper().replace('-', '_')}_IMAGE={image.reference}" for name, image in recorded(manifest).items()]
+    manifest.workspace.images_env.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def present_images(manifest: Manifest, services: Sequence[str] = ()) -> dict[str, Image]:
+    """The recorded images of the services (default: all); warns of each that was not built yet.
+
+    Raises Incomplete when none of them was.
+    """
+    names = chosen(manifest, services)
+    images = {name: image for name, image in recorded(manifest).items() if name in names}
+    if not images:
+        raise Incomplete(f"no image yet of {', '.join(names)}", hint="./inv build")
+    for name in names:
+        if name not in images:
+            console.warn(f"{name} has no image and is left out")
+    return images

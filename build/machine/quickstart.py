@@ -12,9 +12,9 @@ from build import console, steps
 from build.config.load import load
 from build.config.manifest import Manifest
 from build.deploy import workflow
-from build.deploy.workflow import Built
 from build.errors import BuildError, Incomplete, ManifestError, ScanBroken, ScanRejected
-from build.images import bases
+from build.images import bases, build
+from build.images.build import Built
 from build.process import run as run_process
 from build.registry import embedded
 from build.stack import compose, secrets
@@ -90,8 +90,7 @@ def _registry(run: Run) -> Run:
 
 
 def _build(run: Run) -> Run:
-    built = workflow.build_images(run.manifest, push=True)
-    return replace(run, built=built)
+    return replace(run, built=build.build_images(run.manifest, push=True))
 
 
 def _scan(run: Run) -> Run:
@@ -174,7 +173,7 @@ def run(manifest: Manifest, *, as_json: bool = False, dry_run: bool = False) -> 
         console.error(str(problem), hint=problem.hint)
     if done.problems:
         raise done.problems[0]
-    workflow.require_complete(done.built.missing, "built")
+    build.require_complete(done.built)
 
 
 def write_compose(root: Path, *, check: bool) -> None:

@@ -12,6 +12,7 @@ from build import console
 from build.config.manifest import Manifest
 from build.deploy import workflow
 from build.errors import BuildError
+from build.images import build
 
 _POLL_SECONDS = 0.5
 _IGNORED = {".git", "__pycache__", "node_modules", ".venv", "tests"}
@@ -68,8 +69,7 @@ def run(manifest: Manifest, services: Sequence[str]) -> None:
 def _renew(manifest: Manifest, changed: Sequence[str]) -> None:
     try:
         with console.step(f"rebuild {', '.join(changed)}"):
-            built = workflow.build_images(manifest, changed)
-            workflow.require_complete(built.missing, "built")
+            build.require_complete(build.build_images(manifest, changed))
             workflow.start(manifest)
     except BuildError as error:
         console.error(str(error), hint=error.hint, output=error.output)

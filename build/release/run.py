@@ -11,6 +11,7 @@ from build.config.manifest import Manifest
 from build.gates.verdict import GateVerdict
 from build.images.bases import Resolved
 from build.images.image import Image
+from build.images.plan import BuildPlan
 from build.registry.client import Distribution
 from build.release import plan, survey
 from build.release.candidates import Candidate
@@ -40,7 +41,7 @@ class Run:
     authority: str
     remote: str
     world: World | None = None
-    resolved: Mapping[str, Resolved] = field(default_factory=dict)
+    build_plan: BuildPlan | None = None
     plan: Plan | None = None
     layouts: Mapping[str, Path] = field(default_factory=dict)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
@@ -85,8 +86,9 @@ def records_of(run: Run) -> tuple[Record, ...]:
 
 def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str]) -> Record:
     assert run.world is not None
+    assert run.build_plan is not None
     manifest, history = run.manifest, run.world.history
-    used = {key: _base(base) for key, base in run.resolved.items()}
+    used = {key: _base(base) for key, base in run.build_plan.bases.items()}
     services = {
         one.service: RecordedService(
             digest=run.candidates[one.service].stored.digest,

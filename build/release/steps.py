@@ -16,7 +16,8 @@ from build.errors import VersionTaken
 from build.gates import gates
 from build.gates.verdict import GateVerdict
 from build.git.remote import configured_remote, remote_tags
-from build.images import definition, export
+from build.images import export
+from build.images.plan import relabelled
 from build.parallel import at_once
 from build.registry import policy as registry_policy
 from build.registry.client import Distribution
@@ -50,7 +51,7 @@ def _resume(run: Run) -> Run:
 
 def _plan(run: Run) -> Run:
     saved = run.options.saved
-    world, resolved = survey.look(run.manifest, run.registry, run.remote, run.options.environment)
+    world, build_plan = survey.look(run.manifest, run.registry, run.remote, run.options.environment)
     done = rerun.done(world, run.options.wish, run.finished, saved=saved)
     if saved is not None and not done:
         plan_file.check(saved, plan.fingerprint(world))
@@ -62,15 +63,16 @@ def _plan(run: Run) -> Run:
         built = [one.service for one in line.services if one.action == "build"]
         said = f"builds {', '.join(built)}" if built else "builds nothing: no image changed"
         console.note(f"{line.line} {line.previous or 'nothing'} → {line.version}; {said}")
-    return replace(run, world=world, resolved=resolved, plan=made)
+    return replace(run, world=world, build_plan=build_plan, plan=made)
 
 
 def _preflight(run: Run) -> Run:
     assert run.plan is not None
     assert run.world is not None
+    assert run.build_plan is not None
     docker.require(run.manifest.tools)
     preflight.check_tree(run.world.history, run.manifest.release)
-    preflight.check_bases(run.manifest, run.plan, run.resolved)
+    preflight.check_bases(run.manifest, run.plan, run.build_plan.bases)
     preflight.check_room(run.manifest)
     preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, _pushed_branch(run))
     if {"scan", "smoke"} - run.options.skip:
@@ -81,11 +83,13 @@ def _preflight(run: Run) -> Run:
 
 def _build(run: Run) -> Run:
     assert run.world is not None
-    model = survey.definition(run.manifest, run.world.history, run.resolved, run.lines)
+    assert run.build_plan is not None
+    versions = {one.service: line.version for line in run.lines for one in line.services}
+    build_plan = relabelled(run.build_plan, run.manifest, run.world.history, versions)
     wanted = [one.service for one in run.services if one.action == "build"]
-    layouts = export.export(run.manifest, model, wanted) if wanted else {}
+    layouts = export.export(run.manifest, build_plan, wanted) if wanted else {}
     # Bake reads the folders, not the commit: only looking again tells that they were one all the while.
-    now = definition.fingerprints(model["target"], run.resolved, [one.service for one in run.services])
+    now = build_plan.current_fingerprints(versions)
     preflight.check_still(run.manifest, run.world.history, {one.service: one.fingerprint for one in run.services}, now)
     if not wanted:
         raise Skip("no image changed")
@@ -104,7 +108,7 @@ def _stage(run: Run) -> Run:
         for one in line.services:
             sent = found[one.service].sent
             console.note(f"{one.service}@{found[one.service].stored.digest[:19]}: {_sent(sent) if sent else one.why}")
-    export.forget_exports(run.manifest)
+    export.forget_exports(run.manifest.workspace)
     run = replace(run, candidates=found)
     candidates.keep(run.manifest.workspace.candidates, found, {one.service: one.fingerprint for one in run.services})
     return run

@@ -6,7 +6,6 @@ import contextlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from build import console
 from build.config.manifest import Manifest
@@ -15,15 +14,14 @@ from build.errors import BaseUnavailable, BuildError, RegistryError, VersionTake
 from build.gates.scan.trivy import trivy
 from build.git import history as git_history
 from build.git.remote import fetch_version_tags, newest_tags, remote_tags
-from build.git.versions import History, Line, lines, parse_tag
+from build.git.versions import Line, lines, parse_tag
 from build.images import bases
-from build.images import definition as images_definition
-from build.images.bases import Resolved
+from build.images.plan import BuildPlan, plan_build
 from build.parallel import at_once
 from build.registry import policy
 from build.registry.client import Distribution
 from build.release import claim, floats, plan, preflight, publish
-from build.release.plan import PlannedLine, World, repository
+from build.release.plan import World, repository
 from build.release.publish import Known, Move
 from build.release.record import Record
 
@@ -32,8 +30,10 @@ _LATEST = 16  # releases that may have run at once
 
 def look(
     manifest: Manifest, registry: Distribution, remote: str, environment: Mapping[str, str]
-) -> tuple[World, dict[str, Resolved]]:
-    """The world that a plan is computed from, and the bases that its images stand on.
+) -> tuple[World, BuildPlan]:
+    """The world that a plan is computed from, and the plan of a build of all services as they are now.
+
+    The versions of that build are not known yet: `relabelled` puts them in.
 
     Where HEAD is detached, as in a GitLab job, the branch is what the CI system says in `environment`.
     Raises BaseUnavailable when a base can't be had: a release has every service, or is none.
@@ -46,16 +46,16 @@ def look(
         said = "; ".join(f"{manifest.bases.images[key].reference}: {reason}" for key, reason in reasons.items())
         raise BaseUnavailable(f"a release has every service, and these bases can't be had: {said}", hint="./inv bases")
     services = list(manifest.services)
-    model = images_definition.definition(manifest, history, dict.fromkeys(services, "0"), resolved, services)
+    build_plan = plan_build(manifest, history, dict.fromkeys(services, "0"), resolved, services)
     world = World(
         manifest=manifest,
         history=history,
         remote_tags=remote_tags(manifest.root, remote),
         registry=registry,
         known=known(manifest, registry),
-        fingerprints=images_definition.fingerprints(model["target"], resolved, services),
+        fingerprints=build_plan.fingerprints,
     )
-    return world, resolved
+    return world, build_plan
 
 
 def known(manifest: Manifest, registry: Distribution) -> dict[str, Known]:
@@ -63,14 +63,6 @@ def known(manifest: Manifest, registry: Distribution) -> dict[str, Known]:
     names = [line.name for line in lines(manifest)]
     found = at_once(lambda name: publish.known(registry, repository(manifest, name)), names)
     return dict(zip(names, found, strict=True))
-
-
-def definition(
-    manifest: Manifest, history: History, resolved: Mapping[str, Resolved], planned: Sequence[PlannedLine]
-) -> dict[str, Any]:
-    """The bake definition of the planned lines, each service labelled with the version of its line."""
-    versions = {one.service: line.version for line in planned for one in line.services}
-    return images_definition.definition(manifest, history, versions, resolved, list(versions))
 
 
 def claims(manifest: Manifest, remote: str) -> dict[str, str]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from build import console
 from build.config.manifest import Manifest
 from build.config.select import chosen
-from build.deploy.workflow import Built, as_json, human_size, runnable
+from build.deploy.workflow import as_json, human_size, runnable
 from build.gates.smoke.checks import Result
 from build.images.bases import Resolved
+from build.images.build import Built
 from build.images.image import Image
 from build.stack import compose, run
 

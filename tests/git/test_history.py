@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from build.deploy import workflow
 from build.git.commits import Bump, bump_of
+from build.images.build import preview
 from tests.support.clones import last, line, read
 from tests.support.project import Project
 
@@ -229,7 +229,7 @@ def test_v4_each_service_is_tagged_with_its_own_version(two: Project) -> None:
     commit = two.commit("fix: web")
 
     manifest = two.load()
-    targets = workflow.plan_build(manifest, [])["target"]
+    targets = preview(manifest, [])["target"]
     tags = {name: targets[name]["tags"] for name in manifest.services}
 
     assert tags == {

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from build.deploy import workflow
 from build.errors import RepositoryError
 from build.git import history as git_history
 from build.git import status as git_status
 from build.git.remote import tags_containing
+from build.images.build import snapshots
 from tests.support.clones import clone, last, read
 from tests.support.project import Project
 
@@ -37,7 +37,7 @@ def test_v1_a_shallow_clone_is_refused_with_the_fetch_command(released: Project,
 
     assert "git fetch --unshallow --tags" in refuse(shallow).hint
     with pytest.raises(RepositoryError, match="shallow clone"):
-        workflow.snapshots(shallow.load(), read(shallow))
+        snapshots(shallow.load(), read(shallow))
 
 
 def test_v1_the_fetch_command_mends_a_shallow_clone(released: Project, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_v2_a_changed_file_makes_the_tree_dirty(released: Project, staged: bool)
     told = read(released)
 
     assert (told.dirty, told.changed) == (True, ("docker/web/Dockerfile",))
-    assert workflow.snapshots(released.load(), told)["web"].endswith(".dirty")
+    assert snapshots(released.load(), told)["web"].endswith(".dirty")
 
 
 def test_v2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:

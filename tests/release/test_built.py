@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from build.deploy import workflow
 from build.git import history as git_history
-from build.images import build, definition
+from build.images import build, store
+from build.images.plan import plan_build
 from tests.release.asking import ok, planned
 from tests.support.server import Registry
 from tests.support.stack import clean
@@ -73,13 +73,13 @@ def test_what_changed_while_it_was_built_is_built_again(building: World) -> None
     """Bytes that came into an image after its sources were looked at are not taken for those sources, ever."""
     manifest = building.clone.project.load()
     history = git_history.read(manifest)
-    model = definition.definition(manifest, history, workflow.snapshots(manifest, history), {}, ["one", "two"])
-    seen = definition.fingerprints(model["target"], {}, ["one", "two"])
+    plan = plan_build(manifest, history, build.snapshots(manifest, history), {}, ["one", "two"])
     building.clone.project.write("docker/one/content", "written after that\n")
 
-    made = build.build(manifest, model, workflow.snapshots(manifest, history), {}, seen, push=True).images
+    images = build.bake_services(manifest, plan, ["one", "two"], push=True).images
+    store.record(manifest, images)
     building.clone.git("checkout", "--quiet", ".")
 
-    assert {name: image.fingerprint for name, image in made.items()} == {"one": "", "two": seen["two"]}
+    assert {name: image.fingerprint for name, image in images.items()} == {"one": "", "two": plan.fingerprints["two"]}
     (line,) = planned(building.clone)["lines"]
     assert {one["service"]: one["action"] for one in line["services"]} == {"one": "build", "two": "reuse"}

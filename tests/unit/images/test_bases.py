@@ -7,8 +7,7 @@ import dataclasses
 import pytest
 
 from build import json_file
-from build.deploy import workflow
-from build.images import bases
+from build.images import bases, build
 from tests.support.project import Project
 
 
@@ -35,12 +34,12 @@ def test_a_planned_build_resolves_no_base(project: Project) -> None:
     project.service("api", 18981, "FROM python:3.12-slim\n", bases='["python"]')
     manifest = project.load(UC_BASES_SOURCE="archive")
 
-    before = workflow.plan_build(manifest, ["api"])["target"]["api"]["contexts"]
+    before = build.preview(manifest, ["api"])["target"]["api"]["contexts"]
     unwritten = not (manifest.workspace.bases).exists()
     known = bases.planned(manifest, ["python"])["python"]
     record = {"source": "archive", "context": "docker-image://uc-base/python:3.12-slim", "digest": "sha256:1"}
     json_file.write(manifest.workspace.bases, {"python": {**dataclasses.asdict(known), **record}})
-    after = workflow.plan_build(manifest, ["api"])["target"]["api"]["contexts"]
+    after = build.preview(manifest, ["api"])["target"]["api"]["contexts"]
 
     assert unwritten
     assert before == {"python:3.12-slim": "docker-image://docker.io/library/python:3.12-slim"}

@@ -10,6 +10,7 @@ import pytest
 
 from build import dockerignore
 from build.images import fingerprint
+from build.images.definition import Target
 
 BASES = {"docker-image://base": "sha256:1"}
 
@@ -127,3 +128,46 @@ def test_a_file_that_goes_away_while_it_is_read_does_not_count(
     monkeypatch.setattr(fingerprint, "files", vanishing)
 
     assert _of(targets) == before
+
+
+def test_the_fingerprint_of_a_fixed_tree_never_changes(tmp_path: Path) -> None:
+    """Records of released images hold fingerprints: another value for equal sources would build every service again."""
+    files = {
+        "web/Dockerfile": "FROM base\n", "web/.dockerignore": "*.log\n", "web/app/main.py": "print(1)\n",
+        "web/run.sh": "#!/bin/sh\n", "web/debug.log": "x", "stage/Dockerfile": "FROM base AS shared\n",
+        "docs/index.md": "# Docs\n",
+    }  # fmt: skip
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o644)
+    (tmp_path / "web/run.sh").chmod(0o755)
+    (tmp_path / "web/link").symlink_to("app/main.py")
+    base = {"python:3.12-slim": "docker-image://base"}
+    targets: dict[str, Target] = {
+        "web": {
+            "context": str(tmp_path / "web"),
+            "dockerfile": "Dockerfile",
+            "contexts": {**base, "shared": "target:stage-shared", "docs": str(tmp_path / "docs")},
+            "secret": ["id=ca_bundle,src=/etc/ssl/ca.pem", "id=token,src=/run/token"],
+            "args": {"PORT": "8000", "SOURCE_DATE_EPOCH": "1700000000"},
+            "labels": {"org.opencontainers.image.version": "1.2.3"},
+            "annotations": ["org.opencontainers.image.version=1.2.3"],
+            "tags": ["127.0.0.1:5000/test/web:1.2.3"],
+            "attest": ["type=provenance,mode=min"],
+            "target": "serve",
+        },
+        "stage-shared": {
+            "context": str(tmp_path / "stage"),
+            "dockerfile": "Dockerfile",
+            "contexts": base,
+            "secret": [],
+            "target": "shared",
+            "output": ["type=cacheonly"],
+        },
+    }
+
+    found = fingerprint.of_target(targets, "web", {"docker-image://base": f"sha256:{'1' * 64}"})
+
+    assert found == "314c56aeb140b2f9fe78a849e00d8a18992fff1d5d3a0a2c226770624ae64015"

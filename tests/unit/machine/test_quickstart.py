@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from build.deploy.workflow import Built
 from build.errors import Incomplete
 from build.images import store
+from build.images.build import Built
 from build.images.image import Image
 from build.machine import quickstart
 from build.machine.quickstart import Run
