@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from build.gates.scan.gate import Verdict
 
 
-def human_size(size: int) -> str:
-    """Bytes as whole megabytes (10^6)."""
-    return f"{size / 1e6:.0f} MB"
+def human_size(size: int | None) -> str:
+    """Bytes as whole megabytes (10^6); "" when the size is not known."""
+    return "" if size is None else f"{size / 1e6:.0f} MB"
 
 
 def run_scan(manifest: Manifest, services: Sequence[str] = ()) -> tuple[Verdict, ...]:

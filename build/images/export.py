@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 from build import json_file
 from build.config.manifest import Manifest
@@ -14,12 +13,24 @@ from build.config.workspace import Workspace
 from build.errors import ToolFailed
 from build.images import bake
 from build.images.bake_log import Failure
+from build.images.image import Image
+from build.images.layout import Layout
 from build.images.plan import BuildPlan
 from build.parallel import alive
 
 
-def export(manifest: Manifest, plan: BuildPlan, services: Sequence[str], *, progress: str = "auto") -> dict[str, Path]:
-    """Bake services of the plan into an OCI layout each, and into no image store: service → its layout.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exported:
+    """An image that is in a layout, and in no store or registry yet."""
+
+    image: Image
+    layout: Layout
+
+
+def export(
+    manifest: Manifest, plan: BuildPlan, services: Sequence[str], *, progress: str = "auto"
+) -> dict[str, Exported]:
+    """Bake services of the plan into an OCI layout each, and into no image store; images by service.
 
     The layouts are in a folder of this process. Either all services are exported or none: raises ToolFailed naming the
     one that could not be built, MissingTool without a daemon.
@@ -40,9 +51,7 @@ def export(manifest: Manifest, plan: BuildPlan, services: Sequence[str], *, prog
     if isinstance(outcome, Failure):
         message = f"{outcome.target or 'the build'} failed: {outcome.reason}"
         raise ToolFailed(message, hint=f"less {workspace.build_log}")
-    for name, digest in outcome.items():
-        _check_layout(folder / name, digest)
-    return {name: folder / name for name in outcome}
+    return {name: _exported(manifest, plan, name, digest, Layout(folder / name)) for name, digest in outcome.items()}
 
 
 def forget_exports(workspace: Workspace) -> None:
@@ -57,7 +66,17 @@ def forget_exports(workspace: Workspace) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_layout(layout: Path, digest: str) -> None:
-    index = json.loads((layout / "index.json").read_text(encoding="utf-8"))
-    if [manifest["digest"] for manifest in index["manifests"]] != [digest]:
-        raise ToolFailed(f"{layout.name}: buildx exported another digest than {digest}", hint="./inv release again")
+def _exported(manifest: Manifest, plan: BuildPlan, name: str, digest: str, layout: Layout) -> Exported:
+    if layout.top()["digest"] != digest:
+        raise ToolFailed(f"{name}: buildx exported another digest than {digest}", hint="./inv release again")
+    image = Image(
+        service=name,
+        name=manifest.image(name),
+        tag=plan.versions[name],
+        digest=digest,
+        fingerprint=plan.fingerprints[name],
+        size=layout.size(),
+        pushed=False,
+        bases={key: plan.bases[key].source for key in manifest.services[name].bases},
+    )
+    return Exported(image=image, layout=layout)

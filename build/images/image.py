@@ -1,4 +1,4 @@
-"""An image of a service, named by its digest."""
+"""An image of a service, identified by its digest."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """A built image: `reference` is name@digest, `size` compressed bytes, `fingerprint` of what it was built from.
+    """An image, in the engine's store, in a layout or in a registry.
 
-    The fingerprint is "" when that changed meanwhile. `pushed`: the registry at the manifest's address has this digest.
+    `tag` is its version. `fingerprint` is that of the sources it was built from, "" when they changed during the
+    build. `size` is in bytes; None for an image that is known by its digest alone. `pushed`: the registry of the
+    manifest has this digest. `bases` has the source of each base by key, where the build is known.
     """
 
     service: str
@@ -18,11 +20,16 @@ class Image:
     tag: str
     digest: str
     fingerprint: str
-    size: int
+    size: int | None
     pushed: bool
     bases: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
+    def repository(self) -> str:
+        """The repository in its registry: NAMESPACE/SERVICE."""
+        return self.name.partition("/")[2]
+
+    @property
     def reference(self) -> str:
-        """The one name that containers, scans and tags use."""
+        """NAME@DIGEST: what containers run and scans read; a tag is never used for that."""
         return f"{self.name}@{self.digest}"

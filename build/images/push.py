@@ -14,7 +14,7 @@ from build.registry.client import Distribution
 def has(manifest: Manifest, image: Image) -> bool:
     """Whether the registry holds the manifest of exactly this digest."""
     with Distribution(manifest) as registry:
-        return registry.digest(image.name.partition("/")[2], image.digest) is not None
+        return registry.digest(image.repository, image.digest) is not None
 
 
 def push(manifest: Manifest, image: Image) -> Image:

@@ -7,107 +7,92 @@ from there as they are. The engine's own push needs a tag, and a tag is public.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from build import json_file
-from build.errors import BuildError, RegistryError
+from build.errors import RegistryError
+from build.images.export import Exported
+from build.images.image import Image
+from build.images.layout import ATTESTATION, ManifestBody, Platform
 from build.parallel import at_once
 from build.registry.client import Distribution
 from build.registry.oci import Stored, digest_of
 from build.release.publish import load
-
-_ATTESTATION = "vnd.docker.reference.type"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """An image in the registry without a version: its manifest as read back, its platforms, the bytes sent for it."""
 
-    service: str
+    image: Image
     stored: Stored
     platforms: tuple[str, ...]
     sent: int = 0
 
 
-def push(registry: Distribution, namespace: str, folders: Mapping[str, Path]) -> dict[str, Candidate]:
-    """Send the layouts (service → its folder) and read each back.
+def push(registry: Distribution, exports: Mapping[str, Exported]) -> dict[str, Candidate]:
+    """Send the layouts of images, by service, and read each back.
 
-    One after another: what one has sent, the next has mounted. Raises RegistryError, BuildError for a broken layout.
+    One after another: what one has sent, the next has mounted. Raises RegistryError, ToolFailed for a broken layout.
     """
     homes: dict[str, str] = {}
-    return {service: _push(registry, namespace, service, folder, homes) for service, folder in folders.items()}
+    return {service: _push(registry, exported, homes) for service, exported in exports.items()}
 
 
-def _push(registry: Distribution, namespace: str, service: str, folder: Path, homes: dict[str, str]) -> Candidate:
-    repository = f"{namespace}/{service}"
-    top = json.loads((folder / "index.json").read_text(encoding="utf-8"))["manifests"][0]
-    manifests = list(_manifests(folder, top))
+def _push(registry: Distribution, exported: Exported, homes: dict[str, str]) -> Candidate:
+    repository, layout = exported.image.repository, exported.layout
+    manifests = layout.manifests()
     blobs = {
-        one["digest"]: one["size"]
-        for _, body in manifests
-        for one in [body.get("config"), *body.get("layers", [])]
-        if one
+        blob["digest"]: blob["size"]
+        for _, manifest in manifests
+        if "config" in manifest
+        for blob in (manifest["config"], *manifest["layers"])
     }
 
     def send(digest: str) -> int:
         if registry.has_blob(repository, digest):
             return 0
-        sent = registry.put_blob(repository, digest, _file(folder, digest), mount_from=homes.get(digest, ""))
-        return int(blobs[digest]) if sent else 0
+        sent = registry.put_blob(repository, digest, layout.blob(digest), mount_from=homes.get(digest, ""))
+        return blobs[digest] if sent else 0
 
     total = sum(at_once(send, blobs))
     homes |= dict.fromkeys(blobs, repository)
     for descriptor, _ in manifests:
-        content = _file(folder, descriptor["digest"]).read_bytes()
+        content = layout.blob(descriptor["digest"]).read_bytes()
         registry.put_manifest(repository, descriptor["digest"], content, descriptor["mediaType"])
         total += len(content)
-    return read_back(registry, repository, service, top["digest"], sent=total)
+    return read_back(registry, exported.image, sent=total)
 
 
-def _manifests(folder: Path, descriptor: dict[str, Any]) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
-    """A manifest and all below it, children first: no registry takes an index before what it names."""
-    body = json.loads(_file(folder, descriptor["digest"]).read_bytes())
-    for child in body.get("manifests", []):
-        yield from _manifests(folder, child)
-    yield descriptor, body
-
-
-def _file(folder: Path, digest: str) -> Path:
-    path = folder / "blobs" / digest.replace(":", "/")
-    if not path.is_file():
-        raise BuildError(f"{folder.name}: the exported image lacks {digest}", hint="./inv release again")
-    return path
-
-
-def read_back(registry: Distribution, repository: str, service: str, digest: str, *, sent: int = 0) -> Candidate:
-    """The candidate as the registry holds it, with every manifest that it names.
+def read_back(registry: Distribution, image: Image, *, sent: int = 0) -> Candidate:
+    """The image as a candidate: as the registry holds it, with every manifest that it names.
 
     Raises RegistryError when something is missing or is not what its digest says.
     """
-    stored = load(registry, repository, digest)
-    body = json.loads(stored.content)
+    stored = load(registry, image.repository, image.digest)
+    body: ManifestBody = json.loads(stored.content)
     children = body.get("manifests", [])
-    missing = [one["digest"] for one in children if registry.digest(repository, one["digest"]) is None]
+    missing = [one["digest"] for one in children if registry.digest(image.repository, one["digest"]) is None]
     if missing:
         raise RegistryError(
-            f"{repository}@{digest} names {', '.join(missing)}, which the registry lacks", hint="./inv release again"
+            f"{image.repository}@{image.digest} names {', '.join(missing)}, which the registry lacks",
+            hint="./inv release again",
         )
-    images = [one for one in children if _ATTESTATION not in one.get("annotations", {})]
+    images = [one for one in children if ATTESTATION not in one.get("annotations", {})]
     platforms = tuple(_platform(one.get("platform", {})) for one in images) or (
-        _own_platform(registry, repository, body),
+        _own_platform(registry, image.repository, body),
     )
-    return Candidate(service=service, stored=stored, platforms=platforms, sent=sent)
+    return Candidate(image=replace(image, pushed=True), stored=stored, platforms=platforms, sent=sent)
 
 
-def keep(path: Path, staged: Mapping[str, Candidate], fingerprints: Mapping[str, str]) -> None:
+def keep(path: Path, staged: Mapping[str, Candidate]) -> None:
     """Remember in a file what was staged, manifests included; what it has of other services stays."""
     found = {
         name: {
             "digest": one.stored.digest,
-            "fingerprint": fingerprints[name],
+            "fingerprint": one.image.fingerprint,
             "media_type": one.stored.media_type,
             "manifest": one.stored.content.decode(),
         }
@@ -128,10 +113,10 @@ def kept(path: Path) -> dict[str, Stored]:
     return found
 
 
-def _platform(described: Mapping[str, str]) -> str:
+def _platform(described: Platform) -> str:
     return "/".join(filter(None, (described.get("os"), described.get("architecture"), described.get("variant"))))
 
 
-def _own_platform(registry: Distribution, repository: str, body: Mapping[str, Any]) -> str:
+def _own_platform(registry: Distribution, repository: str, body: ManifestBody) -> str:
     config = registry.blob(repository, body["config"]["digest"])
     return _platform(json.loads(config)) if config else ""

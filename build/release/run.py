@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from build.config.manifest import Manifest
 from build.gates.verdict import GateVerdict
 from build.images.bases import Resolved
+from build.images.export import Exported
 from build.images.image import Image
 from build.images.plan import BuildPlan
 from build.registry.client import Distribution
@@ -43,7 +43,7 @@ class Run:
     world: World | None = None
     build_plan: BuildPlan | None = None
     plan: Plan | None = None
-    layouts: Mapping[str, Path] = field(default_factory=dict)
+    exports: Mapping[str, Exported] = field(default_factory=dict)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     gates: Mapping[str, GateVerdict] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
@@ -61,21 +61,26 @@ class Run:
         """The services that are released."""
         return [one for line in self.lines for one in line.services]
 
-    def images(self) -> dict[str, Image]:
-        """The candidates as the gates take images."""
-        return {
-            one.service: Image(
+    def reused(self) -> list[Image]:
+        """The images that are taken over: the registry has them, and nothing is known but what the plan says."""
+        return [
+            Image(
                 service=one.service,
                 name=self.manifest.image(one.service),
                 tag=line.version,
-                digest=self.candidates[one.service].stored.digest,
+                digest=one.digest,
                 fingerprint=one.fingerprint,
-                size=0,
+                size=None,
                 pushed=True,
             )
             for line in self.lines
             for one in line.services
-        }
+            if one.action == "reuse"
+        ]
+
+    def images(self) -> dict[str, Image]:
+        """The images of the candidates, in the order of the plan."""
+        return {one.service: self.candidates[one.service].image for one in self.services}
 
 
 def records_of(run: Run) -> tuple[Record, ...]:
@@ -91,7 +96,7 @@ def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str])
     used = {key: _base(base) for key, base in run.build_plan.bases.items()}
     services = {
         one.service: RecordedService(
-            digest=run.candidates[one.service].stored.digest,
+            digest=run.candidates[one.service].image.digest,
             fingerprint=one.fingerprint,
             origin="built" if one.action == "build" else one.why,
             platforms=run.candidates[one.service].platforms,

@@ -6,6 +6,7 @@ only the record that the git tag carries, so FINISH completes a release from any
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -87,30 +88,26 @@ def _build(run: Run) -> Run:
     versions = {one.service: line.version for line in run.lines for one in line.services}
     build_plan = relabelled(run.build_plan, run.manifest, run.world.history, versions)
     wanted = [one.service for one in run.services if one.action == "build"]
-    layouts = export.export(run.manifest, build_plan, wanted) if wanted else {}
+    exports = export.export(run.manifest, build_plan, wanted) if wanted else {}
     # Bake reads the folders, not the commit: only looking again tells that they were one all the while.
     now = build_plan.current_fingerprints(versions)
     preflight.check_still(run.manifest, run.world.history, {one.service: one.fingerprint for one in run.services}, now)
     if not wanted:
         raise Skip("no image changed")
-    return replace(run, layouts=layouts)
+    return replace(run, exports=exports)
 
 
 def _stage(run: Run) -> Run:
-    namespace = run.manifest.registry.namespace
-    found = candidates.push(run.registry, namespace, run.layouts)
-    reused = {one.service: one.digest for line in run.lines for one in line.services if one.action == "reuse"}
-    read = at_once(
-        lambda item: candidates.read_back(run.registry, f"{namespace}/{item[0]}", item[0], item[1]), reused.items()
-    )
-    found |= {one.service: one for one in read}
+    found = candidates.push(run.registry, run.exports)
+    read = at_once(functools.partial(candidates.read_back, run.registry), run.reused())
+    found |= {one.image.service: one for one in read}
     for line in run.lines:
         for one in line.services:
             sent = found[one.service].sent
-            console.note(f"{one.service}@{found[one.service].stored.digest[:19]}: {_sent(sent) if sent else one.why}")
+            console.note(f"{one.service}@{found[one.service].image.digest[:19]}: {_sent(sent) if sent else one.why}")
     export.forget_exports(run.manifest.workspace)
     run = replace(run, candidates=found)
-    candidates.keep(run.manifest.workspace.candidates, found, {one.service: one.fingerprint for one in run.services})
+    candidates.keep(run.manifest.workspace.candidates, found)
     return run
 
 

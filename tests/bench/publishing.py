@@ -23,6 +23,7 @@ from tests.bench.timing import Rows, milliseconds, pair
 from tests.support import world as worlds
 from tests.support.engine import take_registry_program
 from tests.support.hub import Hub
+from tests.support.images import exported
 from tests.support.proxy import Proxy
 from tests.support.server import Registry, free_address
 from tests.support.world import World
@@ -46,9 +47,9 @@ def _registry(manifest: Manifest, folder: Path) -> Iterator[Registry]:
         made.stop()
 
 
-def _staged(registry: Distribution, folder: Path) -> dict[str, Candidate]:
+def _staged(registry: Distribution, home: str, folder: Path) -> dict[str, Candidate]:
     """Six small images with provenance, in the registry by digest alone."""
-    layouts = {}
+    exports = {}
     for name in IMAGES:
         context, layout = folder / name, folder / f"{name}.oci"
         context.mkdir()
@@ -56,8 +57,8 @@ def _staged(registry: Distribution, folder: Path) -> dict[str, Candidate]:
         (context / "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
         argv = [docker.docker(), "buildx", "build", "--quiet", "--provenance", "mode=min"]
         subprocess.run([*argv, "--output", f"type=oci,dest={layout},tar=false", str(context)], check=True, capture_output=True)  # fmt: skip
-        layouts[name] = layout
-    return candidates.push(registry, NAMESPACE, layouts)
+        exports[name] = exported(home, name, layout)
+    return candidates.push(registry, exports)
 
 
 def _tag_all(registry: Distribution, staged: Mapping[str, Candidate], tags: tuple[str, str]) -> float:
@@ -90,7 +91,7 @@ def bench_publish(manifest: Manifest, rounds: int) -> Rows:
             return f"{number}.0.0", f"{number}.0"
 
         with Distribution(own) as registry:
-            staged = _staged(registry, Path(name))
+            staged = _staged(registry, f"{server.address}/{NAMESPACE}", Path(name))
             a, b, ratio = pair(
                 rounds,
                 lambda: _tag_all(registry, staged, tags()),

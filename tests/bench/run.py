@@ -132,6 +132,7 @@ def bench_size(manifest: Manifest, _rounds: int) -> Rows:
     for name in names:
         one = int(docker.cli("image", "inspect", "--format", "{{.Size}}", f"bench.invalid/{name}:one-stage").stdout)
         size = recorded[name].size
+        assert size is not None
         rows.append(
             (
                 f"size of {name}",

@@ -13,6 +13,7 @@ from build.registry.client import Distribution
 from build.registry.oci import digest_of
 from build.release import candidates, publish
 from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, ok, planned, recorded
+from tests.support.images import exported
 from tests.support.proxy import Proxy, Rule, status
 from tests.support.world import World
 
@@ -186,9 +187,11 @@ def test_r7_an_image_for_two_platforms_in_an_immutable_repository(faulty: World,
     digest = _layout(tmp_path / "one")
     repository = f"{faulty.namespace}/one"
 
-    with Distribution(faulty.clone.project.load()) as registry:
+    manifest = faulty.clone.project.load()
+
+    with Distribution(manifest) as registry:
         for _ in range(2):
-            found = candidates.push(registry, faulty.namespace, {"one": tmp_path / "one"})["one"]
+            found = candidates.push(registry, {"one": exported(manifest.home, "one", tmp_path / "one")})["one"]
             publish.pin(registry, repository, "1.0.0", found.stored)
 
     assert found.platforms == ("linux/amd64", "linux/arm64")
@@ -200,10 +203,11 @@ def test_a_candidate_that_lost_a_child_is_not_released(faulty: World, proxy: Pro
     """Reading back asks for every manifest that an index names."""
     digest = _layout(tmp_path / "one")
     repository = f"{faulty.namespace}/one"
-    with Distribution(faulty.clone.project.load()) as registry:
-        candidates.push(registry, faulty.namespace, {"one": tmp_path / "one"})
+    manifest = faulty.clone.project.load()
+    with Distribution(manifest) as registry:
+        image = candidates.push(registry, {"one": exported(manifest.home, "one", tmp_path / "one")})["one"].image
         child = faulty.hub.manifest(repository, digest)["manifests"][1]["digest"]
         assert registry.delete_manifest(repository, child)
 
         with pytest.raises(RegistryError, match=child):
-            candidates.read_back(registry, repository, "one", digest)
+            candidates.read_back(registry, image)

@@ -1,0 +1,24 @@
+"""Images that a test makes without a build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from build.images.export import Exported
+from build.images.image import Image
+from build.images.layout import Layout
+
+
+def exported(home: str, service: str, folder: Path) -> Exported:
+    """The image of a layout in `folder` as an export would return it; `home` is ADDRESS/NAMESPACE."""
+    layout = Layout(folder)
+    image = Image(
+        service=service,
+        name=f"{home}/{service}",
+        tag="",
+        digest=layout.top()["digest"],
+        fingerprint="",
+        size=layout.size(),
+        pushed=False,
+    )
+    return Exported(image=image, layout=layout)
