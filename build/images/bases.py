@@ -1,32 +1,35 @@
-"""Base images: where each one comes from (upstream by digest, a mirror, an archive, a stand-in), recorded and reused.
+"""The base images of a project: resolved once (upstream, mirror, archive or stand-in), recorded and reused.
 
-Dockerfiles keep the upstream name in FROM; what is resolved here reaches them as a named context of that name.
+Dockerfiles keep the upstream name in FROM; the image that is found reaches them as a named context of that name.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from build import console, json_file
-from build.config.manifest import BASE_SOURCES, BaseImage, Manifest
-from build.engine import client as docker
-from build.errors import BaseUnavailable, BuildError, ToolFailed
-from build.images import stand_in
+from build.config.manifest import BaseImage, Manifest
+from build.engine import client as engine
+from build.errors import BaseUnavailable, BuildError
+from build.images import base_sources, inspect, stand_in
+from build.images.base_sources import Located
+from build.images.references import full_name, local_name
 from build.parallel import together
 
-_LOOKUP_SECONDS = 25
-_ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.xz", ".tar.zst")
+_REGISTRIES = {"upstream", "mirror"}
+_LOG_LINES = 15  # of a stand-in's failed build
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resolved:
-    """Where a base comes from: `context` as bake takes it, `digest` of the image, `recipe` the hash of its settings."""
+    """Where a base comes from.
+
+    `context` is what bake takes, `digest` that of the image, `recipe` the hash of the settings that led to it.
+    """
 
     key: str
     reference: str
@@ -41,31 +44,8 @@ class Resolved:
         return self.context.removeprefix("docker-image://")
 
 
-def full_name(reference: str) -> str:
-    """A reference with its registry, as Docker completes it: docker.io/library/python:3.12 for python:3.12."""
-    if _host(reference):
-        return reference
-    return f"docker.io/{reference}" if "/" in reference else f"docker.io/library/{reference}"
-
-
-def _host(reference: str) -> str:
-    """The registry that a reference names, "" when it names none; without a slash, what a colon divides is a tag."""
-    first, slash, _ = reference.partition("/")
-    return first if slash and ("." in first or ":" in first or first == "localhost") else ""
-
-
-def local_name(reference: str) -> str:
-    """The name of a base in the local image store: uc-base/dotnet/sdk:9.0 for mcr.microsoft.com/dotnet/sdk:9.0."""
-    return f"uc-base/{reference.removeprefix(f'{_host(reference)}/')}"
-
-
-def archive_name(reference: str) -> str:
-    """The file name, without ending, under which an archive folder holds a base: python_3.12-slim."""
-    return re.sub(r"[/:]", "_", local_name(reference).removeprefix("uc-base/"))
-
-
 def recipe(manifest: Manifest, base: BaseImage) -> str:
-    """A hash of every setting that decides where a base comes from and what a stand-in holds."""
+    """A hash of every setting that decides where a base comes from and what its stand-in contains."""
     bases = manifest.bases
     parts = (
         bases.source,
@@ -79,30 +59,36 @@ def recipe(manifest: Manifest, base: BaseImage) -> str:
 
 
 def recorded(manifest: Manifest, keys: Iterable[str]) -> dict[str, Resolved]:
-    """What earlier runs resolved with the settings of now; no engine is asked."""
+    """What earlier runs resolved under the current settings; the engine is not asked."""
     stored = json_file.read(manifest.workspace.bases)
-    found = {}
-    for key in keys:
-        record = stored.get(key)
-        if record and record.get("recipe") == recipe(manifest, manifest.bases.images[key]):
-            found[key] = Resolved(**record)
-    return found
+    records = {key: stored[key] for key in keys if stored.get(key)}
+    return {
+        key: Resolved(**record)
+        for key, record in records.items()
+        if record.get("recipe") == recipe(manifest, manifest.bases.images[key])
+    }
 
 
-def planned(manifest: Manifest, keys: Iterable[str]) -> dict[str, Resolved]:
-    """What `recorded` has, and by its upstream name each base that is not resolved yet; no engine is asked."""
+def planned(manifest: Manifest, keys: Collection[str]) -> dict[str, Resolved]:
+    """What `recorded` has, and each other base under its upstream name; the engine is not asked."""
     return {key: _unresolved(manifest, key) for key in keys} | recorded(manifest, keys)
 
 
 def _unresolved(manifest: Manifest, key: str) -> Resolved:
     base = manifest.bases.images[key]
     pinned = f"@{base.digest}" if base.digest else ""
+    context = f"docker-image://{full_name(base.reference)}{pinned}"
+    return _resolved(manifest, key, Located(source="", context=context, digest=base.digest))
+
+
+def _resolved(manifest: Manifest, key: str, located: Located) -> Resolved:
+    base = manifest.bases.images[key]
     return Resolved(
         key=key,
         reference=base.reference,
-        source="",
-        context=f"docker-image://{full_name(base.reference)}{pinned}",
-        digest=base.digest,
+        source=located.source,
+        context=located.context,
+        digest=located.digest,
         recipe=recipe(manifest, base),
     )
 
@@ -110,167 +96,74 @@ def _unresolved(manifest: Manifest, key: str) -> Resolved:
 def resolve(
     manifest: Manifest, keys: Iterable[str], *, refresh: bool = False
 ) -> tuple[dict[str, Resolved], dict[str, str]]:
-    """Resolve the bases `keys`: (what was found, by key; the reason for each that was not, by key).
+    """Resolve the bases `keys`: (the resolved ones, by key; the reason for each other one, by key).
 
-    Recorded results are reused while their settings stand and their image is still there; `refresh` looks again.
+    Records are reused while their settings hold and their image is still there; `refresh` looks every base up again.
     Raises MissingTool when a stand-in would have to be made and the daemon does not answer.
     """
     wanted = list(dict.fromkeys(keys))
-    found = {} if refresh else recorded(manifest, wanted)
-    found = {key: base for key, base in found.items() if _still_there(base)}
-    missing = [key for key in wanted if key not in found]
+    resolved = {} if refresh else _still_there(recorded(manifest, wanted))
+    unknown = [key for key in wanted if key not in resolved]
     reasons: dict[str, str] = {}
-    stand_ins: list[str] = []
-    for key, outcome in zip(missing, _look(manifest, missing), strict=True):
-        if isinstance(outcome, Resolved):
-            found[key] = outcome
-        elif manifest.bases.source in {"auto", "stand-in"}:
-            stand_ins.append(key)
-            reasons[key] = outcome
+    for key, outcome in zip(unknown, _locate(manifest, unknown), strict=True):
+        if isinstance(outcome, Located):
+            resolved[key] = _resolved(manifest, key, outcome)
         else:
             reasons[key] = outcome
-    found |= _make_stand_ins(manifest, stand_ins, reasons)
-    if missing:
+    if manifest.bases.source in {"auto", "stand-in"}:
+        resolved |= _make_stand_ins(manifest, reasons)
+    if unknown:
         stored = json_file.read(manifest.workspace.bases)
-        json_file.write(manifest.workspace.bases, stored | {key: asdict(base) for key, base in found.items()})
-    return found, {key: reason for key, reason in reasons.items() if key not in found}
+        json_file.write(manifest.workspace.bases, stored | {key: asdict(base) for key, base in resolved.items()})
+    return resolved, {key: reason for key, reason in reasons.items() if key not in resolved}
 
 
-def _still_there(base: Resolved) -> bool:
-    """Whether a record still holds: a registry has digests for good, the engine may have made a stand-in anew."""
-    return base.source in {"upstream", "mirror"} or _digest(local_name(base.reference)) == base.digest
+def _still_there(bases: Mapping[str, Resolved]) -> dict[str, Resolved]:
+    """The records that still hold: a registry keeps a digest, but the engine's image may have been made again."""
+    local = {key: local_name(base.reference) for key, base in bases.items() if base.source not in _REGISTRIES}
+    digests = inspect.digests(local.values())
+    return {
+        key: base for key, base in bases.items() if key not in local or digests.get(local[key], "") == base.digest
+    }  # fmt: skip
 
 
-def _look(manifest: Manifest, keys: list[str]) -> list[Resolved | str]:
-    """What each key's sources answer, asked all at once: where packets are dropped, each waits out its limit."""
+def _locate(manifest: Manifest, keys: Sequence[str]) -> list[Located | str]:
+    """What the sources of each key have, all looked up concurrently: behind a firewall that drops packets, each lookup
+    takes its full time limit.
+    """
     if not keys:
         return []
-    references = ", ".join(manifest.bases.images[key].reference for key in keys)
-    with console.waiting(f"looking for {references}"):
-        return together([functools.partial(_from_elsewhere, manifest, key) for key in keys])
+    bases = [manifest.bases.images[key] for key in keys]
+    with console.waiting(f"looking for {', '.join(base.reference for base in bases)}"):
+        return together([functools.partial(base_sources.locate, manifest, base) for base in bases])
 
 
-def _make_stand_ins(manifest: Manifest, keys: list[str], reasons: dict[str, str]) -> dict[str, Resolved]:
-    buildable: dict[str, Path | None] = {}
-    for key in keys:
-        base = manifest.bases.images[key]
+def _make_stand_ins(manifest: Manifest, reasons: dict[str, str]) -> dict[str, Resolved]:
+    """Stand-ins for the bases in `reasons`; for those that can't be made, the reason is extended."""
+
+    def explain(key: str, reason: object) -> None:
+        reasons[key] = "; ".join(filter(None, (reasons[key], str(reason))))
+
+    archives: dict[str, Path | None] = {}
+    for key in reasons:
         try:
-            buildable[key] = find_archive(manifest, base)
+            archives[key] = stand_in.find_archive(manifest, manifest.bases.images[key])
         except BaseUnavailable as error:
-            reasons[key] = "; ".join(part for part in (reasons[key], str(error)) if part)
-    if not buildable:
+            explain(key, error)
+    if not archives:
         return {}
-    docker.cli("version", timeout=60)  # without a daemon this is no matter of a base: MissingTool says so
+    engine.cli("version", timeout=60)  # raises MissingTool: a stopped daemon is no reason of a single base
+    bases = {key: manifest.bases.images[key] for key in archives}
     targets = {
-        key: stand_in.StandIn(
-            name=local_name(manifest.bases.images[key].reference), base=manifest.bases.images[key], archive=archive
-        )
-        for key, archive in buildable.items()
+        key: stand_in.StandIn(name=local_name(base.reference), base=base, archive=archives[key])
+        for key, base in bases.items()
     }
     try:
         stand_in.build(manifest, targets)
     except BuildError as error:
         for key in targets:
-            reasons[key] = "; ".join(part for part in (reasons[key], f"stand-in: {error}") if part)
+            explain(key, f"stand-in: {error}")
         if error.output:
-            console.error(str(error), hint=error.hint, output="\n".join(error.output.splitlines()[-15:]))
+            console.error(str(error), hint=error.hint, output="\n".join(error.output.splitlines()[-_LOG_LINES:]))
         return {}
-    return {key: _local(manifest, key, "stand-in") for key in targets}
-
-
-def find_archive(manifest: Manifest, base: BaseImage) -> Path | None:
-    """The checked file that a stand-in of `base` is made from; None when it needs none.
-
-    Raises BaseUnavailable when it is in no archive folder, or is not the file that the manifest names by hash.
-    """
-    if not base.archive:
-        return None
-    if not base.packages:
-        raise BaseUnavailable("no stand-in recipe (packages) in versions.toml")
-    for folder in manifest.bases.archives:
-        path = manifest.root / folder / base.archive
-        if not path.is_file():
-            continue
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if base.archive_sha256 and found != base.archive_sha256:
-            raise BaseUnavailable(f"{path} has sha256 {found}, versions.toml wants {base.archive_sha256}")
-        return path
-    searched = ", ".join(manifest.bases.archives) or "no folder is set"
-    raise BaseUnavailable(f"stand-in: {base.archive} is in no archive folder (searched: {searched}; [bases] archives)")
-
-
-def _from_elsewhere(manifest: Manifest, key: str) -> Resolved | str:
-    """The base from upstream, mirror or archive, by the order of the setting, or why none has it."""
-    base, setting = manifest.bases.images[key], manifest.bases.source
-    sources = BASE_SOURCES if setting == "auto" else (setting,)
-    tried: list[str] = []
-    for source in sources:
-        if source == "upstream":
-            found = _remote(manifest, key, base.reference, "upstream")
-        elif source == "mirror" and manifest.bases.mirror:
-            found = _remote(
-                manifest, key, f"{manifest.bases.mirror.rstrip('/')}/{local_name(base.reference)[8:]}", "mirror"
-            )
-        elif source == "archive":
-            found = _archive(manifest, key)
-        else:
-            continue
-        if isinstance(found, Resolved):
-            return found
-        tried.append(found)
-    return "; ".join(part for part in tried if part) or f"[bases] source = '{setting}' has nothing to try"
-
-
-def _remote(manifest: Manifest, key: str, reference: str, source: str) -> Resolved | str:
-    base = manifest.bases.images[key]
-    pinned = f"{reference}@{base.digest}" if base.digest else reference
-    try:
-        inspected = docker.cli(
-            "buildx", "imagetools", "inspect", pinned, "--format", "{{json .Manifest}}", timeout=_LOOKUP_SECONDS
-        )
-    except ToolFailed as error:
-        lines = error.output.strip().splitlines()
-        return f"{source}: {lines[-1].removeprefix('ERROR: ') if lines else error}"
-    digest = json.loads(inspected.stdout)["digest"]
-    return Resolved(
-        key=key,
-        reference=base.reference,
-        source=source,
-        context=f"docker-image://{full_name(reference)}@{digest}",
-        digest=digest,
-        recipe=recipe(manifest, base),
-    )
-
-
-def _archive(manifest: Manifest, key: str) -> Resolved | str:
-    base = manifest.bases.images[key]
-    for folder in manifest.bases.archives:
-        for suffix in _ARCHIVE_SUFFIXES:
-            path = manifest.root / folder / (archive_name(base.reference) + suffix)
-            if not path.is_file():
-                continue
-            loaded = docker.cli("load", "--input", str(path)).stdout.strip().splitlines()
-            name = loaded[-1].rpartition(": ")[2] if loaded else base.reference
-            docker.cli("tag", name, local_name(base.reference))
-            return _local(manifest, key, "archive")
-    return ""
-
-
-def _local(manifest: Manifest, key: str, source: str) -> Resolved:
-    base = manifest.bases.images[key]
-    name = local_name(base.reference)
-    return Resolved(
-        key=key,
-        reference=base.reference,
-        source=source,
-        context=f"docker-image://{name}",
-        digest=_digest(name),
-        recipe=recipe(manifest, base),
-    )
-
-
-def _digest(name: str) -> str:
-    try:
-        return docker.cli("image", "inspect", "--format", "{{.Id}}", name).stdout.strip()
-    except ToolFailed:
-        return ""
+    return {key: _resolved(manifest, key, base_sources.in_engine(base, "stand-in")) for key, base in bases.items()}

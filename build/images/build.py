@@ -12,9 +12,10 @@ from build.errors import Incomplete
 from build.git import history as git_history
 from build.git.versions import History, snapshot
 from build.images import bake, bases, store
+from build.images.bake_file import BakeFile
 from build.images.bake_log import Failure
 from build.images.bases import Resolved
-from build.images.definition import BakeFile, bake_file
+from build.images.definition import bake_file
 from build.images.image import Image
 from build.images.inspect import sizes
 from build.images.plan import BuildPlan, plan_build

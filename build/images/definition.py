@@ -1,47 +1,15 @@
-"""The bake file of the services: the only build graph, written from the manifest.
-
-Its shape is that of docker/buildx docs/bake-reference.md ("File format", "Target"), restricted to the keys used here.
-"""
+"""The definition of a build: the bake file of the services, the only build graph, written from the manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NotRequired, TypedDict  # noqa: TID251  (pydantic never reads these, and typing_extensions is slow)
 
 from build.config.manifest import Manifest, Service, Stage
 from build.git.versions import History
 from build.images import secrets
+from build.images.bake_file import BakeFile, Target
 from build.images.bases import Resolved
-
-
-class Target(TypedDict):
-    """A target of a bake file: one image, or one stage that images share."""
-
-    context: str
-    contexts: dict[str, str]
-    secret: list[str]
-    dockerfile: NotRequired[str]
-    args: NotRequired[dict[str, str]]
-    labels: NotRequired[dict[str, str]]
-    annotations: NotRequired[list[str]]
-    tags: NotRequired[list[str]]
-    attest: NotRequired[list[str]]
-    target: NotRequired[str]
-    output: NotRequired[list[str]]
-
-
-class Group(TypedDict):
-    """Targets that bake builds under one name; `default` is built when none is named."""
-
-    targets: list[str]
-
-
-class BakeFile(TypedDict):
-    """A bake file as JSON has it."""
-
-    group: dict[str, Group]
-    target: dict[str, Target]
 
 
 def bake_file(

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from build.dockerignore import ignored, parse_ignore
-from build.images.definition import Target
+from build.images.bake_file import Target
 
 _FORMAT = b"1"
 _LABELS = {"labels", "annotations", "tags", "output"}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from build.engine import client as engine
 from build.errors import ToolFailed
+from build.images.references import tagged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,3 +52,10 @@ def inspect(names: Iterable[str]) -> list[EngineImage]:
 def sizes(references: Iterable[str]) -> dict[str, int]:
     """The size in bytes of each name@digest that the engine has. Raises MissingTool when the daemon does not answer."""
     return {reference: image.size for image in inspect(references) for reference in image.references}
+
+
+def digests(names: Iterable[str]) -> dict[str, str]:
+    """The digest of each NAME or NAME:TAG that the engine has. Raises MissingTool when the daemon does not answer."""
+    wanted = list(names)
+    by_tag = {tag: image.digest for image in inspect(wanted) for tag in image.tags}
+    return {name: by_tag[tagged(name)] for name in wanted if tagged(name) in by_tag}

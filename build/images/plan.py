@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from build.config.manifest import Manifest
 from build.git.versions import History
 from build.images import fingerprint
+from build.images.bake_file import BakeFile
 from build.images.bases import Resolved
-from build.images.definition import BakeFile, bake_file
+from build.images.definition import bake_file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""Stand-ins for base images that can't be reached: a Debian minbase, then one small image for each on top of it."""
+"""Stand-ins for base images that can't be reached: a minimal Debian, and a small image on top of it for each base."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from pathlib import Path
 
 from build import console
 from build.config.manifest import BaseImage, Manifest
-from build.engine import client as docker
-from build.errors import BaseUnavailable, MissingTool, ToolFailed
-from build.images import secrets
+from build.engine import client as engine
+from build.errors import BaseUnavailable, MissingTool
+from build.images import inspect, secrets
+from build.images.bake_file import Target
 from build.process import run
 
 LABEL = "org.unity-claude.stand-in"
 _ROOT = "uc-base/debian"
-# No manual pages, translations or docs: half the size, and nothing a service reads.
+# Manual pages, translations and documentation are half the size, and no service reads them.
 _EXCLUDE = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StandIn:
-    """One stand-in to build: its local image name, the base it stands for, the checked archive it needs."""
+    """A stand-in to build: its local image name, the base it replaces, the verified archive that it is made from."""
 
     name: str
     base: BaseImage
@@ -35,7 +36,7 @@ class StandIn:
 
 
 def recipe(suite: str, base: BaseImage) -> str:
-    """A hash of what a stand-in of `base` is made of."""
+    """A hash of what a stand-in for `base` is made of."""
     return hashlib.sha256("\0".join((suite, *base.packages, base.archive, base.archive_sha256)).encode()).hexdigest()
 
 
@@ -55,32 +56,46 @@ def debian_mirror(sources: Path = Path("/etc/apt")) -> str:
     raise BaseUnavailable(message, hint="set [bases] mirror or archives in versions.local.toml")
 
 
-def build(manifest: Manifest, targets: Mapping[str, StandIn]) -> None:
-    """Build every stand-in in one bake invocation, and the Debian root below them when it is not there yet.
+def find_archive(manifest: Manifest, base: BaseImage) -> Path | None:
+    """The verified archive that a stand-in for `base` is made from; None when it needs none.
 
-    Raises BaseUnavailable, MissingTool or ToolFailed.
+    Raises BaseUnavailable when there is no recipe for it, when no archive folder has the file, or when its hash is not
+    the one in the manifest.
+    """
+    if not base.archive:
+        return None
+    if not base.packages:
+        raise BaseUnavailable("no stand-in recipe (packages) in versions.toml")
+    for folder in manifest.bases.archives:
+        path = manifest.root / folder / base.archive
+        if not path.is_file():
+            continue
+        actual = hashlib.sha256(path.read_bytes()).hexdigest()
+        if base.archive_sha256 and actual != base.archive_sha256:
+            raise BaseUnavailable(f"{path} has sha256 {actual}, versions.toml wants {base.archive_sha256}")
+        return path
+    searched = ", ".join(manifest.bases.archives) or "no folder is set"
+    raise BaseUnavailable(f"stand-in: {base.archive} is in no archive folder (searched: {searched}; [bases] archives)")
+
+
+def build(manifest: Manifest, stand_ins: Mapping[str, StandIn]) -> None:
+    """Build the stand-ins, by key, in one bake invocation, and first the Debian that they share if it is missing.
+
+    Raises BaseUnavailable, MissingTool, SecretError or ToolFailed.
     """
     root = f"{_ROOT}:{manifest.bases.suite}"
-    try:
-        docker.cli("image", "inspect", "--format", "{{.Id}}", root)
-    except ToolFailed:
+    if root not in inspect.digests([root]):
         _make_root(manifest, root)
+    secret = f"id=ca_bundle,src={secrets.path(manifest, 'ca_bundle')}"
     with tempfile.TemporaryDirectory(prefix="uc-stand-in-") as folder:
-        bake = {"target": {key: _target(Path(folder), root, key, one) for key, one in targets.items()}}
+        targets = {key: _target(Path(folder) / key, root, secret, stand_in) for key, stand_in in stand_ins.items()}
         definition = Path(folder) / "bake.json"
-        definition.write_text(json.dumps(bake))
-        secret = secrets.path(manifest, "ca_bundle")
-        with console.waiting(f"building stand-ins: {', '.join(targets)}"):
-            docker.cli(
-                "buildx", "bake", "--file", str(definition), "--progress", "plain",
-                "--set",
-                f"*.secrets=id=ca_bundle,src={secret}",
-                *targets,
-            )  # fmt: skip
+        definition.write_text(json.dumps({"target": targets}))
+        with console.waiting(f"building stand-ins: {', '.join(stand_ins)}"):
+            engine.cli("buildx", "bake", "--file", str(definition), "--progress", "plain", *stand_ins)
 
 
-def _target(folder: Path, root: str, key: str, one: StandIn) -> dict[str, object]:
-    context = folder / key
+def _target(context: Path, root: str, secret: str, stand_in: StandIn) -> Target:
     context.mkdir()
     lines = [
         "FROM root",
@@ -88,18 +103,19 @@ def _target(folder: Path, root: str, key: str, one: StandIn) -> dict[str, object
         "    if [ -s /run/secrets/ca_bundle ]; then set -- -o Acquire::https::CAInfo=/run/secrets/ca_bundle; fi; \\",
         '    apt-get "$@" -qq update \\',
         '    && DEBIAN_FRONTEND=noninteractive apt-get "$@" -qq install -y --no-install-recommends \\',
-        f"       {' '.join(one.base.packages)} \\",
+        f"       {' '.join(stand_in.base.packages)} \\",
         "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* /var/cache/debconf/*-old",
     ]
-    if one.archive:
-        shutil.copyfile(one.archive, context / one.archive.name)
-        lines.append(f"ADD {one.archive.name} /")
+    if stand_in.archive:
+        shutil.copyfile(stand_in.archive, context / stand_in.archive.name)
+        lines.append(f"ADD {stand_in.archive.name} /")
     (context / "Dockerfile").write_text("\n".join(lines) + "\n")
     return {
         "context": str(context),
         "contexts": {"root": f"docker-image://{root}"},
-        "tags": [one.name],
-        "labels": {LABEL: one.base.reference},
+        "secret": [secret],
+        "tags": [stand_in.name],
+        "labels": {LABEL: stand_in.base.reference},
         "attest": ["type=provenance,disabled=true"],
     }
 
@@ -125,11 +141,12 @@ def _make_root(manifest: Manifest, name: str) -> None:
             cwd=Path(folder),
             timeout=1200,
         )
-        docker.cli("import", "--change", f"LABEL {LABEL}=debian:{suite}", str(archive), name)
+        with engine.failures():
+            engine.client().image.import_(archive, name, changes=[f"LABEL {LABEL}=debian:{suite}"])
 
 
 def _mmdebstrap(manifest: Manifest) -> list[str]:
-    """The command that makes a Debian root: the installed one, else one unpacked from its package."""
+    """The command that makes a Debian root: the installed one, else one that is unpacked from its package."""
     if shutil.which("mmdebstrap"):
         return ["mmdebstrap"]
     unpacked = manifest.workspace.tools / "mmdebstrap"

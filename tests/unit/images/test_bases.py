@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from build import json_file
-from build.images import bases, build
+from build.images import bases, build, references
 from tests.support.project import Project
 
 
@@ -25,8 +25,8 @@ from tests.support.project import Project
 )
 def test_a_reference_is_completed_as_docker_does(reference: str, full: str, local: str) -> None:
     """A build asks the registry that was looked in: a first part is a host or a namespace, a bare name the library's."""
-    assert bases.full_name(reference) == full
-    assert bases.local_name(reference) == local
+    assert references.full_name(reference) == full
+    assert references.local_name(reference) == local
 
 
 def test_a_planned_build_resolves_no_base(project: Project) -> None:

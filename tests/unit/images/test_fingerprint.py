@@ -10,7 +10,7 @@ import pytest
 
 from build import dockerignore
 from build.images import fingerprint
-from build.images.definition import Target
+from build.images.bake_file import Target
 
 BASES = {"docker-image://base": "sha256:1"}
 
