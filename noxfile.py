@@ -63,7 +63,7 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, commit messages, committed Compose files, and CI's pipelines: their schemas, expressions, rights."""
+    """Style, commit messages, committed Compose files, CI's pipelines with their rights, and what has a schema."""
     locked(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -75,6 +75,9 @@ def lint(session: nox.Session) -> None:
     session.run("check-jsonschema", "--quiet", "--builtin-schema", "vendor.github-workflows", *workflows)
     gitlab = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", str(ROOT / ".gitlab-ci.yml"))
     session.run("check-jsonschema", "--quiet", *gitlab)
+    forms = [form for form in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if form.stem != "config"]
+    for schema, paths in {"renovate": [ROOT / ".github" / "renovate.json"], "github-issue-forms": forms}.items():
+        session.run("check-jsonschema", "--quiet", "--builtin-schema", f"vendor.{schema}", *sorted(map(str, paths)))
 
 
 @nox.session
@@ -183,24 +186,13 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def pins(session: nox.Session) -> None:
-    """Write every hash lock again from its .in file; look at the diff."""
+    """Write every hash lock again from its .in file; look at the diff. A lock's header is the command that made it."""
     locked(session)
-    options = ["--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate", "--quiet"]
-    session.run(
-        "uv", "pip", "compile", *options, "--python-version", "3.11", "requirements.in", "-o", "requirements.txt"
-    )
-    for path in sorted((ROOT / "docker").glob("*/*.in")):
-        constraint = path.with_name("requirements.txt")
-        bound = ["-c", str(constraint)] if path.name == "requirements-test.in" and constraint.exists() else []
-        session.run(
-            "uv",
-            "pip",
-            "compile",
-            *options,
-            *bound,
-            "--python-version",
-            "3.11",
-            str(path),
-            "-o",
-            str(path.with_suffix(".txt")),
-        )
+    for path in [ROOT / "requirements.in", *sorted((ROOT / "docker").glob("*/*.in"))]:
+        source, lock = (one.relative_to(ROOT).as_posix() for one in (path, path.with_suffix(".txt")))
+        runtime = path.with_name("requirements.txt")
+        bounds = path.name == "requirements-test.in" and runtime.exists()
+        # Options that Renovate's pip-compile manager knows, each with `=`: it runs the header's command.
+        options = ["--universal", "--generate-hashes", "--python-version=3.11"]
+        options += [f"--constraint={runtime.relative_to(ROOT).as_posix()}"] if bounds else []
+        session.run("uv", "pip", "compile", "--quiet", *options, f"--output-file={lock}", source)
