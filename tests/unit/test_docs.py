@@ -21,7 +21,13 @@ from tests.support.project import REPOSITORY
 
 PAGES = REPOSITORY / "docs" / "pages"
 README = REPOSITORY / "README.md"
-TEXTS = [*([README] if README.exists() else []), *sorted(PAGES.rglob("*.md"))]
+MAINTAINING = [
+    REPOSITORY / "CONTRIBUTING.md",
+    REPOSITORY / "SECURITY.md",
+    REPOSITORY / ".github/PULL_REQUEST_TEMPLATE.md",
+    *(REPOSITORY / "docs/maintaining").rglob("*.md"),
+]
+TEXTS = [*(one for one in (README, *sorted(MAINTAINING)) if one.exists()), *sorted(PAGES.rglob("*.md"))]
 NAMES = {str(context.name) for context in CONTEXTS}
 SECTIONS = {
     manifest.Project: "[project]",
