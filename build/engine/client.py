@@ -1,9 +1,10 @@
-"""The Docker client and what it must be able to do. Everything that speaks Docker goes through here."""
+"""The docker binary, the two ways to call it, and the versions it must have; see the package for which way to use."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from build import console
 from build.config.manifest import Tools
 from build.errors import MissingTool, ToolFailed
 from build.process import Outcome, redact, run
@@ -28,17 +30,16 @@ def docker() -> str:
     A client without plugins may come first on PATH. Raises MissingTool when there is no docker at all.
     """
     folders = os.environ.get("PATH", "").split(os.pathsep)
-    found = list(
-        {os.path.realpath(path): path for folder in folders if (path := shutil.which("docker", path=folder))}.values()
-    )
-    if not found:
+    candidates = [path for folder in folders if (path := shutil.which("docker", path=folder))]
+    binaries = list({os.path.realpath(path): path for path in candidates}.values())
+    if not binaries:
         raise MissingTool("docker is not installed or not on PATH", hint=PROVISION_HINT)
-    if len(found) == 1:
-        return found[0]
-    return next((path for path in found if _finds_buildx(path)), found[0])
+    if len(binaries) == 1:
+        return binaries[0]
+    return next((path for path in binaries if _has_buildx(path)), binaries[0])
 
 
-def _finds_buildx(path: str) -> bool:
+def _has_buildx(path: str) -> bool:
     try:
         run([path, "buildx", "version"], timeout=30)
     except ToolFailed:
@@ -46,13 +47,13 @@ def _finds_buildx(path: str) -> bool:
     return True
 
 
-def cli(*arguments: str, **options: object) -> Outcome:
-    """Run `docker ARGUMENTS` (options as in process.run) and tell a daemon that does not answer from a failure.
+def cli(*arguments: str, capture: bool = True, timeout: float | None = None) -> Outcome:
+    """Run `docker ARGUMENTS`; `capture` and `timeout` are those of process.run.
 
-    Raises MissingTool when the daemon can't be reached, ToolFailed otherwise.
+    Raises MissingTool when the daemon can't be reached, ToolFailed for any other failure.
     """
     try:
-        return run([docker(), *arguments], **options)  # type: ignore[arg-type]
+        return run([docker(), *arguments], capture=capture, timeout=timeout)
     except ToolFailed as error:
         raise _classified(error) from None
 
@@ -69,17 +70,29 @@ def _classified(error: ToolFailed) -> MissingTool | ToolFailed:
 
 
 def client() -> DockerClient:
-    """A python-on-whales client on the same docker binary, for acts with many options; call it inside `failures`."""
+    """A python-on-whales client that runs the same docker binary; call it inside `failures`."""
     from python_on_whales import DockerClient
 
+    logger = logging.getLogger("python_on_whales.utils")
+    if not any(isinstance(handler, _Echo) for handler in logger.handlers):
+        logger.addHandler(_Echo())
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
     return DockerClient(client_call=[docker()])
+
+
+class _Echo(logging.Handler):
+    """Shows the commands that python-on-whales runs as process.run shows its own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        console.command([redact(str(argument)) for argument in record.args or ()])
 
 
 @contextlib.contextmanager
 def failures() -> Iterator[None]:
-    """Turn an exception of the client into the errors that `cli` raises.
+    """Convert an exception of python-on-whales to the error that `cli` would raise.
 
-    Only the base exception is caught: its subclasses are chosen by the wording of English messages.
+    Only its base class is caught: python-on-whales picks the subclass by the wording of Docker's message.
     """
     from python_on_whales import DockerException
 
@@ -93,18 +106,23 @@ def failures() -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of engine, buildx and Compose as {"engine": "26.1.5", …}; "" for a plugin that is not there.
+    """The versions of engine, buildx and Compose as {"engine": "26.1.5", …}; "" for a plugin that is not installed.
 
-    Raises MissingTool when there is no client or the daemon does not answer.
+    Raises MissingTool when there is no docker binary or the daemon does not answer.
     """
-    engine = cli("version", "--format", "{{.Server.Version}}", timeout=60).stdout.strip()
-    found = {"engine": _number(engine)}
-    for plugin, arguments in (("buildx", ("buildx", "version")), ("compose", ("compose", "version", "--short"))):
-        try:
-            found[plugin] = _number(cli(*arguments, timeout=60).stdout)
-        except ToolFailed:
-            found[plugin] = ""
-    return found
+    engine = cli("version", "--format", "{{.Server.Version}}", timeout=60).stdout
+    return {
+        "engine": _number(engine),
+        "buildx": _plugin_version("buildx", "version"),
+        "compose": _plugin_version("compose", "version", "--short"),
+    }
+
+
+def _plugin_version(*arguments: str) -> str:
+    try:
+        return _number(cli(*arguments, timeout=60).stdout)
+    except ToolFailed:
+        return ""
 
 
 def _number(text: str) -> str:
@@ -112,9 +130,9 @@ def _number(text: str) -> str:
     return match.group(0) if match else ""
 
 
-def older(found: str, wanted: str) -> bool:
-    """Whether the dotted version `found` is older than `wanted`; an empty one is."""
-    return _parts(found) < _parts(wanted)
+def older(version: str, least: str) -> bool:
+    """Whether the dotted `version` is older than `least`; an empty version is."""
+    return _parts(version) < _parts(least)
 
 
 def _parts(version: str) -> tuple[int, ...]:
@@ -122,16 +140,16 @@ def _parts(version: str) -> tuple[int, ...]:
 
 
 def require(tools: Tools) -> dict[str, str]:
-    """The versions found, when engine, buildx and Compose are all there and new enough.
+    """The installed versions of engine, buildx and Compose, each new enough.
 
-    Raises MissingTool naming the first that is not.
+    Raises MissingTool naming the first that is missing or too old.
     """
-    found = versions()
+    installed = versions()
     for name in ("engine", "buildx", "compose"):
-        wanted = getattr(tools, name)
-        if not found[name]:
+        least = getattr(tools, name)
+        if not installed[name]:
             raise MissingTool(f"docker {name} is missing: the plugin is not installed", hint=PROVISION_HINT)
-        if older(found[name], wanted):
-            message = f"{name} {found[name]} is too old: {wanted} or newer is needed"
+        if older(installed[name], least):
+            message = f"{name} {installed[name]} is too old: {least} or newer is needed"
             raise MissingTool(message, hint=PROVISION_HINT)
-    return found
+    return installed

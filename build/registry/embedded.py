@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from build.config.manifest import Manifest
-from build.engine import client as engine_client
+from build.engine import client as docker
+from build.engine import hardening
 from build.engine.ports import listener
 from build.errors import BaseUnavailable, PortTaken, RegistryError, ToolFailed
 from build.process import run
@@ -15,7 +16,6 @@ from build.registry.transport import is_loopback
 
 _START_SECONDS = 20
 _SILENT_SECONDS = 5
-_USER = "10001:10001"
 # Both the upstream image and Debian's package have the program, under different names and without a common config file.
 _START = (
     "printf 'version: 0.1\\nlog: {level: warn}\\nstorage: {filesystem: {rootdirectory: /var/lib/registry},"
@@ -50,43 +50,51 @@ def up(manifest: Manifest, image: str, reason: str = "") -> str:
     if owner := listener(int(port), host):
         raise PortTaken(f"port {port}, the registry's, is taken by {owner}", hint="stop it, or set UC_REGISTRY_ADDRESS")
     outcome = "started"
-    try:
-        engine_client.cli("start", name)
-    except ToolFailed:
+    if not _start(name):
         if not image:
-            raise BaseUnavailable(f"no image for the embedded registry: {reason}", hint="./inv bases") from None
+            raise BaseUnavailable(f"no image for the embedded registry: {reason}", hint="./inv bases")
         _create(name, f"{host}:{port}:5000", image)
         outcome = "created"
     deadline = time.monotonic() + _START_SECONDS
     while not answers(manifest):
         if time.monotonic() > deadline:
-            logs = engine_client.cli("logs", "--tail", "20", name)
+            logs = docker.cli("logs", "--tail", "20", name)
             raise RegistryError(f"the embedded registry does not answer on {address}", output=logs.stdout + logs.stderr)
         time.sleep(0.05)
     return outcome
 
 
+def _start(name: str) -> bool:
+    """Start the container that an earlier run left; False when it can't be started, or when there is none."""
+    try:
+        with docker.failures():
+            docker.client().container.start(name)
+    except ToolFailed:
+        return False
+    return True
+
+
 def _create(name: str, publish: str, image: str) -> None:
     host, _, inside = publish.rpartition(":")
     volumes = [(name, "/var/lib/registry")]
-    with engine_client.failures():
-        docker = engine_client.client()
-        docker.remove(name, force=True)
-        ownership = [_USER, "/var/lib/registry"]
-        docker.run(image, ownership, entrypoint="chown", user="0", networks=["none"], volumes=volumes, remove=True)
-        docker.run(
+    with docker.failures():
+        containers = docker.client().container
+        containers.remove(name, force=True)
+        ownership = [hardening.USER, "/var/lib/registry"]
+        containers.run(image, ownership, entrypoint="chown", user="0", networks=["none"], volumes=volumes, remove=True)
+        containers.run(
             image,
             ["-c", _START],
             entrypoint="/bin/sh",
             name=name,
             detach=True,
             publish=[(host, inside)],
-            restart="unless-stopped",
-            user=_USER,
+            restart=hardening.RESTART,
+            user=hardening.USER,
             read_only=True,
             tmpfs=["/tmp"],
-            cap_drop=["ALL"],
-            security_options=["no-new-privileges:true"],
+            cap_drop=hardening.DROPPED_CAPABILITIES,
+            security_options=hardening.SECURITY_OPTIONS,
             volumes=volumes,
         )
 
@@ -94,10 +102,13 @@ def _create(name: str, publish: str, image: str) -> None:
 def down(manifest: Manifest, *, volumes: bool = False) -> bool:
     """Remove the embedded registry's container, and with `volumes` its storage; False when there was none."""
     name = container(manifest)
-    removed = engine_client.cli("rm", "--force", name).stdout.strip() == name
-    if volumes:
-        engine_client.cli("volume", "rm", "--force", name)
-    return removed
+    with docker.failures():
+        client = docker.client()
+        containers = client.container.list(all=True, filters=[("name", f"^{name}$")])
+        client.container.remove(containers, force=True)
+        if volumes:
+            client.volume.remove([*client.volume.list(filters=[("name", f"^{name}$")])])
+    return bool(containers)
 
 
 def answers(manifest: Manifest) -> bool:
@@ -126,7 +137,7 @@ def login(manifest: Manifest) -> None:
     if manifest.registry.username:
         run(
             [
-                engine_client.docker(),
+                docker.docker(),
                 "login",
                 "--username",
                 manifest.registry.username,

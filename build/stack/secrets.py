@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from build.config.manifest import Manifest
+from build.engine.hardening import UID
 from build.errors import SecretError
 from build.typed import suggest
 
-UID = 10001
 _HINT = "./inv secrets.init"
 
 

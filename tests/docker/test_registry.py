@@ -85,3 +85,17 @@ def test_down_without_a_registry(stack_project: Project) -> None:
 
     assert ran.code == 0
     assert "no registry was there" in ran.text
+
+
+def test_down_with_volumes_takes_the_storage(stack_project: Project) -> None:
+    """`registry.down` keeps what the registry stores; with --volumes it is removed."""
+    container = embedded.container(stack_project.load())
+    assert stack_project.inv("registry.up").code == 0
+    assert stack_project.inv("registry.down").code == 0
+    assert docker.cli("volume", "ls", "--quiet", "--filter", f"name={container}").stdout.strip() == container
+
+    assert stack_project.inv("registry.up").code == 0
+    ran = stack_project.inv("registry.down", "--volumes")
+
+    assert ran.code == 0, ran.text
+    assert docker.cli("volume", "ls", "--quiet", "--filter", f"name={container}").stdout == ""

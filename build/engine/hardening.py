@@ -1,0 +1,10 @@
+"""The hardening of every container that this toolkit starts; what else one may do is decided where it is defined."""
+
+from __future__ import annotations
+
+# The user of every container, by number: the Dockerfiles name the same one, and files mounted into it belong to it.
+UID = 10001
+USER = f"{UID}:{UID}"
+DROPPED_CAPABILITIES = ("ALL",)
+SECURITY_OPTIONS = ("no-new-privileges:true",)
+RESTART = "unless-stopped"
