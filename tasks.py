@@ -300,8 +300,11 @@ def version(_c: Context, *, json: bool = False) -> None:
     Examples: ./inv version   |   ./inv version --json
     """
     from build.git import next_versions
+    from build.views import versions
 
-    next_versions.show(_manifest(), as_json=json)
+    manifest = _manifest()
+    history, lines = next_versions.read(manifest)
+    versions.versions(manifest, history, lines, json=json)
 
 
 @task(help=_JSON | {
@@ -314,9 +317,15 @@ def changelog(_c: Context, *, write: bool = False, version: str = "", json: bool
 
     Examples: ./inv changelog   |   ./inv changelog --version 1.5.0   |   ./inv changelog --write
     """
-    from build.git import releases as git_releases
+    from build.git import releases
+    from build.views import changelog
 
-    git_releases.show(_manifest(), version=version, write=write, as_json=json)
+    manifest = _manifest()
+    sections = releases.sections(manifest, version=version)
+    if write:
+        changelog.written(changed=releases.write(manifest, sections))
+    if json or not write:
+        changelog.sections(manifest, sections, json=json)
 
 
 @task(name="check", help=_JSON | {

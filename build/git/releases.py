@@ -7,9 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from build import console
 from build.config.manifest import Manifest
 from build.errors import RepositoryError
 from build.git import changelog
@@ -156,36 +154,21 @@ def _only(made: Sequence[Section], wanted: str, history: History, *, preview: bo
     ]  # fmt: skip
 
 
-def show(manifest: Manifest, *, version: str, write: bool, as_json: bool) -> None:
-    """Print the sections, or with `write` put them into CHANGELOG.md. Raises as `sections` does."""
-    found = sections(manifest, version=version)
-    types = manifest.release.types
-    page = changelog.web(remote_url(manifest.root, manifest.release.remote or "origin"))
-    if write:
-        path = manifest.root / FILE
-        existing = path.read_text(encoding="utf-8") if path.exists() else ""
-        text = changelog.merged(existing, found, types, page)
-        if text != existing:
-            path.write_text(text, encoding="utf-8", newline="\n")
-        console.note(f"{FILE}: {'written' if text != existing else 'current already'}")
-    if as_json:
-        console.result({"sections": [_as_json(one, manifest) for one in found]})
-    elif not write:
-        console.text(changelog.whole(found, types, page).rstrip("\n"))
+def text(manifest: Manifest, sections: Sequence[Section]) -> str:
+    """Return the sections as Markdown, linked to the pages of the remote's forge."""
+    return changelog.whole(sections, manifest.release.types, _web(manifest)).rstrip("\n")
 
 
-def _as_json(section: Section, manifest: Manifest) -> dict[str, Any]:
-    groups = {
-        kind: [
-            {
-                "type": one.type, "scope": one.scope, "description": one.description, "breaking": one.breaking,
-                "notes": one.notes, "commit": one.commit,
-            }
-            for one in commits
-        ]
-        for kind, commits in changelog.entries(section, manifest.release.types).items()
-    }  # fmt: skip
-    return {
-        "title": section.title, "line": section.line, "version": section.version, "tag": section.tag,
-        "before": section.before, "date": section.date, "changes": groups,
-    }  # fmt: skip
+def write(manifest: Manifest, sections: Sequence[Section]) -> bool:
+    """Write the sections to CHANGELOG.md and keep everything else in it; return whether the file changed."""
+    path = manifest.root / FILE
+    existing = path.read_text(encoding="utf-8") if path.exists() else ""
+    content = changelog.merged(existing, sections, manifest.release.types, _web(manifest))
+    if content == existing:
+        return False
+    path.write_text(content, encoding="utf-8", newline="\n")
+    return True
+
+
+def _web(manifest: Manifest) -> changelog.Web | None:
+    return changelog.web(remote_url(manifest.root, manifest.release.remote or "origin"))

@@ -102,7 +102,7 @@ def test_the_changelog_task_writes_only_when_asked(project: Project) -> None:
 
     assert "written" in project.inv("changelog", "--write").stderr
     first = path.read_text(encoding="utf-8")
-    assert "current already" in project.inv("changelog", "--write").stderr
+    assert "already current" in project.inv("changelog", "--write").stderr
     assert path.read_text(encoding="utf-8") == first
     (unreleased, _) = json.loads(project.inv("changelog", "--json").stdout)["sections"]
     assert unreleased["changes"]["Added"][0]["description"] == "next"
