@@ -69,10 +69,10 @@ def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
 
     manifest = _manifest()
     if registry:
-        from build.release import command
+        from build.registry import policy
         from build.views import releases
 
-        releases.policy(command.learn(manifest), json=json)
+        releases.policy(policy.probe(manifest), json=json)
     else:
         doctor.show(doctor.examine(manifest), as_json=json)
 
@@ -477,9 +477,9 @@ def registry_ls(_c: Context, *, json: bool = False) -> None:
     Examples: ./inv registry.ls   |   ./inv registry.ls --json
     """
     from build import console
-    from build.registry import embedded
+    from build.registry import client
 
-    found = embedded.contents(_manifest())
+    found = client.contents(_manifest())
     if json:
         console.result(found)
     else:

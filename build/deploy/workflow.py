@@ -13,7 +13,7 @@ from build.errors import ScanBroken, SmokeFailed
 from build.gates.smoke import checks, journey
 from build.images import store
 from build.images.store import present_images
-from build.registry import embedded
+from build.registry.credentials import login
 from build.stack import run
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def start(
 ) -> list[run.Running]:
     """Bring up the services named (default: all that have an image), and what they depend on; wait for health."""
     if release:
-        embedded.login(manifest)
+        login(manifest)
     found, wanted = runnable(manifest, services, release=release)
     return run.up(manifest, found, wanted, fluentd=fluentd)
 

@@ -20,7 +20,8 @@ from build.images.image import Image
 from build.images.inspect import sizes
 from build.images.plan import BuildPlan, plan_build
 from build.images.push import push as push_image
-from build.registry import embedded
+from build.registry.client import ping
+from build.registry.credentials import login
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +64,8 @@ def build_images(
     if history.strays:
         console.warn(f"not in git, and still in the images: {', '.join(history.strays)}")
     if push:
-        embedded.ping(manifest)
-        embedded.login(manifest)
+        ping(manifest)
+        login(manifest)
     resolved, missing = resolve_bases(manifest, names)
     plan = plan_build(manifest, history, versions, resolved, [name for name in names if name not in missing])
     unchanged = {} if no_cache else store.unchanged(manifest, plan)

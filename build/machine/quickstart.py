@@ -17,6 +17,7 @@ from build.images import bases, build
 from build.images.build import Built
 from build.process import run as run_process
 from build.registry import embedded
+from build.registry.client import answers, ping
 from build.stack import compose, secrets
 from build.steps import Skip, Step, Stop
 from build.views import tables
@@ -60,7 +61,7 @@ def start_registry(manifest: Manifest, *, dry_run: bool = False) -> None:
         console.text(f"would serve {manifest.registry.address} from container {embedded.container(manifest)}")
         return
     image, reason = "", ""
-    if not embedded.answers(manifest):
+    if not answers(manifest):
         found, reasons = bases.resolve(manifest, ["registry"])
         image = found["registry"].image if "registry" in found else ""
         reason = reasons.get("registry", "")
@@ -83,7 +84,7 @@ def _bases(run: Run) -> Run:
 
 def _registry(run: Run) -> Run:
     if not run.manifest.registry.embedded:
-        embedded.ping(run.manifest)
+        ping(run.manifest)
         raise Skip(f"{run.manifest.registry.address} is not embedded, and answers")
     start_registry(run.manifest)
     return run

@@ -1,1 +1,1 @@
-"""A client of the OCI distribution API: transport, credentials, what a registry allows, the embedded one."""
+"""OCI distribution client: transport, credentials, registry policy, artifacts, and the embedded registry."""

@@ -1,6 +1,6 @@
-"""A client of the registry protocol (OCI Distribution 1.1): manifests, tags, blobs.
+"""Manifests, tags and blobs of a registry (OCI Distribution 1.1).
 
-Digest equality is the point: what is put under a second tag are the same bytes, which no build tool promises.
+A second tag gets the manifest's bytes unchanged, so its digest is the same; build tools do not guarantee that.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import functools
 from pathlib import Path
 
+from build.config.manifest import Manifest
 from build.errors import RegistryError
 from build.registry.oci import Stored, digest_of
 from build.registry.transport import Transport
@@ -19,83 +20,84 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
-_ELSEWHERE = (301, 302, 303, 307, 308)  # blobs may be in a store beside the registry
+_REDIRECTS = (301, 302, 303, 307, 308)  # a registry may keep its blobs in a separate object store
+_PING_SECONDS = 5
 
 
 class Distribution(Transport):
-    """The registry of the manifest; a context manager, to be used by any number of threads.
+    """A client of the manifest's registry: a context manager, safe to share between threads.
 
-    Every method raises RegistryError when the registry refuses, or does not answer after `attempts` tries.
+    Every method raises RegistryError if the registry refuses, or does not answer within `attempts` attempts.
     """
 
     @functools.cached_property
-    def _lasting(self) -> dict[str, Stored]:
+    def _immutable(self) -> dict[str, Stored]:
         return {}
 
     def ping(self) -> None:
-        """Return when something that speaks the protocol answers and lets us in."""
+        """Return if a registry answers and accepts the credentials."""
         self.request("GET", "/v2/", ok=(200,))
 
     def digest(self, repository: str, reference: str) -> str | None:
-        """The digest under a tag, or whether a digest is there; None when it is not."""
+        """Return the digest that a tag or digest resolves to, None if there is none."""
         path = f"/v2/{repository}/manifests/{reference}"
         answer = self.request("HEAD", path, ok=(200, 404), headers=_accept())
         if answer.status_code == 404:
             return None
-        if told := answer.headers.get("Docker-Content-Digest"):
-            return str(told)
-        found = self.manifest(repository, reference)
-        return found.digest if found else None
+        if digest := answer.headers.get("Docker-Content-Digest"):
+            return str(digest)
+        manifest = self.manifest(repository, reference)
+        return manifest.digest if manifest else None
 
     def manifest(self, repository: str, reference: str) -> Stored | None:
-        """The manifest under a tag or digest; None when there is none. A digest is checked against the bytes."""
+        """Return the manifest under a tag or digest, None if there is none; the bytes must match a digest."""
         answer = self.request("GET", f"/v2/{repository}/manifests/{reference}", ok=(200, 404), headers=_accept())
         if answer.status_code == 404:
             return None
         media_type = answer.headers.get("Content-Type", "").partition(";")[0]
-        found = Stored(content=answer.content, media_type=media_type, digest=digest_of(answer.content))
-        if reference.startswith("sha256:") and found.digest != reference:
-            raise self.failure(f"sends {found.digest} when asked for {reference}", "GET", repository)
-        return found
+        manifest = Stored(content=answer.content, media_type=media_type, digest=digest_of(answer.content))
+        if reference.startswith("sha256:") and manifest.digest != reference:
+            raise self.failure(f"sends {manifest.digest} when asked for {reference}", "GET", repository)
+        return manifest
 
     def lasting(self, repository: str, tag: str) -> Stored | None:
-        """The manifest under a tag that is never pointed elsewhere: once it was there, it is not asked for again."""
+        """Return the manifest under an immutable tag, None if there is none yet; cached after the first read."""
         key = f"{repository}:{tag}"
-        if key not in self._lasting and (found := self.manifest(repository, tag)):
-            self._lasting[key] = found
-        return self._lasting.get(key)
+        if key not in self._immutable and (manifest := self.manifest(repository, tag)):
+            self._immutable[key] = manifest
+        return self._immutable.get(key)
 
     def put_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> None:
-        """Put the bytes under a tag or their digest. The error of a refusal carries its `status`."""
+        """Store the bytes under a tag or their digest; a refusal's RegistryError has its HTTP `status`."""
         path = f"/v2/{repository}/manifests/{reference}"
         self.request("PUT", path, ok=(200, 201, 202), headers={"Content-Type": media_type}, content=content)
 
     def delete_manifest(self, repository: str, digest: str) -> bool:
-        """Delete a manifest by digest; False where the registry does not do that, or has none."""
+        """Delete a manifest by digest; return False if the registry does not support that or has no such manifest."""
         path = f"/v2/{repository}/manifests/{digest}"
         return self.request("DELETE", path, ok=(200, 202, 400, 403, 404, 405)).status_code in {200, 202}
 
     def tags(self, repository: str) -> list[str]:
-        """Every tag of a repository, page after page; empty when there is no such repository."""
-        found: list[str] = []
+        """Return every tag of a repository, over all pages; none if there is no such repository."""
+        tags: list[str] = []
         path = f"/v2/{repository}/tags/list?n=1000"
         while path:
             answer = self.request("GET", path, ok=(200, 404))
             if answer.status_code == 404:
-                return found
-            found += self.json(answer).get("tags") or []
+                return tags
+            tags += self.json(answer).get("tags") or []
             following = answer.links.get("next", {}).get("url", "")
             path = following if following != path else ""
-        return found
+        return tags
 
     def repositories(self) -> list[str]:
-        """Every repository that the registry lists."""
-        found: list[str] = self.json(self.request("GET", "/v2/_catalog?n=1000", ok=(200,))).get("repositories") or []
-        return found
+        """Return every repository that the registry lists."""
+        answer = self.request("GET", "/v2/_catalog?n=1000", ok=(200,))
+        return list(self.json(answer).get("repositories") or [])
 
     def blob(self, repository: str, digest: str) -> bytes | None:
-        """The bytes of a small blob, checked; None when it is not there."""
-        answer = self.request("GET", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_ELSEWHERE))
+        """Return the bytes of a small blob, verified by digest; None if there is no such blob."""
+        answer = self.request("GET", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_REDIRECTS))
         if answer.next_request is not None:
             answer = self.request("GET", str(answer.next_request.url), ok=(200,))
         if answer.status_code == 404:
@@ -105,12 +107,12 @@ class Distribution(Transport):
         return answer.content
 
     def has_blob(self, repository: str, digest: str) -> bool:
-        """Whether a repository has a blob. One that the registry fails to look up is to be sent again.
+        """Whether a repository has a blob; a server error counts as no, so that the blob is uploaded again.
 
-        Distribution answers 500 for a blob whose link a full disk left empty, until it is uploaded once more.
+        Distribution answers 500 for a blob whose link file a full disk left empty, until the blob is uploaded again.
         """
         try:
-            answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_ELSEWHERE))
+            answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_REDIRECTS))
         except RegistryError as error:
             if error.status < 500:
                 raise
@@ -118,16 +120,16 @@ class Distribution(Transport):
         return answer.status_code != 404
 
     def put_blob(self, repository: str, digest: str, content: bytes | Path, *, mount_from: str = "") -> bool:
-        """Upload a blob in one piece, or have it mounted from a sister repository; True when bytes were sent.
+        """Upload a blob in one request, or mount it from a sister repository; return whether bytes were sent.
 
-        An upload that breaks is begun again from its start: how far it came is the registry's guess as much as ours.
+        A broken upload is restarted from its first byte: how much of it arrived is not known on either side.
         """
         query = f"?mount={digest}&from={mount_from}" if mount_from else ""
         for attempt in range(1, self.attempts + 1):
-            begun = self.request("POST", f"/v2/{repository}/blobs/uploads/{query}", ok=(201, 202))
-            if begun.status_code == 201:
+            session = self.request("POST", f"/v2/{repository}/blobs/uploads/{query}", ok=(201, 202))
+            if session.status_code == 201:
                 return False
-            location = self.location(begun)
+            location = self.location(session)
             target = f"{location}{'&' if '?' in location else '?'}digest={digest}"
             headers = {"Content-Type": "application/octet-stream"}
             retry_after = None
@@ -135,8 +137,8 @@ class Distribution(Transport):
             try:
                 put = self.request("PUT", target, ok=(201, 204, *busy), headers=headers, content=content, repeat=False)
             except RegistryError as error:
-                lasting = 400 <= error.status < 500 and error.status not in {404, 416}
-                if lasting or attempt == self.attempts:
+                permanent = 400 <= error.status < 500 and error.status not in {404, 416}
+                if permanent or attempt == self.attempts:
                     raise
                 if self.has_blob(repository, digest):
                     return True
@@ -148,11 +150,32 @@ class Distribution(Transport):
         raise AssertionError
 
     def prove_push(self, repository: str) -> None:
-        """Begin an upload and give it up: raises RegistryError where we may not push."""
-        begun = self.request("POST", f"/v2/{repository}/blobs/uploads/", ok=(202,))
-        location = self.location(begun)
+        """Open an upload session and cancel it. Raises RegistryError if the credentials may not push."""
+        session = self.request("POST", f"/v2/{repository}/blobs/uploads/", ok=(202,))
+        location = self.location(session)
         with contextlib.suppress(RegistryError):
             self.request("DELETE", location, ok=(200, 202, 204, 404, 405))
+
+
+def ping(manifest: Manifest) -> None:
+    """Raise RegistryError unless the registry answers and accepts the credentials, within one attempt."""
+    with Distribution(manifest, attempts=1, read_timeout=_PING_SECONDS) as registry:
+        registry.ping()
+
+
+def answers(manifest: Manifest) -> bool:
+    """Whether `ping` succeeds."""
+    try:
+        ping(manifest)
+    except RegistryError:
+        return False
+    return True
+
+
+def contents(manifest: Manifest) -> dict[str, list[str]]:
+    """Map every repository of the registry to its tags, sorted."""
+    with Distribution(manifest) as registry:
+        return {name: sorted(registry.tags(name)) for name in registry.repositories()}
 
 
 def _accept() -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Who logs in to a registry: the manifest's user and password file, else what `docker login` left.
+"""Registry credentials: the manifest's user and password file, else those of `docker login`.
 
-The rules of Docker's config.json: a helper for the host, else a login of the file, else the store for all hosts.
-A password is never on a command line: a helper is asked on its standard input.
+Docker's config.json is read in Docker's order: the host's credential helper, the file's own entry, the default store.
+No secret is ever on a command line: helpers and `docker login` are spoken to on their standard input.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from build.config.manifest import Manifest
+from build.engine.client import docker
 from build.errors import RegistryError, ToolFailed
 from build.process import run
 
-# The user of a login by identity token, as credential helpers call it: the secret is traded for access, no password.
+# The user name of an identity token, as credential helpers write it: the secret is a refresh token, not a password.
 IDENTITY = "<token>"
 _HUB = "https://index.docker.io/v1/"
 
 
 def password(manifest: Manifest) -> str:
-    """The content of `registry.password_file`. Raises RegistryError when it can't be read."""
+    """Return the content of `registry.password_file`, stripped. Raises RegistryError if it can't be read."""
     path = manifest.root / manifest.registry.password_file
     try:
         return path.read_text(encoding="utf-8").strip()
@@ -33,9 +34,9 @@ def password(manifest: Manifest) -> str:
 
 
 def find(manifest: Manifest) -> tuple[str, str] | None:
-    """(user, password) for the manifest's registry; None where nobody logged in.
+    """Return (user, password) for the manifest's registry, None if there are no credentials.
 
-    Raises RegistryError for an unreadable password file or configuration, or a helper that fails.
+    Raises RegistryError for an unreadable password file or configuration, or if a helper fails.
     """
     settings = manifest.registry
     if settings.username:
@@ -43,46 +44,57 @@ def find(manifest: Manifest) -> tuple[str, str] | None:
     return from_docker(docker_config(), settings.address)
 
 
+def login(manifest: Manifest) -> None:
+    """Log the Docker engine in with the manifest's user and password file; without a user, do nothing.
+
+    Raises RegistryError for an unreadable password file, ToolFailed if the registry refuses.
+    """
+    settings = manifest.registry
+    if settings.username:
+        argv = [docker(), "login", "--username", settings.username, "--password-stdin", settings.address]
+        run(argv, stdin=password(manifest), timeout=60)
+
+
 def docker_config() -> Path:
-    """Where Docker keeps its logins."""
+    """Return the path of Docker's config.json, which holds its logins."""
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Docker's config.json, with its tables `auths` and `credHelpers`, which are empty where there is none.
+    """Return Docker's config.json; `auths` and `credHelpers` are always there, empty if the file lacks them.
 
-    Raises RegistryError for a file that can't be read, or is something else.
+    A missing file counts as an empty one. Raises RegistryError if it can't be read, or is malformed.
     """
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         config = {}
     except (OSError, ValueError) as error:
-        raise RegistryError(f"{file}: {error}", hint="mend it, or docker login again") from None
+        raise RegistryError(f"{file}: {error}", hint="fix it, or docker login again") from None
     if not isinstance(config, dict):
-        raise RegistryError(f"{file}: expected an object", hint="mend it, or docker login again")
+        raise RegistryError(f"{file}: expected an object", hint="fix it, or docker login again")
     tables = {key: config.get(key) or {} for key in ("auths", "credHelpers")}
-    if wrong := [key for key, table in tables.items() if not isinstance(table, dict)]:
-        raise RegistryError(f"{file}: {wrong[0]}: expected an object", hint="mend it, or docker login again")
+    if malformed := [key for key, table in tables.items() if not isinstance(table, dict)]:
+        raise RegistryError(f"{file}: {malformed[0]}: expected an object", hint="fix it, or docker login again")
     return config | tables
 
 
 def from_docker(file: Path, address: str) -> tuple[str, str] | None:
-    """(user, password) that Docker's config.json `file` has for the registry at `address`, or None.
+    """Return (user, password) for the registry at `address` from Docker's config.json, None if it has none.
 
-    The user IDENTITY has an identity token in the password's place.
+    For the user IDENTITY, the password is an identity token. Raises RegistryError as `read` does, or if a helper fails.
     """
     config = read(file)
     server = _HUB if address in {"docker.io", "registry-1.docker.io"} else address
     if helper := config["credHelpers"].get(address):
-        return _ask(helper, server)
+        return _from_helper(helper, server)
     for name in (server, f"https://{server}", f"https://{server}/v2/", f"http://{server}"):
-        if found := _login(file, config["auths"].get(name)):
-            return found
-    return _ask(config["credsStore"], server) if config.get("credsStore") else None
+        if login := _from_entry(file, config["auths"].get(name)):
+            return login
+    return _from_helper(config["credsStore"], server) if config.get("credsStore") else None
 
 
-def _login(file: Path, entry: Any) -> tuple[str, str] | None:
+def _from_entry(file: Path, entry: Any) -> tuple[str, str] | None:
     if not isinstance(entry, dict):
         return None
     if token := entry.get("identitytoken"):
@@ -92,12 +104,12 @@ def _login(file: Path, entry: Any) -> tuple[str, str] | None:
     try:
         user, _, secret = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
     except (ValueError, TypeError):
-        raise RegistryError(f"{file}: a login in it is not base64", hint="docker login again") from None
+        raise RegistryError(f"{file}: an entry of auths is not base64", hint="docker login again") from None
     return user, secret.rstrip("\0")
 
 
-def _ask(helper: str, server: str) -> tuple[str, str] | None:
-    """What docker-credential-HELPER says (docker/docker-credential-helpers, protocol); None when it has nothing."""
+def _from_helper(helper: str, server: str) -> tuple[str, str] | None:
+    """Ask docker-credential-HELPER (docker/docker-credential-helpers, protocol); None if it has no credentials."""
     program = f"docker-credential-{helper}"
     if shutil.which(program) is None:
         message = f"Docker's config.json names the credential helper {program}, which is not on PATH"
@@ -107,9 +119,9 @@ def _ask(helper: str, server: str) -> tuple[str, str] | None:
     except ToolFailed as error:
         if "credentials not found" in error.output:
             return None
-        raise RegistryError(f"{program} gives no login for {server}", output=error.output) from None
+        raise RegistryError(f"{program} failed to return credentials for {server}", output=error.output) from None
     try:
         entry = json.loads(answer)
         return entry["Username"], entry["Secret"]
     except (ValueError, KeyError, TypeError):
-        raise RegistryError(f"{program} answers something else than a login", hint="docker login again") from None
+        raise RegistryError(f"{program} returned no valid credentials", hint="docker login again") from None

@@ -1,4 +1,4 @@
-"""The private registry: the embedded one on loopback (Distribution in a container), and what any registry is asked."""
+"""The embedded registry: Distribution in a container, published on a loopback address."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from build.engine import client as docker
 from build.engine import hardening
 from build.engine.ports import listener
 from build.errors import BaseUnavailable, PortTaken, RegistryError, ToolFailed
-from build.process import run
-from build.registry import credentials
-from build.registry.client import Distribution
+from build.registry.client import answers
 from build.registry.transport import is_loopback
 
 _START_SECONDS = 20
-_SILENT_SECONDS = 5
-# Both the upstream image and Debian's package have the program, under different names and without a common config file.
+# The upstream image and Debian's package name the program differently and share no configuration file.
 _START = (
     "printf 'version: 0.1\\nlog: {level: warn}\\nstorage: {filesystem: {rootdirectory: /var/lib/registry},"
     ' delete: {enabled: true}}\\nhttp: {addr: ":5000"}\\n\' > /tmp/config.yml'
@@ -25,30 +22,30 @@ _START = (
 
 
 def container(manifest: Manifest) -> str:
-    """The name of the embedded registry's container and volume."""
+    """Return the name of the embedded registry's container, which is also its volume's."""
     return f"{manifest.project.name}-registry"
 
 
 def up(manifest: Manifest, image: str, reason: str = "") -> str:
-    """Start the embedded registry from `image` and wait until it answers; "running", "started" or "created".
+    """Start the embedded registry and wait until it answers; return "running", "started" or "created".
 
-    `reason` says why there is no image ("").
-
-    Raises RegistryError for an address that is not ours to serve, PortTaken, BaseUnavailable without an image for it.
+    `image` is what a new container is created from; if it is "", `reason` says why there is none.
+    Raises RegistryError if the address is not an embedded registry's, or it does not answer; PortTaken; and
+    BaseUnavailable if a container has to be created without an image.
     """
     address = manifest.registry.address
     if not manifest.registry.embedded or not is_loopback(address):
         message = f"{address} is not an embedded registry ([registry] embedded, loopback only)"
-        raise RegistryError(message, hint="set UC_REGISTRY_ADDRESS=127.0.0.1:5000, or use the registry that is there")
+        raise RegistryError(message, hint="set UC_REGISTRY_ADDRESS=127.0.0.1:5000, or use the external registry")
     host, _, port = address.rpartition(":")
     if not port.isdigit():
-        raise RegistryError(f"{address} names no port to serve", hint=f"set UC_REGISTRY_ADDRESS={address}:5000")
+        raise RegistryError(f"{address} has no port to serve", hint=f"set UC_REGISTRY_ADDRESS={address}:5000")
     if answers(manifest):
         return "running"
     name = container(manifest)
-    host = "127.0.0.1" if host == "localhost" else host  # the engine publishes on addresses, not on names
+    host = "127.0.0.1" if host == "localhost" else host  # the engine publishes ports on addresses, not on host names
     if owner := listener(int(port), host):
-        raise PortTaken(f"port {port}, the registry's, is taken by {owner}", hint="stop it, or set UC_REGISTRY_ADDRESS")
+        raise PortTaken(f"port {port} of the registry is taken by {owner}", hint="stop it, or set UC_REGISTRY_ADDRESS")
     outcome = "started"
     if not _start(name):
         if not image:
@@ -100,7 +97,7 @@ def _create(name: str, publish: str, image: str) -> None:
 
 
 def down(manifest: Manifest, *, volumes: bool = False) -> bool:
-    """Remove the embedded registry's container, and with `volumes` its storage; False when there was none."""
+    """Remove the container, and with `volumes` its storage; return whether there was a container."""
     name = container(manifest)
     with docker.failures():
         client = docker.client()
@@ -109,41 +106,3 @@ def down(manifest: Manifest, *, volumes: bool = False) -> bool:
         if volumes:
             client.volume.remove([*client.volume.list(filters=[("name", f"^{name}$")])])
     return bool(containers)
-
-
-def answers(manifest: Manifest) -> bool:
-    """Whether something that speaks the distribution API answers at the address, and lets us in."""
-    try:
-        ping(manifest)
-    except RegistryError:
-        return False
-    return True
-
-
-def ping(manifest: Manifest) -> None:
-    """Raise RegistryError unless the registry answers and lets us in. Asked once: nobody waits for one that is away."""
-    with Distribution(manifest, attempts=1, silence=_SILENT_SECONDS) as registry:
-        registry.ping()
-
-
-def contents(manifest: Manifest) -> dict[str, list[str]]:
-    """Every repository of the registry with its tags, sorted."""
-    with Distribution(manifest) as registry:
-        return {name: sorted(registry.tags(name)) for name in registry.repositories()}
-
-
-def login(manifest: Manifest) -> None:
-    """Log the engine in with username and password file; nothing to do where neither is set."""
-    if manifest.registry.username:
-        run(
-            [
-                docker.docker(),
-                "login",
-                "--username",
-                manifest.registry.username,
-                "--password-stdin",
-                manifest.registry.address,
-            ],
-            stdin=credentials.password(manifest),
-            timeout=60,
-        )

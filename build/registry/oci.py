@@ -1,4 +1,4 @@
-"""Content of a registry by the OCI image specification: manifests with their digests, artifacts of one document."""
+"""Registry content by the OCI image specification: raw manifests, digests, artifacts of one document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """A manifest as the registry has it: its very bytes, their media type, and the digest of those bytes."""
+    """A manifest as the registry stores it: its bytes unchanged, their media type, and their digest."""
 
     content: bytes
     media_type: str
@@ -23,20 +23,20 @@ class Stored:
 
 
 def digest_of(content: bytes) -> str:
-    """The digest of some bytes, sha256:… (OCI image specification, descriptor.md)."""
+    """Return the digest of the bytes, sha256:… (OCI image specification, descriptor.md)."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
-    """An OCI artifact of one small document: the manifest, and the two blobs that it names."""
+    """An OCI artifact of one small document: its manifest, and the two blobs that the manifest refers to."""
 
     manifest: Stored
     blobs: tuple[bytes, ...]
 
 
 def artifact(kind: str, document: bytes, annotations: dict[str, str]) -> Artifact:
-    """The artifact of a document, the same bytes each time (OCI image specification, Guidelines for Artifact Usage)."""
+    """Build the artifact of a document; equal input gives equal bytes (OCI image specification, Artifact Usage)."""
     body: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST_TYPE,
@@ -51,7 +51,7 @@ def artifact(kind: str, document: bytes, annotations: dict[str, str]) -> Artifac
 
 
 def document_of(manifest: bytes, kind: str) -> str:
-    """The digest of the document of an artifact of this kind; "" where the manifest is of anything else."""
+    """Return the digest of the document in an artifact of this type, "" if the manifest is something else."""
     try:
         body = json.loads(manifest)
         return str(body["layers"][0]["digest"]) if body["artifactType"] == kind else ""

@@ -1,7 +1,7 @@
-"""What a registry allows, learnt in a scratch repository and obeyed: its tag grammar, immutability, who moves floats.
+"""What a registry allows, probed in a scratch repository: immutable tags, floating tags, referrers, deletion.
 
-Harbor answers 412 to every PUT of an immutable tag, an equal one too. ProGet takes three-part tags only, and moves X.Y
-and X by itself. Others let anybody overwrite anything. None of them says so: it shows in what they answer.
+Harbor answers 412 to every PUT of an immutable tag, even with the same digest. ProGet accepts three-part tags only and
+moves X.Y and X itself. Others allow every tag to be overwritten. No API reports these rules; only a probe shows them.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from build.registry.client import Distribution
 from build.registry.oci import EMPTY, Stored, artifact, digest_of
 
 SCRATCH = "uc-probe"
-# What a rule about tags answers; any other status says something of this moment, and is nothing to remember.
+# Statuses of a rule about tags. Any other one is a passing condition and must not be cached as a rule.
 _REFUSALS = {400, 405, 409, 412, 415, 422}
 _TYPE = "application/vnd.unity-claude.probe.v1+json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """What was learnt.
+    """What the registry at `address` (with its namespace) allows.
 
-    `immutable`: a tag that names something can't be pointed elsewhere. `equal_put`: whether the same digest may be put
-    again. `floats`: who moves X.Y and X, "nobody" where such tags are refused or can't be moved. `fallback_tags`:
-    whether sha256-… tags (for signatures without a referrers API) are taken.
+    `immutable`: an existing tag can't be moved. `equal_put`: a PUT of a tag's own digest is accepted. `floats`: who
+    moves X.Y and X, "nobody" if such tags are refused or immutable. `referrers`: it has the referrers API.
+    `fallback_tags`: it accepts sha256-… tags (signatures without a referrers API). `deletes`: manifests can be deleted.
     """
 
     address: str
@@ -43,65 +43,69 @@ class Policy:
 
 
 def policy(manifest: Manifest, registry: Distribution) -> Policy:
-    """The registry's policy, as learnt earlier from this checkout, else by a probe now."""
-    known = json_file.read(manifest.workspace.registry_policy)
-    if known.get("address") == manifest.home:
+    """Return the policy cached by an earlier probe of this checkout, else probe now. Raises RegistryError."""
+    cached = json_file.read(manifest.workspace.registry_policy)
+    if cached.get("address") == manifest.home:
         try:
-            return Policy(**known)
+            return Policy(**cached)
         except TypeError:
             pass
-    return learn(manifest, registry)
+    return _probe(manifest, registry)
 
 
-def learn(manifest: Manifest, registry: Distribution) -> Policy:
-    """Probe the registry in NAMESPACE/uc-probe and remember what was found. Raises RegistryError."""
+def probe(manifest: Manifest) -> Policy:
+    """Probe the manifest's registry in NAMESPACE/uc-probe, and cache the result. Raises RegistryError."""
+    with Distribution(manifest) as registry:
+        return _probe(manifest, registry)
+
+
+def _probe(manifest: Manifest, registry: Distribution) -> Policy:
     repository = f"{manifest.registry.namespace}/{SCRATCH}"
     number = time.time_ns() // 1_000_000
-    first, second = (_tiny(registry, repository, f"{number}-{which}") for which in ("a", "b"))
+    first, second = (_push_document(registry, repository, f"{number}-{suffix}") for suffix in ("a", "b"))
     tag = f"{number}.0.0"
     registry.put_manifest(repository, tag, first.content, first.media_type)
-    made_floats = {name: registry.digest(repository, name) for name in (f"{number}.0", f"{number}")}
-    equal_put = _takes(registry, repository, tag, first)
-    moved = _takes(registry, repository, tag, second) and registry.digest(repository, tag) == second.digest
-    found = Policy(
+    server_floats = {name: registry.digest(repository, name) for name in (f"{number}.0", f"{number}")}
+    equal_put = _accepts(registry, repository, tag, first)
+    moved = _accepts(registry, repository, tag, second) and registry.digest(repository, tag) == second.digest
+    result = Policy(
         address=manifest.home,
         immutable=not moved,
         equal_put=equal_put,
-        floats="server" if any(made_floats.values()) else _who_moves(registry, repository, str(number), first, second),
+        floats="server" if any(server_floats.values()) else _floats(registry, repository, str(number), first, second),
         referrers=_has_referrers(registry, repository, first.digest),
-        fallback_tags=_takes(registry, repository, first.digest.replace(":", "-"), second),
-        deletes=_cleaned(registry, repository, (first, second)),
+        fallback_tags=_accepts(registry, repository, first.digest.replace(":", "-"), second),
+        deletes=_delete(registry, repository, (first, second)),
     )
-    json_file.write(manifest.workspace.registry_policy, dataclasses.asdict(found))
-    return found
+    json_file.write(manifest.workspace.registry_policy, dataclasses.asdict(result))
+    return result
 
 
-def _cleaned(registry: Distribution, repository: str, manifests: tuple[Stored, ...]) -> bool:
-    deleted = [registry.delete_manifest(repository, one.digest) for one in manifests]
+def _delete(registry: Distribution, repository: str, manifests: tuple[Stored, ...]) -> bool:
+    deleted = [registry.delete_manifest(repository, manifest.digest) for manifest in manifests]
     return all(deleted)
 
 
-def _who_moves(
-    registry: Distribution, repository: str, float_tag: str, first: Stored, second: Stored
+def _floats(
+    registry: Distribution, repository: str, tag: str, first: Stored, second: Stored
 ) -> Literal["client", "nobody"]:
-    if not _takes(registry, repository, float_tag, first):
+    if not _accepts(registry, repository, tag, first):
         return "nobody"
-    _takes(registry, repository, float_tag, second)
-    return "client" if registry.digest(repository, float_tag) == second.digest else "nobody"
+    _accepts(registry, repository, tag, second)
+    return "client" if registry.digest(repository, tag) == second.digest else "nobody"
 
 
-def _tiny(registry: Distribution, repository: str, content: str) -> Stored:
+def _push_document(registry: Distribution, repository: str, content: str) -> Stored:
     document = json.dumps({"probe": content}).encode()
-    made = artifact(_TYPE, document, {})
     for blob in (EMPTY, document):
         if not registry.has_blob(repository, digest_of(blob)):
             registry.put_blob(repository, digest_of(blob), blob)
-    return made.manifest
+    return artifact(_TYPE, document, {}).manifest
 
 
-def _takes(registry: Distribution, repository: str, tag: str, stored: Stored) -> bool:
+def _accepts(registry: Distribution, repository: str, tag: str, manifest: Stored) -> bool:
     try:
-        registry.put_manifest(repository, tag, stored.content, stored.media_type)
+        registry.put_manifest(repository, tag, manifest.content, manifest.media_type)
     except RegistryError as error:
         if error.status in _REFUSALS:
             return False

@@ -1,4 +1,4 @@
-"""Requests to a registry: retried where that helps, logged in where it is asked for, refusals told in its own words."""
+"""HTTP requests to a registry: retries, authentication, TLS, and errors in the registry's own words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import httpx
 
 ATTEMPTS = 6
-_SILENCE = 60.0  # seconds that a registry may say nothing
+_READ_TIMEOUT = 60.0  # seconds
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 20.0
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _CHUNK = 1 << 20
@@ -30,35 +30,35 @@ _CLIENT = "unity-claude-automation"
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a registry address is on this machine: plain HTTP is allowed there and nowhere else."""
+    """Whether a registry address is on this machine, the only place where plain HTTP is allowed."""
     host = address.rpartition(":")[0] or address
     return host == "localhost" or re.fullmatch(r"127\.\d+\.\d+\.\d+", host) is not None
 
 
 def url(manifest: Manifest) -> str:
-    """The registry's base URL: http on loopback, else https."""
+    """Return the registry's base URL: http on loopback, https elsewhere."""
     address = manifest.registry.address
     return f"{'http' if is_loopback(address) else 'https'}://{address}"
 
 
 class Transport:
-    """Requests to the registry of the manifest; a context manager, to be used by any number of threads.
+    """Requests to the manifest's registry: a context manager, safe to share between threads.
 
-    Every method raises RegistryError when the registry refuses, or does not answer after `attempts` tries.
+    Every method raises RegistryError if the registry refuses, or does not answer within `attempts` attempts.
     """
 
-    def __init__(self, manifest: Manifest, *, attempts: int = ATTEMPTS, silence: float = _SILENCE) -> None:
+    def __init__(self, manifest: Manifest, *, attempts: int = ATTEMPTS, read_timeout: float = _READ_TIMEOUT) -> None:
         import httpx
 
         self.address, self.attempts = manifest.registry.address, attempts
         self._manifest = manifest
         self._credentials: tuple[str, str] | None = None
-        self._asked = False
+        self._credentials_read = False
         self._tokens: dict[str, str] = {}
         self._lock = threading.Lock()
         self._http = httpx.Client(
             base_url=url(manifest),
-            timeout=httpx.Timeout(silence, connect=min(silence, 10)),
+            timeout=httpx.Timeout(read_timeout, connect=min(read_timeout, 10)),
             verify=_trust(manifest) if not is_loopback(self.address) else False,
             trust_env=not is_loopback(self.address),
             limits=httpx.Limits(max_keepalive_connections=16),
@@ -82,10 +82,11 @@ class Transport:
         content: bytes | Path | None = None,
         repeat: bool = True,
     ) -> httpx.Response:
-        """One request, repeated with jitter on 5xx, 429 (by its Retry-After), timeouts and broken connections.
+        """Send a request and return the response; retried on 5xx, 429, timeouts and broken connections.
 
-        With `repeat` off it is sent once (a blob's body goes to an upload that only its first use may have), but for a
-        second time after a login. `content` as a path is streamed. Any status outside `ok` raises RegistryError.
+        Retries wait as Retry-After says, else with backoff and jitter. Without `repeat` there are none (an upload
+        session accepts its body once), except after a login. A path as `content` is streamed. Any status outside `ok`
+        raises RegistryError.
         """
         import httpx
 
@@ -98,8 +99,8 @@ class Transport:
                 answer = self._send(method, path, headers or {}, content)
             except httpx.RequestError as error:
                 if attempt >= attempts:
-                    said = str(error) or type(error).__name__
-                    raise self.failure(f"does not answer: {said}", method, path, hint=self._hint()) from None
+                    reason = str(error) or type(error).__name__
+                    raise self.failure(f"does not answer: {reason}", method, path, hint=self._hint()) from None
                 self.wait(attempt, None)
                 continue
             if answer.status_code in ok:
@@ -108,15 +109,15 @@ class Transport:
                 logins += 1
                 attempt -= 1
                 continue
-            passing = answer.status_code >= 500 or answer.status_code == 429
-            if not passing or attempt >= attempts:
+            transient = answer.status_code >= 500 or answer.status_code == 429
+            if not transient or attempt >= attempts:
                 raise self._refusal(answer, method, path)
             self.wait(attempt, answer.headers.get("Retry-After"))
 
     def _send(self, method: str, path: str, headers: dict[str, str], content: bytes | Path | None) -> httpx.Response:
-        # An upload may be sent elsewhere, to a store that has no business with our login.
-        ours = path.startswith(("/", str(self._http.base_url)))
-        if ours and (token := self._tokens.get(_scope(path)) or self._tokens.get("")):
+        # An upload may be redirected to another host, which must not see our token.
+        same_host = path.startswith(("/", str(self._http.base_url)))
+        if same_host and (token := self._tokens.get(_scope(path)) or self._tokens.get("")):
             headers = headers | {"Authorization": token}
         if isinstance(content, Path):
             headers = headers | {"Content-Length": str(content.stat().st_size)}
@@ -124,10 +125,10 @@ class Transport:
         return self._http.request(method, path, headers=headers, content=content)
 
     def _login(self, answer: httpx.Response) -> bool:
-        """Get what the challenge asks for (RFC 6750; Docker's token specification); False when there is no way."""
+        """Answer the challenge (RFC 6750; Distribution's token specification); return whether that gave a new token."""
         with self._lock:
-            if not self._asked:
-                self._credentials, self._asked = credentials.find(self._manifest), True
+            if not self._credentials_read:
+                self._credentials, self._credentials_read = credentials.find(self._manifest), True
         challenge = answer.headers.get("WWW-Authenticate", "")
         scheme = challenge.partition(" ")[0].lower()
         if scheme == "basic" and self._credentials and self._credentials[0] != credentials.IDENTITY:
@@ -136,39 +137,39 @@ class Transport:
             return bool(answer.request.headers.get("Authorization") != header)
         if scheme != "bearer":
             return False
-        asked = dict(_CHALLENGE.findall(challenge))
-        query = {key: asked[key] for key in ("service", "scope") if asked.get(key)}
-        given = self._ask_for_token(asked.get("realm", ""), query)
-        if given.is_error:
+        parameters = dict(_CHALLENGE.findall(challenge))
+        query = {key: parameters[key] for key in ("service", "scope") if parameters.get(key)}
+        response = self._fetch_token(parameters.get("realm", ""), query)
+        if response.is_error:
             return False
-        body = self.json(given)
+        body = self.json(response)
         token = body.get("token") or body.get("access_token")
         self._tokens[_scope(answer.request.url.path)] = f"Bearer {token}"
         return bool(token)
 
-    def _ask_for_token(self, realm: str, query: dict[str, str]) -> httpx.Response:
-        """What the token service answers, asked again while it is busy or away as the registry itself is."""
+    def _fetch_token(self, realm: str, query: dict[str, str]) -> httpx.Response:
+        """Ask the token service, with the retries of `request`."""
         import httpx
 
         for attempt in range(1, self.attempts + 1):
             retry_after = None
             try:
-                given = self._send_for_token(realm, query)
+                response = self._send_token_request(realm, query)
             except (httpx.RequestError, httpx.InvalidURL) as error:
                 if attempt == self.attempts:
                     message = f"has a token service that does not answer: {error or type(error).__name__}"
                     raise self.failure(message, "GET", realm) from None
             else:
-                if given.status_code < 500 and given.status_code != 429:
-                    return given
+                if response.status_code < 500 and response.status_code != 429:
+                    return response
                 if attempt == self.attempts:
-                    message = f"has a token service that answers {given.status_code}"
+                    message = f"has a token service that answers {response.status_code}"
                     raise self.failure(message, "GET", realm)
-                retry_after = given.headers.get("Retry-After")
+                retry_after = response.headers.get("Retry-After")
             self.wait(attempt, retry_after)
         raise AssertionError
 
-    def _send_for_token(self, realm: str, query: dict[str, str]) -> httpx.Response:
+    def _send_token_request(self, realm: str, query: dict[str, str]) -> httpx.Response:
         import httpx
 
         user, secret = self._credentials or ("", "")
@@ -179,7 +180,7 @@ class Transport:
         return self._http.post(realm, data=form)
 
     def json(self, answer: httpx.Response) -> dict[str, Any]:
-        """The answer's JSON object. A portal or a proxy that answers in the registry's place sends a page instead."""
+        """Return the response's JSON object; a captive portal or a proxy would send a page instead."""
         try:
             body = answer.json()
         except ValueError:
@@ -190,50 +191,50 @@ class Transport:
         return body
 
     def location(self, answer: httpx.Response) -> str:
-        """Where an upload goes on, or a blob is."""
-        if not (found := answer.headers.get("Location")):
-            raise self.failure("does not say where to go on", answer.request.method, answer.request.url.path)
-        return str(found)
+        """Return the Location header: where to continue an upload."""
+        if not (target := answer.headers.get("Location")):
+            raise self.failure("sends no Location", answer.request.method, answer.request.url.path)
+        return str(target)
 
     def wait(self, attempt: int, retry_after: str | None) -> None:
-        """Pause before another attempt: what Retry-After asks for, else a jittered, growing time."""
+        """Sleep before the next attempt: as long as Retry-After says, else exponential backoff with jitter."""
         longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1))
-        pause = _asked_wait(retry_after)
+        pause = _retry_after_seconds(retry_after)
         if pause is None:
-            pause = random.uniform(longest / 2, longest)  # noqa: S311  (jitter, no secret)
+            pause = random.uniform(longest / 2, longest)  # noqa: S311  (jitter, not a secret)
         time.sleep(min(pause, 60))
 
-    def failure(self, said: str, method: str, path: str, *, hint: str = "") -> RegistryError:
-        """The error for what the registry did."""
-        return RegistryError(f"registry {self.address} {said} ({method} {path.partition('?')[0]})", hint=hint)
+    def failure(self, problem: str, method: str, path: str, *, hint: str = "") -> RegistryError:
+        """Return the error for a problem: a phrase whose subject is the registry."""
+        return RegistryError(f"registry {self.address} {problem} ({method} {path.partition('?')[0]})", hint=hint)
 
     def _hint(self) -> str:
         return "./inv registry.up" if self._manifest.registry.embedded else "./inv doctor"
 
     def _refusal(self, answer: httpx.Response, method: str, path: str) -> RegistryError:
         reason = _reason(answer)
-        said = f"answers {answer.status_code}{': ' + reason if reason else ''}"
+        problem = f"answers {answer.status_code}{': ' + reason if reason else ''}"
         hint = self._hint()
         if answer.status_code in {401, 403}:
-            said, hint = f"refuses: {said}", "set [registry] username and password_file, or docker login"
-        error = self.failure(said, method, path, hint=hint)
+            problem, hint = f"refuses: {problem}", "set [registry] username and password_file, or docker login"
+        error = self.failure(problem, method, path, hint=hint)
         error.status = answer.status_code
         return error
 
 
 def _trust(manifest: Manifest) -> ssl.SSLContext:
-    """The machine's own certificates, and those that Docker trusts for this registry alone (certs.d).
+    """Trust the system's certificates, `registry.ca_file`, and those of Docker's certs.d for this registry.
 
-    Raises RegistryError for a file without any.
+    Raises RegistryError for a file without certificates.
     """
     context = ssl.create_default_context()
-    beside = Path("/etc/docker/certs.d") / manifest.registry.address / "ca.crt"
-    for path in (manifest.root / manifest.registry.ca_file if manifest.registry.ca_file else None, beside):
+    certs_d = Path("/etc/docker/certs.d") / manifest.registry.address / "ca.crt"
+    for path in (manifest.root / manifest.registry.ca_file if manifest.registry.ca_file else None, certs_d):
         if path is not None and path.is_file():
             try:
                 context.load_verify_locations(path)
             except OSError as error:
-                hint = "a PEM file is wanted: it has a line -----BEGIN CERTIFICATE-----"
+                hint = "expected a PEM file, with a line -----BEGIN CERTIFICATE-----"
                 raise RegistryError(f"{path}: no certificates can be read from it: {error}", hint=hint) from None
     return context
 
@@ -245,13 +246,13 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _scope(path: str) -> str:
-    """The repository that a request is about: a token is good for one."""
+    """Return the repository of a request, which is the scope of its token."""
     match = re.match(r"(?:https?://[^/]+)?/v2/(.+?)/(?:manifests|blobs|tags)/", path)
     return match[1] if match else "/"
 
 
-def _asked_wait(retry_after: str | None) -> float | None:
-    """Seconds that Retry-After asks for, as a number or a date (RFC 9110, section 10.2.3)."""
+def _retry_after_seconds(retry_after: str | None) -> float | None:
+    """Parse Retry-After: seconds or a date (RFC 9110, section 10.2.3); None if it is neither."""
     if retry_after is None:
         return None
     if retry_after.strip().isdigit():
@@ -264,7 +265,7 @@ def _asked_wait(retry_after: str | None) -> float | None:
 
 
 def _reason(answer: httpx.Response) -> str:
-    """The registry's own words: code and message of its first error."""
+    """Return code and message of the first error in the registry's response."""
     try:
         body: Any = answer.json()
         first = body["errors"][0]

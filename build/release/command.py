@@ -11,9 +11,6 @@ from typing import cast
 from build.config.manifest import Manifest
 from build.config.select import chosen
 from build.errors import ReleaseRefused
-from build.registry import policy
-from build.registry.client import Distribution
-from build.registry.policy import Policy
 from build.release import plan_file, steps
 from build.release.plan import Plan
 from build.release.request import Wanted, Wish
@@ -100,9 +97,3 @@ def _wish(manifest: Manifest, bump: str, pre: str, version: str, services: Seque
         message = "[release] mode is 'lockstep': all services have one version, and are released together"
         raise ReleaseRefused(message, hint='leave --service out, or set release.mode = "independent"')
     return Wish(bump=cast("Wanted", bump), pre=pre, version=version, services=names)
-
-
-def learn(manifest: Manifest) -> Policy:
-    """What the registry allows, learnt by a probe now."""
-    with Distribution(manifest) as client:
-        return policy.learn(manifest, client)

@@ -22,7 +22,7 @@ from build.images.plan import relabelled
 from build.parallel import at_once
 from build.registry import policy as registry_policy
 from build.registry.client import Distribution
-from build.registry.embedded import login
+from build.registry.credentials import login
 from build.registry.oci import Stored
 from build.release import candidates, claim, floats, plan, plan_file, preflight, publish, rerun, survey
 from build.release import run as release_run

@@ -20,7 +20,7 @@ from build.config.load import load
 from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.images import store
-from build.registry import embedded
+from build.registry.client import answers
 from tests.bench.publishing import bench_publish, bench_release
 from tests.bench.timing import INVOKE, ROOT, Rows, pair, timed
 from tests.bench.versions import bench_versions
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     manifest = load(ROOT, {})
-    if not embedded.answers(manifest):
+    if not answers(manifest):
         console.warn("the registry does not answer: ./inv registry.up && ./inv build --push")
     rows: Rows = []
     for name in chosen.only.split(","):

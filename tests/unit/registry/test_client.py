@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from build.registry.transport import _asked_wait, _scope, is_loopback
+from build.registry.transport import _retry_after_seconds, _scope, is_loopback
 
 
 @pytest.mark.parametrize("address", ["localhost", "localhost:5000", "127.0.0.1", "127.0.0.1:5000", "127.200.3.4:1"])
@@ -42,12 +42,12 @@ def test_a_name_that_only_looks_so_is_elsewhere(address: str) -> None:
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
     """Seconds are taken as they are, a date in the past asks for no wait, and anything else asks for nothing."""
-    assert _asked_wait(header) == seconds
+    assert _retry_after_seconds(header) == seconds
 
 
 def test_retry_after_a_date() -> None:
     """A date asks for the time until then."""
-    asked = _asked_wait(email.utils.formatdate(time.time() + 100, usegmt=True))
+    asked = _retry_after_seconds(email.utils.formatdate(time.time() + 100, usegmt=True))
 
     assert asked is not None
     assert 90 < asked <= 101

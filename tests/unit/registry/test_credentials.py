@@ -125,7 +125,10 @@ def test_a_helper_that_has_nothing(tmp_path: Path, helper: Path) -> None:
 
 @pytest.mark.parametrize(
     ("address", "reason"),
-    [("broken.example", "gives no login for broken.example"), ("odd.example", "something else than a login")],
+    [
+        ("broken.example", "failed to return credentials for broken.example"),
+        ("odd.example", "returned no valid credentials"),
+    ],
 )
 def test_a_helper_that_fails(tmp_path: Path, helper: Path, address: str, reason: str) -> None:
     """A helper that ends with a failure, or says something odd, is named, and so is what it said."""
