@@ -22,8 +22,12 @@ Any other exception is a bug of ours and keeps its traceback.
 
 from __future__ import annotations
 
+import copy
+from typing import TypeVar
+
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141
+E = TypeVar("E", bound="BuildError")
 
 
 class BuildError(Exception):
@@ -35,6 +39,13 @@ class BuildError(Exception):
         super().__init__(message)
         self.hint = hint
         self.output = output
+
+    def with_message(self: E, message: str, *, hint: str) -> E:
+        """Return the same failure in other words: its kind, output and status stay."""
+        reworded = copy.copy(self)
+        reworded.args = (message,)
+        reworded.hint = hint
+        return reworded
 
 
 class ManifestError(BuildError):

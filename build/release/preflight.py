@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from build import console
 from build.config.manifest import Manifest, ReleaseSettings
 from build.engine import disk
-from build.errors import BuildError, ReleaseRefused, RepositoryError
+from build.errors import ReleaseRefused, RepositoryError
 from build.git import status as git_status
 from build.git.status import Status
 from build.git.versions import History
@@ -90,11 +90,11 @@ def check_bases(manifest: Manifest, plan: Plan, resolved: Mapping[str, Resolved]
 
 
 def check_room(manifest: Manifest) -> None:
-    """Raise BuildError when the disk could not hold the images of a release."""
+    """Raise ReleaseRefused if the disk could not hold the images of a release."""
     space = disk.free([manifest.workspace.root])
     if disk.state(space) == "fail":
         message = f"{disk.describe(space)}, and a release may need {disk.FAIL_GIGABYTES}"
-        raise BuildError(message, hint=disk.HINT)
+        raise ReleaseRefused(message, hint=disk.HINT)
 
 
 def check_rights(manifest: Manifest, registry: Distribution, plan: Plan, remote: str, pushed: str) -> Policy:

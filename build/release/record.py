@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from semver import Version
 
-from build.errors import BuildError
+from build.errors import BuildError, RegistryError
 from build.gates.verdict import GateVerdict
 from build.registry.oci import Artifact, artifact, document_of
 from build.typed import from_table
@@ -81,8 +81,8 @@ class Record:
         return tuple(sorted(found))
 
 
-class NoRecord(BuildError):
-    """Some bytes that should be a release record are none."""
+class NoRecord(RegistryError):
+    """What the registry or a git tag has in a release record's place is not one."""
 
 
 def encode(record: Record) -> bytes:

@@ -25,5 +25,5 @@ def test_a_taken_port_of_localhost_is_named(project: Project, monkeypatch: pytes
     monkeypatch.setattr(client, "_PING_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(PortTaken, match=rf"port {port}, of the registry is taken by \S+ \(pid \d+\)"):
+        with pytest.raises(PortTaken, match=rf"port {port} of the registry is taken by \S+ \(pid \d+\)"):
             embedded.up(project.load(UC_REGISTRY_ADDRESS=f"localhost:{port}"), "")
