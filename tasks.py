@@ -380,14 +380,15 @@ def release(
     manifest = _manifest()
     if dry_run or plan:
         made = command.preview(
-            manifest, bump=bump, pre=pre, version=version, services=service, apply=apply, resume=resume
-        )
+            manifest, bump=bump, pre=pre, version=version, services=service, apply=apply, resume=resume,
+            environment=os.environ,
+        )  # fmt: skip
         releases.plan(made, file=plan, json=json)
         return
     skip = [name for name, skipped in (("scan", skip_scan), ("smoke", skip_smoke)) if skipped]
     done = command.make(
         manifest, bump=bump, pre=pre, version=version, services=service, skip=skip, local=local, apply=apply,
-        resume=resume,
+        resume=resume, environment=os.environ,
     )  # fmt: skip
     releases.released(done, json=json)
 
@@ -418,14 +419,14 @@ def yank(
     Examples: ./inv yank 1.4.0 --reason "loses events on restart"
     """
     from build import console
-    from build.release import catalog
+    from build.release.yank import yank as withdraw
     from build.views import releases
 
     manifest = _manifest()
     if dry_run:
         console.text(f"would mark {version} as withdrawn and recompute the floats")
     else:
-        releases.yanked(catalog.yank(manifest, version, reason, service=service), json=json)
+        releases.yanked(withdraw(manifest, version, reason, service=service), json=json)
 
 
 @task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})

@@ -1,7 +1,7 @@
-"""Candidates: images that are in the registry under their digest and under no tag, and were read back from there.
+"""Candidates: images that the registry holds by digest, without a tag, verified by reading them back.
 
-BuildKit leaves each image as an OCI layout (OCI image specification, image-layout.md); its blobs and manifests are sent
-from there as they are. The engine's own push needs a tag, and a tag is public.
+BuildKit exports each image as an OCI layout; its blobs and manifests are sent unchanged. The engine's own push needs a
+tag, and a tag is public.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from build.images.layout import ATTESTATION, ManifestBody, Platform
 from build.parallel import at_once
 from build.registry.client import Distribution
 from build.registry.oci import Stored, digest_of
-from build.release.publish import load
+from build.release.published import load
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """An image in the registry without a version: its manifest as read back, its platforms, the bytes sent for it."""
+    """A service's image in the registry: its manifest as read back, its platforms, and the bytes sent for it."""
 
     image: Image
     stored: Stored
@@ -32,16 +32,27 @@ class Candidate:
     sent: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Staged:
+    """A candidate of an earlier run from this checkout; `stored` is None if the file does not have its manifest."""
+
+    digest: str
+    fingerprint: str
+    stored: Stored | None = None
+
+
 def push(registry: Distribution, exports: Mapping[str, Exported]) -> dict[str, Candidate]:
-    """Send the layouts of images, by service, and read each back.
+    """Upload the exported images, by service, under their digests and read each back.
 
-    One after another: what one has sent, the next has mounted. Raises RegistryError, ToolFailed for a broken layout.
+    Services go one after another, so that a blob sent for one is mounted for the next. Raises RegistryError, ToolFailed
+    for a layout that lacks a blob.
     """
-    homes: dict[str, str] = {}
-    return {service: _push(registry, exported, homes) for service, exported in exports.items()}
+    origins: dict[str, str] = {}
+    return {service: _push(registry, exported, origins) for service, exported in exports.items()}
 
 
-def _push(registry: Distribution, exported: Exported, homes: dict[str, str]) -> Candidate:
+def _push(registry: Distribution, exported: Exported, origins: dict[str, str]) -> Candidate:
+    """Upload one image; `origins` (blob → a repository that has it) is extended."""
     repository, layout = exported.image.repository, exported.layout
     manifests = layout.manifests()
     blobs = {
@@ -54,11 +65,11 @@ def _push(registry: Distribution, exported: Exported, homes: dict[str, str]) -> 
     def send(digest: str) -> int:
         if registry.has_blob(repository, digest):
             return 0
-        sent = registry.put_blob(repository, digest, layout.blob(digest), mount_from=homes.get(digest, ""))
+        sent = registry.put_blob(repository, digest, layout.blob(digest), mount_from=origins.get(digest, ""))
         return blobs[digest] if sent else 0
 
     total = sum(at_once(send, blobs))
-    homes |= dict.fromkeys(blobs, repository)
+    origins |= dict.fromkeys(blobs, repository)
     for descriptor, _ in manifests:
         content = layout.blob(descriptor["digest"]).read_bytes()
         registry.put_manifest(repository, descriptor["digest"], content, descriptor["mediaType"])
@@ -67,54 +78,57 @@ def _push(registry: Distribution, exported: Exported, homes: dict[str, str]) -> 
 
 
 def read_back(registry: Distribution, image: Image, *, sent: int = 0) -> Candidate:
-    """The image as a candidate: as the registry holds it, with every manifest that it names.
+    """The image as the registry holds it, with every manifest that it names.
 
-    Raises RegistryError when something is missing or is not what its digest says.
+    Raises RegistryError if a manifest is missing or does not match its digest.
     """
     stored = load(registry, image.repository, image.digest)
     body: ManifestBody = json.loads(stored.content)
     children = body.get("manifests", [])
-    missing = [one["digest"] for one in children if registry.digest(image.repository, one["digest"]) is None]
+    missing = [child["digest"] for child in children if registry.digest(image.repository, child["digest"]) is None]
     if missing:
         raise RegistryError(
             f"{image.repository}@{image.digest} names {', '.join(missing)}, which the registry lacks",
             hint="./inv release again",
         )
-    images = [one for one in children if ATTESTATION not in one.get("annotations", {})]
-    platforms = tuple(_platform(one.get("platform", {})) for one in images) or (
+    images = [child for child in children if ATTESTATION not in child.get("annotations", {})]
+    platforms = tuple(_platform(child.get("platform", {})) for child in images) or (
         _own_platform(registry, image.repository, body),
     )
     return Candidate(image=replace(image, pushed=True), stored=stored, platforms=platforms, sent=sent)
 
 
-def keep(path: Path, staged: Mapping[str, Candidate]) -> None:
-    """Remember in a file what was staged, manifests included; what it has of other services stays."""
-    found = {
+def remember(path: Path, candidates: Mapping[str, Candidate]) -> None:
+    """Write candidates and their manifests to a file; entries of other services stay."""
+    entries = {
         name: {
-            "digest": one.stored.digest,
-            "fingerprint": one.image.fingerprint,
-            "media_type": one.stored.media_type,
-            "manifest": one.stored.content.decode(),
+            "digest": candidate.image.digest,
+            "fingerprint": candidate.image.fingerprint,
+            "media_type": candidate.stored.media_type,
+            "manifest": candidate.stored.content.decode(),
         }
-        for name, one in staged.items()
+        for name, candidate in candidates.items()
     }
-    json_file.write(path, json_file.read(path) | found)
+    json_file.write(path, json_file.read(path) | entries)
 
 
-def kept(path: Path) -> dict[str, Stored]:
-    """The manifests that were staged last from this checkout, by service.
+def remembered(path: Path) -> dict[str, Staged]:
+    """The candidates that `remember` wrote last from this checkout, by service.
 
-    A registry whose disk was full may have lost a manifest that it had: what is under a tag is put from here then.
+    Their manifests matter too: a registry whose disk was full may have lost one, and it is put again from here.
     """
-    found = {}
-    for name, one in json_file.read(path).items():
-        if content := one.get("manifest", "").encode():
-            found[name] = Stored(content=content, media_type=one["media_type"], digest=digest_of(content))
-    return found
+    staged = {}
+    for name, entry in json_file.read(path).items():
+        stored = None
+        if content := str(entry.get("manifest", "")).encode():
+            stored = Stored(content=content, media_type=str(entry["media_type"]), digest=digest_of(content))
+        staged[name] = Staged(digest=str(entry["digest"]), fingerprint=str(entry["fingerprint"]), stored=stored)
+    return staged
 
 
-def _platform(described: Platform) -> str:
-    return "/".join(filter(None, (described.get("os"), described.get("architecture"), described.get("variant"))))
+def _platform(platform: Platform) -> str:
+    parts = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
+    return "/".join(part for part in parts if part)
 
 
 def _own_platform(registry: Distribution, repository: str, body: ManifestBody) -> str:

@@ -1,10 +1,9 @@
-"""The releases there are, and taking one back: what git claimed, joined with what the registry holds."""
+"""The releases there are: what git's tags claim, joined with what the registry holds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from semver import Version
@@ -15,13 +14,11 @@ from build.errors import ReleaseRefused, RepositoryError
 from build.git.remote import configured_remote, remote_tags
 from build.git.versions import Line, lines
 from build.parallel import at_once
-from build.registry import policy
 from build.registry.client import Distribution
-from build.release import claim, floats, plan, publish, survey
-from build.release.plan import repository
-from build.release.publish import Known, Move
-from build.release.record import Record, of_yank
-from build.typed import suggest
+from build.release import claim, published
+from build.release.names import release_repository, versions_of
+from build.release.published import Known
+from build.release.record import Record
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,50 +47,44 @@ class Release:
 def all_of(manifest: Manifest) -> list[Release]:
     """Every release that git's tags or the registry know, newest version first, line by line.
 
-    A remote that does not answer is a warning: what was claimed elsewhere and interrupted is not listed then.
+    If the remote does not answer, that is a warning: what was claimed elsewhere and interrupted is not listed then.
+    Raises RegistryError.
     """
     with Distribution(manifest) as registry:
         try:
-            survey.claims(manifest, configured_remote(manifest.root, manifest.release.remote))
-        except RepositoryError as silent:
-            console.warn(f"{silent}; the tags of this clone are listed")
-        tags = remote_tags(manifest.root, "")
-        return [one for line in lines(manifest) for one in _of_line(manifest, registry, line, list(tags))]
+            claim.fetch_claims(manifest, configured_remote(manifest.root, manifest.release.remote))
+        except RepositoryError as error:
+            console.warn(f"{error}; the tags of this clone are listed")
+        tags = list(remote_tags(manifest.root, ""))
+        return [release for line in lines(manifest) for release in _of_line(manifest, registry, line, tags)]
 
 
 def _of_line(manifest: Manifest, registry: Distribution, line: Line, tags: Sequence[str]) -> list[Release]:
-    target = repository(manifest, line.name)
-    there = publish.known(registry, target)
-    named = plan.versions_of(line, dict.fromkeys(tags, ""))
-    records = {one.parsed: one for one in claim.records(manifest.root, list(named.values())).values()}
-    absent = [version for version in there.complete if version not in records]
-    fetched = at_once(lambda version: publish.fetch(registry, target, str(version)), absent)
-    records |= {version: one for version, one in zip(absent, fetched, strict=True) if one}
-    versions = sorted({*named, *there.complete, *there.foreign}, reverse=True)
-    reasons = {
-        version: publish.yank_reason(registry, target, str(version)) or ""
-        for version in versions if version in there.yanked
-    }  # fmt: skip
-    return [
-        _release(line, version, named.get(version, ""), records.get(version), there, reasons.get(version, ""))
-        if _is_ours(records.get(version), manifest)
-        else Release(line=line.name, version=str(version), tag=named.get(version, ""), state="foreign")
-        for version in versions
-    ]
+    repository = release_repository(manifest, line.name)
+    known = published.known(registry, repository)
+    tagged = versions_of(line, tags)
+    records = {record.parsed: record for record in claim.records(manifest.root, list(tagged.values())).values()}
+    untagged = [version for version in known.complete if version not in records]
+    fetched = at_once(lambda version: published.fetch(registry, repository, version), untagged)
+    records |= {version: record for version, record in zip(untagged, fetched, strict=True) if record}
+    releases = []
+    for version in sorted({*tagged, *known.complete, *known.foreign}, reverse=True):
+        record, tag = records.get(version), tagged.get(version, "")
+        if record is None or record.registry != manifest.home:
+            releases.append(Release(line=line.name, version=str(version), tag=tag, state="foreign"))
+            continue
+        reason = published.yank_reason(registry, repository, version) if version in known.yanked else None
+        releases.append(_release(line, version, tag or record.tag, record, known, reason or ""))
+    return releases
 
 
-def _is_ours(record: Record | None, manifest: Manifest) -> bool:
-    return record is not None and record.registry == manifest.home
-
-
-def _release(line: Line, version: Version, tag: str, record: Record | None, there: Known, reason: str) -> Release:
-    assert record is not None
-    whole: Literal["complete", "interrupted"] = "complete" if version in there.complete else "interrupted"
+def _release(line: Line, version: Version, tag: str, record: Record, known: Known, reason: str) -> Release:
+    progress: Literal["complete", "interrupted"] = "complete" if version in known.complete else "interrupted"
     return Release(
         line=line.name,
         version=str(version),
-        tag=tag or record.tag,
-        state="yanked" if version in there.yanked else whole,
+        tag=tag,
+        state="yanked" if version in known.yanked else progress,
         created=record.created,
         commit=record.commit,
         authority=record.authority,
@@ -101,7 +92,7 @@ def _release(line: Line, version: Version, tag: str, record: Record | None, ther
         waivers=record.gates["scan"].waivers if "scan" in record.gates else (),
         stand_ins=record.stand_ins,
         reason=reason,
-        digests={name: one.digest for name, one in record.services.items()},
+        digests={name: service.digest for name, service in record.services.items()},
     )
 
 
@@ -122,71 +113,15 @@ def references(manifest: Manifest, wanted: str, services: Sequence[str]) -> dict
 
 
 def _to_take(manifest: Manifest, registry: Distribution, line: Line, wanted: str) -> Record:
-    target = repository(manifest, line.name)
-    record = publish.fetch(registry, target, wanted.removeprefix(line.prefix))
+    target = release_repository(manifest, line.name)
+    record = published.fetch(registry, target, wanted.removeprefix(line.prefix))
     if record is None:
         message = f"{line.name} has no complete release {wanted}"
         raise ReleaseRefused(message, hint="./inv releases; an interrupted one: ./inv release --resume")
-    if not _is_ours(record, manifest):
+    if record.registry != manifest.home:
         message = f"{line.name} {record.version} was made in {record.registry}, and this is {manifest.home}"
         raise ReleaseRefused(message, hint="set UC_REGISTRY_ADDRESS and UC_REGISTRY_NAMESPACE to where it was made")
-    if (reason := publish.yank_reason(registry, target, record.version)) is not None:
+    if (reason := published.yank_reason(registry, target, record.version)) is not None:
         message = f"{line.name} {record.version} was withdrawn: {reason}"
         raise ReleaseRefused(message, hint="./inv releases shows what is left")
     return record
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Yanked:
-    """What a yank did: the floats that it moved, and those that still name the release, because no other is left."""
-
-    line: str
-    version: str
-    moved: tuple[Move, ...]
-    left: tuple[str, ...]
-
-
-def yank(manifest: Manifest, version: str, reason: str, *, service: str = "") -> Yanked:
-    """Mark a release as withdrawn and let the floats name the best that is left; its immutable tags stay.
-
-    An interrupted release is given up by this. Doing it again finishes what a killed yank began.
-    Raises ReleaseRefused for a version that was never released, or without a reason.
-    """
-    if not reason.strip():
-        raise ReleaseRefused("a yank needs a reason: people will ask", hint='./inv yank --version 1.4.0 --reason "…"')
-    line = _line(manifest, service)
-    with Distribution(manifest) as registry:
-        survey.claims(manifest, configured_remote(manifest.root, manifest.release.remote))
-        target, found = repository(manifest, line.name), _known_version(manifest, registry, line, version)
-        there = publish.known(registry, target)
-        if found not in there.yanked:
-            created = datetime.now(UTC).isoformat(timespec="seconds")
-            publish.store(registry, target, f"{found}-yanked", of_yank(line.name, str(found), reason, created))
-        if policy.policy(manifest, registry).floats != "client":
-            return Yanked(line=line.name, version=str(found), moved=(), left=())
-        moves = publish.move_floats(registry, target)
-        remaining = floats.winners(publish.known(registry, target).eligible)
-        left = tuple(name for name in floats.names(found) if name not in remaining and found in there.complete)
-        return Yanked(line=line.name, version=str(found), moved=tuple(moves), left=left)
-
-
-def _line(manifest: Manifest, service: str) -> Line:
-    known = {line.name: line for line in lines(manifest)}
-    if len(known) == 1:
-        return next(iter(known.values()))
-    if service not in known:
-        message = f"each service has versions of its own here: which one?{suggest(service, known)}"
-        raise ReleaseRefused(message, hint=f"--service {next(iter(known))}")
-    return known[service]
-
-
-def _known_version(manifest: Manifest, registry: Distribution, line: Line, text: str) -> Version:
-    try:
-        version = Version.parse(text.removeprefix(line.prefix))
-    except ValueError:
-        raise ReleaseRefused(f"{text!r} is no semantic version", hint="--version 1.4.0") from None
-    there = publish.known(registry, repository(manifest, line.name))
-    tag = f"{line.prefix}{version}"
-    if version in there.complete or tag in claim.records(manifest.root, [tag]):
-        return version
-    raise ReleaseRefused(f"{line.name} {version} was never released here", hint="./inv releases")

@@ -1,20 +1,27 @@
-"""Who is at the keyboard: a CI job, or a person."""
+"""What a CI system says about the job that runs, by its environment variables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# The systems by the variable that each sets in its jobs; CI is what nearly all of them set, so it comes last.
+# Each system's own variable; CI is set by nearly all of them, so it comes last.
 _SYSTEMS = {
     "GITHUB_ACTIONS": "GitHub Actions",
     "GITLAB_CI": "GitLab CI",
     "CI": "CI",
 }
+_BRANCH_VARIABLES = ("CI_COMMIT_BRANCH", "GITHUB_REF_NAME")
 
 
 def in_ci(environment: Mapping[str, str]) -> str:
-    """The CI system whose job has this environment, or "" on a person's machine."""
+    """The CI system whose job has this environment, or "" on a developer's machine."""
     for variable, system in _SYSTEMS.items():
         if environment.get(variable, "").lower() in {"true", "1"}:
             return system
     return ""
+
+
+def branch(environment: Mapping[str, str]) -> str | None:
+    """The branch that a CI job is about, or None if it names none."""
+    values = (environment.get(name) for name in _BRANCH_VARIABLES)
+    return next(filter(None, values), None)

@@ -1,7 +1,8 @@
 """The claim: a new annotated tag that carries the release record. Pushing it is the remote's compare-and-swap.
 
-A tag object is made without a name, then pushed under one that must not be there yet (git-push, "refuses to update a
-tag that exists"). Only a remote that took it gives us the name, so a refused or lost claim leaves nothing behind.
+The tag object is made without a name and pushed under a name that must not exist yet (git-push: a push "refuses to
+update a tag that exists"). The name is created here only after the remote accepted it, so a refused or lost claim
+leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -11,45 +12,61 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from build import console
+from build.config.manifest import Manifest
 from build.errors import RepositoryError, ToolFailed, VersionTaken
 from build.git.client import git
-from build.git.remote import remote_tags, version_tags
+from build.git.remote import fetch_version_tags, remote_tags, version_tags
+from build.git.versions import lines
 from build.release.record import NoRecord, Record, decode, encode
 
 _LOCKED_SECONDS = 1.0
-_FEW = 100
+_MOST_PATTERNS = 100  # more tags than this on a command line cost git more than listing every tag
 _SEPARATOR = "%00"
-# No other tag goes along, whatever push.followTags says.
+# No other tag is pushed along, whatever push.followTags is set to.
 _PUSH = ("push", "--quiet", "--atomic", "--no-follow-tags")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """A tag that is to be: its name, the object that it will name, and the commit that this one tags."""
+    """A tag to be pushed: its name, the tag object that it will name, and the commit that this object tags."""
 
     tag: str
     object: str
     commit: str
 
 
-def only_here(root: Path, there: Mapping[str, str], prefixes: Collection[str]) -> list[str]:
-    """The version tags with a record that only this clone has: nobody pushed them, so they claim nothing."""
-    local = [tag for tag in version_tags(root, "", prefixes) if tag not in there]
+def fetch_claims(manifest: Manifest, remote: str) -> dict[str, str]:
+    """Fetch every version tag that counts: tag → object. Warns of tags that don't count because they were never pushed.
+
+    Raises RepositoryError if the remote does not answer.
+    """
+    prefixes = [line.prefix for line in lines(manifest)]
+    tags = fetch_version_tags(manifest.root, remote, prefixes)
+    if remote and (unpushed := _only_here(manifest.root, tags, prefixes)):
+        names = ", ".join(unpushed)
+        console.warn(f"{names}: {remote} has no such tag, so it is not a release (git tag --delete, or git push it)")
+    return tags
+
+
+def _only_here(root: Path, tags: Mapping[str, str], prefixes: Collection[str]) -> list[str]:
+    """The version tags with a record that this clone has beyond `tags`: not pushed, they claim nothing."""
+    local = [tag for tag in version_tags(root, "", prefixes) if tag not in tags]
     return sorted(records(root, local))
 
 
 def records(root: Path, tags: Collection[str]) -> dict[str, Record]:
-    """The release records that annotated tags of this clone carry, by tag; others are passed over. One git process."""
+    """Map those of these tags of this clone that carry a release record to it, by one git process."""
     if not tags:
         return {}
-    patterns = [f"refs/tags/{tag}" for tag in tags] if len(tags) <= _FEW else ["refs/tags"]
-    listed = git(root, "for-each-ref", f"--format={_SEPARATOR}%(refname:strip=2)%0a%(contents)", *patterns)
-    found = {}
-    for part in listed.split("\0")[1:]:
+    patterns = [f"refs/tags/{tag}" for tag in tags] if len(tags) <= _MOST_PATTERNS else ["refs/tags"]
+    listing = git(root, "for-each-ref", f"--format={_SEPARATOR}%(refname:strip=2)%0a%(contents)", *patterns)
+    carried = {}
+    for part in listing.split("\0")[1:]:
         name, _, message = part.partition("\n")
         if name in tags and (record := _record_in(message)):
-            found[name] = record
-    return found
+            carried[name] = record
+    return carried
 
 
 def _record_in(message: str) -> Record | None:
@@ -61,81 +78,84 @@ def _record_in(message: str) -> Record | None:
 
 
 def prepare(root: Path, record: Record, summary: str) -> Claim:
-    """The tag object of a release: a title for people, then the record. No name points to it yet."""
+    """Make the tag object of a release: a title, then the record. No name points to it yet.
+
+    Raises RepositoryError if git has no identity for the tagger.
+    """
     try:
         tagger = git(root, "var", "GIT_COMMITTER_IDENT")
     except ToolFailed as error:
         hint = "git config user.name … && git config user.email …"
         raise RepositoryError("git does not know who makes the tag", hint=hint, output=error.output) from None
     head = f"object {record.commit}\ntype commit\ntag {record.tag}\ntagger {tagger}\n\n{summary}\n\n"
-    made = git(root, "mktag", stdin=head + encode(record).decode())
-    return Claim(tag=record.tag, object=made, commit=record.commit)
+    tag_object = git(root, "mktag", stdin=head + encode(record).decode())
+    return Claim(tag=record.tag, object=tag_object, commit=record.commit)
 
 
-def prove_push(root: Path, name: str, tags: Iterable[str], *, branch: str = "") -> None:
-    """Ask the remote whether it would let us push these tags, and the branch. Raises RepositoryError if not."""
-    if not name:
+def prove_push(root: Path, remote: str, tags: Iterable[str], *, branch: str = "") -> None:
+    """Ask the remote, by a dry run, whether it accepts these tags and the branch. Raises RepositoryError if not."""
+    if not remote:
         return
     references = [f"HEAD:refs/tags/{tag}" for tag in tags] + ([f"HEAD:refs/heads/{branch}"] if branch else [])
     try:
-        git(root, *_PUSH, "--dry-run", name, *references)
+        git(root, *_PUSH, "--dry-run", remote, *references)
     except ToolFailed as error:
-        message = f"the git remote {name} does not let us push {f'branch {branch} with ' if branch else ''}a tag"
-        raise RepositoryError(
-            message, hint=f"git push --dry-run {name} HEAD:refs/tags/try", output=error.output
-        ) from None
+        message = f"the git remote {remote} does not let us push {f'branch {branch} with ' if branch else ''}a tag"
+        hint = f"git push --dry-run {remote} HEAD:refs/tags/try"
+        raise RepositoryError(message, hint=hint, output=error.output) from None
 
 
-def push(root: Path, name: str, claims: Iterable[Claim], *, branch: str = "") -> None:
-    """Take the tags, all or none, and with `branch` their commit's branch too; then they are ours, there and here.
+def push(root: Path, remote: str, claims: Iterable[Claim], *, branch: str = "") -> None:
+    """Push the tags, all or none, together with `branch` at their commit; then create them here.
 
-    Raises VersionTaken when another release was first, RepositoryError when the remote refuses or can't be reached.
+    Without a remote (""), creating them here is the claim. Raises VersionTaken if another release was first,
+    RepositoryError if the remote refuses or can't be reached.
     """
-    taken = list(claims)
-    if name:
-        _push_to(root, name, taken, branch)
-    created = "".join(f"create refs/tags/{claim.tag} {claim.object}\n" for claim in taken)
+    wanted = list(claims)
+    if remote:
+        _push_to(root, remote, wanted, branch)
+    created = "".join(f"create refs/tags/{claim.tag} {claim.object}\n" for claim in wanted)
     try:
         git(root, "update-ref", "--stdin", stdin=created)
     except ToolFailed as error:
-        if not name:
-            raise _lost("this repository", taken, remote_tags(root, ""), error) from None
+        if not remote:
+            raise _lost("this repository", wanted, remote_tags(root, ""), error) from None
 
 
-def _push_to(root: Path, name: str, claims: list[Claim], branch: str) -> None:
+def _push_to(root: Path, remote: str, claims: list[Claim], branch: str) -> None:
     references = [f"{claim.object}:refs/tags/{claim.tag}" for claim in claims]
     references += [f"{claims[0].commit}:refs/heads/{branch}"] if branch else []
-    for last in (False, True):
+    for last_attempt in (False, True):
         try:
-            git(root, *_PUSH, name, *references)
+            git(root, *_PUSH, remote, *references)
         except ToolFailed as error:
-            # The remote may have taken it before the connection broke: what it has now is what counts.
-            there = _tags_after(root, name, claims)
-            if all(there.get(claim.tag) == claim.object for claim in claims):
+            # The remote may have accepted it before the connection broke: what it has now is what counts.
+            tags = _tags_after(root, remote, claims)
+            if all(tags.get(claim.tag) == claim.object for claim in claims):
                 return
-            if last or any(claim.tag in there for claim in claims):
-                raise _lost(f"the git remote {name}", claims, there, error) from None
-            # Another release may hold the lock of the tag (git waits 0.1 s for one) and be seen in a moment.
+            if last_attempt or any(claim.tag in tags for claim in claims):
+                raise _lost(f"the git remote {remote}", claims, tags, error) from None
+            # Another release may hold the lock of the tag (git waits 0.1 s for it), and its tag appear in a moment.
             time.sleep(_LOCKED_SECONDS)
         else:
             return
 
 
-def _tags_after(root: Path, name: str, claims: list[Claim]) -> dict[str, str]:
+def _tags_after(root: Path, remote: str, claims: list[Claim]) -> dict[str, str]:
     try:
-        return remote_tags(root, name)
-    except RepositoryError as silent:
-        tags = ", ".join(claim.tag for claim in claims)
-        message = f"whether {name} took {tags} is not known: it does not answer any more; nothing was published"
-        raise RepositoryError(message, hint="./inv release --resume", output=silent.output) from None
+        return remote_tags(root, remote)
+    except RepositoryError as error:
+        names = ", ".join(claim.tag for claim in claims)
+        message = f"whether {remote} accepted {names} is unknown: it stopped answering; nothing was published"
+        raise RepositoryError(message, hint="./inv release --resume", output=error.output) from None
 
 
 def _lost(
-    name: str, claims: list[Claim], there: Mapping[str, str], error: ToolFailed
+    place: str, claims: list[Claim], tags: Mapping[str, str], error: ToolFailed
 ) -> VersionTaken | RepositoryError:
-    taken = [claim.tag for claim in claims if claim.tag in there]
+    taken = [claim.tag for claim in claims if claim.tag in tags]
     if taken:
         message = f"{', '.join(taken)} was taken while this release was made; nothing of it was published"
         return VersionTaken(message, hint="./inv release again: it takes the next version")
-    message = f"{name} refuses the tag; nothing was published"
+    message = f"{place} refuses the tag; nothing was published"
     return RepositoryError(message, hint="see what its hook or its rules say", output=error.output)

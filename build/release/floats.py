@@ -1,26 +1,164 @@
-"""Floating tags, X.Y and X: a pure function of the set of complete releases, so no order of events drags them back."""
+"""Floating tags, X.Y and X: computed from the set of complete releases, so no order of events moves them backwards.
+
+The rules at the top are pure; below them, `move_floats` applies them to a registry.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from semver import Version
 
+from build.errors import RegistryError
+from build.parallel import at_once
+from build.registry.client import Distribution
+from build.registry.oci import Stored
+from build.release.published import fetch, known, load
+from build.release.record import Record, of_record
 
-def winners(releases: Iterable[Version]) -> dict[str, Version]:
-    """Each float → the release it must name: the highest stable one of its line, in SemVer order (section 11).
-
-    Pre-releases are never named and never hold a float back. `releases` are the complete ones that are not yanked.
-    """
-    found: dict[str, Version] = {}
-    for version in releases:
-        if version.prerelease:
-            continue
-        for name in names(version):
-            found[name] = max(found.get(name, version), version)
-    return found
+_ROUNDS, _BETWEEN_ROUNDS = 6, 0.3
+_REFUSALS = {400, 403, 405, 409, 412, 422}  # HTTP statuses of a registry that does not take such a tag from us
 
 
 def names(version: Version) -> tuple[str, ...]:
-    """The floats that a stable version may hold: 1.4 and 1 for 1.4.2; none for a pre-release."""
+    """The floats of a stable version, 1.4 and 1 for 1.4.2; none for a pre-release."""
     return () if version.prerelease else (f"{version.major}.{version.minor}", str(version.major))
+
+
+def winners(releases: Iterable[Version]) -> dict[str, Version]:
+    """Map each float to its release, the highest stable version in its range by SemVer 2.0 precedence (section 11).
+
+    `releases` are the complete ones that are not yanked. Pre-releases neither get a float nor hold one back.
+    """
+    highest: dict[str, Version] = {}
+    for version in releases:
+        for name in names(version):
+            highest[name] = max(highest.get(name, version), version)
+    return highest
+
+
+def won_by(version: Version, releases: Iterable[Version]) -> tuple[str, ...]:
+    """The floats that name `version` once it is released too."""
+    highest = winners([*releases, version])
+    return tuple(name for name in names(version) if highest[name] == version)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """A float and the version that it was pointed at."""
+
+    name: str
+    version: Version
+
+
+def move_floats(
+    registry: Distribution,
+    repository: str,
+    *,
+    only: Sequence[str] = (),
+    audit: bool = False,
+    suspects: Collection[str] = (),
+    records: Mapping[Version, Record] | None = None,
+    staged: Mapping[str, Stored] | None = None,
+) -> list[Move]:
+    """Point every float of a line, or those of `only`, at its release; the floats for which a tag was written.
+
+    The release repository has the same floats, and they are put last. So a float that is current there is assumed
+    current for the services, unless a racer was killed between the two: `audit` checks every float, `suspects` names
+    the ones to check. `records` and `staged` (manifests by service) are not fetched again.
+
+    Two releases may do this concurrently, and the one that computed first may put last. So after every put the floats
+    are computed again from the registry: whoever puts last sees the other's record and corrects the tag.
+
+    Raises RegistryError if a float can't be moved, or keeps being moved away.
+    """
+    done: dict[str, Version] = {}
+    written: dict[str, Version] = {}
+    pause = 0.0
+    for _ in range(_ROUNDS):
+        time.sleep(pause)
+        wanted = winners(known(registry, repository).eligible)
+        todo = [
+            Move(name=name, version=version)
+            for name, version in wanted.items()
+            if (not only or name in only)
+            and done.get(name) != version
+            and (audit or name in suspects or name in done or not _is_current(registry, repository, name, version))
+        ]
+        if not todo:
+            return [Move(name=name, version=version) for name, version in written.items()]
+        for version in sorted({move.version for move in todo}):
+            moving = [move.name for move in todo if move.version == version]
+            release = (records or {}).get(version) or _record_of(registry, repository, version)
+            results = _point(registry, release, moving, staged or {})
+            written |= {result.name: version for result in results if result.put}
+            unsettled = {result.name for result in results if not result.stayed}
+            done |= {name: version for name in moving if name not in unsettled}
+            pause = _BETWEEN_ROUNDS if unsettled else 0.0
+    message = f"the floats of {repository} do not settle: another release moves them, or the registry loses them"
+    raise RegistryError(message, hint="./inv release --resume")
+
+
+def _is_current(registry: Distribution, repository: str, name: str, version: Version) -> bool:
+    return registry.digest(repository, name) == registry.digest(repository, str(version))
+
+
+def _record_of(registry: Distribution, repository: str, version: Version) -> Record:
+    record = fetch(registry, repository, version)
+    if record is None:
+        raise RegistryError(f"{repository}:{version} was complete and is gone", hint="restore the registry")
+    return record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pointed:
+    """The outcome for one float: whether it had to be put, and whether it was right afterwards."""
+
+    name: str
+    put: bool
+    stayed: bool
+
+
+def _point(
+    registry: Distribution, record: Record, floats: Sequence[str], staged: Mapping[str, Stored]
+) -> list[_Pointed]:
+    """Point `floats` of every service at a release; those that stayed, of its release repository too."""
+
+    def point(service: str) -> list[_Pointed]:
+        digest = record.services[service].digest
+        local = staged.get(service)
+        stored = local if local and local.digest == digest else None
+        return _point_repository(registry, record.repository_of(service), floats, digest, stored)
+
+    results = [pointed for of_service in at_once(point, record.services) for pointed in of_service]
+    settled = [name for name in floats if all(pointed.stayed for pointed in results if pointed.name == name)]
+    manifest = of_record(record).manifest
+    return results + _point_repository(registry, record.repository, settled, manifest.digest, manifest)
+
+
+def _point_repository(
+    registry: Distribution, repository: str, floats: Sequence[str], digest: str, stored: Stored | None
+) -> list[_Pointed]:
+    results = []
+    for name in floats:
+        if registry.digest(repository, name) == digest:
+            results.append(_Pointed(name=name, put=False, stayed=True))
+            continue
+        stored = stored or load(registry, repository, digest)
+        results.append(_Pointed(name=name, put=True, stayed=_put(registry, repository, name, stored)))
+    return results
+
+
+def _put(registry: Distribution, repository: str, tag: str, stored: Stored) -> bool:
+    try:
+        registry.put_manifest(repository, tag, stored.content, stored.media_type)
+    except RegistryError as error:
+        if registry.digest(repository, tag) == stored.digest:
+            return True
+        if error.status in _REFUSALS:
+            hint = "./inv doctor --registry learns who moves floats there; then ./inv release --resume"
+            raise error.with_message(str(error), hint=hint) from error
+        raise
+    return registry.digest(repository, tag) == stored.digest

@@ -1,4 +1,4 @@
-"""Everything that would stop a release later, asked before anything is built: nothing here leaves a trace."""
+"""Everything that would stop a release later, checked before anything is built; nothing here leaves a trace."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from build.registry.client import Distribution
 from build.registry.policy import Policy
 from build.release import claim
 from build.release.ci import in_ci
-from build.release.plan import Plan, repository
+from build.release.names import release_repository, service_repository
+from build.release.plan import Plan
 
 _SHOWN = 8
-# Where HEAD is detached, as in a GitLab job, the CI system knows the branch.
-_BRANCH_VARIABLES = ("CI_COMMIT_BRANCH", "GITHUB_REF_NAME")
 
 
 def authority(settings: ReleaseSettings, environment: Mapping[str, str], *, local: bool) -> str:
-    """Who makes the release: a CI system, or "local". Raises ReleaseRefused on a machine that may not."""
+    """Who makes the release: a CI system, or "local". Raises ReleaseRefused on a machine that may not release."""
     system = in_ci(environment)
     if not system and settings.authority == "ci" and not local:
         message = "[release] authority is 'ci': a CI job makes the releases, not this machine"
@@ -37,54 +36,50 @@ def authority(settings: ReleaseSettings, environment: Mapping[str, str], *, loca
     return system or "local"
 
 
-def branch(environment: Mapping[str, str]) -> str | None:
-    """The branch that a CI job says it is about; None where it says none."""
-    named = (environment.get(name) for name in _BRANCH_VARIABLES)
-    return next(filter(None, named), None)
-
-
 def check_tree(history: History, settings: ReleaseSettings) -> None:
-    """Raise RepositoryError for a dirty tree, ReleaseRefused for a branch that may not release."""
+    """Raise RepositoryError for a dirty tree, ReleaseRefused on a branch that may not release."""
     if history.dirty:
-        message = f"the tree is not what is committed: {_named(history)}"
+        message = f"the tree differs from the commit: {_changes(history)}"
         raise RepositoryError(message, hint="git commit, git stash --include-untracked, or add it to .gitignore")
     name = history.branch or ""
     if not any(fnmatch.fnmatchcase(name, pattern) for pattern in settings.branches):
-        found = f"branch {name}" if name else "a detached HEAD"
-        message = f"{found} does not release: [release] branches are {', '.join(settings.branches)}"
+        head = f"branch {name}" if name else "a detached HEAD"
+        message = f"{head} does not release: [release] branches are {', '.join(settings.branches)}"
         raise ReleaseRefused(message, hint=f"git switch {settings.branches[0] if settings.branches else 'main'}")
 
 
-def _named(tree: History | Status) -> str:
-    found = [*tree.changed, *(f"{path} (not in git, enters an image)" for path in tree.strays)]
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f"{', '.join(found[:_SHOWN])}{more}"
+def _changes(tree: History | Status) -> str:
+    paths = [*tree.changed, *(f"{path} (not in git, enters an image)" for path in tree.strays)]
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return f"{', '.join(paths[:_SHOWN])}{more}"
 
 
-def check_still(manifest: Manifest, history: History, planned: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Raise ReleaseRefused when commit, tree or sources are not those of the plan any more: what was built is unknown.
+def check_unchanged(
+    manifest: Manifest, history: History, planned: Mapping[str, str], current: Mapping[str, str]
+) -> None:
+    """Raise ReleaseRefused if commit, tree or sources changed since the plan: then what was built is unknown.
 
-    `planned` and `now` are fingerprints by service.
+    `planned` and `current` are fingerprints by service.
     """
     tree = git_status.read(manifest)
     moved = [f"HEAD is {tree.commit[:7]} and was {history.commit[:7]}"] if tree.commit != history.commit else []
-    moved += [_named(tree)] if tree.dirty else []
-    moved += [f"the sources of {name}" for name, mark in now.items() if mark != planned[name]]
+    moved += [_changes(tree)] if tree.dirty else []
+    moved += [f"the sources of {name}" for name, fingerprint in current.items() if fingerprint != planned[name]]
     if moved:
         message = f"this changed while the images were built: {'; '.join(moved)}"
-        raise ReleaseRefused(message, hint="commit or undo it, and leave the checkout alone; then ./inv release again")
+        raise ReleaseRefused(message, hint="commit or undo it, leave the checkout alone, then ./inv release again")
 
 
 def check_bases(manifest: Manifest, plan: Plan, resolved: Mapping[str, Resolved]) -> None:
-    """Raise ReleaseRefused when an image would stand on a stand-in that is not allowed by name."""
-    services = [one.service for line in plan.lines for one in line.services]
+    """Raise ReleaseRefused if an image would be built on a stand-in base that is not allowed by name."""
+    services = [planned.service for line in plan.lines for planned in line.services]
     used = {key for name in services for key in manifest.services[name].bases}
     refused = sorted(
         key for key in used if resolved[key].source == "stand-in" and key not in manifest.release.stand_ins
     )
     if refused:
         names = ", ".join(f"{key} ({resolved[key].reference})" for key in refused)
-        message = f"a release on stand-in bases is not made unless it is allowed by name: {names}"
+        message = f"a release on stand-in bases must be allowed by name: {names}"
         hint = f"[bases] mirror or archives; or UC_RELEASE_STAND_INS={','.join(refused)} (it is recorded)"
         raise ReleaseRefused(message, hint=hint)
 
@@ -97,22 +92,20 @@ def check_room(manifest: Manifest) -> None:
         raise ReleaseRefused(message, hint=disk.HINT)
 
 
-def check_rights(manifest: Manifest, registry: Distribution, plan: Plan, remote: str, pushed: str) -> Policy:
-    """Prove that we may push to each repository, and tag and branch (`pushed`, or none) to the remote.
-
-    Returns the registry's policy.
+def check_rights(manifest: Manifest, registry: Distribution, plan: Plan, remote: str, branch: str) -> Policy:
+    """Prove that we may push to each repository, and tags and `branch` (if any) to the remote; the registry's policy.
 
     Raises RegistryError, RepositoryError.
     """
-    services = {one.service for line in plan.lines for one in line.services}
-    targets = [f"{manifest.registry.namespace}/{name}" for name in sorted(services)]
-    targets += [repository(manifest, line.line) for line in plan.lines]
-    at_once(registry.prove_push, targets)
-    claim.prove_push(manifest.root, remote, [line.tag for line in plan.lines], branch=pushed)
-    learnt = policy.policy(manifest, registry)
-    if learnt.floats != "client":
-        console.note(f"floats are not ours to move in this registry ({learnt.floats})")
-    return learnt
+    services = {planned.service for line in plan.lines for planned in line.services}
+    repositories = [service_repository(manifest, name) for name in sorted(services)]
+    repositories += [release_repository(manifest, line.line) for line in plan.lines]
+    at_once(registry.prove_push, repositories)
+    claim.prove_push(manifest.root, remote, [line.tag for line in plan.lines], branch=branch)
+    rules = policy.policy(manifest, registry)
+    if rules.floats != "client":
+        console.note(f"floats are not ours to move in this registry ({rules.floats})")
+    return rules
 
 
 def check_database(manifest: Manifest, skipped: Collection[str]) -> None:

@@ -1,8 +1,8 @@
-"""The release record: what one release is, byte for byte the same in its git tag and in the registry.
+"""The release record: what one release consists of, the same bytes in its git tag and in the registry.
 
-Git's tag is the claim and carries the record; the artifact RELEASE:X.Y.Z in the registry says that all of it is there.
-Both are a function of the record alone, so that any clone can finish a release that another machine began.
-The format is described by build/release/release-record.schema.json.
+The git tag is the claim and carries the record; the artifact RELEASE:X.Y.Z in the registry marks the release complete.
+Both are functions of the record alone, so any clone can finish a release that another machine began.
+release-record.schema.json beside this module describes the format.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from build.typed import from_table
 SCHEMA = 1
 RECORD_TYPE = "application/vnd.unity-claude.release.v1+json"
 YANK_TYPE = "application/vnd.unity-claude.yank.v1+json"
-REPOSITORY = "release"
 _VERSION = "org.opencontainers.image.version"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedBase:
-    """The base an image stands on: what the Dockerfile names, where it was had from, the digest that was used."""
+    """The base of an image: its name in the Dockerfile, its source, and the digest that was used."""
 
     reference: str
     source: str
@@ -36,7 +35,7 @@ class RecordedBase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedService:
-    """One image of a release; `origin` is "built" or says which release or build its digest was taken over from."""
+    """One image of a release; `origin` is "built", or names the release or build whose digest was reused."""
 
     digest: str
     fingerprint: str
@@ -47,7 +46,7 @@ class RecordedService:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """A release; `previous` is the version before it on its line, `authority` who made it (a CI system or "local")."""
+    """A release; `previous` is the version before it on its line, `authority` a CI system or "local"."""
 
     schema: int
     line: str
@@ -66,7 +65,7 @@ class Record:
 
     @property
     def parsed(self) -> Version:
-        """The version as one that can be compared."""
+        """The version as one that compares by SemVer precedence."""
         return Version.parse(self.version)
 
     @property
@@ -77,29 +76,32 @@ class Record:
     @property
     def stand_ins(self) -> tuple[str, ...]:
         """The bases that were stand-ins."""
-        found = {key for one in self.services.values() for key, base in one.bases.items() if base.source == "stand-in"}
-        return tuple(sorted(found))
+        bases = [base for service in self.services.values() for base in service.bases.items()]
+        return tuple(sorted({key for key, base in bases if base.source == "stand-in"}))
+
+    def repository_of(self, service: str) -> str:
+        """The repository of a service's images, without the registry's address."""
+        return f"{self.registry.partition('/')[2]}/{service}"
 
 
 class NoRecord(RegistryError):
-    """What the registry or a git tag has in a release record's place is not one."""
+    """Something else is stored where a release record belongs."""
 
 
 def encode(record: Record) -> bytes:
-    """The record's one canonical form: JSON, keys sorted, a line break at the end."""
+    """The canonical form of a record: JSON with sorted keys and a final newline."""
     return (json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True) + "\n").encode()
 
 
 def decode(content: bytes) -> Record:
-    """The record of some bytes. Raises NoRecord when they are not one, or of a newer schema than this."""
+    """Parse a record. Raises NoRecord if the bytes are not one, or of another schema."""
     try:
         table = json.loads(content)
     except ValueError as error:
         raise NoRecord(f"not JSON: {error}") from None
     if not isinstance(table, dict) or table.get("schema") != SCHEMA:
-        raise NoRecord(
-            f"schema {table.get('schema') if isinstance(table, dict) else None!r}, this toolkit reads {SCHEMA}"
-        )
+        schema = table.get("schema") if isinstance(table, dict) else None
+        raise NoRecord(f"schema {schema!r}, this toolkit reads {SCHEMA}")
     try:
         return from_table(Record, table, "", source="release record")
     except BuildError as error:
@@ -107,7 +109,7 @@ def decode(content: bytes) -> Record:
 
 
 def is_record_of(manifest: bytes, version: str) -> bool:
-    """Whether a manifest is of the artifact that says: the release of this version is complete."""
+    """Whether a manifest is the artifact that marks the release of this version complete."""
     if not document_of(manifest, RECORD_TYPE):
         return False
     annotations = json.loads(manifest).get("annotations")
@@ -115,7 +117,7 @@ def is_record_of(manifest: bytes, version: str) -> bool:
 
 
 def of_record(record: Record) -> Artifact:
-    """The artifact that says: this release is complete."""
+    """The artifact that marks a release complete."""
     annotations = {
         "org.opencontainers.image.created": record.created,
         "org.opencontainers.image.revision": record.commit,
@@ -126,6 +128,6 @@ def of_record(record: Record) -> Artifact:
 
 
 def of_yank(line: str, version: str, reason: str, created: str) -> Artifact:
-    """The mark that a release is withdrawn."""
+    """The artifact that marks a release withdrawn."""
     document = json.dumps({"schema": SCHEMA, "line": line, "version": version, "reason": reason, "created": created})
     return artifact(YANK_TYPE, document.encode() + b"\n", {"org.opencontainers.image.created": created})

@@ -1,90 +1,113 @@
-"""What a person asks of a release, and which version that is on a line. Pure."""
+"""What a release is asked for, and which version that is on a line. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from semver import Version
 
 from build.config.manifest import Manifest
-from build.errors import RepositoryError, VersionTaken
+from build.config.select import chosen
+from build.errors import ReleaseRefused, RepositoryError, VersionTaken
 from build.git.commits import Bump, bump_of
 from build.git.tags import YANKED, Versions, key_of, precedence
 from build.git.versions import LineHistory, fitting_release, next_version
 from build.release.record import Record
+from build.typed import suggest
 
-Wanted = Literal["auto", "patch", "minor", "major"]
+RequestedBump = Literal["auto", "patch", "minor", "major"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
-    """What a person asked for: a bump or an explicit version, a pre-release channel, some lines only."""
+class Request:
+    """A bump or an explicit version, a pre-release channel, and in independent mode some services only."""
 
-    bump: Wanted = "auto"
+    bump: RequestedBump = "auto"
     pre: str = ""
     version: str = ""
     services: tuple[str, ...] = ()
 
 
+def from_flags(manifest: Manifest, *, bump: str, pre: str, version: str, services: Sequence[str]) -> Request:
+    """The request that flags make. Raises ReleaseRefused for flags that exclude each other or do not fit the mode."""
+    kinds = get_args(RequestedBump)
+    if bump not in kinds:
+        raise ReleaseRefused(f"--bump {bump}: no such bump{suggest(bump, kinds)}", hint=f"--bump {' | '.join(kinds)}")
+    if version and (pre or bump != "auto"):
+        message = "--version names the whole version: it excludes --bump and --pre"
+        raise ReleaseRefused(message, hint=f"--version {version}")
+    names = tuple(chosen(manifest, services)) if services else ()
+    if version and manifest.release.mode == "independent" and len(names) != 1:
+        raise ReleaseRefused(
+            "--version is for one line of versions: which service?", hint=f"--service NAME --version {version}"
+        )
+    if names and manifest.release.mode == "lockstep":
+        message = "[release] mode is 'lockstep': all services share one version and are released together"
+        raise ReleaseRefused(message, hint='leave --service out, or set release.mode = "independent"')
+    return Request(bump=cast("RequestedBump", bump), pre=pre, version=version, services=names)
+
+
 def version_for(
-    wish: Wish, line: LineHistory, *, taken: Versions, manifest: Manifest, branch: str | None
+    request: Request, line: LineHistory, *, taken: Versions, manifest: Manifest, branch: str | None
 ) -> tuple[Version | None, str]:
-    """The version that the wish makes on a line, and by which bump; no version where no commit asks for one.
+    """The version that the request makes on a line, and the bump that leads to it ("explicit" for a given version).
 
-    Raises RepositoryError when no version fits, VersionTaken for an explicit one that is taken.
+    (None, "none") if nothing on the line asks for a release. Raises RepositoryError if no version fits, VersionTaken if
+    the given one is taken.
     """
-    if wish.version:
-        return _explicit(wish.version, line, taken), "explicit"
-    bump: Bump = wish.bump if wish.bump != "auto" else bump_of(line.commits, manifest.release.types)
-    if wish.bump == "auto" and bump == "none" and not _becomes_final(line, wish):
+    if request.version:
+        return _explicit(request.version, line, taken), "explicit"
+    bump: Bump = request.bump if request.bump != "auto" else bump_of(line.commits, manifest.release.types)
+    if request.bump == "auto" and bump == "none" and not _becomes_final(line, request):
         return None, "none"
-    if wish.bump != "auto" and not line.commits and line.line.paths and not wish.services:
+    if request.bump != "auto" and not line.commits and line.line.paths and not request.services:
         return None, "none"
-    found = next_version(
-        line.last, bump, pre=wish.pre, taken=taken, first=Version.parse(manifest.project.version),
-        major_on_zero=manifest.release.major_on_zero, explicit=wish.bump != "auto", branch=branch,
+    version = next_version(
+        line.last, bump, pre=request.pre, taken=taken, first=Version.parse(manifest.project.version),
+        major_on_zero=manifest.release.major_on_zero, explicit=request.bump != "auto", branch=branch,
     )  # fmt: skip
-    return found, bump
+    return version, bump
 
 
-def repeats(wish: Wish, made: Record, *, taken: Versions, manifest: Manifest, branch: str | None) -> bool:
-    """Whether the wish, had it been told where `made` was, is `made`: then it is that of the same command again.
+def repeats(request: Request, release: Record, *, taken: Versions, manifest: Manifest, branch: str | None) -> bool:
+    """Whether re-running this request where `release` was made would produce `release`.
 
-    What ranks above `made` was taken after it. By its commits (`auto`) a commit is released once, so there only the
-    kind is compared.
+    Versions above it were taken after it and do not count. By its commits (`auto`) a commit is released once, so only
+    the kind, final or pre-release, is compared.
     """
-    if wish.version:
-        return wish.version in {made.version, made.tag}
-    if wish.bump == "auto":
-        return bool(made.parsed.prerelease) == bool(wish.pre)
-    rank = precedence(key_of(made.parsed))
+    if request.version:
+        return request.version in {release.version, release.tag}
+    if request.bump == "auto":
+        return bool(release.parsed.prerelease) == bool(request.pre)
+    rank = precedence(key_of(release.parsed))
     try:
-        found = next_version(
-            Version.parse(made.previous) if made.previous else None, wish.bump, pre=wish.pre,
+        version = next_version(
+            Version.parse(release.previous) if release.previous else None, request.bump, pre=request.pre,
             taken=Versions(keys=(key for key in taken.keys if precedence(key) < rank)),
             first=Version.parse(manifest.project.version), explicit=True, branch=branch,
         )  # fmt: skip
     except RepositoryError:
         return False
-    return found == made.parsed
+    return version == release.parsed
 
 
-def _becomes_final(line: LineHistory, wish: Wish) -> bool:
-    return line.last is not None and bool(line.last.prerelease) and not wish.pre
+def _becomes_final(line: LineHistory, request: Request) -> bool:
+    return line.last is not None and bool(line.last.prerelease) and not request.pre
 
 
 def _explicit(text: str, line: LineHistory, taken: Versions) -> Version:
     try:
         version = Version.parse(text.removeprefix(line.line.prefix))
     except ValueError:
-        raise RepositoryError(f"{text!r} is no semantic version", hint="--version 1.4.0") from None
+        raise RepositoryError(f"{text!r} is not a semantic version", hint="--version 1.4.0") from None
     if version.build:
         raise RepositoryError(
             f"{text}: build metadata can't be in an image tag", hint=f"--version {version.replace(build=None)}"
         )
     if text.endswith(YANKED):
-        message = f"{version}: what ends with {YANKED} is the mark of a withdrawn release in the registry"
+        message = f"{version}: {YANKED} at the end marks a withdrawn release in the registry"
         raise RepositoryError(message, hint="--version 1.4.0-rc.1")
     fitting_release(version)
     if version in taken:

@@ -1,30 +1,35 @@
-"""What a release is asked for, and what its steps have found so far."""
+"""The state of a release: what was asked for, and what its steps have found so far."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from build.config.manifest import Manifest
+from build.engine import client as engine
+from build.gates.scan.trivy import trivy
 from build.gates.verdict import GateVerdict
-from build.images.bases import Resolved
 from build.images.export import Exported
 from build.images.image import Image
 from build.images.plan import BuildPlan
 from build.registry.client import Distribution
-from build.release import plan, survey
+from build.registry.oci import Stored
+from build.release import candidates
 from build.release.candidates import Candidate
-from build.release.plan import Plan, PlannedLine, PlannedService, World
+from build.release.names import release_repository
+from build.release.plan import Plan, PlannedLine, PlannedService
 from build.release.record import SCHEMA, Record, RecordedBase, RecordedService
-from build.release.request import Wish
+from build.release.request import Request
+from build.release.world import World
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
     """What the caller asked for. `skip` names gates, `saved` is a plan to apply, `environment` the caller's."""
 
-    wish: Wish
+    request: Request
     skip: frozenset[str] = frozenset()
     local: bool = False
     saved: Plan | None = None
@@ -33,7 +38,10 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """What the steps have found so far; each adds to it and changes nothing that another found."""
+    """The state that goes from step to step; each step adds to it and leaves what others added unchanged.
+
+    `records` are the releases to publish, `finished` those that an earlier run had begun. `audit`: check every float.
+    """
 
     manifest: Manifest
     options: Options
@@ -59,50 +67,81 @@ class Run:
     @property
     def services(self) -> list[PlannedService]:
         """The services that are released."""
-        return [one for line in self.lines for one in line.services]
+        return [planned for line in self.lines for planned in line.services]
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The planned fingerprint of each service that is released."""
+        return {planned.service: planned.fingerprint for planned in self.services}
+
+    @property
+    def pushed_branch(self) -> str:
+        """The branch that is pushed together with the tag, or ""."""
+        assert self.world is not None
+        return (self.world.history.branch or "") if self.manifest.release.push_branch else ""
+
+    @property
     def reused(self) -> list[Image]:
-        """The images that are taken over: the registry has them, and nothing is known but what the plan says."""
+        """The images that are not built: the registry has them, and only what the plan says is known of them."""
         return [
             Image(
-                service=one.service,
-                name=self.manifest.image(one.service),
+                service=planned.service,
+                name=self.manifest.image(planned.service),
                 tag=line.version,
-                digest=one.digest,
-                fingerprint=one.fingerprint,
+                digest=planned.digest,
+                fingerprint=planned.fingerprint,
                 size=None,
                 pushed=True,
             )
             for line in self.lines
-            for one in line.services
-            if one.action == "reuse"
+            for planned in line.services
+            if planned.action == "reuse"
         ]
 
+    @property
     def images(self) -> dict[str, Image]:
         """The images of the candidates, in the order of the plan."""
-        return {one.service: self.candidates[one.service].image for one in self.services}
+        return {planned.service: self.candidates[planned.service].image for planned in self.services}
+
+    def staged(self) -> dict[str, Stored]:
+        """The manifests that need not be fetched, by service: those of this run, else of the last one here."""
+        earlier = candidates.remembered(self.manifest.workspace.candidates)
+        staged = {name: candidate.stored for name, candidate in earlier.items() if candidate.stored}
+        return staged | {name: candidate.stored for name, candidate in self.candidates.items()}
 
 
 def records_of(run: Run) -> tuple[Record, ...]:
-    """The record of each line's release, as its tag will carry it; claimed together, they have one `created`."""
-    created, tools = datetime.now(UTC).isoformat(timespec="seconds"), survey.tools(run.manifest)
+    """The record of each line's release, as its tag will carry it. Lines claimed together have one `created`.
+
+    Raises MissingTool, ToolFailed if a tool's version can't be read.
+    """
+    created, tools = datetime.now(UTC).isoformat(timespec="seconds"), _tools(run.manifest)
     return tuple(_record_of(run, line, created, tools) for line in run.lines)
+
+
+def _tools(manifest: Manifest) -> dict[str, str]:
+    """The versions of engine, buildx, Compose and Trivy."""
+    report = json.loads(trivy(manifest.workspace.trivy, "version", "--format", "json").stdout)
+    return {**engine.versions(), "trivy": str(report.get("Version", ""))}
 
 
 def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str]) -> Record:
     assert run.world is not None
     assert run.build_plan is not None
     manifest, history = run.manifest, run.world.history
-    used = {key: _base(base) for key, base in run.build_plan.bases.items()}
+    bases = {
+        key: RecordedBase(reference=base.reference, source=base.source, digest=base.digest)
+        for key, base in run.build_plan.bases.items()
+    }
     services = {
-        one.service: RecordedService(
-            digest=run.candidates[one.service].image.digest,
-            fingerprint=one.fingerprint,
-            origin="built" if one.action == "build" else one.why,
-            platforms=run.candidates[one.service].platforms,
-            bases={key: used[key] for key in manifest.services[one.service].bases},
+        planned.service: RecordedService(
+            digest=run.candidates[planned.service].image.digest,
+            fingerprint=planned.fingerprint,
+            origin="built" if planned.action == "build" else planned.why,
+            platforms=run.candidates[planned.service].platforms,
+            bases={key: bases[key] for key in manifest.services[planned.service].bases},
         )
-        for one in line.services
+        for planned in line.services
     }
     return Record(
         schema=SCHEMA,
@@ -114,13 +153,9 @@ def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str])
         committed=datetime.fromtimestamp(history.committed, UTC).isoformat(),
         created=created,
         registry=manifest.home,
-        repository=plan.repository(manifest, line.line),
+        repository=release_repository(manifest, line.line),
         services=services,
         gates=dict(run.gates),
         tools=tools,
         authority=run.authority,
     )
-
-
-def _base(base: Resolved) -> RecordedBase:
-    return RecordedBase(reference=base.reference, source=base.source, digest=base.digest)

@@ -10,10 +10,11 @@ from build.deploy.workflow import as_json
 from build.errors import ReleaseRefused
 from build.registry.policy import Policy
 from build.release import plan_file
-from build.release.catalog import Release, Yanked
+from build.release.catalog import Release
 from build.release.plan import Plan
 from build.release.record import Record
 from build.release.run import Run
+from build.release.yank import Yanked
 
 _SHORT = 19
 _LOOK = {"complete": "ok", "interrupted": "warn", "yanked": "fail", "foreign": "skip"}
@@ -27,7 +28,7 @@ def plan(made: Plan, *, file: str = "", json: bool) -> None:
     if file:
         _save(made, Path(file))
     if json:
-        console.result(as_json(made))
+        console.result(plan_file.as_table(made))
         return
     if made.unfinished:
         console.text(f"first finishes what was interrupted: {', '.join(made.unfinished)}")

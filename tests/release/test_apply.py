@@ -1,4 +1,4 @@
-"""A saved plan and what it does not go with: tags that moved since, and flags that say something else."""
+"""A saved plan and what excludes it: tags that moved since, and flags that say something else."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def test_a_tag_that_moved_since_the_plan_refuses_it(world: World) -> None:
     [
         (("--dry-run",), "neither --dry-run nor --plan"),
         (("--plan", ".uc/other.json"), "neither --dry-run nor --plan"),
-        (("--bump", "major"), "--apply does not go with --bump"),
-        (("--pre", "rc", "--version", "2.0.0"), "--apply does not go with --pre, --version"),
-        (("--service", "one"), "--apply does not go with --service"),
-        (("--resume",), "--apply does not go with --resume"),
+        (("--bump", "major"), "--apply excludes --bump"),
+        (("--pre", "rc", "--version", "2.0.0"), "--apply excludes --pre, --version"),
+        (("--service", "one"), "--apply excludes --service"),
+        (("--resume",), "--apply excludes --resume"),
     ],
 )
 def test_a_plan_goes_with_no_other_wish(world: World, flags: tuple[str, ...], said: str) -> None:

@@ -199,7 +199,7 @@ def test_an_explicit_version(world: World) -> None:
     for version, code, reason in (
         ("2.0.0", 15, "is taken"),
         ("1.0.0", 3, "ranks below 2.0.0"),
-        ("2.1", 3, "no semantic version"),
+        ("2.1", 3, "not a semantic version"),
         ("2.1.0+meta", 3, "build metadata can't be in an image tag"),
         ("2.1.0-yanked", 3, "yanked"),
         (f"2.1.0-{'a' * 116}", 3, "121 at most"),

@@ -11,9 +11,9 @@ from build.config.manifest import ReleaseSettings
 from build.errors import ReleaseRefused, RepositoryError
 from build.git.versions import History
 from build.images.bases import Resolved
-from build.release import preflight
+from build.release import ci, preflight
 from build.release.plan import Plan, PlannedLine, PlannedService
-from build.release.request import Wish
+from build.release.request import Request
 from tests.support.project import Project
 
 HISTORY = History(
@@ -51,7 +51,7 @@ def test_another_branch_may_not(branch: str | None, said: str) -> None:
 )
 def test_a_ci_job_says_which_branch_it_is_about(environment: dict[str, str], branch: str | None) -> None:
     """The CI system's variable names the branch, for a HEAD that is detached."""
-    assert preflight.branch(environment) == branch
+    assert ci.branch(environment) == branch
 
 
 def test_v2_a_dirty_tree_is_not_released() -> None:
@@ -92,7 +92,7 @@ def test_a_stand_in_must_be_allowed_by_name(empty_project: Project) -> None:
     manifest = empty_project.load()
     service = PlannedService(service="web", action="build", why="", fingerprint="f")
     line = PlannedLine(line="x", version="1.0.0", tag="v1.0.0", previous="", bump="", services=(service,), tags=())
-    made = Plan(commit="", registry="", wish=Wish(), state={}, lines=(line,))
+    made = Plan(commit="", registry="", request=Request(), basis={}, lines=(line,))
     base = Resolved(
         key="python",
         recipe="",

@@ -11,7 +11,7 @@ from build.config.manifest import Manifest
 from build.errors import RepositoryError
 from build.git.tags import YANKED, Versions
 from build.git.versions import LONGEST_TAG, Line, LineHistory
-from build.release.request import Wish, repeats, version_for
+from build.release.request import Request, repeats, version_for
 from tests.support.project import Project
 from tests.support.records import record as record_of
 
@@ -33,7 +33,7 @@ def manifest(empty_project: Project) -> Manifest:
 @pytest.mark.parametrize("version", ["1.4.0-" + "a" * 115, "v1.4.0-" + "a" * 115])
 def test_a_version_that_leaves_room_for_its_withdrawal(manifest: Manifest, version: str) -> None:
     """The longest version that is taken can still be marked as withdrawn within an image tag's 128 characters."""
-    found, _ = version_for(Wish(version=version), line(), taken=Versions(), manifest=manifest, branch="main")
+    found, _ = version_for(Request(version=version), line(), taken=Versions(), manifest=manifest, branch="main")
 
     assert len(f"{found}{YANKED}") == LONGEST_TAG
 
@@ -42,28 +42,28 @@ def test_a_version_that_leaves_room_for_its_withdrawal(manifest: Manifest, versi
 def test_a_version_that_does_not_is_refused(manifest: Manifest, version: str) -> None:
     """Claimed, it could be neither published nor withdrawn, and every later release would stop at it."""
     with pytest.raises(RepositoryError, match="the version of a release 121 at most"):
-        version_for(Wish(version=version), line(), taken=Versions(), manifest=manifest, branch="main")
+        version_for(Request(version=version), line(), taken=Versions(), manifest=manifest, branch="main")
 
 
 @pytest.mark.parametrize(
     ("asked", "previous", "made", "same"),
     [
-        (Wish(bump="patch"), "1.4.0", "1.4.1", True),
-        (Wish(bump="patch"), "1.4.0", "1.4.3", True),
-        (Wish(bump="major"), "1.4.0", "1.4.1", False),
-        (Wish(bump="minor"), "1.4.0", "1.5.0", True),
-        (Wish(bump="minor", pre="rc"), "1.4.0", "1.5.0-rc.1", True),
-        (Wish(bump="minor", pre="beta"), "1.4.0", "1.5.0-rc.1", False),
-        (Wish(bump="minor"), "1.4.0", "1.5.0-rc.1", False),
-        (Wish(bump="minor"), "", "0.1.0", True),
-        (Wish(), "1.4.0", "1.5.0", True),
-        (Wish(), "1.4.0", "1.5.0-rc.1", False),
-        (Wish(version="1.5.0"), "1.4.0", "1.5.0", True),
-        (Wish(version="1.5.1"), "1.4.0", "1.5.0", False),
+        (Request(bump="patch"), "1.4.0", "1.4.1", True),
+        (Request(bump="patch"), "1.4.0", "1.4.3", True),
+        (Request(bump="major"), "1.4.0", "1.4.1", False),
+        (Request(bump="minor"), "1.4.0", "1.5.0", True),
+        (Request(bump="minor", pre="rc"), "1.4.0", "1.5.0-rc.1", True),
+        (Request(bump="minor", pre="beta"), "1.4.0", "1.5.0-rc.1", False),
+        (Request(bump="minor"), "1.4.0", "1.5.0-rc.1", False),
+        (Request(bump="minor"), "", "0.1.0", True),
+        (Request(), "1.4.0", "1.5.0", True),
+        (Request(), "1.4.0", "1.5.0-rc.1", False),
+        (Request(version="1.5.0"), "1.4.0", "1.5.0", True),
+        (Request(version="1.5.1"), "1.4.0", "1.5.0", False),
     ],
 )
-def test_the_same_wish_is_told_from_another(
-    manifest: Manifest, asked: Wish, previous: str, made: str, same: bool
+def test_the_same_request_is_told_from_another(
+    manifest: Manifest, asked: Request, previous: str, made: str, same: bool
 ) -> None:
     """What was made counts from the version before it, and what others took above it since does not change it."""
     taken = Versions(map(Version.parse, ["1.4.0", "1.4.2", "1.4.4", "1.6.0", "2.0.0", made]))

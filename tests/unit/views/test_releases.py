@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from build.release.catalog import Release, Yanked
+from build.release.catalog import Release
 from build.release.record import Record
+from build.release.yank import Yanked
 from build.views import releases
 from tests.support.records import record
 

@@ -9,14 +9,14 @@ import pytest
 from build.errors import BuildError, ReleaseRefused
 from build.release import plan_file
 from build.release.plan import Plan, PlannedLine, PlannedService, PlannedTag
-from build.release.request import Wish
+from build.release.request import Request
 
-STATE = {"HEAD": "1", "the remote's tags": "2", "the registry": "3", "the manifest": "4", "the images' sources": "5"}
+BASIS = {"HEAD": "1", "the remote's tags": "2", "the registry": "3", "the manifest": "4", "the images' sources": "5"}
 PLAN = Plan(
     commit="c" * 40,
     registry="127.0.0.1:5000/test",
-    wish=Wish(bump="minor", pre="rc", services=("web",)),
-    state=STATE,
+    request=Request(bump="minor", pre="rc", services=("web",)),
+    basis=BASIS,
     lines=(
         PlannedLine(
             line="web", version="1.4.0", tag="v1.4.0", previous="1.3.0", bump="minor",
@@ -33,14 +33,22 @@ def test_what_was_written_is_read() -> None:
     assert plan_file.decode(plan_file.encode(PLAN), "plan.json") == PLAN
 
 
-@pytest.mark.parametrize("part", STATE)
+def test_the_file_of_schema_1_keeps_its_keys() -> None:
+    """A plan that was saved before can still be applied: request and basis are called wish and state there."""
+    table = json.loads(plan_file.encode(PLAN))
+
+    assert list(table) == ["schema", "commit", "registry", "wish", "state", "lines", "unfinished", "nothing"]
+    assert (table["wish"]["bump"], table["state"]) == ("minor", BASIS)
+
+
+@pytest.mark.parametrize("part", BASIS)
 def test_what_moved_is_named(part: str) -> None:
     """Each part of the world that is not what it was is named, and no other."""
     with pytest.raises(ReleaseRefused) as caught:
-        plan_file.check(PLAN, STATE | {part: "moved"})
+        plan_file.check_basis(PLAN, BASIS | {part: "moved"})
 
     assert str(caught.value) == f"the plan is stale: {part} moved since it was made"
-    plan_file.check(PLAN, STATE)
+    plan_file.check_basis(PLAN, BASIS)
 
 
 def test_a_plan_that_says_less_is_stale() -> None:
@@ -49,7 +57,7 @@ def test_a_plan_that_says_less_is_stale() -> None:
     del shortened["state"]["HEAD"]
 
     with pytest.raises(ReleaseRefused, match="HEAD"):
-        plan_file.check(plan_file.decode(json.dumps(shortened), "plan.json"), STATE)
+        plan_file.check_basis(plan_file.decode(json.dumps(shortened), "plan.json"), BASIS)
 
 
 @pytest.mark.parametrize(

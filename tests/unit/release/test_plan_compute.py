@@ -1,0 +1,176 @@
+"""Which version of which line is planned: a table of worlds, and nothing is read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from build.config.manifest import Manifest
+from build.errors import RepositoryError, VersionTaken
+from build.release import plan
+from build.release.request import Request
+from tests.support.plans import only, planned, two_services, version_set, versions, world
+from tests.support.project import Project
+from tests.support.records import record as record_of
+
+
+@pytest.fixture
+def lockstep(empty_project: Project) -> Manifest:
+    """Two services with one version."""
+    return two_services(empty_project)
+
+
+@pytest.fixture
+def independent(lockstep: Manifest) -> Manifest:
+    """The same with a version for each service."""
+    return replace(lockstep, release=replace(lockstep.release, mode="independent"))
+
+
+# Which version -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("last", "commits", "request_", "version", "bump"),
+    [
+        ("", ["feat: start"], Request(), "0.1.0", "minor"),
+        ("", ["fix: start"], Request(bump="major"), "0.1.0", "major"),
+        ("", ["feat: start"], Request(pre="rc"), "0.1.0-rc.1", "minor"),
+        ("1.4.0", ["fix: x"], Request(), "1.4.1", "patch"),
+        ("1.4.0", ["feat: x", "fix: y"], Request(), "1.5.0", "minor"),
+        ("1.4.0", ["feat!: x"], Request(), "2.0.0", "major"),
+        ("1.4.0", ["docs: x"], Request(bump="patch"), "1.4.1", "patch"),
+        ("1.4.0", ["docs: x"], Request(bump="minor"), "1.5.0", "minor"),
+        ("1.4.0", ["docs: x"], Request(bump="major"), "2.0.0", "major"),
+        ("1.4.0", ["docs: x"], Request(version="1.7.3"), "1.7.3", "explicit"),
+        ("1.4.0", ["docs: x"], Request(version="v1.7.3"), "1.7.3", "explicit"),
+        ("1.4.0", ["feat: x"], Request(pre="rc"), "1.5.0-rc.1", "minor"),
+        ("1.5.0-rc.1", ["fix: x"], Request(pre="rc"), "1.5.0-rc.2", "patch"),
+        ("1.5.0-rc.2", [], Request(), "1.5.0", "none"),
+    ],
+)
+def test_the_version(
+    lockstep: Manifest, last: str, commits: list[str], request_: Request, version: str, bump: str
+) -> None:
+    """Commits, a bump, a channel or an explicit version lead to one version, counted from the last release."""
+    line = only(planned(world(lockstep, last, *commits), request_))
+
+    assert (line.version, line.bump, line.previous, line.tag) == (version, bump, last, f"v{version}")
+
+
+def test_a_backfill_counts_on_its_own_branch(lockstep: Manifest) -> None:
+    """On 1.3.x the next patch of 1.3 is planned, although 1.4.0 is released."""
+    before = world(lockstep, "1.3.4", "fix: x", released=("1.3.4", "1.4.0"), branch="1.3.x")
+
+    assert only(planned(before)).version == "1.3.5"
+
+
+def test_a_backfill_stays_in_the_range_of_its_branch(lockstep: Manifest) -> None:
+    """What only fits 1.4 is not released from 1.3.x."""
+    with pytest.raises(RepositoryError, match=r"branch 1\.3\.x releases 1\.3\.\* only"):
+        planned(world(lockstep, "1.3.4", "feat: x", branch="1.3.x"))
+
+
+@pytest.mark.parametrize("place", ["remote", "registry", "foreign"])
+def test_a_version_that_is_taken_elsewhere_is_passed_by(lockstep: Manifest, place: str) -> None:
+    """A tag that only the remote has, a release or a stranger in the registry: each takes its version."""
+    before = world(lockstep, "1.4.0", "fix: x")
+    name = next(iter(before.known))
+    base = before.known[name]
+    one = version_set("1.4.1")
+    before = {
+        "remote": replace(before, remote_tags={**before.remote_tags, "v1.4.1": "object"}),
+        "registry": replace(before, known={name: replace(base, complete=base.complete | one)}),
+        "foreign": replace(before, known={name: replace(base, foreign=one)}),
+    }[place]
+
+    assert only(planned(before)).version == "1.4.2"
+    with pytest.raises(VersionTaken, match=r"1\.4\.1 is taken"):
+        planned(before, Request(version="1.4.1"))
+
+
+# Which lines ---------------------------------------------------------------------------------------------------------
+
+
+def test_independent_lines_are_planned_one_by_one(independent: Manifest) -> None:
+    """Each line has its own version and tag, and what does not change on a line does not release it."""
+    before = world(independent, "1.4.0", "fix: x")
+    lines_of = before.history.lines
+    quiet = replace(lines_of["two"], commits=(), distance=0)
+    before = replace(before, history=replace(before.history, lines={**lines_of, "two": quiet}))
+
+    made = planned(before)
+
+    assert versions(made) == {"one": "1.4.1"}
+    assert only(made).tag == "one/v1.4.1"
+    assert [service.service for service in only(made).services] == ["one"]
+
+
+def test_some_lines_only(independent: Manifest) -> None:
+    """With services in the request the other lines are not looked at."""
+    made = planned(world(independent, "1.4.0", "fix: x"), Request(services=("two",)))
+
+    assert versions(made) == {"two": "1.4.1"}
+
+
+def test_nothing_to_release_has_a_reason(lockstep: Manifest) -> None:
+    """A commit that bumps nothing makes no line, and the plan says since when."""
+    made = planned(world(lockstep, "1.4.0", "docs: x"))
+
+    assert made.lines == ()
+    assert made.nothing.endswith("no commit since 1.4.0 bumps a version")
+
+
+def test_a_line_that_was_just_finished_is_done(lockstep: Manifest) -> None:
+    """A release of this commit that was interrupted and finished is not made again."""
+    before = world(lockstep, "1.4.0", "fix: x")
+    name = next(iter(before.history.lines))
+
+    made = plan.compute(before, Request(), done={name: record_of("1.4.1")})
+
+    assert (made.lines, made.nothing) == ((), "v1.4.1 is of this commit, and is finished")
+    assert plan.due(before, Request(), done={name: record_of("1.4.1")}) == {}
+
+
+def test_a_commit_that_a_newer_release_contains_is_not_released(lockstep: Manifest) -> None:
+    """The highest of the releases that contain HEAD is the reason; --version releases all the same."""
+    before = world(lockstep, "1.4.0", "fix: x", released=("1.4.0", "1.4.9", "1.4.10"))
+
+    made = planned(before, containing=("v1.4.9", "v1.4.10"))
+    (due,) = plan.due(before, Request(version="1.4.11")).values()
+
+    assert (made.lines, made.nothing) == (
+        (), "this commit is in v1.4.10 already (--version releases it all the same)"
+    )  # fmt: skip
+    assert due.newer == {}
+
+
+@pytest.mark.parametrize(
+    ("other", "branch", "asked"),
+    [
+        ("1.5.0", "main", True),
+        ("1.4.0", "main", False),
+        ("1.3.9", "main", False),
+        ("1.5.0", "1.4.x", False),
+        ("1.4.1-rc.1", "main", True),
+        ("1.5.0-rc.1", "main", False),
+    ],
+)
+def test_which_releases_may_contain_this_commit(lockstep: Manifest, other: str, branch: str, asked: bool) -> None:
+    """Git is asked about releases above the last one, in the branch's range, and no pre-release of a later version."""
+    before = world(lockstep, "1.4.0", "fix: x", branch=branch)
+    before = replace(before, remote_tags={**before.remote_tags, f"v{other}": "object"})
+
+    (due,) = plan.due(before, Request(bump="patch")).values()
+
+    assert (f"v{other}" in due.newer) == asked
+
+
+def test_a_withdrawn_release_contains_nothing(lockstep: Manifest) -> None:
+    """A yanked release is not a reason to hold this commit back, and its version stays taken."""
+    before = world(lockstep, "1.4.0", "fix: x", released=("1.4.0", "1.4.1"))
+    known = {name: replace(base, yanked=version_set("1.4.1")) for name, base in before.known.items()}
+
+    (due,) = plan.due(replace(before, known=known), Request()).values()
+
+    assert (str(due.version), due.newer) == ("1.4.2", {})
