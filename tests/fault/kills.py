@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from build.release.steps import STEPS
 from tests.support.policies import ALWAYS
 from tests.support.proxy import Proxy, Rule, then
 from tests.support.running import Running
+from tests.support.steps import KEYS, PUBLIC, begins, ends, step_of
 from tests.support.world import World
 
-TITLES = tuple(step.title for step in STEPS)
-BOUNDARIES = (*(f"» {title}" for title in TITLES), f"✓ {TITLES[-1]}")
-PUBLIC_STEPS = TITLES[TITLES.index("claim the version") :]
+END = "end"
+BOUNDARIES = (*KEYS, END)
 ENOUGH = 9
 _FEWEST_WRITES = 24  # to the registry, by a release in which one of two services changed
 _WRITES = r"^(PUT|POST) "
@@ -33,13 +32,14 @@ exit 0
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """When to kill: at a line of output, some seconds after one, at a write to the registry, or in the remote's hook.
+    """When to kill: when a step begins, some seconds later, at a write to the registry, or in the remote's hook.
 
+    `at` is the key of the step, or END for the last line of the last one, or the name of the hook.
     `children`: processes below it die too, as when a container ends; else they live on, as when memory runs out.
     """
 
-    how: Literal["line", "time", "write", "hook"]
-    line: str = ""
+    how: Literal["step", "time", "write", "hook"]
+    at: str = ""
     share: float = 0.0
     write: int = 0
     before: bool = False
@@ -47,10 +47,10 @@ class Kill:
 
     def __str__(self) -> str:
         told = {
-            "line": self.line,
-            "time": f"{self.share:.2f} of {self.line or 'the run'}",
+            "step": self.at,
+            "time": f"{self.share:.2f} of {self.at or 'the run'}",
             "write": f"{'before' if self.before else 'after'} write {self.write}",
-            "hook": self.line,
+            "hook": self.at,
         }
         return f"{told[self.how]}{', with its children' if self.children else ''}"
 
@@ -63,10 +63,15 @@ def drawn(seed: int) -> Kill:
     if kind == 0:
         return Kill("time", share=dice.random(), children=children)
     if kind == 1:
-        return Kill("time", line=f"» {dice.choice(PUBLIC_STEPS)}", share=dice.random(), children=children)
+        return Kill("time", at=dice.choice(PUBLIC), share=dice.random(), children=children)
     if kind == 3 and dice.random() < 0.3:
-        return Kill("hook", line=dice.choice(("pre-receive", "post-receive")), children=children)
+        return Kill("hook", at=dice.choice(("pre-receive", "post-receive")), children=children)
     return Kill("write", write=dice.randrange(_FEWEST_WRITES), before=dice.random() < 0.5, children=children)
+
+
+def boundary(at: str) -> str:
+    """The start of the line of output at which a kill at a step, or at END, happens."""
+    return ends(KEYS[-1]) if at == END else begins(at)
 
 
 def arrange(kill: Kill, running: Running, world: World, proxy: Proxy, durations: dict[str, float]) -> None:
@@ -76,29 +81,29 @@ def arrange(kill: Kill, running: Running, world: World, proxy: Proxy, durations:
         running.kill(children=kill.children)
 
     def later() -> None:
-        timer = threading.Timer(kill.share * durations.get(kill.line, 0.5), act)
+        timer = threading.Timer(kill.share * durations.get(kill.at, 0.5), act)
         timer.daemon = True
         timer.start()
 
-    if kill.how == "line":
+    if kill.how == "step":
         pause = threading.Event()
         proxy.rules = [Rule(_TAGS, then(lambda: pause.wait(_MARGIN), before=True), times=ALWAYS)]
-        running.when(kill.line, act)
-    elif kill.how == "time" and not kill.line:
+        running.when(boundary(kill.at), act)
+    elif kill.how == "time" and not kill.at:
         later()
     elif kill.how == "time":
-        running.when(kill.line, later)
+        running.when(begins(kill.at), later)
     elif kill.how == "write":
         proxy.rules = [Rule(_WRITES, then(act, before=kill.before), after=kill.write)]
     else:
-        (world.remote / f"kill-{kill.line}").write_text(str(running.process.pid))
+        (world.remote / f"kill-{kill.at}").write_text(str(running.process.pid))
 
 
 def assert_landed(kill: Kill, running: Running, code: int) -> None:
-    """A kill at a line comes in time, but for the very last line; at one from the claim on, in the step it begins."""
-    if kill.how == "line" and kill.line != BOUNDARIES[-1]:
+    """A kill at a step comes in time, but for the very last line; from the claim on, in the step itself."""
+    if kill.how == "step" and kill.at != END:
         assert code == -9, f"{kill}: it came too late"
-        assert kill.line[2:] not in PUBLIC_STEPS or running.step == kill.line[2:], f"{kill}: it came in {running.step}"
+        assert kill.at not in PUBLIC or running.step == kill.at, f"{kill}: it came in {running.step}"
 
 
 def disarm(world: World, proxy: Proxy) -> None:
@@ -109,13 +114,11 @@ def disarm(world: World, proxy: Proxy) -> None:
 
 
 def measure(running: Running) -> dict[str, float]:
-    """How long a clean run took: each step by its first line, and the whole under ""."""
-    found = {}
-    starts = [(at, line) for at, line in running.times if line.startswith("» ")]
-    ends = [*(at for at, _ in starts[1:]), running.times[-1][0]]
-    for (at, line), end in zip(starts, ends, strict=True):
-        found[line] = end - at
-    return found | {"": running.times[-1][0] + 0.1}
+    """How long a clean run took: each step by its key, and the whole under ""."""
+    starts = [(at, key) for at, line in running.times if (key := step_of(line))]
+    finishes = [*(at for at, _ in starts[1:]), running.times[-1][0]]
+    durations = {key: finish - at for (at, key), finish in zip(starts, finishes, strict=True)}
+    return durations | {"": running.times[-1][0] + 0.1}
 
 
 @dataclass(slots=True)
@@ -126,7 +129,7 @@ class Tally:
     """
 
     kills: Counter[str] = field(default_factory=Counter)
-    lines: Counter[str] = field(default_factory=Counter)
+    steps: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
     runs: int = 0
     drawn: int = 0
@@ -141,17 +144,17 @@ class Tally:
         if killed:
             self.kills[running.step] += 1
             self.ways[kill.how] += 1
-        if kill.how == "line":
-            self.lines[running.step] += killed
+        if kill.how == "step":
+            self.steps[running.step] += killed
         elif not again:
             self.drawn += 1
             self.survived += not killed
 
     def assert_landed(self) -> None:
-        """Kills that come too late prove nothing: most came in time, and at lines each step from the claim on was hit."""
+        """Kills that come too late prove nothing: most came in time, and each step from the claim on was hit."""
         assert self.drawn < ENOUGH or self.survived * 3 < self.drawn, f"{self.survived} of {self.drawn} came too late"
-        missed = [step for step in PUBLIC_STEPS if not self.lines[step]]
-        assert sum(self.lines.values()) < ENOUGH or not missed, f"nothing was killed in: {', '.join(missed)}"
+        missed = [step for step in PUBLIC if not self.steps[step]]
+        assert sum(self.steps.values()) < ENOUGH or not missed, f"nothing was killed in: {', '.join(missed)}"
 
     def write(self, path: Path) -> None:
         """Keep it as JSON."""

@@ -11,9 +11,10 @@ from tests.support.invariants import assert_invariants, assert_nothing_new
 from tests.support.policies import ALWAYS
 from tests.support.project import Ran
 from tests.support.proxy import Proxy, Rule, instead
+from tests.support.steps import begins
 from tests.support.world import FAST, Clone, World, clean
 
-_CLAIM = "» claim the version"
+_CLAIM = begins("claim")
 
 
 def _hook(repository: Path, name: str, script: str) -> Path:
@@ -69,7 +70,7 @@ def test_a_local_hook_that_refuses(world: World) -> None:
 
     _assert_refused(world, ran, 3, before)
     assert "not on a Friday" in ran.stderr
-    assert "» build what changed" not in ran.stderr
+    assert begins("build") not in ran.stderr
     hook.unlink()
     _assert_completes(world)
 
@@ -87,7 +88,7 @@ def test_a_remote_that_is_away_from_the_start(world: World) -> None:
     _assert_completes(world)
 
 
-@pytest.mark.parametrize("step", ["» preflight", "» stage the candidates", _CLAIM])
+@pytest.mark.parametrize("step", [begins("preflight"), begins("stage"), _CLAIM])
 def test_a_remote_that_goes_away_on_the_way(world: World, step: str) -> None:
     """Exit 3, nothing is public; when it is back the next run completes."""
     before = world.public()
@@ -133,7 +134,7 @@ def test_a_remote_that_dies_with_the_tag(world: World) -> None:
 def test_the_same_version_is_pushed_between_plan_and_claim(world: World) -> None:
     """Exit 15, nothing of ours is public, and the next run takes the next version."""
     running = world.clone.start("release", *FAST, "--bump", "patch")
-    running.when("» stage the candidates", lambda: _foreign(world, "v0.1.0"))
+    running.when(begins("stage"), lambda: _foreign(world, "v0.1.0"))
 
     ran = running.wait()
 
@@ -173,7 +174,7 @@ def test_a_higher_version_is_pushed_between_plan_and_claim(world: World) -> None
     world.clone.commit("one")
     before = world.public()
     running = world.clone.start("release", *FAST)
-    running.when("» stage the candidates", lambda: _foreign(world, "v0.1.7"))
+    running.when(begins("stage"), lambda: _foreign(world, "v0.1.7"))
 
     ran = running.wait()
 
@@ -190,7 +191,7 @@ def test_a_higher_series_does_not_matter(world: World) -> None:
     assert world.clone.release().code == 0
     world.clone.commit("one")
     running = world.clone.start("release", *FAST)
-    running.when("» stage the candidates", lambda: _foreign(world, "v1.0.0"))
+    running.when(begins("stage"), lambda: _foreign(world, "v1.0.0"))
 
     ran = running.wait()
 
@@ -266,7 +267,7 @@ def test_a_branch_that_the_remote_has_further(make_world: Callable[..., World]) 
     ran = world.clone.release()
 
     _assert_refused(world, ran, 3, before)
-    assert "» build what changed" not in ran.stderr
+    assert begins("build") not in ran.stderr
     _assert_completes(world, clone=other)
 
 

@@ -14,16 +14,29 @@ import pytest
 from semver import Version
 
 from build.engine import client as docker
-from tests.fault.kills import BOUNDARIES, HOOK, Kill, Tally, arrange, assert_landed, disarm, drawn, measure
+from tests.fault.kills import (
+    BOUNDARIES,
+    END,
+    HOOK,
+    Kill,
+    Tally,
+    arrange,
+    assert_landed,
+    boundary,
+    disarm,
+    drawn,
+    measure,
+)
 from tests.support.invariants import assert_invariants, assert_nothing_new
 from tests.support.project import REPOSITORY
 from tests.support.proxy import Proxy, Rule, then
 from tests.support.server import Registry
 from tests.support.stack import clean as clean_engine
+from tests.support.steps import begins
 from tests.support.world import FAST, SERVICES, Clone, Public, World
 
 _LONGEST_LIFE = 12
-_CLAIM = "» claim the version"
+_CLAIM = begins("claim")
 _SMOKE = "  starting 2 containers"
 
 
@@ -31,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """As many seeds as were asked for, and with many seeds every boundary with its gates on."""
     if "gated" in metafunc.fixturenames:
         many = metafunc.config.getoption("--kills", 20) > 20
-        metafunc.parametrize("gated", BOUNDARIES if many else [_SMOKE])
+        metafunc.parametrize("gated", [boundary(at) for at in BOUNDARIES] if many else [_SMOKE])
     if "seed" in metafunc.fixturenames:
         first, count = metafunc.config.getoption("--seed", 0), metafunc.config.getoption("--kills", 20)
         metafunc.parametrize("seed", range(first, first + count))
@@ -178,10 +191,10 @@ def _assert_as_uninterrupted(world: World, before: Public, changed: list[str]) -
         assert (now.images[f"{name}:{version}"] in earlier) == (bool(earlier) and name not in changed)
 
 
-@pytest.mark.parametrize("line", BOUNDARIES)
-def test_killed_between_steps(lane: Lane, tally: Tally, line: str) -> None:
+@pytest.mark.parametrize("step", BOUNDARIES)
+def test_killed_between_steps(lane: Lane, tally: Tally, step: str) -> None:
     """Killed the moment a step begins, or when all is done: the next run ends where the first would have."""
-    _guarded(lane, tally, [Kill("line", line=line)], random.Random(line))
+    _guarded(lane, tally, [Kill("step", at=step)], random.Random(step))
 
 
 def test_killed_inside_steps(lane: Lane, tally: Tally, seed: int) -> None:
@@ -193,7 +206,7 @@ def test_killed_inside_steps(lane: Lane, tally: Tally, seed: int) -> None:
 @pytest.mark.parametrize("where", ["pre-receive", "post-receive"])
 def test_killed_while_the_branch_goes_along(branch_lane: Lane, tally: Tally, where: str) -> None:
     """With push_branch, tag and branch are on the remote both or neither."""
-    _guarded(branch_lane, tally, [Kill("hook", line=where)], random.Random(where))
+    _guarded(branch_lane, tally, [Kill("hook", at=where)], random.Random(where))
 
 
 def _guarded(lane: Lane, tally: Tally, kills: list[Kill], dice: random.Random) -> None:
@@ -213,7 +226,7 @@ def test_killed_with_the_gates_on(gate_lane: Lane, tally: Tally, gated: str) -> 
     running = world.clone.start("release")
     running.when(gated, running.kill)
     ran = running.wait()
-    assert ran.code == -9 or (gated == BOUNDARIES[-1] and ran.code == 0), ran.text
+    assert ran.code == -9 or (gated == boundary(END) and ran.code == 0), ran.text
     tally.runs += 2
     tally.kills[f"{running.step} (gates on)"] += ran.code == -9
     if _CLAIM not in running.lines:

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterator
 import pytest
 from semver import Version
 
-from tests.fault.kills import BOUNDARIES, HOOK, Kill, Tally, arrange, assert_landed, disarm
+from tests.fault.kills import BOUNDARIES, END, HOOK, Kill, Tally, arrange, assert_landed, disarm
 from tests.support.project import REPOSITORY
 from tests.support.proxy import Proxy
+from tests.support.steps import begins
 from tests.support.world import FAST, SERVICES, Public, World
 
-_CLAIM = "» claim the version"
+_CLAIM = begins("claim")
 _KILLS = [
-    *(Kill("line", line=line) for line in BOUNDARIES if "test" not in line and "scan" not in line),
+    *(Kill("step", at=step) for step in BOUNDARIES if step not in {"scan", "smoke"}),
     *(Kill("write", write=number, before=bool(number % 2)) for number in (3, 13, 22, 27, 29, 33, 36)),
-    Kill("hook", line="pre-receive", children=True),
-    Kill("hook", line="post-receive"),
+    Kill("hook", at="pre-receive", children=True),
+    Kill("hook", at="post-receive"),
 ]
 
 
@@ -52,7 +53,7 @@ def test_lines_that_were_claimed_together(lines: World, module_proxy: Proxy, tal
     arrange(kill, running, lines, module_proxy, {})
     ran = running.wait()
     disarm(lines, module_proxy)
-    assert ran.code == -9 or (kill.line == BOUNDARIES[-1] and ran.code == 0), f"{kill}: {ran.text}"
+    assert ran.code == -9 or (kill.at == END and ran.code == 0), f"{kill}: {ran.text}"
     tally.add(kill, running, killed=ran.code == -9)
     assert_landed(kill, running, ran.code)
     halfway = lines.public()

@@ -16,6 +16,7 @@ from tests.support.machine import as_root
 from tests.support.policies import ALWAYS, PASSWORD, USER, TokenService, basic, immutable, three_parts
 from tests.support.proxy import Answer, Proxy, Request, Rule, status, then
 from tests.support.server import Registry, free_address
+from tests.support.steps import begins
 from tests.support.world import FAST, World, clean
 
 _DISK_MEGABYTES = 4
@@ -33,7 +34,7 @@ def test_a_registry_whose_full_versions_are_immutable(faulty: World, proxy: Prox
     assert faulty.clone.release().code == 0
     faulty.clone.commit("one")
     running = faulty.clone.start("release", *FAST)
-    assert running.when("» record the release", running.kill).wait().code == -9
+    assert running.when(begins("record"), running.kill).wait().code == -9
 
     ran = faulty.another().release()
 
@@ -244,7 +245,7 @@ def test_a_disk_that_is_full(
 def test_a_manifest_that_a_full_disk_took(world: World, registry: Registry) -> None:
     """Distribution empties a manifest's link when it can't write it again: the clone that staged it puts it back."""
     running = world.clone.start("release", *FAST)
-    assert running.when("» publish the immutable tags", running.kill).wait().code == -9
+    assert running.when(begins("publish"), running.kill).wait().code == -9
     links = registry.storage / "docker/registry/v2/repositories" / world.namespace
     digest = world.record("v0.1.0")["services"]["one"]["digest"].removeprefix("sha256:")
     (links / "one/_manifests/revisions/sha256" / digest / "link").write_text("")

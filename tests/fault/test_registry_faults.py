@@ -12,6 +12,7 @@ import pytest
 from tests.support.invariants import assert_invariants, assert_nothing_new
 from tests.support.policies import ALWAYS
 from tests.support.proxy import Answer, Proxy, Request, Rule, lose_answer, pretend, reset, slow, status
+from tests.support.steps import begins
 from tests.support.world import World, clean
 
 VERSION = r"/manifests/\d+\.\d+\.\d+$"
@@ -195,7 +196,7 @@ def test_each_tag_is_asked_put_and_read_back_once(faulty: World, proxy: Proxy) -
     """From the claim on: one question, one PUT and one read-back for each tag, and not more."""
     claimed: list[int] = []
     running = faulty.clone.start("release", "--skip-scan", "--skip-smoke")
-    running.when("» publish the immutable tags", lambda: claimed.append(len(proxy.seen)))
+    running.when(begins("publish"), lambda: claimed.append(len(proxy.seen)))
 
     assert running.wait().code == 0
     proxy.seen = proxy.seen[claimed[0] :]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.release.asking import digests, ok, planned, recorded
 from tests.support.proxy import Proxy, Rule, then
+from tests.support.steps import begins
 from tests.support.world import FAST, World
 
 STAGING = "PUT .*/one/manifests/sha256:"
@@ -42,19 +43,19 @@ def test_what_moves_while_images_are_built_stops_the_release(
     world: World, move: Callable[[World], None], reason: str
 ) -> None:
     """Bytes that the commit does not have never get its version: nothing is staged, and what moved is named."""
-    running = world.clone.start("release", *FAST).when("» build what changed", lambda: move(world))
+    running = world.clone.start("release", *FAST).when(begins("build"), lambda: move(world))
 
     ran = running.wait()
 
     assert ran.code == 14, ran.text
     assert f"this changed while the images were built: {reason}" in ran.stderr
-    assert "» stage the candidates" not in ran.stderr
+    assert begins("stage") not in ran.stderr
     assert (world.public().git, world.public().images) == ({}, {})
 
 
 def test_what_was_built_of_an_edited_file_is_not_taken_later(world: World) -> None:
     """A refused build leaves nothing that the next release would mistake for the commit's."""
-    running = world.clone.start("release", *FAST).when("» build what changed", lambda: _edit(world))
+    running = world.clone.start("release", *FAST).when(begins("build"), lambda: _edit(world))
     assert running.wait().code == 14
     world.clone.git("checkout", "--quiet", ".")
 
@@ -68,7 +69,7 @@ def test_an_edit_is_seen_where_nothing_is_built(world: World) -> None:
     ok(world.clone.release())
     running = world.clone.start("release", *FAST, "--bump", "patch")
 
-    ran = running.when("» build what changed", lambda: _edit(world)).wait()
+    ran = running.when(begins("build"), lambda: _edit(world)).wait()
 
     assert ran.code == 14, ran.text
     assert list(world.git_tags()) == ["v0.1.0"]

@@ -9,6 +9,7 @@ import pytest
 
 from tests.release.asking import ALWAYS, digests, is_public_write, listed, ok, planned, recorded
 from tests.support.proxy import Proxy, Rule, status
+from tests.support.steps import begins
 from tests.support.world import World
 
 
@@ -55,7 +56,7 @@ def test_p3_p4_a_repository_that_takes_no_push_is_found_before_the_build(
     assert ran.code == 10, ran.text
     assert "refuses" in ran.stderr
     assert "✗ preflight" in ran.stderr
-    assert "» build what changed" not in ran.stderr
+    assert begins("build") not in ran.stderr
     assert faulty.public().git == {}
 
 
@@ -67,7 +68,7 @@ def test_p4_a_remote_that_takes_no_tag_is_found_before_the_build(world: World) -
 
     assert ran.code == 3, ran.text
     assert "does not let us push a tag" in ran.stderr
-    assert "» build what changed" not in ran.stderr
+    assert begins("build") not in ran.stderr
 
 
 def test_p5_the_record_comes_after_every_tag_was_read_back(faulty: World, proxy: Proxy) -> None:

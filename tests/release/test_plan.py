@@ -9,6 +9,7 @@ import pytest
 
 from tests.release.asking import INDEX, OTHER, digests, listed, ok, planned, recorded
 from tests.support.invariants import assert_invariants
+from tests.support.steps import begins
 from tests.support.world import FAST, Clone, World
 
 
@@ -71,7 +72,7 @@ def test_a_saved_plan_is_carried_out(world: World) -> None:
     assert moved == {name for name in world.public().images if not name.startswith("release:")}
 
 
-@pytest.mark.parametrize("line", ["» build what changed", "» claim the version", "» record the release"])
+@pytest.mark.parametrize("line", [begins("build"), begins("claim"), begins("record")])
 def test_a_plan_whose_release_was_killed_is_carried_out_by_the_same_command(world: World, line: str) -> None:
     """Before the claim it applies as ever; after it the release that it made is finished, and no other is made."""
     ok(world.clone.inv("release", "--bump", "minor", "--plan", ".uc/plan.json"))
@@ -143,7 +144,7 @@ def test_a_dry_run_names_what_was_interrupted_elsewhere(world: World) -> None:
     """A release that another clone claimed and did not finish is what a release here would finish first."""
     other = world.another()
     running = world.clone.start("release", *FAST)
-    assert running.when("» publish the immutable tags", running.kill).wait().code == -9
+    assert running.when(begins("publish"), running.kill).wait().code == -9
 
     assert planned(other)["unfinished"] == ["v0.1.0"]
 
@@ -152,7 +153,7 @@ def test_what_was_claimed_elsewhere_is_listed(world: World) -> None:
     """A clone that has not fetched lists it as interrupted; with the remote away it says so and lists what it knows."""
     other = world.another()
     running = world.clone.start("release", *FAST)
-    assert running.when("» publish the immutable tags", running.kill).wait().code == -9
+    assert running.when(begins("publish"), running.kill).wait().code == -9
 
     assert listed(other)["v0.1.0"]["state"] == "interrupted"
 
@@ -217,7 +218,7 @@ def test_v2_a_dirty_tree_is_not_released(world: World) -> None:
         world.clone.project.write(name, "changed\n")
         ran = world.clone.release()
         assert (ran.code, name in ran.stderr) == (3, True), ran.text
-        assert "» build" not in ran.stderr
+        assert begins("build") not in ran.stderr
         world.clone.git("checkout", "--quiet", ".")
     assert world.git_tags() == {}
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.project import Project, Ran
+from tests.support.steps import step_of
 
 
 class Running:
@@ -85,8 +86,8 @@ class Running:
 
     @property
     def step(self) -> str:
-        """The step that was begun last."""
-        return next((line[2:] for line in reversed(self.lines) if line.startswith("» ")), "start")
+        """The key of the step that was begun last."""
+        return next(filter(None, map(step_of, reversed(self.lines))), "start")
 
 
 def _descendants(pid: int) -> list[int]:
