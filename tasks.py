@@ -61,20 +61,21 @@ def reports(body: F) -> F:
 @task(help=_JSON | {"registry": "learn in a scratch repository what the registry allows, and remember it"})
 @reports
 def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
-    """Examine this machine: engine, registry, bases, Trivy, disk, ports; a remedy for each failing row.
+    """Examine this machine: engine, registry, bases, Trivy, disk, ports; print a remedy for each failing row.
 
     Examples: ./inv doctor   |   ./inv doctor --json   |   ./inv doctor --registry
     """
     from build.machine import doctor
+    from build.registry import policy
+    from build.views import doctor as view
+    from build.views import releases
 
-    manifest = _manifest()
     if registry:
-        from build.registry import policy
-        from build.views import releases
-
-        releases.policy(policy.probe(manifest), json=json)
+        releases.policy(policy.probe(_manifest()), json=json)
     else:
-        doctor.show(doctor.examine(manifest), as_json=json)
+        rows = doctor.examine(_manifest())
+        view.report(rows, json=json)
+        doctor.require(rows)
 
 
 @task(help={"yes": "install without asking"} | _JSON)
@@ -150,19 +151,18 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
 
     Examples: ./inv scan   |   UC_GATES_SEVERITY=CRITICAL ./inv scan --service docs-server
     """
-    from build import console
-    from build.deploy import workflow
     from build.gates.scan import gate
     from build.images import store
+    from build.views import gates
 
     manifest = _manifest()
+    images = store.present_images(manifest, service)
     if dry_run:
-        found = store.present_images(manifest, service)
-        console.table(("service", "would scan"), [(name, image.reference) for name, image in found.items()])
-        return
-    verdicts = workflow.run_scan(manifest, service)
-    console.result(workflow.as_json(verdicts)) if json else gate.show(verdicts)
-    gate.enforce(verdicts)
+        gates.planned_scan(images)
+    else:
+        verdicts = gate.scan(manifest, images)
+        gates.scan(verdicts, json=json)
+        gate.enforce(verdicts)
 
 
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {
@@ -252,20 +252,20 @@ def watch(_c: Context, *, service: list[str]) -> None:
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY)
 @reports
 def smoke(_c: Context, *, service: list[str], json: bool = False, dry_run: bool = False) -> None:
-    """Real requests to the running stack and one story across services; table, JUnit XML, exit 6 on failure.
+    """Send real requests to the running stack, and take a journey across its services; exit 6 on failure.
 
     Examples: ./inv smoke   |   ./inv smoke --service langgraph-api   |   nox -s smoke (up, smoke, down)
     """
-    from build.deploy import workflow
-    from build.views import tables
+    from build.gates.smoke import gate
+    from build.views import gates
 
     manifest = _manifest()
     if dry_run:
-        tables.planned_checks(manifest, service)
-        return
-    results = workflow.run_smoke(manifest, service)
-    tables.smoke(results, json=json)
-    workflow.require_smoke(manifest, results)
+        gates.planned_checks(manifest, service)
+    else:
+        results = gate.check(manifest, service)
+        gates.smoke(results, json=json)
+        gate.enforce(manifest, results)
 
 
 @task(help=_DRY | {"json": "print the final table as JSON"})
@@ -277,7 +277,7 @@ def quickstart(_c: Context, *, json: bool = False, dry_run: bool = False) -> Non
     """
     from build.machine import quickstart
 
-    quickstart.run(_manifest(), as_json=json, dry_run=dry_run)
+    quickstart.run(_manifest(), json=json, dry_run=dry_run)
 
 
 @task(help={"check": "only say whether the committed files are current"})
@@ -351,7 +351,7 @@ def commits_check(_c: Context, *, range: str = "", message: str = "", json: bool
     conventional.require(checked, manifest.release)
 
 
-@task(iterable=["service"], help=_JSON | {
+@task(iterable=["service", "skip"], help=_JSON | {
     "bump": "auto (by the commits), patch, minor or major",
     "pre": "a pre-release channel: rc makes 1.5.0-rc.1, then -rc.2; without it, 1.5.0",
     "version": "this version, instead of a computed one",
@@ -360,15 +360,16 @@ def commits_check(_c: Context, *, range: str = "", message: str = "", json: bool
     "plan": "write the plan to this file and do nothing",
     "apply": "carry out the plan of this file; refused when anything moved since",
     "resume": "only finish what was interrupted, and look at every float",
-    "skip_scan": "no scan; the release says so for ever",
-    "skip_smoke": "no smoke checks; the release says so for ever",
+    "skip": "skip the gate of this name; recorded permanently; give it again for another",
+    "skip_scan": "--skip scan",
+    "skip_smoke": "--skip smoke",
     "local": "release from this machine where only CI may; it is recorded",
 })  # fmt: skip
 @reports
 def release(
     _c: Context, *, service: list[str], bump: str = "auto", pre: str = "", version: str = "", dry_run: bool = False,
     plan: str = "", apply: str = "", resume: bool = False, skip_scan: bool = False, skip_smoke: bool = False,
-    local: bool = False, json: bool = False,
+    local: bool = False, json: bool = False, skip: list[str],
 ) -> None:  # fmt: skip
     """Release: build what changed, gate it, claim the version in git, publish X.Y.Z, then move X.Y and X.
 
@@ -385,7 +386,7 @@ def release(
         )  # fmt: skip
         releases.plan(made, file=plan, json=json)
         return
-    skip = [name for name, skipped in (("scan", skip_scan), ("smoke", skip_smoke)) if skipped]
+    skip += ["scan"] * skip_scan + ["smoke"] * skip_smoke
     done = command.make(
         manifest, bump=bump, pre=pre, version=version, services=service, skip=skip, local=local, apply=apply,
         resume=resume, environment=os.environ,
@@ -436,9 +437,9 @@ def test(_c: Context, *, session: list[str]) -> None:
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """
-    from build.machine import quickstart
+    from build.machine import checks
 
-    quickstart.run_tests(_manifest(), session)
+    checks.run_tests(_manifest(), session)
 
 
 @task(name="up", help=_DRY)
@@ -448,9 +449,9 @@ def registry_up(_c: Context, *, dry_run: bool = False) -> None:
 
     Examples: ./inv registry.up
     """
-    from build.machine import quickstart
+    from build.machine import prepare
 
-    quickstart.start_registry(_manifest(), dry_run=dry_run)
+    prepare.registry(_manifest(), dry_run=dry_run)
 
 
 @task(name="down", help=_DRY | {"volumes": "remove its storage too"})

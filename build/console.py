@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import sys
@@ -140,8 +141,15 @@ def discard_output() -> None:
 
 
 def result(data: Any) -> None:
-    """The machine-readable result of a task: one JSON document on stdout."""
-    print(json.dumps(data, indent=2, default=str), flush=True)
+    """Print the machine-readable result of a task, one JSON document, on stdout; dataclasses become objects."""
+    print(json.dumps(data, indent=2, default=_plain), flush=True)
+
+
+def _plain(value: object) -> object:
+    """A dataclass as a JSON object, anything else that JSON has no type for as its text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return str(value)
 
 
 def text(content: str) -> None:

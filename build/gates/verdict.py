@@ -1,4 +1,4 @@
-"""What a gate says of the images that it was shown, as a release records it."""
+"""The verdict of a gate, as a release records it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateVerdict:
-    """A gate's verdict; `notes` are what it could not check, `waivers` the ids of the findings let through."""
+    """A gate's verdict; `notes` are what it could not check, `waivers` the ids of the waived findings."""
 
     verdict: Literal["passed", "skipped"]
     checks: int = 0
@@ -16,3 +16,6 @@ class GateVerdict:
     database: str = ""
     waivers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+SKIPPED = GateVerdict(verdict="skipped")

@@ -1,4 +1,4 @@
-"""What the doctor asks Docker, by one `docker info`: client, engine, plugins, image store, Desktop, clock, ports."""
+"""The doctor's checks of Docker, from one `docker info`: client, engine, plugins, store, Desktop, clock, ports."""
 
 from __future__ import annotations
 
@@ -11,34 +11,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from build.config.manifest import Manifest
+from build.diagnosis import Diagnosis
 from build.engine import client as engine_client
 from build.engine import install
 from build.engine.ports import listener
 from build.errors import BuildError, MissingTool
 from build.process import run
 
-State = Literal["ok", "warn", "fail", "skip"]
 _CLOCK_SECONDS = 60
 _INFO_SECONDS = 10
 
 
-class Finding(NamedTuple):
-    """What one check found, and for a warning or a failure what to do about it."""
-
-    state: State
-    found: str
-    remedy: str = ""
-
-
-NO_ENGINE = Finding("skip", "no engine to ask")
+NO_ENGINE = Diagnosis("skip", "no engine to ask")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Docker:
-    """What one `docker info` said: `answers` tells whether an engine did; `problem` why it did not."""
+    """The result of one `docker info`; `problem` is why no engine answered, `asked` the time of the request."""
 
     client: str = ""
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -56,21 +48,21 @@ class Docker:
         return self.info.get("OperatingSystem") == "Docker Desktop"
 
     def plugin(self, name: str) -> Mapping[str, Any]:
-        """What the client says of one of its plugins; empty when it has none of that name."""
+        """The client's description of one of its plugins; empty if it has none of that name."""
         plugins = self.info.get("ClientInfo", {}).get("Plugins") or []
         return next((plugin for plugin in plugins if plugin.get("Name") == name and not plugin.get("Err")), {})
 
 
 def ask() -> Docker:
-    """Ask the client, and through it the engine; a machine without either is an answer, too."""
+    """Ask the client, and through it the engine; a machine without either is a valid answer."""
     try:
         client = engine_client.docker()
     except MissingTool as error:
         return Docker(problem=error)
     try:
-        # Exit code 0 or 1 by version when no engine answers; the client's part is there either way.
-        asked = run([client, "info", "--format", "{{json .}}"], ok_codes=(0, 1), timeout=_INFO_SECONDS)
-        docker = Docker(client=client, info=json.loads(asked.stdout or "{}"), asked=time.time())
+        # Without an engine it exits with 0 or 1, depending on its version, and describes the client either way.
+        outcome = run([client, "info", "--format", "{{json .}}"], ok_codes=(0, 1), timeout=_INFO_SECONDS)
+        docker = Docker(client=client, info=json.loads(outcome.stdout or "{}"), asked=time.time())
     except (BuildError, ValueError) as error:
         problem = error if isinstance(error, BuildError) else MissingTool(f"docker info: {error}")
         return Docker(client=client, problem=problem)
@@ -83,32 +75,31 @@ def ask() -> Docker:
     return docker
 
 
-def client(_manifest: Manifest, docker: Docker) -> Finding:
-    """Which docker binary is used, and whether a person who types `docker` gets another one."""
+def client(_manifest: Manifest, docker: Docker) -> Diagnosis:
+    """The docker binary in use, and whether a person who types `docker` runs another one."""
     if not docker.client:
-        return Finding("fail", str(docker.problem), install.advice())
+        return Diagnosis("fail", str(docker.problem), install.advice())
     version = docker.info.get("ClientInfo", {}).get("Version", "")
     first = shutil.which("docker") or docker.client
     if Path(first).resolve() != Path(docker.client).resolve():
         found = f"{docker.client} {version}; {first} comes first on PATH and finds no buildx"
-        return Finding("warn", found, f"export PATH={Path(docker.client).parent}:$PATH")
-    return Finding("ok", f"{docker.client} {version}")
+        return Diagnosis("warn", found, f"export PATH={Path(docker.client).parent}:$PATH")
+    return Diagnosis("ok", f"{docker.client} {version}")
 
 
-def version(manifest: Manifest, docker: Docker) -> Finding:
+def version(manifest: Manifest, docker: Docker) -> Diagnosis:
     """Whether the engine answers and is new enough."""
     if not docker.answers:
         problem = docker.problem or MissingTool("the engine does not answer", hint=engine_client.PROVISION_HINT)
         if host := os.environ.get("DOCKER_HOST"):
-            return Finding("fail", f"{problem} (DOCKER_HOST={host})", "unset DOCKER_HOST, or start it there")
-        # That hint sends people here.
-        return Finding("fail", str(problem), problem.hint.replace(engine_client.PROVISION_HINT, install.advice()))
-    found, wanted = str(docker.info["ServerVersion"]), manifest.tools.engine
-    if engine_client.older(_number(found), wanted):
-        return Finding(
-            "fail", f"{found} is too old: {wanted} or newer is needed", "./inv engine says how to upgrade it"
-        )
-    return Finding("ok", f"{found} on {docker.info.get('OperatingSystem')}")
+            return Diagnosis("fail", f"{problem} (DOCKER_HOST={host})", "unset DOCKER_HOST, or start it there")
+        # That hint leads to the doctor.
+        return Diagnosis("fail", str(problem), problem.hint.replace(engine_client.PROVISION_HINT, install.advice()))
+    number, required = str(docker.info["ServerVersion"]), manifest.tools.engine
+    if engine_client.older(_number(number), required):
+        found = f"{number} is too old: {required} or newer is needed"
+        return Diagnosis("fail", found, "./inv engine says how to upgrade it")
+    return Diagnosis("ok", f"{number} on {docker.info.get('OperatingSystem')}")
 
 
 def _number(text: str) -> str:
@@ -116,66 +107,66 @@ def _number(text: str) -> str:
     return match.group(0) if match else ""
 
 
-def buildx(manifest: Manifest, docker: Docker) -> Finding:
-    """Whether buildx is there and new enough."""
+def buildx(manifest: Manifest, docker: Docker) -> Diagnosis:
+    """Whether buildx is installed and new enough."""
     return _plugin(docker, "buildx", manifest.tools.buildx)
 
 
-def compose(manifest: Manifest, docker: Docker) -> Finding:
-    """Whether Compose is there and new enough."""
+def compose(manifest: Manifest, docker: Docker) -> Diagnosis:
+    """Whether Compose is installed and new enough."""
     return _plugin(docker, "compose", manifest.tools.compose)
 
 
-def _plugin(docker: Docker, name: str, wanted: str) -> Finding:
+def _plugin(docker: Docker, name: str, required: str) -> Diagnosis:
     if not docker.info:
-        return Finding("skip", "no client to ask")
+        return Diagnosis("skip", "no client to ask")
     plugin = docker.plugin(name)
     if not plugin:
-        return Finding("fail", "the plugin is not installed", install.advice())
-    if engine_client.older(_number(plugin["Version"]), wanted):
-        found = f"{plugin['Version']} is too old: {wanted} or newer is needed"
-        return Finding("fail", found, f"upgrade {plugin['Path']}")
-    return Finding("ok", str(plugin["Version"]))
+        return Diagnosis("fail", "the plugin is not installed", install.advice())
+    if engine_client.older(_number(plugin["Version"]), required):
+        found = f"{plugin['Version']} is too old: {required} or newer is needed"
+        return Diagnosis("fail", found, f"upgrade {plugin['Path']}")
+    return Diagnosis("ok", str(plugin["Version"]))
 
 
-def store(_manifest: Manifest, docker: Docker) -> Finding:
-    """Whether images live in containerd's store: the classic one refuses provenance, which every build here has."""
+def store(_manifest: Manifest, docker: Docker) -> Diagnosis:
+    """Whether images are kept in containerd's store: the classic one can't hold provenance, which every build adds."""
     if not docker.answers:
         return NO_ENGINE
     driver = docker.info.get("Driver", "")
     if any("io.containerd.snapshotter" in str(pair) for pair in docker.info.get("DriverStatus") or []):
-        return Finding("ok", f"containerd ({driver})")
+        return Diagnosis("ok", f"containerd ({driver})")
     remedy = '{"features": {"containerd-snapshotter": true}} in /etc/docker/daemon.json, then restart docker'
     if docker.desktop:
         remedy = "Docker Desktop → Settings → General: Use containerd for pulling and storing images"
-    return Finding("fail", f"classic ({driver}): it can't hold provenance, so no image can be built", remedy)
+    return Diagnosis("fail", f"classic ({driver}): it can't hold provenance, so no image can be built", remedy)
 
 
-def mode(_manifest: Manifest, docker: Docker) -> Finding:
-    """Whether the engine runs Linux containers: Docker Desktop on Windows can be switched."""
+def mode(_manifest: Manifest, docker: Docker) -> Diagnosis:
+    """Whether the engine runs Linux containers, which Docker Desktop on Windows may not."""
     if not docker.answers:
         return NO_ENGINE
     kind = docker.info.get("OSType", "")
     if kind != "linux":
-        return Finding("fail", f"{kind} containers", "Docker Desktop's icon → Switch to Linux containers…")
-    return Finding("ok", f"linux/{docker.info.get('Architecture', '')}")
+        return Diagnosis("fail", f"{kind} containers", "Docker Desktop's icon → Switch to Linux containers…")
+    return Diagnosis("ok", f"linux/{docker.info.get('Architecture', '')}")
 
 
-def desktop(_manifest: Manifest, docker: Docker, proc_version: Path = Path("/proc/version")) -> Finding:
-    """Docker Desktop, and in WSL whether its integration reaches this distribution."""
+def desktop(_manifest: Manifest, docker: Docker, proc_version: Path = Path("/proc/version")) -> Diagnosis:
+    """Docker Desktop, and in WSL whether it is integrated with this distribution."""
     if docker.desktop:
-        return Finding("ok", f"Docker Desktop, {docker.info.get('NCPU')} CPUs, {_gigabytes(docker)} of memory")
+        return Diagnosis("ok", f"Docker Desktop, {docker.info.get('NCPU')} CPUs, {_gigabytes(docker)} of memory")
     if not in_wsl(proc_version):
-        return Finding("skip", "not Docker Desktop")
+        return Diagnosis("skip", "not Docker Desktop")
     if docker.answers:
-        return Finding("ok", "WSL with an engine of its own")
+        return Diagnosis("ok", "WSL with its own engine")
     name = os.environ.get("WSL_DISTRO_NAME", "this distribution")
     remedy = f"Docker Desktop → Settings → Resources → WSL integration: switch on {name}; or ./inv engine --yes"
-    return Finding("fail", f"WSL, and no engine reaches {name}", remedy)
+    return Diagnosis("fail", f"WSL, and {name} has no engine", remedy)
 
 
 def in_wsl(proc_version: Path = Path("/proc/version")) -> bool:
-    """Whether this is a distribution inside Windows."""
+    """Whether this is a Linux distribution in Windows (WSL)."""
     return proc_version.is_file() and "microsoft" in proc_version.read_text(encoding="utf-8").lower()
 
 
@@ -183,41 +174,41 @@ def _gigabytes(docker: Docker) -> str:
     return f"{docker.info.get('MemTotal', 0) / 2**30:.0f} GB"
 
 
-def clock(_manifest: Manifest, docker: Docker) -> Finding:
-    """Whether the engine's clock is ours: a virtual machine's stands still while the laptop sleeps."""
+def clock(_manifest: Manifest, docker: Docker) -> Diagnosis:
+    """Whether the engine's clock agrees with this one: in a virtual machine it stops while the laptop sleeps."""
     if not docker.answers:
         return NO_ENGINE
-    apart = abs(datetime.fromisoformat(docker.info["SystemTime"]).timestamp() - docker.asked)
-    if apart > _CLOCK_SECONDS:
+    drift = abs(datetime.fromisoformat(docker.info["SystemTime"]).timestamp() - docker.asked)
+    if drift > _CLOCK_SECONDS:
         remedy = (
             "wsl --shutdown, or restart Docker Desktop" if docker.desktop or in_wsl() else "sudo hwclock -s, or NTP"
         )
-        return Finding("warn", f"the engine's clock is {apart:.0f} s from this one", remedy)
-    return Finding("ok", "the engine's is this one" if apart < 1 else f"the engine's is {apart:.0f} s away")
+        return Diagnosis("warn", f"the engine's clock differs by {drift:.0f} s", remedy)
+    return Diagnosis("ok", "the engine's clock agrees" if drift < 1 else f"the engine's clock differs by {drift:.0f} s")
 
 
-def ports(manifest: Manifest, docker: Docker) -> Iterator[tuple[str, Finding]]:
-    """A row for each published port that is another's, or one for all when they are free or ours."""
+def ports(manifest: Manifest, docker: Docker) -> Iterator[tuple[str, Diagnosis]]:
+    """A row for each published port that another program has, or one row if all are free or our own."""
     published = _published(docker)
-    ours = 0
-    wanted = {name: settings.port for name, (_, settings) in manifest.containers().items()}
+    own = 0
+    ports = {name: settings.port for name, (_, settings) in manifest.containers().items()}
     taken = []
-    for name, port in wanted.items():
+    for name, port in ports.items():
         if (owner := listener(port)) is None:
             continue
         container, project = published.get(port, ("", ""))
         if project == manifest.project.name:
-            ours += 1
+            own += 1
             continue
         found = f"taken by container {container}" if container else f"taken by {owner}"
         stop = f"docker stop {container}" if container else "stop it"
         remedy = f"{stop}, or give {name} another port in versions.local.toml"
-        taken.append((f"port {port}", Finding("fail", f"{found}; {name} publishes it", remedy)))
+        taken.append((f"port {port}", Diagnosis("fail", f"{found}; {name} publishes it", remedy)))
     if taken:
         yield from taken
     else:
-        running = f", {ours} of them held by the running stack" if ours else ""
-        yield "ports", Finding("ok", f"all {len(wanted)} are free or ours{running}")
+        running = f", {own} of them used by the running stack" if own else ""
+        yield "ports", Diagnosis("ok", f"all {len(ports)} are available{running}")
 
 
 def _published(docker: Docker) -> dict[int, tuple[str, str]]:

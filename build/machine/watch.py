@@ -1,4 +1,4 @@
-"""Rebuild and restart what changed: a poll over file times, which also works on bind mounts without inotify."""
+"""Rebuilds and restarts services whose files change: polls file times, which also works where inotify does not."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from build.images import build
 
 _POLL_SECONDS = 0.5
 _IGNORED = {".git", "__pycache__", "node_modules", ".venv", "tests"}
-# Between two looks things go away, turn into something else, or are shut; what a build can't read, it says itself.
-_NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
+# Between two polls a path may be removed, replaced or locked; a build reports by itself what it can't read.
+_UNAVAILABLE = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 
 def folders(manifest: Manifest, service: str) -> list[Path]:
-    """Every folder whose files decide what the service's image holds."""
+    """Every folder whose files the image of the service is built from."""
     settings = manifest.services[service]
-    found = [manifest.root / settings.folder]
+    paths = [manifest.root / settings.folder]
     for value in settings.contexts.values():
         kind, _, key = value.partition(":")
         folder = manifest.root / manifest.stages[key].folder if kind == "stage" else manifest.source(key)
         if folder:
-            found.append(folder)
-    return found
+            paths.append(folder)
+    return paths
 
 
 def snapshot(paths: Sequence[Path]) -> dict[str, tuple[int, int]]:
-    """Path → (modification time in ns, size) of every file below `paths` that is there and may be looked at."""
-    found = {}
+    """Path → (modification time in ns, size) of every accessible file below `paths`."""
+    files = {}
     for top in paths:
         for entry in _files(top):
-            with contextlib.suppress(*_NOT_THERE):
+            with contextlib.suppress(*_UNAVAILABLE):
                 status = entry.stat(follow_symlinks=False)
-                found[entry.path] = (status.st_mtime_ns, status.st_size)
-    return found
+                files[entry.path] = (status.st_mtime_ns, status.st_size)
+    return files
 
 
 def _files(top: Path) -> Iterator[os.DirEntry[str]]:
-    with contextlib.suppress(*_NOT_THERE), os.scandir(top) as entries:
+    with contextlib.suppress(*_UNAVAILABLE), os.scandir(top) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name not in _IGNORED:
@@ -54,19 +54,19 @@ def _files(top: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def run(manifest: Manifest, services: Sequence[str]) -> None:
-    """Watch until interrupted; a failed build or start is shown, and watching goes on."""
-    seen = {name: snapshot(folders(manifest, name)) for name in services}
-    console.note(f"watching {', '.join(services)}; Ctrl-C ends it")
+    """Watch until interrupted; print a failed build or start and keep watching."""
+    before = {name: snapshot(folders(manifest, name)) for name in services}
+    console.note(f"watching {', '.join(services)}; Ctrl-C stops it")
     while True:
         time.sleep(_POLL_SECONDS)
-        now = {name: snapshot(folders(manifest, name)) for name in services}
-        changed = [name for name in services if now[name] != seen[name]]
-        seen = now
+        after = {name: snapshot(folders(manifest, name)) for name in services}
+        changed = [name for name in services if after[name] != before[name]]
+        before = after
         if changed:
-            _renew(manifest, changed)
+            _rebuild(manifest, changed)
 
 
-def _renew(manifest: Manifest, changed: Sequence[str]) -> None:
+def _rebuild(manifest: Manifest, changed: Sequence[str]) -> None:
     try:
         with console.step(f"rebuild {', '.join(changed)}"):
             build.require_complete(build.build_images(manifest, changed))

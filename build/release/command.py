@@ -8,6 +8,7 @@ from pathlib import Path
 
 from build.config.manifest import Manifest
 from build.errors import ReleaseRefused
+from build.gates.order import named
 from build.release import plan_file, request, steps
 from build.release.plan import Plan
 from build.release.run import Options, Run
@@ -68,7 +69,7 @@ def make(
         asked = saved.request
     else:
         asked = request.from_flags(manifest, bump=bump, pre=pre, version=version, services=services)
-    options = Options(request=asked, skip=frozenset(skip), local=local, saved=saved, environment=environment)
+    options = Options(request=asked, skip=named(skip), local=local, saved=saved, environment=environment)
     return steps.make(manifest, options, resume_only=resume)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 
 from build import console
 from build.config.manifest import Manifest, ReleaseSettings
 from build.engine import disk
 from build.errors import ReleaseRefused, RepositoryError
+from build.gates.protocol import Gate
 from build.git import status as git_status
 from build.git.status import Status
 from build.git.versions import History
@@ -108,9 +109,8 @@ def check_rights(manifest: Manifest, registry: Distribution, plan: Plan, remote:
     return rules
 
 
-def check_database(manifest: Manifest, skipped: Collection[str]) -> None:
-    """Fetch the vulnerability database where one is configured. Raises ScanBroken for one that can't be trusted."""
-    if "scan" not in skipped and "vuln" in manifest.gates.scanners and manifest.gates.db_repository:
-        from build.gates.scan import database
-
-        database.provide(manifest.workspace.trivy, manifest.gates)
+def check_gates(manifest: Manifest, gates: Iterable[Gate]) -> None:
+    """Require everything that the gates depend on. Raises the BuildError of the first dependency that is missing."""
+    for gate in gates:
+        for dependency in gate.dependencies:
+            dependency.require(manifest)

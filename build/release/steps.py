@@ -6,16 +6,17 @@ and needs only the record that the git tag carries, so FINISH completes a releas
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from build import console, steps
 from build.config.manifest import Manifest
 from build.engine import client as engine
-from build.errors import VersionTaken
-from build.gates import gates
-from build.gates.verdict import GateVerdict
+from build.errors import BuildError, VersionTaken
+from build.gates.order import GATES
+from build.gates.protocol import Gate
+from build.gates.verdict import SKIPPED
 from build.git.remote import configured_remote, remote_tags
 from build.images import export
 from build.images.plan import relabelled
@@ -29,8 +30,6 @@ from build.release.request import Request
 from build.release.run import Options, Run, records_of
 from build.release.world import examine, read_world
 from build.steps import Skip, Step, Stop
-
-SKIPPED = GateVerdict(verdict="skipped")
 
 
 def _resume(run: Run) -> Run:
@@ -79,9 +78,10 @@ def _preflight(run: Run) -> Run:
     preflight.check_bases(run.manifest, run.plan, run.build_plan.bases)
     preflight.check_room(run.manifest)
     preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, run.pushed_branch)
-    if {"scan", "smoke"} - run.options.skip:
+    gates = [gate for gate in GATES if gate.name not in run.options.skip]
+    if gates:
         login(run.manifest)  # the engine and Trivy fetch the candidates themselves
-    preflight.check_database(run.manifest, run.options.skip)
+    preflight.check_gates(run.manifest, gates)
     return run
 
 
@@ -102,7 +102,7 @@ def _build(run: Run) -> Run:
 
 def _stage(run: Run) -> Run:
     staged = candidates.push(run.registry, run.exports)
-    reused = at_once(functools.partial(candidates.read_back, run.registry), run.reused)
+    reused = at_once(partial(candidates.read_back, run.registry), run.reused)
     staged |= {candidate.image.service: candidate for candidate in reused}
     for planned in run.services:
         candidate = staged[planned.service]
@@ -117,22 +117,21 @@ def _size(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
-def _scan(run: Run) -> Run:
-    if "scan" in run.options.skip:
-        console.warn("the scan is skipped, and the release will say so")
-        return replace(run, gates={**run.gates, "scan": SKIPPED})
-    return replace(run, gates={**run.gates, "scan": gates.scan(run.manifest, run.images)})
+def _gate(gate: Gate, run: Run) -> Run:
+    """Show the candidates to the gate, unless it is skipped, and keep its verdict."""
+    if gate.name in run.options.skip:
+        console.warn(f"the {gate.name} gate is skipped; the release records that permanently")
+        return replace(run, gates={**run.gates, gate.name: SKIPPED})
+    try:
+        verdict = gate.run(run.manifest, run.images, partial(_released, run))
+    except BuildError:
+        console.note(f"stopped by the {gate.name} gate: nothing was published")
+        raise
+    return replace(run, gates={**run.gates, gate.name: verdict})
 
 
-def _smoke(run: Run) -> Run:
-    if "smoke" in run.options.skip:
-        console.warn("the smoke checks are skipped, and the release will say so")
-        return replace(run, gates={**run.gates, "smoke": SKIPPED})
-    return replace(run, gates={**run.gates, "smoke": gates.ask(run.manifest, run.images, _beside(run))})
-
-
-def _beside(run: Run) -> Mapping[str, str]:
-    """The released images of the services that are not released now: candidates are tested together with them."""
+def _released(run: Run) -> Mapping[str, str]:
+    """The released images (service → name@digest) of the services that are not candidates."""
     assert run.world is not None
     return published.newest_images(
         run.manifest,
@@ -212,8 +211,7 @@ STEPS: tuple[Step[Run], ...] = (
     Step("preflight", "preflight", _preflight),
     Step("build", "build what changed", _build),
     Step("stage", "stage the candidates", _stage),
-    Step("scan", "scan the candidates", _scan),
-    Step("smoke", "smoke-test the candidates", _smoke),
+    *(Step(gate.name, gate.title, partial(_gate, gate)) for gate in GATES),
     Step("claim", "claim the version", _claim),
     *FINISH,
 )

@@ -1,4 +1,4 @@
-"""Releases as people and pipelines read them: plans, what was made, what there is, what was withdrawn."""
+"""Releases: plans, what was released, the list of releases, what was withdrawn, what a registry allows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from build import console
-from build.deploy.workflow import as_json
 from build.errors import ReleaseRefused
 from build.registry.policy import Policy
 from build.release import plan_file
@@ -17,13 +16,13 @@ from build.release.run import Run
 from build.release.yank import Yanked
 
 _SHORT = 19
-_LOOK = {"complete": "ok", "interrupted": "warn", "yanked": "fail", "foreign": "skip"}
+_MARKS = {"complete": "ok", "interrupted": "warn", "yanked": "fail", "foreign": "skip"}
 
 
-def plan(made: Plan, *, file: str = "", json: bool) -> None:
-    """A plan: each service and why, each tag and where it moves; into `file` when one is named.
+def plan(made: Plan, *, file: str = "", json: bool = False) -> None:
+    """Print a plan: each service with its reason, each tag with its old and new digest; write it to `file` if given.
 
-    Raises ReleaseRefused when the file can't be written.
+    Raises ReleaseRefused if the file can't be written.
     """
     if file:
         _save(made, Path(file))
@@ -31,16 +30,16 @@ def plan(made: Plan, *, file: str = "", json: bool) -> None:
         console.result(plan_file.as_table(made))
         return
     if made.unfinished:
-        console.text(f"first finishes what was interrupted: {', '.join(made.unfinished)}")
+        console.text(f"first finishes the interrupted releases: {', '.join(made.unfinished)}")
     if made.nothing:
         console.text(f"nothing to release: {made.nothing}")
     for line in made.lines:
         title = f"{line.line} {line.previous or '(first release)'} → {line.version}, by {line.bump}"
-        rows = [(one.service, one.action, one.why, one.digest[:_SHORT]) for one in line.services]
+        rows = [(image.service, image.action, image.why, image.digest[:_SHORT]) for image in line.services]
         console.table(("service", "", "why", "digest"), rows, title=title)
         moves = [
-            (one.repository, one.tag, one.before[:_SHORT] or "(new)", one.after[:_SHORT] or "what is built")
-            for one in line.tags
+            (tag.repository, tag.tag, tag.before[:_SHORT] or "(new)", tag.after[:_SHORT] or "the built image")
+            for tag in line.tags
         ]
         console.table(("repository", "tag", "from", "to"), moves)
     if file:
@@ -56,17 +55,20 @@ def _save(made: Plan, path: Path) -> None:
 
 
 def released(run: Run, *, json: bool) -> None:
-    """What a run released and finished."""
-    made = (*run.finished, *run.records)
+    """Print what a run released, and what it finished."""
     if json:
-        console.result(
-            {"released": [as_json(one) for one in run.records], "finished": [as_json(one) for one in run.finished]}
-        )
+        console.result({"released": run.records, "finished": run.finished})
         return
-    for record in made:
+    for record in (*run.finished, *run.records):
         rows = [
-            (console.mark("ok"), name, f"{record.registry}/{name}:{record.version}", one.digest[:_SHORT], one.origin)
-            for name, one in record.services.items()
+            (
+                console.mark("ok"),
+                name,
+                f"{record.registry}/{name}:{record.version}",
+                image.digest[:_SHORT],
+                image.origin,
+            )
+            for name, image in record.services.items()
         ]
         console.table(("", "service", "image", "digest", "origin"), rows, title=_title(record))
 
@@ -81,66 +83,66 @@ def _title(record: Record) -> str:
         else []
     )
     notes += [f"waived: {', '.join(scan.waivers)}"] if scan and scan.waivers else []
-    return f"{record.line} {record.version}, tag {record.tag}" + "".join(f"; {one}" for one in notes)
+    return f"{record.line} {record.version}, tag {record.tag}" + "".join(f"; {note}" for note in notes)
 
 
-def releases(found: Sequence[Release], *, json: bool) -> None:
-    """The releases there are."""
+def releases(every: Sequence[Release], *, json: bool = False) -> None:
+    """Print the releases."""
     if json:
-        console.result(as_json(list(found)))
+        console.result(every)
         return
     rows = [
         (
-            console.mark(_LOOK[one.state]),
-            one.line,
-            one.version,
-            one.created[:16].replace("T", " "),
-            one.commit[:7],
-            one.state,
-            one.authority,
-            _remarks(one),
+            console.mark(_MARKS[release.state]),
+            release.line,
+            release.version,
+            release.created[:16].replace("T", " "),
+            release.commit[:7],
+            release.state,
+            release.authority,
+            _remarks(release),
         )
-        for one in found
+        for release in every
     ]
     console.table(("", "line", "version", "made (UTC)", "commit", "state", "by", "remarks"), rows)
 
 
-def _remarks(one: Release) -> str:
-    said = [f"{name} SKIPPED" for name in one.skipped]
-    said += [f"waived {', '.join(one.waivers)}"] if one.waivers else []
-    said += [f"stand-ins {', '.join(one.stand_ins)}"] if one.stand_ins else []
-    said += [f"yanked: {one.reason}"] if one.reason else []
-    return "; ".join(said)
+def _remarks(release: Release) -> str:
+    remarks = [f"{name} SKIPPED" for name in release.skipped]
+    remarks += [f"waived {', '.join(release.waivers)}"] if release.waivers else []
+    remarks += [f"stand-ins {', '.join(release.stand_ins)}"] if release.stand_ins else []
+    remarks += [f"yanked: {release.reason}"] if release.reason else []
+    return "; ".join(remarks)
 
 
-def yanked(done: Yanked, *, json: bool) -> None:
-    """What a yank did."""
+def yanked(done: Yanked, *, json: bool = False) -> None:
+    """Print what a yank did."""
     if json:
-        console.result(as_json(done))
+        console.result(done)
         return
     console.text(f"{done.line} {done.version} is withdrawn; its immutable tags stay")
     for move in done.moved:
         console.text(f"  {move.name} → {move.version}")
     for name in done.left:
-        console.warn(f"{name} still names {done.version}: no other release is left for it")
+        console.warn(f"{name} still names {done.version}: there is no other release for it")
 
 
-def policy(found: Policy, *, json: bool) -> None:
-    """What a probe learnt of the registry."""
+def policy(learnt: Policy, *, json: bool = False) -> None:
+    """Print what a probe learnt about the registry."""
     if json:
-        console.result(as_json(found))
+        console.result(learnt)
         return
     floats = {
         "client": "we move them",
-        "server": "the registry moves them itself",
+        "server": "the registry moves them",
         "nobody": "refused, or can't be moved",
     }
     rows = [
-        ("a tag can be pointed elsewhere", "no: immutable" if found.immutable else "yes"),
-        ("an equal PUT of a tag", "taken" if found.equal_put else "refused, so it is not sent"),
-        ("X.Y and X", floats[found.floats]),
-        ("referrers API", "yes" if found.referrers else "no"),
-        ("sha256-… fallback tags", "taken" if found.fallback_tags else "refused"),
-        ("deleting manifests", "yes" if found.deletes else "no"),
+        ("a tag can be moved", "no: immutable" if learnt.immutable else "yes"),
+        ("a PUT of an unchanged tag", "accepted" if learnt.equal_put else "refused, so it is not sent"),
+        ("X.Y and X", floats[learnt.floats]),
+        ("referrers API", "yes" if learnt.referrers else "no"),
+        ("sha256-… fallback tags", "accepted" if learnt.fallback_tags else "refused"),
+        ("deleting manifests", "yes" if learnt.deletes else "no"),
     ]
-    console.table(("question", found.address), rows)
+    console.table(("question", learnt.address), rows)

@@ -19,11 +19,12 @@ from pathlib import Path
 import pytest
 
 from build.config.manifest import Manifest
+from build.diagnosis import Row
 from build.engine import client as docker
 from build.engine import disk
 from build.errors import BuildError
 from build.machine import docker_checks, doctor
-from build.machine.doctor import Row
+from build.views import doctor as view
 from tests.support.project import Project
 
 needs_client = pytest.mark.skipif(not shutil.which("docker"), reason="no docker client to ask")
@@ -52,14 +53,15 @@ def examined(manifest: Manifest) -> dict[str, Row]:
     return {row.check: row for row in rows}
 
 
-def test_a_row_for_everything_that_is_needed(manifest: Manifest) -> None:
+def test_a_row_for_everything_that_is_needed(manifest: Manifest, capsys: pytest.CaptureFixture[str]) -> None:
     """The report has each check once, in its order, and goes through JSON unchanged."""
     rows = doctor.examine(manifest)
     names = [row.check for row in rows]
     assert names[:6] == ["Python", "Git", "repository", "place", "root", "Docker client"]
     assert {"base python:3.12-slim", "CA bundle", "disk", "registry", "clock"} <= set(names)
     assert len(set(names)) == len(names)
-    assert [Row(**row) for row in json.loads(json.dumps(doctor.as_json(rows)))] == list(rows)
+    view.report(rows, json=True)
+    assert [Row(**row) for row in json.loads(capsys.readouterr().out)] == list(rows)
 
 
 def test_without_docker_nothing_raises(monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path) -> None:
@@ -271,13 +273,14 @@ def test_an_engine_that_hangs_does_not_hold_up_the_rest(
 
 
 def test_the_task_fails_when_a_row_does(capsys: pytest.CaptureFixture[str]) -> None:
-    """A pipeline sees a bad machine by the exit code; the JSON is whole all the same."""
+    """A pipeline sees a bad machine by the exit code, and a person by the sign before the row."""
     rows = (
         Row(check="disk", state="fail", found="1 GB", remedy="docker system df"),
         Row(check="Git", state="ok", found="2"),
     )
-    with pytest.raises(BuildError, match="fails 1 of 2 checks: disk"):
-        doctor.show(rows, as_json=True)
-    assert json.loads(capsys.readouterr().out) == doctor.as_json(rows)
-    doctor.show(rows[1:])
-    assert "Git" in capsys.readouterr().out
+    with pytest.raises(BuildError, match="fails 1 of 2 checks: disk") as failure:
+        doctor.require(rows)
+    assert failure.value.exit_code == 1
+    doctor.require(rows[1:])
+    view.report(rows)
+    assert capsys.readouterr().out.splitlines()[1].split() == ["✗", "disk", "1", "GB", "docker", "system", "df"]

@@ -115,7 +115,7 @@ def test_rotation_refuses_nobody_and_restarts_nothing(live: Live) -> None:
         for name in names:
             assert inv("secrets.rotate", "--name", name, "--finish").code == 0
         after = statuses(old), statuses(new)
-        told = {one.check: one.reason for one in journey.tell(live.manifest)}
+        told = {result.check: result.reason for result in journey.run(live.manifest)}
         clients.round()
 
     live.report("rotation", {"secrets": len(names), "requests": dict(clients.done), "failures": clients.failures})

@@ -1,4 +1,4 @@
-"""The tasks on the running stack: quickstart again, smoke with its story, every command of the README."""
+"""The tasks on the running stack: quickstart again, smoke with its journey, every command of the README."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ def test_quickstart_again_is_quick_and_says_all(running: Manifest) -> None:
     assert set(result["urls"]) == set(running.services)
 
 
-def test_smoke_and_story_pass(running: Manifest) -> None:
-    """Every check of the manifest passes, and so does the story across the services."""
+def test_smoke_and_journey_pass(running: Manifest) -> None:
+    """Every check of the manifest passes, and so does the journey across the services."""
     ran = inv("smoke", "--json")
 
     assert ran.code == 0, ran.text
     results = json.loads(ran.stdout)
-    assert [one for one in results if one["reason"]] == []
+    assert [result for result in results if result["reason"]] == []
     if set(journey.NEEDS) <= set(store.recorded(running)):
-        told = [one["check"] for one in results if one["service"] == "story"]
-        assert told == [check for check, _ in journey.SCENES]
+        taken = [result["check"] for result in results if result["service"] == journey.SERVICE]
+        assert taken == [check for check, _ in journey.STEPS]
 
 
-def test_the_story_leaves_nothing_behind(live: Live) -> None:
+def test_the_journey_leaves_nothing_behind(live: Live) -> None:
     """After it the watched tree is as it was, and no thread of it waits for a human."""
     watched = live.manifest.source("watched")
     assert watched
     before = sorted(watched.rglob("*"))
     waiting = _waiting(live)
 
-    told = journey.tell(live.manifest)
+    results = journey.run(live.manifest)
 
-    assert [one.reason for one in told if one.reason] == []
+    assert [result.reason for result in results if result.reason] == []
     assert sorted(watched.rglob("*")) == before
     assert _waiting(live) == waiting
 
@@ -65,14 +65,14 @@ def _waiting(live: Live) -> set[str]:
     return {thread["thread_id"] for thread in found}
 
 
-def test_a_story_that_breaks_off_says_where(live: Live) -> None:
-    """With the AutoGen team stopped the first scene fails with the reason, and the rest are named as not reached."""
+def test_a_journey_that_breaks_off_says_where(live: Live) -> None:
+    """With the AutoGen team stopped the first step fails with its reason, and the others are named as not reached."""
     docker.cli("stop", f"{live.manifest.project.name}-autogen-groupchat-1")
 
-    told = journey.tell(live.manifest)
+    first, *others = journey.run(live.manifest)
 
-    assert "autogen-groupchat" in told[0].reason
-    assert {one.reason for one in told[1:]} == {"not reached: 'a changed file is triaged' failed"}
+    assert "autogen-groupchat" in first.reason
+    assert {result.reason for result in others} == {"not reached: 'a changed file is triaged' failed"}
 
 
 def test_mcp_smoke_refuses_a_wrong_token(running: Manifest) -> None:

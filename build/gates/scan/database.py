@@ -1,4 +1,4 @@
-"""The vulnerability database: fetched once, and refused where it is stale, broken or knows too little."""
+"""The vulnerability database: fetched once, and refused if it is stale, broken or incomplete."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from build import console, json_file
-from build.config.manifest import Gates
+from build.config.manifest import Gates, Manifest
+from build.diagnosis import Diagnosis
 from build.errors import ScanBroken
 from build.gates.scan.trivy import insecure, trivy
 
 _SILENT_SECONDS = 10
 OFFLINE = ("--skip-db-update", "--skip-java-db-update", "--offline-scan")
-# How Go words a network that is not there. All else (no such artifact, no permission, no database) is a failure.
+# How Go reports an unreachable network. Anything else (no such artifact, no permission, no database) is a failure.
 _UNREACHABLE = (
     "connection refused", "no such host", "server misbehaving", "no route to host", "network is unreachable",
     "i/o timeout", "handshake timeout", "context deadline exceeded", "connection reset by peer",
 )  # fmt: skip
-# A package that every real database knows a vulnerability of, by the type Trivy gives to what it found.
+# A package with a vulnerability that every real database has, by the type that Trivy reports.
 _KNOWN_BAD = {
     "python-pkg": ("Python packages", "pkg:pypi/jinja2@2.10"),
     "node-pkg": ("npm packages", "pkg:npm/lodash@4.17.4"),
@@ -34,28 +35,27 @@ _LOWEST = {"deb": "0-1", "apk": "0-r0"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Database:
-    """A database that is fit to gate with: where it is from, and when it was made."""
+    """A database that the gate accepts: its repository and its date."""
 
     repository: str
     updated: datetime
 
 
 def provide(cache: Path, gates: Gates) -> Database | None:
-    """The configured database, fetched into `cache`; None, said aloud, when there is none or its registry is away.
+    """Fetch the configured database into `cache`; None, with a warning, if there is none or its registry is away.
 
-    A copy in the cache is used as it is when it was fetched by the same digest, or when the registry is away.
-    Raises ScanBroken for a database that can't be had from a registry that answers, and for a stale or broken one.
+    A cached copy is used if it was fetched by the same digest, or if the registry is unreachable.
+    Raises ScanBroken for a registry that answers without the database, and for a stale or broken database.
     """
     if not gates.db_repository:
         console.warn("vulnerabilities were NOT checked: gates.db_repository is empty (name a mirror of trivy-db)")
         return None
     reached = _fetch(cache, gates.db_repository)
-    updated = made(cache)
+    updated = updated_at(cache)
     if updated is None:
         if reached:
-            raise ScanBroken(
-                f"{gates.db_repository} is no vulnerability database", hint="mirror aquasec/trivy-db:2 there"
-            )
+            message = f"{gates.db_repository} is not a vulnerability database"
+            raise ScanBroken(message, hint="mirror aquasec/trivy-db:2 there")
         console.warn(f"vulnerabilities were NOT checked: the registry of {gates.db_repository} can't be reached")
         return None
     if not reached:
@@ -66,16 +66,16 @@ def provide(cache: Path, gates: Gates) -> Database | None:
 
 
 def _fetch(cache: Path, repository: str) -> bool:
-    """Download the database, unless the cache has it by the same digest; False when its registry can't be reached.
+    """Download the database unless the cache has the same digest; return False if its registry can't be reached.
 
-    origin.json says where the one in the cache is from, and is there only while that one is whole. A database from
-    elsewhere is dropped first: Trivy would hold it for current.
+    origin.json names the repository of the cached database, and exists only while that one is complete. A database from
+    another repository is dropped first, because Trivy would take it for current.
     """
     origin = cache / "origin.json"
     cached = json_file.read(origin).get("repository") == repository
     if not cached:
         shutil.rmtree(cache / "db", ignore_errors=True)
-    elif "@sha256:" in repository and made(cache):
+    elif "@sha256:" in repository and updated_at(cache):
         return True
     with console.waiting(f"fetching the vulnerability database from {repository}"):
         if _is_silent(repository):
@@ -100,7 +100,7 @@ def _download(cache: Path, repository: str) -> bool:
 
 
 def _is_silent(repository: str) -> bool:
-    """Whether the registry lets us wait, as behind a firewall that drops packets: Trivy would for its whole timeout."""
+    """Whether the registry times out, as behind a firewall that drops packets: Trivy would wait its whole timeout."""
     import httpx
 
     try:
@@ -108,19 +108,40 @@ def _is_silent(repository: str) -> bool:
     except httpx.TimeoutException:
         return True
     except (httpx.HTTPError, httpx.InvalidURL):
-        pass  # an answer of a kind, or a wrong setting: Trivy says it better
+        pass  # a response of some kind, or a wrong setting: Trivy reports it better
     return False
 
 
-def made(cache: Path) -> datetime | None:
-    """When the database in the cache was made; None when there is none."""
+def examine(manifest: Manifest) -> Diagnosis:
+    """The date of the cached database, and whether the gate would accept it; nothing is fetched."""
+    gates = manifest.gates
+    if "vuln" not in gates.scanners:
+        return Diagnosis("skip", "gates.scanners does not include vuln")
+    if not gates.db_repository:
+        remedy = "[gates] db_repository = REGISTRY/trivy-db@sha256:… in versions.local.toml"
+        return Diagnosis("warn", "none configured: vulnerabilities are not checked", remedy)
+    updated = updated_at(manifest.workspace.trivy)
+    if updated is None:
+        return Diagnosis("ok", f"{gates.db_repository}, not fetched yet")
+    check_age(updated, gates, datetime.now(UTC))
+    return Diagnosis("ok", f"made {updated:%Y-%m-%d %H:%M} UTC")
+
+
+def require(manifest: Manifest) -> None:
+    """Fetch the database if one is configured. Raises ScanBroken for one that can't be trusted."""
+    if "vuln" in manifest.gates.scanners and manifest.gates.db_repository:
+        provide(manifest.workspace.trivy, manifest.gates)
+
+
+def updated_at(cache: Path) -> datetime | None:
+    """The date of the cached database; None if there is none."""
     version = json.loads(trivy(cache, "version", "--format", "json").stdout)
     stamp = (version.get("VulnerabilityDB") or {}).get("UpdatedAt")
     return datetime.fromisoformat(stamp) if stamp else None
 
 
 def check_age(updated: datetime, gates: Gates, now: datetime) -> None:
-    """Raise ScanBroken when the database is older than gates.db_max_age_hours, or dated after tomorrow."""
+    """Raise ScanBroken if the database is older than gates.db_max_age_hours, or dated after tomorrow."""
     age = now - updated
     stamp = f"{updated:%Y-%m-%d %H:%M} UTC"
     if age > timedelta(hours=gates.db_max_age_hours):
@@ -135,13 +156,13 @@ def check_age(updated: datetime, gates: Gates, now: datetime) -> None:
         raise ScanBroken(message, hint="set the clock: the age of the database can't be judged")
 
 
-def prove(cache: Path, database: Database, found: Iterable[str]) -> list[str]:
-    """Raise ScanBroken when the database has nothing for what the images hold: Trivy would just report no findings.
+def prove(cache: Path, database: Database, contents: Iterable[str]) -> list[str]:
+    """Raise ScanBroken if the database does not cover the contents of the images, for which Trivy reports no findings.
 
-    `found` are package types (`node-pkg`) and distributions (`debian 13.1`). Returns those that no probe exists for.
+    `contents` are package types (`node-pkg`) and distributions (`debian 13.1`). Returns those without a probe.
     """
     unproven = []
-    for kind in sorted(set(found) - {"python-pkg"}):
+    for kind in sorted(set(contents) - {"python-pkg"}):
         family, _, release = kind.partition(" ")
         if kind in _KNOWN_BAD or (release and family in _PURL_TYPES):
             _require(cache, database.repository, kind)
@@ -151,7 +172,7 @@ def prove(cache: Path, database: Database, found: Iterable[str]) -> list[str]:
 
 
 def _require(cache: Path, repository: str, kind: str) -> None:
-    """Scan a bill of materials with one package that is known bad; a database that fails is dropped from the cache."""
+    """Scan a bill of materials with one vulnerable package; drop the database from the cache if it has no finding."""
     probe = cache / "probe.cdx.json"
     json_file.write(probe, bill(kind))
     name = f"the vulnerability database of {repository}"
@@ -162,17 +183,17 @@ def _require(cache: Path, repository: str, kind: str) -> None:
         )  # fmt: skip
     except ScanBroken as error:
         shutil.rmtree(cache / "db", ignore_errors=True)
-        hint = "run again to fetch it anew; if it stays so, mirror it anew"
+        hint = "run again to fetch it again; if that does not help, mirror it again"
         raise ScanBroken(f"{name} is broken: Trivy can't read it", hint=hint, output=error.output) from None
     if not any(result.get("Vulnerabilities") for result in json.loads(outcome.stdout).get("Results") or []):
         shutil.rmtree(cache / "db", ignore_errors=True)
         what = _KNOWN_BAD[kind][0] if kind in _KNOWN_BAD else kind
         hint = "mirror the whole of aquasec/trivy-db:2, and name it in gates.db_repository"
-        raise ScanBroken(f"{name} knows nothing about {what}: a package known bad has no finding", hint=hint)
+        raise ScanBroken(f"{name} knows nothing about {what}: a vulnerable package has no finding", hint=hint)
 
 
 def bill(kind: str) -> dict[str, Any]:
-    """A CycloneDX document with one package that is vulnerable for certain: a known one, or the oldest OpenSSL ever."""
+    """A CycloneDX document with one certainly vulnerable package: a known one, or the oldest possible OpenSSL."""
     components: list[dict[str, Any]] = []
     if kind in _KNOWN_BAD:
         purl = _KNOWN_BAD[kind][1]

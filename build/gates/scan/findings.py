@@ -1,8 +1,9 @@
-"""Trivy's JSON report as findings: what it found, what was waived, and what kinds of packages it saw. Pure."""
+"""Reads Trivy's JSON report: findings, waived findings and package types. Pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ _ID_KEYS = {"vulnerability": "VulnerabilityID", "secret": "RuleID", "misconfigur
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """A vulnerability, secret, misconfiguration or license; `subject` is where, `fixed` the version that mends it."""
+    """A vulnerability, secret, misconfiguration or license; `subject` is where, `fixed` the version that fixes it."""
 
     kind: str
     id: str
@@ -26,14 +27,14 @@ class Finding:
 
     @property
     def rank(self) -> tuple[int, str, str]:
-        """The sort key that puts the worst first."""
+        """A sort key, worst first."""
         return SEVERITIES.index(self.severity), self.id, self.subject
 
 
 def read(report: Mapping[str, Any]) -> Iterator[Finding]:
-    """The findings of a report, but for the licenses of the distribution's own packages.
+    """The findings of a report, without the licenses of the distribution's own packages.
 
-    Those are the greater part of a base image (663 in Debian with Python, GPL all over) and nobody can act on them.
+    Those dominate a base image (663 in Debian with Python, mostly GPL), and nobody can act on them.
     """
     for result in report.get("Results") or []:
         target = result.get("Target", "")
@@ -56,7 +57,7 @@ def _finding(kind: str, entry: Mapping[str, Any], subject: str, *, fixed: str = 
 
 
 def waived(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The kind, id and reason of every finding that a waiver took out."""
+    """The kind, id and reason of every waived finding."""
     return [
         (entry["Type"], entry["Finding"].get(_ID_KEYS[entry["Type"]], ""), entry.get("Statement", ""))
         for result in report.get("Results") or []
@@ -66,7 +67,7 @@ def waived(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def contents(report: Mapping[str, Any]) -> set[str]:
-    """The distribution (`debian 13.1`) and the package types (`python-pkg`) that an image holds."""
+    """The distribution (`debian 13.1`) and the package types (`python-pkg`) of an image."""
     held = {result.get("Type", "") for result in report.get("Results") or [] if result.get("Class") == "lang-pkgs"}
     system = report.get("Metadata", {}).get("OS")
     if system:
@@ -74,6 +75,7 @@ def contents(report: Mapping[str, Any]) -> set[str]:
     return held
 
 
-def counts(found: list[Finding]) -> dict[str, int]:
-    """How many findings there are of each severity, worst first, zeros included."""
-    return {severity: sum(finding.severity == severity for finding in found) for severity in SEVERITIES}
+def counts(findings: Iterable[Finding]) -> dict[str, int]:
+    """The number of findings of each severity, worst first, including zeros."""
+    counted = Counter(finding.severity for finding in findings)
+    return {severity: counted[severity] for severity in SEVERITIES}

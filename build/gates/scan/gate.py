@@ -1,10 +1,8 @@
-"""The gate on the built images: Trivy on their exact digests, and a verdict for each."""
+"""The scan gate: Trivy on the exact digests of the images, and a verdict on each."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -13,21 +11,32 @@ from pathlib import Path
 from build import console
 from build.config.manifest import Manifest
 from build.errors import ScanBroken, ScanRejected
-from build.gates.scan import database as gates_scan_database
-from build.gates.scan import findings, waivers
+from build.gates.protocol import Dependency, Released
+from build.gates.scan import database, findings, trivy, waivers
+from build.gates.scan.database import Database
 from build.gates.scan.findings import Finding
 from build.gates.scan.image import Scanned, Settings, analyse, convert
+from build.gates.verdict import GateVerdict
 from build.images.image import Image
+from build.parallel import at_once
 
 _SHOWN = 5
 _KINDS = {"vuln": "vulnerability", "secret": "secret", "misconfig": "misconfiguration", "license": "license"}
 
+name = "scan"
+title = "scan the candidates"
+dependencies: tuple[Dependency, ...] = (
+    Dependency(name="Trivy", examine=trivy.examine, require=trivy.require),
+    Dependency(name="vulnerability database", examine=database.examine, require=database.require),
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """What the gate says of one image: `findings` by severity, and the `gated` ones, which refuse it, worst first.
+class ImageVerdict:
+    """The verdict on one image: `findings` by severity, and the `gated` ones, which refuse it, worst first.
 
-    `database` is when the vulnerability database was made, and empty where vulnerabilities were not checked.
+    `database` is the date of the vulnerability database, empty where vulnerabilities were not checked. `waived` counts
+    the findings that the `waivers` (their ids) let through.
     """
 
     service: str
@@ -38,74 +47,102 @@ class Verdict:
     refused: bool
     gated: tuple[Finding, ...]
     waived: int
+    waivers: tuple[str, ...]
     notes: tuple[str, ...]
     reports: dict[str, Path]
 
 
-def scan(manifest: Manifest, images: Mapping[str, Image], *, reports: Path) -> tuple[Verdict, ...]:
-    """Scan the images one after another; `enforce` turns the verdicts into a failure.
-
-    `reports`/scan gets SERVICE.json (everything), .sarif, .txt (what reaches the gate) and .cdx.json (the SBOM).
-    Raises MissingTool without Trivy, ManifestError for a bad waiver, ScanBroken when the gate can't be trusted.
-    """
-    ignore_file, waived = waivers.load(manifest)
-    cache = manifest.workspace.trivy
-    database = _database(manifest, cache)
-    scanners = tuple(name for name in manifest.gates.scanners if name != "vuln" or database)
-    if not scanners:
-        message = "nothing can be scanned for: gates.scanners has only vuln, and there is no vulnerability database"
-        raise ScanBroken(message, hint='set gates.db_repository, or add "secret" to gates.scanners')
-    settings = Settings(
-        cache=cache,
-        reports=(reports / "scan").absolute(),
-        scanners=scanners,
-        severity=manifest.gates.severity,
-        ignore_file=ignore_file,
-        database=database,
-        ca_file=(manifest.root / manifest.registry.ca_file).absolute() if manifest.registry.ca_file else None,
+def run(manifest: Manifest, images: Mapping[str, Image], _released: Released) -> GateVerdict:
+    """Scan the candidates. Raises ScanRejected for findings at the gate, and what `scan` raises."""
+    verdicts = scan(manifest, images)
+    enforce(verdicts)
+    return GateVerdict(
+        verdict="passed",
+        checks=len(verdicts),
+        vulnerabilities_checked=all(verdict.vulnerabilities_checked for verdict in verdicts),
+        database=next((verdict.database for verdict in verdicts if verdict.database), ""),
+        waivers=tuple(sorted({identifier for verdict in verdicts for identifier in verdict.waivers})),
+        notes=tuple(f"{verdict.service}: {note}" for verdict in verdicts for note in verdict.notes),
     )
-    settings.reports.mkdir(parents=True, exist_ok=True)
+
+
+def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict, ...]:
+    """Scan the images one by one and return their verdicts; `enforce` turns refusals into a failure.
+
+    .uc/reports/scan gets SERVICE.json (everything), .sarif, .txt (what reaches the gate) and .cdx.json (the SBOM).
+    Raises MissingTool without Trivy, ManifestError for a bad waiver, ScanBroken when the scan can't be trusted or omits
+    the vulnerabilities that gates.require_vulnerabilities demands.
+    """
+    settings, known = _prepare(manifest)
     for path in [path for service in images for path in settings.paths(service).values()]:
         path.unlink(missing_ok=True)
     scanned = [analyse(settings, image) for image in images.values()]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        refusals = list(pool.map(partial(convert, settings), scanned))
-    if database:
-        contents = {kind for one in scanned for kind in findings.contents(one.report)}
-        for kind in gates_scan_database.prove(cache, database, contents):
+    refusals = at_once(partial(convert, settings), scanned)
+    if settings.database:
+        contents = {kind for image in scanned for kind in findings.contents(image.report)}
+        for kind in database.prove(settings.cache, settings.database, contents):
             console.warn(f"no probe can prove that the vulnerability database knows {kind}")
-    _report_waivers(waived, [used for one in scanned for used in findings.waived(one.report)], scanners)
-    return tuple(_verdict(settings, one, refused=refused) for one, refused in zip(scanned, refusals, strict=True))
+    _report_waivers(known, [used for image in scanned for used in findings.waived(image.report)], settings.scanners)
+    verdicts = tuple(
+        _verdict(settings, image, refused=refused) for image, refused in zip(scanned, refusals, strict=True)
+    )
+    if manifest.gates.require_vulnerabilities and not settings.database:
+        message = f"vulnerabilities were not checked, and gates.require_vulnerabilities demands it: {', '.join(images)}"
+        raise ScanBroken(message, hint="set [gates] db_repository to a registry that has trivy-db")
+    return verdicts
 
 
-def _database(manifest: Manifest, cache: Path) -> gates_scan_database.Database | None:
+def _prepare(manifest: Manifest) -> tuple[Settings, tuple[waivers.Waiver, ...]]:
+    """Read the waivers, fetch the database and make the folder of the reports."""
+    ignore_file, known = waivers.load(manifest)
+    vulnerabilities = _database(manifest)
+    scanners = tuple(scanner for scanner in manifest.gates.scanners if scanner != "vuln" or vulnerabilities)
+    if not scanners:
+        message = "there is nothing to scan for: gates.scanners has only vuln, and there is no vulnerability database"
+        raise ScanBroken(message, hint='set gates.db_repository, or add "secret" to gates.scanners')
+    settings = Settings(
+        cache=manifest.workspace.trivy,
+        reports=(manifest.workspace.reports / "scan").absolute(),
+        scanners=scanners,
+        severity=manifest.gates.severity,
+        ignore_file=ignore_file,
+        database=vulnerabilities,
+        ca_file=(manifest.root / manifest.registry.ca_file).absolute() if manifest.registry.ca_file else None,
+    )
+    settings.reports.mkdir(parents=True, exist_ok=True)
+    return settings, known
+
+
+def _database(manifest: Manifest) -> Database | None:
     if "vuln" in manifest.gates.scanners:
-        return gates_scan_database.provide(cache, manifest.gates)
+        return database.provide(manifest.workspace.trivy, manifest.gates)
     console.warn("vulnerabilities were NOT checked: gates.scanners leaves out vuln")
     return None
 
 
-def _verdict(settings: Settings, scanned: Scanned, *, refused: bool) -> Verdict:
+def _verdict(settings: Settings, scanned: Scanned, *, refused: bool) -> ImageVerdict:
     service, report, notes = scanned.image.service, scanned.report, list(scanned.left_out)
-    found = list(findings.read(report))
-    gated = sorted((one for one in found if one.severity in settings.severity), key=lambda one: one.rank)
-    # The licenses of the distribution's packages refuse by Trivy's rules, not by ours.
+    every = list(findings.read(report))
+    gated = sorted((finding for finding in every if finding.severity in settings.severity), key=lambda each: each.rank)
+    # Trivy refuses for the licenses of the distribution's packages; this gate does not.
     if refused and not gated and "license" not in settings.scanners:
         message = f"{service}: Trivy refuses, and its report has nothing that this toolkit can read"
         raise ScanBroken(message, hint=f"look at {settings.paths(service)['txt']}: has the version of Trivy changed?")
     if report.get("Metadata", {}).get("OS", {}).get("EOSL"):
-        notes.append("its distribution gets no security updates any more")
+        notes.append("its distribution no longer gets security updates")
     for note in notes:
         console.warn(f"{service}: {note}")
-    return Verdict(
+    waived = findings.waived(report)
+    return ImageVerdict(
         service=service,
         reference=scanned.image.reference,
         vulnerabilities_checked=settings.database is not None,
         database=settings.database.updated.isoformat() if settings.database else "",
-        findings=findings.counts(found),
+        findings=findings.counts(every),
         refused=bool(gated),
         gated=tuple(gated),
-        waived=len(findings.waived(report)),
+        waived=len(waived),
+        waivers=tuple(sorted({identifier for _, identifier, _ in waived})),
         notes=tuple(notes),
         reports=settings.paths(service),
     )
@@ -118,40 +155,23 @@ def _report_waivers(
     for waiver in known:
         if waiver.is_expired(today):
             console.warn(f"the waiver of {waiver.id} expired on {waiver.expired_at}: its findings count again")
-    for waiver in waivers.unused(known, used, [_KINDS[name] for name in scanners], today):
-        console.warn(f"the waiver of {waiver.id} matches nothing in the images scanned: take it out")
+    for waiver in waivers.unused(known, used, [_KINDS[scanner] for scanner in scanners], today):
+        console.warn(f"the waiver of {waiver.id} matches nothing in the scanned images: remove it")
 
 
-def summary(verdict: Verdict) -> str:
+def summary(verdict: ImageVerdict) -> str:
     """The verdict in a few words, for a table."""
     unchecked = "" if verdict.vulnerabilities_checked else ", vulnerabilities NOT checked"
     return f"{'refused: ' + _counted(verdict) if verdict.refused else 'passed'}{unchecked}"
 
 
-def _counted(verdict: Verdict) -> str:
+def _counted(verdict: ImageVerdict) -> str:
     counts = findings.counts(list(verdict.gated))
     return ", ".join(f"{number} {severity}" for severity, number in counts.items() if number)
 
 
-def show(verdicts: Sequence[Verdict]) -> None:
-    """A table of the verdicts, and where the reports are."""
-    rows = [
-        (
-            console.mark("fail" if verdict.refused else "ok" if verdict.vulnerabilities_checked else "warn"),
-            verdict.service,
-            *(str(verdict.findings[severity]) for severity in findings.SEVERITIES),
-            str(verdict.waived),
-            summary(verdict),
-        )
-        for verdict in verdicts
-    ]
-    console.table(("", "service", *(name.lower() for name in findings.SEVERITIES), "waived", "verdict"), rows)
-    if verdicts:
-        console.note(f"reports: {verdicts[0].reports['json'].parent}")
-
-
-def enforce(verdicts: Sequence[Verdict]) -> None:
-    """Raise ScanRejected when a verdict refuses, naming per service the counts, the worst findings and their fixes."""
+def enforce(verdicts: Sequence[ImageVerdict]) -> None:
+    """Raise ScanRejected for refused images, with the counts, the worst findings and their fixes of each service."""
     refused = [verdict for verdict in verdicts if verdict.refused]
     if not refused:
         return
@@ -162,6 +182,6 @@ def enforce(verdicts: Sequence[Verdict]) -> None:
         if len(verdict.gated) > _SHOWN:
             lines.append(f"    … and {len(verdict.gated) - _SHOWN} more in {verdict.reports['txt']}")
     secrets = any(finding.kind == "secret" for verdict in refused for finding in verdict.gated)
-    remedy = "take the secrets out and renew them; " if secrets else ""
-    hint = f"{remedy}raise the versions, or waive with a date and a reason in the file of gates.ignore_file"
+    remedy = "remove the secrets and renew them; " if secrets else ""
+    hint = f"{remedy}upgrade the packages, or add a waiver with a date and a reason to the file of gates.ignore_file"
     raise ScanRejected("\n".join(lines), hint=hint)

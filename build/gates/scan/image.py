@@ -1,4 +1,4 @@
-"""One image through Trivy: its report in JSON, and from that as SARIF, SBOM and table."""
+"""Scans one image with Trivy: a JSON report, converted to SARIF, an SBOM and a table."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from build.gates.scan.database import OFFLINE, Database
 from build.gates.scan.trivy import REFUSED, insecure, trivy
 from build.images.image import Image
 
-# Trivy's words when it must be asked differently → the arguments to add, and what they leave out.
-_SECOND_TRIES = {
+# Trivy's error message → the arguments for another attempt, and what they leave out.
+_RETRIES = {
     "no child with platform linux/amd64": (("--platform", "linux/arm64"), ""),
     "Java DB": (
         ("--skip-files", "**/*.jar,**/*.war,**/*.ear,**/*.par"),
@@ -26,7 +26,7 @@ _SECOND_TRIES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What all images of a run are scanned with: another scanner set would analyse every layer again."""
+    """The settings for all images of a run: another set of scanners would analyse every layer again."""
 
     cache: Path
     reports: Path
@@ -37,13 +37,13 @@ class Settings:
     ca_file: Path | None = None
 
     def paths(self, service: str) -> dict[str, Path]:
-        """The reports on a service's image by their suffixes."""
+        """The report files of a service by suffix."""
         return {kind: self.reports / f"{service}.{kind}" for kind in ("json", "sarif", "txt", "cdx.json")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scanned:
-    """Trivy's report on an image, of every severity, and what had to be left out."""
+    """Trivy's report on an image, with findings of every severity, and what the scan left out."""
 
     image: Image
     report: dict[str, Any]
@@ -51,9 +51,9 @@ class Scanned:
 
 
 def analyse(settings: Settings, image: Image) -> Scanned:
-    """Scan name@digest of the image, in the registry when it was pushed, else in the engine.
+    """Scan name@digest of the image, in the registry if it was pushed, else in the engine.
 
-    Raises ScanBroken when Trivy fails, or says that it scanned something else.
+    Raises ScanBroken if Trivy fails or reports that it scanned something else.
     """
     output = settings.paths(image.service)["json"]
     arguments = [
@@ -67,7 +67,7 @@ def analyse(settings: Settings, image: Image) -> Scanned:
     with console.waiting(f"scanning {image.service}"):
         left_out = _run(settings, arguments, image)
     report: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
-    # Trivy repeats the image's configuration: a token found in its ENV would stand there in clear.
+    # Trivy copies the image's configuration into the report, where a token in its ENV would be readable.
     for part in ("config", "history"):
         report["Metadata"].get("ImageConfig", {}).pop(part, None)
     json_file.write(output, report)
@@ -79,27 +79,27 @@ def analyse(settings: Settings, image: Image) -> Scanned:
 
 
 def _run(settings: Settings, arguments: Sequence[str], image: Image) -> tuple[str, ...]:
-    """Run the scan, again with other arguments where Trivy asks for them; what they leave out."""
-    hint = f"is {image.reference} there? ./inv build makes it"
+    """Run the scan, with other arguments if Trivy needs them; return what these leave out."""
+    hint = f"does {image.reference} exist? ./inv build makes it"
     left_out: list[str] = []
     more: list[str] = []
-    tries = dict(_SECOND_TRIES)
+    retries = dict(_RETRIES)
     while True:
         try:
             trivy(settings.cache, *arguments, *more, image.reference, hint=hint)
         except ScanBroken as error:
-            words = next((words for words in tries if words in error.output), None)
-            if words is None:
+            reason = next((message for message in retries if message in error.output), None)
+            if reason is None:
                 raise
-            added, missed = tries.pop(words)
+            added, unscanned = retries.pop(reason)
             more += added
-            left_out += [missed] if missed else []
+            left_out += [unscanned] if unscanned else []
         else:
             return tuple(left_out)
 
 
 def convert(settings: Settings, scanned: Scanned) -> bool:
-    """Write the other reports from the JSON one; whether Trivy itself would refuse the image."""
+    """Write the other reports from the JSON one; return whether Trivy itself would refuse the image."""
     service = scanned.image.service
     paths, located = settings.paths(service), settings.cache / f"located-{service}.json"
     json_file.write(located, _located(scanned.report, service))
@@ -112,15 +112,15 @@ def convert(settings: Settings, scanned: Scanned) -> bool:
         settings.cache, *common, "--format", "table", "--table-mode", "detailed", "--show-suppressed",
         "--severity", severity, "--exit-code", str(REFUSED), str(paths["json"]), ok_codes=(0, REFUSED),
     )  # fmt: skip
-    head = f"{scanned.image.reference}\nscanners {scanners}, gate {severity}\n"
-    paths["txt"].write_text(head + (table.stdout or "nothing found at the gate\n"), encoding="utf-8")
+    heading = f"{scanned.image.reference}\nscanners {scanners}, gate {severity}\n"
+    paths["txt"].write_text(heading + (table.stdout or "no finding at the gate\n"), encoding="utf-8")
     return table.returncode == REFUSED
 
 
 def _located(report: Mapping[str, Any], service: str) -> dict[str, Any]:
-    """The report with the service's name where a finding in the image's configuration is located.
+    """The report with the service's name as the location of findings in the image's configuration.
 
-    Trivy puts the reference there, and crashes writing SARIF when that begins with an address and a port: it is no URI.
+    Trivy puts the reference there, and crashes writing SARIF if it starts with an address and a port, as no URI does.
     """
     results = report.get("Results") or []
     name = report["ArtifactName"]
@@ -133,7 +133,7 @@ def _located(report: Mapping[str, Any], service: str) -> dict[str, Any]:
 def _categorised(sarif: Mapping[str, Any], service: str) -> dict[str, Any]:
     """The SARIF document with the service as the category of its runs.
 
-    Trivy gives none, and code scanning refuses an upload in which two runs of a tool have the same.
+    Trivy sets none, and code scanning refuses an upload in which two runs of a tool have the same category.
     """
     runs = [{**run, "automationDetails": {"id": f"{service}/"}} for run in sarif["runs"]]
     return {**sarif, "runs": runs}

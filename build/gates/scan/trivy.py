@@ -1,4 +1,4 @@
-"""The Trivy program: where it is, the environment it runs in, and its own failures as errors of ours."""
+"""The Trivy program: its location, its environment, and its failures as errors of this toolkit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+from build.config.manifest import Manifest
+from build.diagnosis import Diagnosis
 from build.errors import MissingTool, ScanBroken, ToolFailed
 from build.process import Outcome, run
 
-REFUSED = 3  # asked for by --exit-code: 1 and 2 are Trivy's own failures and must stay apart from findings
+REFUSED = 3  # passed to --exit-code: 1 and 2 are failures of Trivy itself, and must differ from findings
 _TIMEOUT_MINUTES = 15
 _LOCKED = "cache may be in use by another process"
 _LOCK_SECONDS = 300
@@ -25,17 +27,31 @@ def program() -> str:
 
     Raises MissingTool when there is neither.
     """
-    found = shutil.which("trivy", path=str(Path(sys.executable).parent)) or shutil.which("trivy")
-    if found is None:
+    path = shutil.which("trivy", path=str(Path(sys.executable).parent)) or shutil.which("trivy")
+    if path is None:
         raise MissingTool("trivy is not installed: it is neither beside this Python nor on PATH", hint="./inv doctor")
-    return found
+    return path
+
+
+def examine(_manifest: Manifest) -> Diagnosis:
+    """The path and the version of `trivy`."""
+    try:
+        path = program()
+    except MissingTool as error:
+        return Diagnosis("fail", str(error), "put trivy on PATH, or rm -rf .venv and run ./inv again to reinstall it")
+    return Diagnosis("ok", f"{path} {run([path, '--version'], timeout=20).stdout.split()[1]}")
+
+
+def require(_manifest: Manifest) -> None:
+    """Raise MissingTool when there is no `trivy`."""
+    program()
 
 
 def environment() -> dict[str, str]:
-    """What is added to Trivy's environment.
+    """The changes to the environment for Trivy.
 
-    Every TRIVY_ variable is a flag, and one left in a shell (TRIVY_SKIP_DIRS, TRIVY_IGNORE_UNFIXED) would open the gate
-    unseen. Trivy takes an empty one as unset, so all but the credentials are emptied.
+    Every TRIVY_ variable is a flag: one left in a shell (TRIVY_SKIP_DIRS, TRIVY_IGNORE_UNFIXED) would silently open the
+    gate. Trivy treats an empty one as unset, so all but the credentials are emptied.
     """
     emptied = {name: "" for name in os.environ if name.startswith("TRIVY_") and name not in _KEPT}
     return {**emptied, **_QUIET}
@@ -44,8 +60,8 @@ def environment() -> dict[str, str]:
 def trivy(cache: Path, *arguments: str, ok_codes: tuple[int, ...] = (0,), hint: str = "") -> Outcome:
     """Run `trivy ARGUMENTS` with the cache folder `cache`.
 
-    It runs inside that folder, because a trivy.yaml, .trivyignore or trivy-secret.yaml in the current one would be
-    obeyed unasked. Raises MissingTool, or ScanBroken with Trivy's output for a code outside `ok_codes`.
+    It runs in that folder because Trivy obeys a trivy.yaml, .trivyignore or trivy-secret.yaml in the current one.
+    Raises MissingTool, or ScanBroken with Trivy's output for a code outside `ok_codes`.
     """
     cache.mkdir(parents=True, exist_ok=True)
     argv = [program(), *arguments, "--cache-dir", str(cache), "--timeout", f"{_TIMEOUT_MINUTES}m"]
@@ -53,12 +69,12 @@ def trivy(cache: Path, *arguments: str, ok_codes: tuple[int, ...] = (0,), hint: 
         return _patiently(argv, cache, ok_codes)
     except ToolFailed as error:
         message = f"trivy {arguments[0]} failed ({_kind(error.returncode)})"
-        output = (error.output or str(error)).partition("\ngoroutine ")[0]  # a crash adds pages of stack
+        output = (error.output or str(error)).partition("\ngoroutine ")[0]  # a crash prints pages of stack traces
         raise ScanBroken(message, hint=hint, output=output) from None
 
 
 def _patiently(argv: list[str], cache: Path, ok_codes: tuple[int, ...]) -> Outcome:
-    """Run Trivy, again while another scan holds the cache: Trivy itself waits five seconds for its lock."""
+    """Run Trivy, and retry while another scan holds the cache: Trivy itself waits only five seconds for the lock."""
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
@@ -73,13 +89,13 @@ def _kind(returncode: int) -> str:
 
 
 def insecure(reference: str) -> list[str]:
-    """`--insecure` for a registry on loopback, and for no other.
+    """`--insecure` for a registry on loopback and no other.
 
-    Trivy speaks plain HTTP to 127.0.0.1 and localhost of its own accord, to the rest of 127.0.0.0/8 only with the flag.
+    Trivy uses plain HTTP for 127.0.0.1 and localhost by default, for the rest of 127.0.0.0/8 only with the flag.
     """
     registry = reference.partition("/")[0]
     try:
         address = ipaddress.ip_address(registry.partition(":")[0])
-    except ValueError:  # a name, and a name may start with 127. too
+    except ValueError:  # a host name, which may also start with 127.
         return []
     return ["--insecure"] if address.is_loopback and str(address) != "127.0.0.1" else []

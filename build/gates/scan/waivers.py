@@ -1,4 +1,4 @@
-"""Waivers: dated, reasoned exceptions to the scan gate, from the .trivyignore.yaml that gates.ignore_file names."""
+"""Waivers: dated, reasoned exceptions to the scan gate, in the .trivyignore.yaml that gates.ignore_file names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from build.config.manifest import Manifest
 from build.errors import ManifestError
 from build.typed import suggest
 
-# Section of the file → what Trivy calls a finding of that kind.
+# Section of the file → Trivy's name for findings of that kind.
 _KINDS = {
     "vulnerabilities": "vulnerability",
     "misconfigurations": "misconfiguration",
@@ -24,7 +24,7 @@ _FIELDS = ("id", "expired_at", "statement", "paths", "purls")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waiver:
-    """One exception: the kind and id of the finding, the first day on which it counts again, and the reason."""
+    """An exception: the kind and id of the finding, the first day on which it counts again, and the reason."""
 
     kind: str
     id: str
@@ -32,37 +32,37 @@ class Waiver:
     statement: str
 
     def is_expired(self, today: date) -> bool:
-        """Whether its findings count again; Trivy counts them from the start of that day (UTC)."""
+        """Whether its findings count again, which for Trivy starts at midnight UTC of that day."""
         return self.expired_at <= today
 
 
 def load(manifest: Manifest) -> tuple[Path | None, tuple[Waiver, ...]]:
-    """The waiver file and what stands in it; None and nothing when none is configured.
+    """The waiver file and its waivers; None and no waivers if no file is configured.
 
-    Raises ManifestError when the file is missing or malformed, or a waiver has no end, no reason or an unknown key.
+    Raises ManifestError if the file is missing or malformed, or a waiver has no end, no reason or an unknown key.
     """
     name = manifest.gates.ignore_file
     if not name:
         return None, ()
     path = (manifest.root / name).absolute()
     if path.suffix not in {".yaml", ".yml"}:
-        message = f"gates.ignore_file: {name}: only .trivyignore.yaml can hold the reason and the end of a waiver"
+        message = f"gates.ignore_file: {name}: only a .yaml or .yml file can hold the reason and the end of a waiver"
         raise ManifestError(message, hint="rewrite it as YAML: vulnerabilities: [{id, expired_at, statement}]")
     try:
         return path, parse(path.read_text(encoding="utf-8"), name)
     except OSError as error:
         message = f"gates.ignore_file: {name}: {error.strerror}"
-        raise ManifestError(message, hint='make the file, or set gates.ignore_file = ""') from None
+        raise ManifestError(message, hint='create the file, or set gates.ignore_file = ""') from None
 
 
 def parse(text: str, source: str) -> tuple[Waiver, ...]:
-    """The waivers of a file's text; complaints name `source` and the path in it."""
+    """The waivers in the text of a file. Raises ManifestError, which names `source` and the path in it."""
     import yaml
 
     try:
         document = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise ManifestError(f"{source}: not valid YAML: {error}", hint=f"mend {source}") from None
+        raise ManifestError(f"{source}: not valid YAML: {error}", hint=f"fix {source}") from None
     waivers = []
     for section, entries in _mapping(document, source, "the file").items():
         if section not in _KINDS:
@@ -84,7 +84,7 @@ def _mapping(value: Any, source: str, where: str) -> dict[str, Any]:
 
 def _waiver(kind: str, entry: dict[str, Any], source: str, where: str) -> Waiver:
     for key in entry:
-        if key not in _FIELDS:  # Trivy passes over it: `purl` for `purls` would waive the id in every package
+        if key not in _FIELDS:  # Trivy ignores it: `purl` for `purls` would waive the id in every package
             raise ManifestError(f"{source}: {where}.{key}: unknown key{suggest(str(key), _FIELDS)}", hint=_hint(source))
     for key in ("id", "statement"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
@@ -103,7 +103,7 @@ def _hint(source: str) -> str:
 def unused(
     waivers: Iterable[Waiver], used: Iterable[tuple[str, str, str]], kinds: Iterable[str], today: date
 ) -> list[Waiver]:
-    """The waivers in force, of `kinds` that were scanned for, that no (kind, id, statement) in `used` answers to."""
+    """The valid waivers of the scanned `kinds` that match no (kind, id, statement) in `used`."""
     matched, scanned = set(used), set(kinds)
     return [
         waiver

@@ -1,8 +1,8 @@
-"""One story across the services, in four scenes: what happens between a changed file and a human's decision.
+"""A journey across the services in four steps: from a changed file to a human's decision.
 
-A plain change goes through monitoring, a LangGraph run, a PowerShell function and the AutoGen team to its result. A
-risky one stops on the way until a human approves, here through the API, and one request id leads through all four
-logs. Refused, a change goes no further. The watched tree is left as it was, and no approval stays open.
+A plain change passes monitoring, a LangGraph run, a PowerShell function and the AutoGen team. A risky change waits for
+a human's approval, given here through the API, and its request id is in the logs of all four services. A refused change
+goes no further. The watched tree is left unchanged and no approval stays pending.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from build.config.manifest import Manifest
 from build.errors import BuildError
-from build.gates.smoke.checks import Result, loopback_client
-from build.stack import run, secrets
+from build.gates.smoke.checks import CheckResult, loopback_client
+from build.stack import run as stack
+from build.stack import secrets
 
 if TYPE_CHECKING:
     import httpx
 
+SERVICE = "journey"  # what its results have for a service
 NEEDS = ("monitoring", "langgraph-api", "powershell-modules", "autogen-groupchat")
 _DEADLINE_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -37,44 +39,46 @@ _LOG = (
 
 
 class _Unmet(Exception):
-    """A part of the story did not happen; the message says which."""
+    """An expectation of a step is not met; the message says which."""
 
 
-def tell(manifest: Manifest) -> list[Result]:
-    """Play SCENES in order on the running stack, a result for each; after one that failed, the rest are not tried."""
-    results: list[Result] = []
+def run(manifest: Manifest) -> list[CheckResult]:
+    """Take STEPS in order on the running stack and return a result for each; a failure skips the steps after it."""
+    results: list[CheckResult] = []
     with loopback_client(20) as http:
-        story = _Story(manifest, http)
+        journey = _Journey(manifest, http)
         try:
-            for check, scene in SCENES:
+            for check, step in STEPS:
                 started = time.monotonic()
-                failed = next((one.check for one in results if not one.passed), "")
-                reason = f"not reached: '{failed}' failed" if failed else _played(story, scene)
+                failed = next((result.check for result in results if not result.passed), "")
+                reason = f"not reached: '{failed}' failed" if failed else _take(journey, step)
                 seconds = time.monotonic() - started
-                results.append(Result(container="stack", service="story", check=check, reason=reason, seconds=seconds))
+                results.append(
+                    CheckResult(container="stack", service=SERVICE, check=check, reason=reason, seconds=seconds)
+                )
         finally:
-            story.clean()
+            journey.clean()
     return results
 
 
-def _played(story: _Story, scene: Callable[[_Story], None]) -> str:
-    """Why the scene was not what it should be, or nothing."""
+def _take(journey: _Journey, step: Callable[[_Journey], None]) -> str:
+    """Take the step; return why it failed, or an empty string."""
     import httpx
 
-    story.deadline = time.monotonic() + _DEADLINE_SECONDS
+    journey.deadline = time.monotonic() + _DEADLINE_SECONDS
     try:
-        scene(story)
+        step(journey)
     except _Unmet as error:
         return str(error)
     except (OSError, httpx.HTTPError, BuildError) as error:
         return f"{type(error).__name__}: {error}"
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        return f"an answer is not of the form that was expected: {type(error).__name__}: {error}"
+        return f"an answer has an unexpected form: {type(error).__name__}: {error}"
     return ""
 
 
-class _Story:
-    """What one telling knows: the name of its two files, and the event it follows, whose id is the request id."""
+class _Journey:
+    """The state of a journey: the name of its two files, and its request id, which is the id of the latest event."""
 
     def __init__(self, manifest: Manifest, http: httpx.Client) -> None:
         self.manifest, self.http, self.deadline = manifest, http, 0.0
@@ -82,33 +86,33 @@ class _Story:
         self.request_id = ""
 
     def plain(self) -> None:
-        """A note is triaged to its end, and nobody is asked."""
+        """A plain note is triaged to completion without asking a human."""
         thread = self._thread(self._write(".txt", _NOTE), "added")
         values = self._until("the note is triaged", lambda: self._ended(thread))
         if values["risk"] != "low" or values.get("approval") or not values.get("discussion"):
             raise _Unmet(f"the note was not discussed as a plain change: {str(values['result'])[:300]}")
 
     def risky(self) -> None:
-        """A log with compile errors waits for a human; approved, the team discusses it and a result is there."""
+        """A log with compile errors waits for a human; once approved, the team discusses it and the run completes."""
         thread = self._thread(self._write(".log", _LOG), "added")
         waiting = self._until("the run stops for approval", lambda: self._interrupted(thread))
         if waiting["values"].get("discussion"):
-            raise _Unmet("the team was asked before a human was")
+            raise _Unmet("the team discussed it before a human approved")
         if "CS0103" not in str(waiting["values"].get("summary")):
             raise _Unmet(f"the PowerShell function missed the compile error: {str(waiting['values'])[:300]}")
         values = self._answer(thread, approved=True)
         if values["result"]["status"] != "done" or not values.get("discussion"):
-            raise _Unmet(f"the run ended without a result of the team: {str(values['result'])[:300]}")
+            raise _Unmet(f"the run ended without a result from the team: {str(values['result'])[:300]}")
 
     def traced(self) -> None:
-        """The id of the risky change's event is the request id in the log of every service that had a part in it."""
+        """The log of every service involved has the event id of the risky change as its request id."""
         while missing := [name for name in NEEDS if not self._in_log(name)]:
             if time.monotonic() > self.deadline:
                 raise _Unmet(f"request id {self.request_id} is not in the log of {', '.join(missing)}")
             time.sleep(_POLL_SECONDS)
 
     def refused(self) -> None:
-        """The two files disappear, which is risky: refused, neither change is discussed, and nothing waits any more."""
+        """Deleting the two files is risky; refused, neither change is discussed, and no approval stays pending."""
         for suffix in (".txt", ".log"):
             self._path(suffix).unlink()
         for suffix in (".txt", ".log"):
@@ -116,10 +120,10 @@ class _Story:
             self._until("the run stops for approval", lambda thread=thread: self._interrupted(thread))  # type: ignore[misc]
             values = self._answer(thread, approved=False)
             if values["result"]["status"] != "rejected" or values.get("discussion"):
-                raise _Unmet(f"refused, the run went on: {str(values)[:300]}")
+                raise _Unmet(f"the run continued after it was refused: {str(values)[:300]}")
 
     def clean(self) -> None:
-        """Leave nothing in the watched tree."""
+        """Remove the files of the journey from the watched tree."""
         for suffix in (".txt", ".log"):
             with contextlib.suppress(OSError, _Unmet):
                 self._path(suffix).unlink()
@@ -136,7 +140,7 @@ class _Story:
         return path
 
     def _thread(self, path: Path, kind: str) -> str:
-        """The thread that the trigger started for the change of `path`; its event is the one followed from here on."""
+        """The id of the thread that the trigger started for the change to `path`; from here on, follow its event."""
         event = self._until(f"monitoring reports {path.name} as {kind}", lambda: self._event(path.name, kind))
         self.request_id = event["id"]
         delivery = self._until(f"the trigger {_TRIGGER} is delivered", lambda: self._delivery(event["id"]))
@@ -144,18 +148,19 @@ class _Story:
         return thread
 
     def _event(self, name: str, kind: str) -> dict[str, Any] | None:
-        found = self._call("monitoring", "GET", f"/events?path=*{name}", "monitoring_token")["events"]
-        return next((event for event in found if event["kind"] == kind), None)
+        events = self._call("monitoring", "GET", f"/events?path=*{name}", "monitoring_token")["events"]
+        return next((event for event in events if event["kind"] == kind), None)
 
     def _delivery(self, event: str) -> dict[str, Any] | None:
-        """The delivery to the graph; a triggers file of the user's own may have others of the same event."""
-        found = self._call("monitoring", "GET", f"/events/{event}", "monitoring_token")["deliveries"]
-        return next((one for one in found if (one["trigger"], one["status"]) == (_TRIGGER, "delivered")), None)
+        """The delivery to the graph; the user's triggers may deliver the same event elsewhere."""
+        deliveries = self._call("monitoring", "GET", f"/events/{event}", "monitoring_token")["deliveries"]
+        wanted = {"trigger": _TRIGGER, "status": "delivered"}
+        return next((delivery for delivery in deliveries if wanted.items() <= delivery.items()), None)
 
     def _interrupted(self, thread: str) -> dict[str, Any] | None:
         state = self._state(thread)
         if state["values"].get("result"):
-            raise _Unmet(f"nobody was asked, and the run ended: {str(state['values']['result'])[:300]}")
+            raise _Unmet(f"the run ended without asking a human: {str(state['values']['result'])[:300]}")
         return state if any(task.get("interrupts") for task in state["tasks"]) else None
 
     def _ended(self, thread: str) -> dict[str, Any] | None:
@@ -166,7 +171,7 @@ class _Story:
         return values if values.get("result") else None
 
     def _answer(self, thread: str, *, approved: bool) -> dict[str, Any]:
-        """The values of the thread after a human has answered, as one does: through the API, under the event's id."""
+        """Answer as a human would, through the API and under the event's request id; return the thread's values."""
         body = {"assistant_id": "triage", "command": {"resume": {"approved": approved, "by": "smoke"}}}
         self._call("langgraph-api", "POST", f"/threads/{thread}/runs/wait", "langgraph_api_key", body)
         values: dict[str, Any] = self._state(thread)["values"]
@@ -176,44 +181,44 @@ class _Story:
         return self._call("langgraph-api", "GET", f"/threads/{thread}/state", "langgraph_api_key")
 
     def _in_log(self, container: str) -> bool:
-        return self.request_id in _request_ids(run.log(self.manifest, container, since=_LOG_SINCE))
+        return self.request_id in _request_ids(stack.log(self.manifest, container, since=_LOG_SINCE))
 
-    def _until(self, what: str, look: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
+    def _until(self, expectation: str, look: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
         while time.monotonic() < self.deadline:
-            if found := look():
-                return found
+            if outcome := look():
+                return outcome
             time.sleep(_POLL_SECONDS)
-        raise _Unmet(f"timed out before {what}")
+        raise _Unmet(f"timed out before {expectation}")
 
     def _call(self, container: str, method: str, path: str, secret: str, body: Any = None) -> dict[str, Any]:
         port = self.manifest.containers()[container][1].port
         headers = {"Authorization": f"Bearer {secrets.value(self.manifest, secret)}"}
         if body is not None:
             headers["X-Request-Id"] = self.request_id
-        answer = self.http.request(method, f"http://127.0.0.1:{port}{path}", headers=headers, json=body)
-        if answer.is_error:
-            raise _Unmet(f"{container} {method} {path}: {answer.status_code}: {answer.text[:200]}")
+        response = self.http.request(method, f"http://127.0.0.1:{port}{path}", headers=headers, json=body)
+        if response.is_error:
+            raise _Unmet(f"{container} {method} {path}: {response.status_code}: {response.text[:200]}")
         try:
-            found = answer.json()
+            document = response.json()
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise _Unmet(f"{container} {method} {path}: expected a JSON object, got: {answer.text[:200]}")
-        return found
+            document = None
+        if not isinstance(document, dict):
+            raise _Unmet(f"{container} {method} {path}: expected a JSON object, got: {response.text[:200]}")
+        return document
 
 
 def _request_ids(log: str) -> set[str]:
-    """The request ids of the lines of a log; a line that is no JSON object has none."""
-    found = set()
+    """The request ids in a log; lines that are not JSON objects have none."""
+    identifiers = set()
     for line in log.splitlines():
         with contextlib.suppress(ValueError, AttributeError):
-            found.add(str(json.loads(line).get("request_id")))
-    return found
+            identifiers.add(str(json.loads(line).get("request_id")))
+    return identifiers
 
 
-SCENES: tuple[tuple[str, Callable[[_Story], None]], ...] = (
-    ("a changed file is triaged", _Story.plain),
-    ("a risky change waits for a human", _Story.risky),
-    ("one request id is in every log", _Story.traced),
-    ("a refused change goes no further", _Story.refused),
+STEPS: tuple[tuple[str, Callable[[_Journey], None]], ...] = (
+    ("a changed file is triaged", _Journey.plain),
+    ("a risky change waits for a human", _Journey.risky),
+    ("one request id is in every log", _Journey.traced),
+    ("a refused change goes no further", _Journey.refused),
 )

@@ -19,8 +19,7 @@ import pytest
 from build import json_file
 from build.config.manifest import Gates, Manifest
 from build.engine import client as docker
-from build.gates.scan import gate as gates_scan_gate
-from build.gates.scan.gate import Verdict
+from build.gates.scan.gate import ImageVerdict, scan
 from build.images.image import Image
 from tests.docker.scan import trivy_db
 from tests.support.project import Project
@@ -149,12 +148,12 @@ def manifest(project: Project, database: str) -> Manifest:
     return replace(project.load(), gates=Gates(db_repository=database))
 
 
-def gate(manifest: Manifest, *images: Image, **gates: Any) -> tuple[Verdict, ...]:
+def gate(manifest: Manifest, *images: Image, **gates: Any) -> tuple[ImageVerdict, ...]:
     """Scan the images with some gate settings changed."""
     changed = replace(manifest, gates=replace(manifest.gates, **gates))
-    return gates_scan_gate.scan(changed, {image.service: image for image in images}, reports=manifest.workspace.reports)
+    return scan(changed, {image.service: image for image in images})
 
 
-def report(verdict: Verdict, kind: str) -> Any:
+def report(verdict: ImageVerdict, kind: str) -> Any:
     """One of the JSON reports of a verdict."""
     return json.loads(verdict.reports[kind].read_text())

@@ -6,7 +6,7 @@ import pytest
 
 from build.config.manifest import Manifest
 from build.errors import ScanRejected
-from build.gates.scan import gate as gates_scan_gate
+from build.gates.scan.gate import enforce
 from build.images.image import Image
 from tests.docker.scan.conftest import DEBIAN, JINJA2, METADATA, TOKEN, Build, gate, report
 
@@ -20,7 +20,7 @@ def test_findings_at_the_gate_refuse(manifest: Manifest, vulnerable: Image, clea
     assert [(one.service, one.refused) for one in verdicts] == [("vulnerable", True), ("clean", False)]
     assert verdicts[0].findings == {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 1, "LOW": 0, "UNKNOWN": 0}
     with pytest.raises(ScanRejected) as refusal:
-        gates_scan_gate.enforce(verdicts)
+        enforce(verdicts)
     assert str(refusal.value).splitlines() == [
         "the scan refuses 1 of 2 images",
         "  vulnerable: 1 HIGH",
@@ -32,7 +32,7 @@ def test_a_clean_image_passes(manifest: Manifest, clean: Image) -> None:
     """No findings, vulnerabilities checked, nothing raised."""
     (verdict,) = gate(manifest, clean)
 
-    gates_scan_gate.enforce([verdict])
+    enforce([verdict])
     assert (verdict.refused, verdict.vulnerabilities_checked, sum(verdict.findings.values())) == (False, True, 0)
 
 
@@ -40,7 +40,7 @@ def test_findings_below_the_gate_pass_and_are_counted(manifest: Manifest, vulner
     """The gate decides by gates.severity alone; what is below is in the reports."""
     (verdict,) = gate(manifest, vulnerable, severity=("CRITICAL",))
 
-    gates_scan_gate.enforce([verdict])
+    enforce([verdict])
     assert (verdict.refused, verdict.findings["HIGH"]) == (False, 1)
 
 
@@ -67,8 +67,8 @@ def test_a_secret_in_the_configuration_refuses(manifest: Manifest, build: Build)
 
     assert {finding.id for finding in verdict.gated} == {"github-pat"}
     with pytest.raises(ScanRejected) as refusal:
-        gates_scan_gate.enforce([verdict])
-    assert refusal.value.hint.startswith("take the secrets out and renew them")
+        enforce([verdict])
+    assert refusal.value.hint.startswith("remove the secrets and renew them")
     assert report(verdict, "sarif")["runs"][0]["results"][0]["ruleId"] == "github-pat"
     assert not [path for path in verdict.reports.values() if TOKEN in path.read_text()]
 

@@ -8,7 +8,7 @@ import pytest
 
 from build.config.manifest import Manifest
 from build.errors import ManifestError
-from build.gates.scan import gate as gates_scan_gate
+from build.gates.scan.gate import enforce
 from build.images.image import Image
 from tests.docker.scan.conftest import gate, report
 
@@ -28,10 +28,11 @@ def test_a_waiver_takes_a_finding_out_and_keeps_the_evidence(manifest: Manifest,
     )
     (verdict,) = gate(manifest, vulnerable, ignore_file=name)
 
-    gates_scan_gate.enforce([verdict])
+    enforce([verdict])
     (kept,) = report(verdict, "json")["Results"][0]["ExperimentalModifiedFindings"]
     assert (kept["Finding"]["VulnerabilityID"], kept["Statement"]) == ("CVE-2019-10906", "only our own templates")
     assert (verdict.waived, verdict.findings["HIGH"], verdict.findings["MEDIUM"]) == (1, 0, 1)
+    assert verdict.waivers == ("CVE-2019-10906",)
 
 
 def test_an_expired_waiver_counts_again_and_is_named(

@@ -1,4 +1,4 @@
-"""The story's first scene on stand-ins of two services: what they answer, and what the scene makes of it."""
+"""The first step of the journey, on stand-ins of two services: how it judges what they answer."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def manifest(empty_project: Project, answers: Answers, tmp_path: Path) -> Iterat
 
 
 def _plain(manifest: Manifest) -> str:
-    """Why the first scene failed, or nothing."""
+    """Why the first step failed, or nothing."""
     with httpx.Client(trust_env=False) as http:
-        return journey._played(journey._Story(manifest, http), journey._Story.plain)
+        return journey._take(journey._Journey(manifest, http), journey._Journey.plain)
 
 
 def test_a_note_is_triaged(manifest: Manifest) -> None:
-    """The scene passes on what the services really answer."""
+    """The step passes on what the services really answer."""
     assert _plain(manifest) == ""
 
 
@@ -113,18 +113,18 @@ def test_only_the_delivery_to_the_graph_counts(manifest: Manifest, answers: Answ
         ("state", {"values": {"result": {"status": "done"}}, "tasks": []}, "KeyError: 'risk'"),
     ],
 )
-def test_an_odd_answer_is_a_failed_scene(
+def test_an_odd_answer_is_a_failed_step(
     manifest: Manifest, answers: Answers, path: str, answer: Any, reason: str
 ) -> None:
-    """What no service of ours says fails the scene with its reason: the results of the other checks are not lost."""
+    """An answer that no service gives fails the step with its reason, and the other checks keep their results."""
     answers[path] = answer
 
     assert reason in _plain(manifest)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process")
-def test_an_interrupted_story_tidies_up(manifest: Manifest, answers: Answers) -> None:
-    """Ctrl-C while a service keeps the story waiting leaves nothing in the watched tree, and does not take long."""
+def test_an_interrupted_journey_cleans_up(manifest: Manifest, answers: Answers) -> None:
+    """Ctrl-C while a service keeps the journey waiting leaves nothing in the watched tree, and is quick."""
     asked, end = threading.Event(), threading.Event()
 
     def hang(_query: object) -> Any:
@@ -135,7 +135,7 @@ def test_an_interrupted_story_tidies_up(manifest: Manifest, answers: Answers) ->
     answers["state"] = hang
     program = (
         "import os; from pathlib import Path; from build.config import load; from build.gates.smoke import checks, journey\n"
-        f"checks.run(load.load(Path({str(manifest.root)!r}), os.environ), [], [], stories=[journey.tell])\n"
+        f"checks.run(load.load(Path({str(manifest.root)!r}), os.environ), [], [], journeys=[journey.run])\n"
     )
     watched = manifest.source("watched")
     assert watched

@@ -11,7 +11,8 @@ import pytest
 from build.errors import ScanRejected
 from build.gates.scan import findings, gate
 from build.gates.scan.findings import Finding
-from build.gates.scan.gate import Verdict
+from build.gates.scan.gate import ImageVerdict
+from build.views import gates as view
 
 REPORT: dict[str, Any] = {
     "ArtifactName": "127.0.0.1:5000/test/web@sha256:1",
@@ -115,9 +116,9 @@ def test_counts_are_worst_first_and_complete() -> None:
 # Verdicts ------------------------------------------------------------------------------------------------------------
 
 
-def verdict(service: str, gated: Sequence[Finding] = (), *, checked: bool = True) -> Verdict:
+def verdict(service: str, gated: Sequence[Finding] = (), *, checked: bool = True) -> ImageVerdict:
     """A verdict with the findings that refuse."""
-    return Verdict(
+    return ImageVerdict(
         service=service,
         reference=f"127.0.0.1:5000/test/{service}@sha256:1",
         vulnerabilities_checked=checked,
@@ -126,6 +127,7 @@ def verdict(service: str, gated: Sequence[Finding] = (), *, checked: bool = True
         refused=bool(gated),
         gated=tuple(gated),
         waived=0,
+        waivers=(),
         notes=(),
         reports={"txt": Path(f"{service}.txt"), "json": Path(f"{service}.json")},
     )
@@ -162,14 +164,14 @@ def test_enforce_lets_passing_verdicts_pass() -> None:
         (verdict("a", many(2)), "refused: 2 HIGH"),
     ],
 )
-def test_a_summary_never_hides_what_was_not_checked(one: Verdict, words: str) -> None:
+def test_a_summary_never_hides_what_was_not_checked(one: ImageVerdict, words: str) -> None:
     """In a table a pass without a database must not look like a pass."""
     assert gate.summary(one) == words
 
 
 def test_the_table_is_on_stdout_with_every_severity(capsys: pytest.CaptureFixture[str]) -> None:
     """One row per image: counts, waived, verdict."""
-    gate.show([verdict("web", many(2))])
+    view.scan([verdict("web", many(2))])
 
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["service", "critical", "high", "medium", "low", "unknown", "waived", "verdict"]

@@ -141,20 +141,20 @@ def test_a_check_is_repeated_until_its_deadline() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process")
-def test_an_interrupt_ends_checks_and_story(project: Project, port: int) -> None:
-    """Ctrl-C does not wait for the checks that are still trying, and gives a story the chance to tidy up."""
+def test_an_interrupt_ends_checks_and_journey(project: Project, port: int) -> None:
+    """Ctrl-C does not wait for the checks that are still retrying, and lets a journey clean up."""
     _manifest(project, port, 'json = { status = "never" }', deadline=60)
     program = (
         "import os, time; from pathlib import Path; from build.config import load; from build.gates.smoke import checks\n"
-        "def story(manifest):\n"
-        "    try:\n        print('told', flush=True)\n        time.sleep(60)\n"
+        "def journey(manifest):\n"
+        "    try:\n        print('on the way', flush=True)\n        time.sleep(60)\n"
         "    finally:\n        print('tidied up', flush=True)\n"
-        f"checks.run(load.load(Path({str(project.root)!r}), os.environ), ['web'], {{'web'}}, stories=[story])\n"
+        f"checks.run(load.load(Path({str(project.root)!r}), os.environ), ['web'], {{'web'}}, journeys=[journey])\n"
     )
     argv = [sys.executable, "-c", program]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        assert process.stdout.readline() == "told\n"
+        assert process.stdout.readline() == "on the way\n"
         interrupted = time.monotonic()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=90)
@@ -166,8 +166,8 @@ def test_an_interrupt_ends_checks_and_story(project: Project, port: int) -> None
 def test_junit_counts_failures(tmp_path: Path) -> None:
     """The report has a case for each check, and the reason of each failure."""
     results = [
-        checks.Result(container="a", service="a", check="one", reason="", seconds=0.1),
-        checks.Result(container="b", service="b", check="two", reason="<bad> & worse", seconds=0.2),
+        checks.CheckResult(container="a", service="a", check="one", reason="", seconds=0.1),
+        checks.CheckResult(container="b", service="b", check="two", reason="<bad> & worse", seconds=0.2),
     ]
     checks.junit(results, tmp_path / "r.xml")
 

@@ -12,9 +12,9 @@ from build.images import store
 from build.images.build import Built
 from build.images.image import Image
 from build.machine import quickstart
-from build.machine.quickstart import Run
+from build.machine.quickstart import Progress
 from build.steps import Step
-from build.views import tables
+from build.views import quickstart as view
 from tests.support.project import Project
 
 EARLIER = Image(
@@ -30,7 +30,7 @@ def test_where_nothing_could_be_built_nothing_is_started(
     manifest = project.load()
     store.record(manifest, before)
     built = Built(version="0.1.0", images={}, missing={"web": "base x: nowhere to be had"})
-    build: Step[Run] = Step("build", "build", lambda run: dataclasses.replace(run, built=built))
+    build: Step[Progress] = Step("build", "build", lambda progress: dataclasses.replace(progress, built=built))
     keys = [step.key for step in quickstart.STEPS]
     rest = quickstart.STEPS[keys.index("scan") :]
     monkeypatch.setattr(quickstart, "STEPS", (build, *rest))
@@ -51,9 +51,9 @@ def test_the_closing_table_has_the_published_ports(project: Project, capsys: pyt
     project.append("[services.many.containers.many-a]\nport = 18990\n[services.many.containers.many-b]\nport = 18991\n")
     built = Built(version="0.1.0", images={"web": EARLIER}, missing={})
 
-    tables.quickstart(project.load(), built, {}, {}, json=True)
+    view.summary(project.load(), built, {}, {}, json=True)
     shown = json.loads(capsys.readouterr().out)
-    tables.quickstart(project.load(), built, {}, {}, json=False)
+    view.summary(project.load(), built, {}, {}, json=False)
 
     assert shown["urls"] == {"web": "http://127.0.0.1:18080", "many": "http://127.0.0.1:18990"}
     assert "http://127.0.0.1:18080" in capsys.readouterr().out

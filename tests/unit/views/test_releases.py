@@ -52,4 +52,4 @@ def test_a_float_that_nothing_else_can_hold_is_told(capsys: pytest.CaptureFixtur
 
     captured = capsys.readouterr()
     assert "1.4.0 is withdrawn" in captured.out
-    assert "1.4 still names 1.4.0: no other release is left for it" in captured.err
+    assert "1.4 still names 1.4.0: there is no other release for it" in captured.err

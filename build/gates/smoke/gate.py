@@ -1,0 +1,90 @@
+"""The smoke gate: real requests to the services as they run, and one journey across them.
+
+`./inv smoke` asks the stack that is up. A release starts its candidates in a sandbox and asks those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from build import console
+from build.config.manifest import Manifest
+from build.config.select import chosen
+from build.errors import SmokeFailed
+from build.gates.protocol import Dependency, Released
+from build.gates.smoke import checks, journey
+from build.gates.smoke.checks import CheckResult
+from build.gates.verdict import GateVerdict
+from build.images import store
+from build.images.image import Image
+from build.stack import run as stack
+from build.stack import sandbox
+
+_UP_SECONDS = 240
+
+name = "smoke"
+title = "smoke-test the candidates"
+# The engine and Compose, which every build needs too: the doctor and the preflight examine them anyway.
+dependencies: tuple[Dependency, ...] = ()
+
+
+def run(manifest: Manifest, images: Mapping[str, Image], released: Released) -> GateVerdict:
+    """Start the candidates in a sandbox, with released images of what they depend on, and run every check.
+
+    Raises SmokeFailed when a container does not become healthy or a check fails.
+    """
+    references = {**released(), **{service: image.reference for service, image in images.items()}}
+    reports = manifest.workspace.reports
+    with sandbox.of(manifest) as own:
+        stack.up(own, references, list(images), timeout=_UP_SECONDS)
+        running = _running(own)
+        results = _ask(own, list(images), running, travel=True, report=reports / "release-smoke.xml")
+    for result in results:
+        if not result.passed:
+            console.note(f"{result.container}: {result.check}: {result.reason}", kind="fail")
+    enforce(manifest, results)
+    console.note(f"{len(results)} checks passed")
+    return GateVerdict(verdict="passed", checks=len(results))
+
+
+def check(manifest: Manifest, services: Sequence[str] = ()) -> list[CheckResult]:
+    """Check the services on the running stack; without names, all that have an image, and take the journey.
+
+    Results go to .uc/reports/smoke.xml as well. Raises SmokeFailed when nothing runs, ManifestError for an unknown
+    service.
+    """
+    running = _running(manifest)
+    if not running:
+        raise SmokeFailed("the stack is not running", hint="./inv up")
+    selected = list(services) or [service for service in manifest.services if service in store.recorded(manifest)]
+    for service in manifest.services:
+        if service not in selected and not services:
+            console.warn(f"{service} has no image and is not checked")
+    report = manifest.workspace.reports / "smoke.xml"
+    return _ask(manifest, chosen(manifest, selected), running, travel=not services, report=report)
+
+
+def enforce(manifest: Manifest, results: Sequence[CheckResult]) -> None:
+    """Raise SmokeFailed naming every failed check."""
+    failed = [f"{result.container}: {result.check}" for result in results if not result.passed]
+    if failed:
+        hint = f"logs and inspect output are in {manifest.workspace.reports}"
+        raise SmokeFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}", hint=hint)
+
+
+def _running(manifest: Manifest) -> set[str]:
+    return {container.name for container in stack.status(manifest) if container.state == "running"}
+
+
+def _ask(
+    manifest: Manifest, services: Sequence[str], running: Collection[str], *, travel: bool, report: Path
+) -> list[CheckResult]:
+    """Run the checks, and the journey if all its services run; after a failure keep evidence of every container."""
+    journeys = [journey.run] if travel and set(journey.NEEDS) <= set(running) else []
+    results = checks.run(manifest, services, running, journeys=journeys)
+    checks.junit(results, report)
+    if not all(result.passed for result in results):
+        for container in sorted({container.name for container in stack.status(manifest)}):
+            stack.keep_evidence(manifest, container, report.parent)
+    return results

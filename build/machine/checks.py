@@ -1,0 +1,31 @@
+"""Runs the project's own checks: the sessions of noxfile.py, on a machine that is ready for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from build.config.manifest import Manifest
+from build.errors import Incomplete
+from build.machine import prepare
+from build.machine.quickstart import ensure_engine
+from build.process import run
+
+SESSIONS = ("lint", "types", "unit", "git", "setup", "services", "docker", "release", "fault", "stack", "smoke")
+_ON_THE_ENGINE = {"docker", "release", "fault", "stack", "smoke", "bench"}
+
+
+def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
+    """Run the nox sessions, by default SESSIONS; prepare engine and base images first where a session needs them.
+
+    Raises Incomplete when a session fails; its own output says why.
+    """
+    selected = sessions or SESSIONS
+    if _ON_THE_ENGINE & set(selected):
+        ensure_engine(manifest, yes=False)
+        prepare.base_images(manifest)  # before the tests, whose time limits it would exceed
+    argv = [sys.executable, "-m", "nox", "--noxfile", str(manifest.root / "noxfile.py"), "--sessions", *selected]
+    outcome = run(argv, cwd=manifest.root, capture=False, ok_codes=range(256))
+    if outcome.returncode:
+        message = f"nox: a session failed (exit code {outcome.returncode})"
+        raise Incomplete(message, hint="./inv test --session NAME runs one again")

@@ -1,0 +1,102 @@
+"""The doctor's checks of what a build is supplied with: registry and its credentials, base images, secrets."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+from build.config.manifest import Manifest
+from build.diagnosis import Diagnosis
+from build.errors import BuildError, SecretError
+from build.images import bases as base_images
+from build.images import secrets as image_secrets
+from build.process import run
+from build.registry import credentials, transport
+from build.stack import secrets as stack_secrets
+
+_REGISTRY_SECONDS = 3
+
+
+def credential_helpers(_manifest: Manifest) -> Diagnosis:
+    """Whether the credential helpers of the Docker configuration can be run."""
+    config = credentials.read(credentials.docker_config())
+    names = {str(name) for name in (config.get("credsStore"), *config["credHelpers"].values()) if name}
+    for program in sorted(f"docker-credential-{name}" for name in names):
+        remedy = f"remove it from {credentials.docker_config()} (credsStore, credHelpers), or put {program} on PATH"
+        try:
+            run([program, "version"], timeout=10)
+        except (BuildError, OSError) as error:
+            return Diagnosis("fail", f"{program} can't be run, so every pull and push fails: {error}", remedy)
+    return Diagnosis("ok", ", ".join(sorted(names)) or "none configured")
+
+
+def registry(manifest: Manifest) -> Diagnosis:
+    """Whether the registry answers, and whether there is a login if it demands one."""
+    import httpx
+
+    settings = manifest.registry
+    loopback = transport.is_loopback(settings.address)
+    try:
+        # The certificates of the machine, as the engine uses them; and never a proxy for loopback.
+        context = ssl.create_default_context()
+        with httpx.Client(timeout=_REGISTRY_SECONDS, trust_env=not loopback, verify=context) as client:
+            response = client.get(f"{transport.url(manifest)}/v2/")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        if settings.embedded and loopback:
+            return Diagnosis("warn", f"{settings.address} is not up (embedded)", "./inv registry.up")
+        remedy = f"curl -v {transport.url(manifest)}/v2/ shows where it fails; or set UC_REGISTRY_ADDRESS"
+        return Diagnosis("fail", f"{settings.address} can't be reached: {error}", remedy)
+    if response.status_code in {401, 403}:
+        config = credentials.read(credentials.docker_config())
+        if settings.username or settings.address in {*config["auths"], *config["credHelpers"]}:
+            return Diagnosis("ok", f"{settings.address} demands a login, and there is one")
+        return Diagnosis("fail", f"{settings.address} demands a login", f"docker login {settings.address}")
+    if not response.is_success or "application/json" not in response.headers.get("content-type", "application/json"):
+        remedy = "set UC_REGISTRY_ADDRESS to the address of a registry"
+        return Diagnosis("fail", f"{settings.address} answers {response.status_code} and is not a registry", remedy)
+    return Diagnosis("ok", f"{settings.address} answers")
+
+
+def bases(manifest: Manifest) -> Iterator[tuple[str, Diagnosis]]:
+    """A row for each base image: its source, or the sources that will be tried."""
+    resolved = base_images.recorded(manifest, manifest.bases.images)
+    settings = manifest.bases
+    for key, base in settings.images.items():
+        label = f"base {base.reference}"
+        if key in resolved:
+            yield label, Diagnosis("ok", f"{resolved[key].source}, {resolved[key].digest[:19]}")
+            continue
+        sources = "upstream, mirror, archive, stand-in" if settings.source == "auto" else settings.source
+        found = f"not resolved yet; will try: {sources if settings.mirror else sources.replace(' mirror,', '')}"
+        folders = [manifest.root / folder for folder in settings.archives]
+        if base.archive and not any((folder / base.archive).is_file() for folder in folders):
+            found += f"; {base.archive}, which its stand-in needs, is in no archive folder"
+        yield label, Diagnosis("warn", found, "./inv bases")
+
+
+def build_secrets(manifest: Manifest) -> Iterator[tuple[str, Diagnosis]]:
+    """A row for the CA bundle and for each build secret that is configured."""
+    for name, value in manifest.build_secrets.items():
+        label = "CA bundle" if name == "ca_bundle" else f"build secret {name}"
+        try:
+            path = image_secrets.path(manifest, name)
+        except SecretError as error:
+            yield label, Diagnosis("fail", str(error), error.hint)
+            continue
+        if value or name == "ca_bundle":
+            found = str(path) if path.stat().st_size else "none: the certificates of the base image are used"
+            yield label, Diagnosis("ok", found)
+
+
+def runtime_secrets(manifest: Manifest) -> Diagnosis:
+    """Whether the secret files of the containers exist, and which of them are empty."""
+    names = {
+        name: manifest.secrets[name] for _, container in manifest.containers().values() for name in container.secrets
+    }
+    try:
+        stack_secrets.check(manifest, names)
+    except SecretError as error:
+        return Diagnosis("warn", "; ".join(str(error).splitlines()), error.hint)
+    folder = manifest.workspace.secrets
+    empty = [name for name, kind in names.items() if kind == "external" and not (folder / name).stat().st_size]
+    return Diagnosis("ok", f"{len(names)} files" + (f"; empty, so offline: {', '.join(empty)}" if empty else ""))

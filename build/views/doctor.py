@@ -1,0 +1,17 @@
+"""The doctor's report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from build import console
+from build.diagnosis import Row
+
+
+def report(rows: Sequence[Row], *, json: bool = False) -> None:
+    """Print a line for each check: its state, what it found and what to do about it."""
+    if json:
+        console.result(rows)
+        return
+    cells = [(console.mark(row.state), row.check, row.found, row.remedy) for row in rows]
+    console.table(("", "check", "found", "what to do"), cells)
