@@ -178,14 +178,14 @@ def up(
 
     Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --release 1.4   |   ./inv up --fluentd
     """
-    from build.deploy import workflow
+    from build.deploy import compose as deploy
     from build.views import tables
 
     manifest = _manifest()
     if dry_run:
         tables.planned_start(manifest, service, release=release)
     else:
-        tables.running(workflow.start(manifest, service, release=release, fluentd=fluentd), json=json)
+        tables.running(deploy.start(manifest, service, release=release, fluentd=fluentd), json=json)
 
 
 @task(help=_DRY | {"volumes": "remove the data too"})
@@ -196,11 +196,11 @@ def down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
     Examples: ./inv down   |   ./inv down --volumes
     """
     from build import console
-    from build.stack import run
+    from build.stack import run, status
 
     manifest = _manifest()
     if dry_run:
-        names = [one.name for one in run.status(manifest)]
+        names = [container.name for container in status.containers(manifest)]
         console.text(f"would remove: {', '.join(names) or 'nothing'}{', and every volume' if volumes else ''}")
     else:
         there = run.down(manifest, volumes=volumes)
@@ -214,10 +214,10 @@ def ps(_c: Context, *, json: bool = False) -> None:
 
     Examples: ./inv ps   |   ./inv ps --json
     """
-    from build.stack import run
+    from build.stack import status
     from build.views import tables
 
-    tables.running(run.status(_manifest()), json=json)
+    tables.running(status.containers(_manifest()), json=json)
 
 
 @task(iterable=["container"], help={
@@ -287,9 +287,9 @@ def compose(_c: Context, *, check: bool = False) -> None:
 
     Examples: ./inv compose   |   ./inv compose --check
     """
-    from build.machine import quickstart
+    from build.stack import compose
 
-    quickstart.write_compose(ROOT, check=check)
+    compose.write_reference_files(ROOT, check=check)
 
 
 @task(help=_JSON)

@@ -6,13 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from build import console, steps
-from build.config.load import load
 from build.config.manifest import Manifest
-from build.deploy import workflow
-from build.errors import BuildError, ManifestError, ScanBroken, ScanRejected, SmokeFailed
+from build.deploy import compose as deploy
+from build.errors import BuildError, ScanBroken, ScanRejected, SmokeFailed
 from build.gates.scan import gate as scan
 from build.gates.smoke import gate as smoke
 from build.gates.smoke import journey
@@ -21,7 +19,7 @@ from build.images import build
 from build.images.build import Built
 from build.machine import prepare
 from build.registry.client import ping
-from build.stack import compose, secrets
+from build.stack import secrets
 from build.steps import Skip, Step, Stop
 from build.views import quickstart as view
 
@@ -96,7 +94,7 @@ def _secrets(progress: Progress) -> Progress:
 
 
 def _up(progress: Progress) -> Progress:
-    for container in workflow.start(progress.manifest, list(progress.built.images)):
+    for container in deploy.start(progress.manifest, list(progress.built.images)):
         console.note(f"{container.name}: {container.health or container.state}, {container.url}")
     return progress
 
@@ -147,20 +145,3 @@ def run(manifest: Manifest, *, json: bool = False, dry_run: bool = False) -> Non
     if done.problems:
         raise done.problems[0]
     build.require_complete(done.built)
-
-
-def write_compose(root: Path, *, check: bool) -> None:
-    """Write the committed Compose files, or with `check` raise ManifestError when one is stale."""
-    wanted = compose.reference_files(load(root, {}, local=False))
-    stale = [name for name, text in wanted.items() if _content(root / name) != text]
-    if check and stale:
-        raise ManifestError(f"not what versions.toml says: {', '.join(stale)}", hint="./inv compose")
-    for name in stale:
-        (root / name).write_text(wanted[name], encoding="utf-8", newline="\n")
-        console.note(f"wrote {name}")
-    if not stale:
-        console.note("docker/compose.yaml and its overlay are current")
-
-
-def _content(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""

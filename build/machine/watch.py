@@ -10,7 +10,7 @@ from pathlib import Path
 
 from build import console
 from build.config.manifest import Manifest
-from build.deploy import workflow
+from build.deploy import compose as deploy
 from build.errors import BuildError
 from build.images import build
 
@@ -70,6 +70,6 @@ def _rebuild(manifest: Manifest, changed: Sequence[str]) -> None:
     try:
         with console.step(f"rebuild {', '.join(changed)}"):
             build.require_complete(build.build_images(manifest, changed))
-            workflow.start(manifest)
+            deploy.start(manifest)
     except BuildError as error:
         console.error(str(error), hint=error.hint, output=error.output)

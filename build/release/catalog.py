@@ -10,7 +10,7 @@ from semver import Version
 
 from build import console
 from build.config.manifest import Manifest
-from build.errors import ReleaseRefused, RepositoryError
+from build.errors import RepositoryError
 from build.git.remote import configured_remote, remote_tags
 from build.git.versions import Line, lines
 from build.parallel import at_once
@@ -94,34 +94,3 @@ def _release(line: Line, version: Version, tag: str, record: Record, known: Know
         reason=reason,
         digests={name: service.digest for name, service in record.services.items()},
     )
-
-
-def references(manifest: Manifest, wanted: str, services: Sequence[str]) -> dict[str, str]:
-    """The images of a complete release (service → name@digest), from its record and never from an image's tag.
-
-    `wanted` is a version, or a float such as 1.4. Raises ReleaseRefused when there is none, it was withdrawn, or it was
-    made in another registry; NoRecord when something else has its name.
-    """
-    found: dict[str, str] = {}
-    with Distribution(manifest) as registry:
-        for line in lines(manifest):
-            if not set(line.services) & set(services):
-                continue
-            record = _to_take(manifest, registry, line, wanted)
-            found |= {name: f"{record.registry}/{name}@{one.digest}" for name, one in record.services.items()}
-    return found
-
-
-def _to_take(manifest: Manifest, registry: Distribution, line: Line, wanted: str) -> Record:
-    target = release_repository(manifest, line.name)
-    record = published.fetch(registry, target, wanted.removeprefix(line.prefix))
-    if record is None:
-        message = f"{line.name} has no complete release {wanted}"
-        raise ReleaseRefused(message, hint="./inv releases; an interrupted one: ./inv release --resume")
-    if record.registry != manifest.home:
-        message = f"{line.name} {record.version} was made in {record.registry}, and this is {manifest.home}"
-        raise ReleaseRefused(message, hint="set UC_REGISTRY_ADDRESS and UC_REGISTRY_NAMESPACE to where it was made")
-    if (reason := published.yank_reason(registry, target, record.version)) is not None:
-        message = f"{line.name} {record.version} was withdrawn: {reason}"
-        raise ReleaseRefused(message, hint="./inv releases shows what is left")
-    return record

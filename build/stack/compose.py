@@ -1,116 +1,119 @@
-"""The Compose file of the stack, made from the manifest: every container gets the same hardening by construction."""
+"""The stack as Compose files: rendered from the model, committed under docker/, written for a start, run by Compose."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from build.config.manifest import Container, Manifest, Service
+from build import console
+from build.config.load import load
+from build.config.manifest import Manifest
+from build.engine import client as docker
+from build.errors import ManifestError, SmokeFailed
+from build.stack import model
+from build.stack.model import Container, Healthcheck, LogRotation, Stack, Tmpfs
 
-USER = "10001:10001"
 _HEADER = """\
 # {purpose}
 # Generated from versions.toml by `./inv compose`; do not edit. `nox -s lint` fails when it is stale.
 """
-_HEALTH = {
-    # The command is the image's own HEALTHCHECK; without start_interval the first answer would wait a whole interval.
-    "interval": "10s",
-    "timeout": "5s",
-    "retries": 3,
-    "start_period": "60s",
-    "start_interval": "500ms",
-}
-_HARDENING: dict[str, Any] = {
-    "user": USER,
-    "read_only": True,
-    "cap_drop": ["ALL"],
-    "security_opt": ["no-new-privileges:true"],
-    "tmpfs": ["/tmp:size=128m,mode=1777"],
-    "restart": "unless-stopped",
-    "stop_grace_period": "10s",
-    "healthcheck": _HEALTH,
-}
-_LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 
 
-def stack(manifest: Manifest, images: Mapping[str, str], *, secrets: Path) -> dict[str, Any]:
-    """The Compose model of every container whose service has an entry in `images` (service → image reference).
-
-    A dependency on a container that is left out is left out too.
-    """
-    containers = {name: entry for name, entry in manifest.containers().items() if entry[0] in images}
-    used_secrets = sorted({secret for _, settings in containers.values() for secret in settings.secrets})
-    used_volumes = sorted({volume for _, settings in containers.values() for volume in settings.volumes})
-    project = manifest.project.name
+def document(stack: Stack) -> dict[str, Any]:
+    """The stack as the content of a Compose file."""
     return {
-        "name": project,
-        "services": {
-            name: _container(manifest, name, manifest.services[service], settings, images[service], containers)
-            for name, (service, settings) in containers.items()
-        },
+        "name": stack.name,
+        "services": {name: _service(container) for name, container in stack.containers.items()},
         "networks": {
-            "edge": {"name": f"{project}-edge", "driver": "bridge"},
-            "internal": {"name": f"{project}-internal", "driver": "bridge", "internal": True},
+            key: {"name": network.name, "driver": "bridge", **({"internal": True} if network.internal else {})}
+            for key, network in stack.networks.items()
         },
-        "volumes": {volume: {"name": f"{project}-{volume}"} for volume in used_volumes},
-        "secrets": {secret: {"file": str(secrets / secret)} for secret in used_secrets},
+        "volumes": {key: {"name": name} for key, name in stack.volumes.items()},
+        "secrets": {key: {"file": str(path)} for key, path in stack.secrets.items()},
     }
 
 
-def _container(
-    manifest: Manifest,
-    name: str,
-    service: Service,
-    settings: Container,
-    image: str,
-    present: Mapping[str, object],
-) -> dict[str, Any]:
-    mounts = [
-        {"type": "bind", "source": str(manifest.source(key)), "target": target, "read_only": True}
-        for key, target in settings.mounts.items()
-        if manifest.source(key)
+def _service(container: Container) -> dict[str, Any]:
+    volumes = [
+        *({"type": "volume", "source": key, "target": target} for key, target in container.volumes.items()),
+        *(
+            {"type": "bind", "source": str(mount.source), "target": mount.target, "read_only": True}
+            for mount in container.mounts
+        ),
     ]
-    volumes = [{"type": "volume", "source": key, "target": target} for key, target in settings.volumes.items()]
-    depends = {other: {"condition": "service_healthy"} for other in settings.depends_on if other in present}
+    optional = {
+        "volumes": volumes,
+        "secrets": list(container.secrets),
+        "depends_on": {name: {"condition": "service_healthy"} for name in container.depends_on},
+    }
     return {
-        "image": image,
-        **_HARDENING,
-        "environment": {"UC_SERVICE": name, **settings.environment},
-        "networks": list(service.networks),
-        "ports": [{"host_ip": "127.0.0.1", "published": str(settings.port), "target": service.port, "protocol": "tcp"}],
-        **({"volumes": [*volumes, *mounts]} if volumes or mounts else {}),
-        **({"secrets": list(settings.secrets)} if settings.secrets else {}),
-        **({"depends_on": depends} if depends else {}),
-        "mem_limit": service.memory,
-        "cpus": service.cpus,
-        "pids_limit": service.pids,
-        "logging": _LOGGING,
+        "image": container.image,
+        "user": container.user,
+        "read_only": container.read_only,
+        "cap_drop": list(container.dropped_capabilities),
+        "security_opt": list(container.security_options),
+        "tmpfs": [_tmpfs(folder) for folder in container.tmpfs],
+        "restart": container.restart,
+        "stop_grace_period": _duration(container.stop_grace_seconds),
+        "healthcheck": _healthcheck(container.healthcheck),
+        "environment": dict(container.environment),
+        "networks": list(container.networks),
+        "ports": [
+            {"host_ip": port.address, "published": str(port.published), "target": port.target, "protocol": "tcp"}
+            for port in container.ports
+        ],
+        **{key: value for key, value in optional.items() if value},
+        "mem_limit": container.limits.memory,
+        "cpus": container.limits.cpus,
+        "pids_limit": container.limits.pids,
+        "logging": _logging(container.logs),
     }
 
 
-def fluentd(manifest: Manifest) -> dict[str, Any]:
-    """The overlay that sends every container's stdout to Fluentd; asynchronous, so a missing Fluentd stops nothing."""
+def _tmpfs(folder: Tmpfs) -> str:
+    return f"{folder.target}:size={folder.size},mode={folder.mode:o}"
+
+
+def _healthcheck(check: Healthcheck) -> dict[str, Any]:
+    return {
+        "interval": _duration(check.interval),
+        "timeout": _duration(check.timeout),
+        "retries": check.retries,
+        "start_period": _duration(check.start_period),
+        "start_interval": _duration(check.start_interval),
+    }
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
+
+
+def _logging(rotation: LogRotation) -> dict[str, Any]:
+    return {"driver": "json-file", "options": {"max-size": rotation.size, "max-file": str(rotation.files)}}
+
+
+def fluentd(stack: Stack) -> dict[str, Any]:
+    """The overlay that sends every container's output to Fluentd; asynchronous: a missing Fluentd stops nothing."""
     options = {
         "fluentd-address": "${FLUENTD_ADDRESS:-127.0.0.1:24224}",
         "fluentd-async": "true",
         "fluentd-max-retries": "3",
-        "tag": f"{manifest.project.name}.{{{{.Name}}}}",
+        "tag": f"{stack.name}.{{{{.Name}}}}",
     }
-    return {
-        "services": {name: {"logging": {"driver": "fluentd", "options": options}} for name in manifest.containers()}
-    }
+    return {"services": {name: {"logging": {"driver": "fluentd", "options": options}} for name in stack.containers}}
 
 
-def render(model: Mapping[str, Any], purpose: str) -> str:
-    """A Compose model as YAML with a header that says where it comes from."""
+def render(content: Mapping[str, Any], purpose: str) -> str:
+    """A Compose file as YAML, with a header that says what it is for and where it comes from."""
     import yaml
 
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  (the signature is PyYAML's)
             return True
 
-    return _HEADER.format(purpose=purpose) + yaml.dump(model, Dumper=Plain, sort_keys=False, width=120)
+    return _HEADER.format(purpose=purpose) + yaml.dump(content, Dumper=Plain, sort_keys=False, width=120)
 
 
 def reference_files(manifest: Manifest) -> dict[str, str]:
@@ -118,17 +121,53 @@ def reference_files(manifest: Manifest) -> dict[str, str]:
     images = {
         name: "${" + name.upper().replace("-", "_") + "_IMAGE:?run ./inv build first}" for name in manifest.services
     }
-    relative = _relative(manifest)
+    stack = model.stack(replace(manifest, root=Path("..")), images, secrets=Path("../.uc/secrets"))
     return {
-        "docker/compose.yaml": render(
-            stack(relative, images, secrets=Path("../.uc/secrets")),
-            "The stack. `./inv up` runs it with the built digests.",
-        ),
-        "docker/compose.fluentd.yaml": render(fluentd(manifest), "Overlay: logs to Fluentd (`./inv up --fluentd`)."),
+        "docker/compose.yaml": render(document(stack), "The stack. `./inv up` runs it with the built digests."),
+        "docker/compose.fluentd.yaml": render(fluentd(stack), "Overlay: logs to Fluentd (`./inv up --fluentd`)."),
     }
 
 
-def _relative(manifest: Manifest) -> Manifest:
-    from dataclasses import replace
+def write_reference_files(root: Path, *, check: bool) -> None:
+    """Write the committed Compose files of the project at `root`; with `check`, write nothing.
 
-    return replace(manifest, root=Path(".."))
+    Raises ManifestError with `check` when one is stale.
+    """
+    current = reference_files(load(root, {}, local=False))
+    stale = [name for name, text in current.items() if _content(root / name) != text]
+    if check and stale:
+        raise ManifestError(f"not what versions.toml says: {', '.join(stale)}", hint="./inv compose")
+    for name in stale:
+        (root / name).write_text(current[name], encoding="utf-8", newline="\n")
+        console.note(f"wrote {name}")
+    if not stale:
+        console.note("docker/compose.yaml and its overlay are current")
+
+
+def _content(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def write(manifest: Manifest, images: Mapping[str, str], *, with_fluentd: bool = False) -> None:
+    """Write the Compose files that start `images` (service → name@digest) to the workspace."""
+    workspace = manifest.workspace
+    workspace.compose.parent.mkdir(parents=True, exist_ok=True)
+    stack = model.stack(manifest, images, secrets=workspace.secrets)
+    workspace.compose.write_text(render(document(stack), "The stack as it runs."), encoding="utf-8")
+    if with_fluentd:
+        workspace.compose_fluentd.write_text(render(fluentd(stack), "Overlay: logs to Fluentd."), encoding="utf-8")
+    else:
+        workspace.compose_fluentd.unlink(missing_ok=True)
+
+
+def run(manifest: Manifest, *arguments: str, capture: bool = True, timeout: float | None = None) -> None:
+    """Run `docker compose ARGUMENTS` on the files that `write` wrote last; `capture`, `timeout` as in process.run.
+
+    Raises SmokeFailed when there are none (Compose would take those of the caller's folder), MissingTool, ToolFailed.
+    """
+    workspace = manifest.workspace
+    if not workspace.compose.exists():
+        raise SmokeFailed("the stack is not running", hint="./inv up")
+    paths = [path for path in (workspace.compose, workspace.compose_fluentd) if path.exists()]
+    files = [argument for path in paths for argument in ("--file", str(path))]
+    docker.cli("compose", *files, "--progress", "plain", *arguments, capture=capture, timeout=timeout)

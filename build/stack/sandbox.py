@@ -1,6 +1,6 @@
-"""A stack beside the one that runs: other names, other ports, other secrets and data, gone when it was asked.
+"""An isolated temporary stack, removed after its checks: with names, ports, secrets and data of its own.
 
-A release asks its candidates here, so that nobody's running stack is touched and two releases don't meet.
+A release checks its candidates in one, so that it touches no running stack and two releases don't meet.
 """
 
 from __future__ import annotations
@@ -12,64 +12,69 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
-from build.config.manifest import Container, Manifest, Service
+from build.config.manifest import Manifest, Service
 from build.engine import client as docker
 from build.errors import BuildError
 from build.parallel import alive
 from build.stack import run, secrets
+from build.stack.status import LABEL
 
-_LABEL = "com.docker.compose.project"
 _MARK = "-release-"
 
 
 @contextlib.contextmanager
 def of(manifest: Manifest) -> Iterator[Manifest]:
-    """The manifest of a stack of its own; what was started of it is removed at the end, data and secrets included."""
+    """A manifest whose stack is isolated; what was started of it is removed at the end, data and secrets included."""
     _sweep(manifest)
-    name = f"{manifest.project.name}{_MARK}{os.getpid()}"
     ports = iter(_free_ports(len(manifest.containers())))
-    services = {key: _moved(service, ports) for key, service in manifest.services.items()}
-    project = replace(manifest.project, name=name)
-    own = replace(manifest, project=project, services=services, folder=f"{manifest.folder}/rehearsal-{os.getpid()}")
-    secrets.initialise(own)
+    services = {name: _moved(service, ports) for name, service in manifest.services.items()}
+    isolated = replace(_renamed(manifest, os.getpid()), services=services)
+    secrets.initialise(isolated)
     try:
-        yield own
+        yield isolated
     finally:
-        run.down(own, volumes=True)
-        shutil.rmtree(own.workspace.root, ignore_errors=True)
+        _remove(isolated)
+
+
+def _renamed(manifest: Manifest, pid: int) -> Manifest:
+    """The manifest with the project name and the folder of the sandbox of a process."""
+    project = replace(manifest.project, name=f"{manifest.project.name}{_MARK}{pid}")
+    return replace(manifest, project=project, folder=f"{manifest.folder}/sandbox-{pid}")
 
 
 def _moved(service: Service, ports: Iterator[int]) -> Service:
+    """The service published on other ports."""
     if not service.containers:
         return replace(service, published=next(ports))
-    moved: dict[str, Container] = {
-        name: replace(container, port=next(ports)) for name, container in service.containers.items()
-    }
+    moved = {name: replace(container, port=next(ports)) for name, container in service.containers.items()}
     return replace(service, containers=moved)
 
 
 def _free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [int(listener.getsockname()[1]) for listener in sockets]
+
+
+def _remove(isolated: Manifest) -> None:
+    try:
+        run.down(isolated, volumes=True)
+    finally:
+        shutil.rmtree(isolated.workspace.root, ignore_errors=True)
 
 
 def _sweep(manifest: Manifest) -> None:
-    """Remove what rehearsals left whose process is gone: containers, networks, volumes."""
+    """Remove the sandboxes whose process has died: containers, networks, volumes and folder."""
     start = f"{manifest.project.name}{_MARK}"
-    found = set()
+    names: set[str] = set()
     for kind in ("container", "network", "volume"):
-        listed = docker.cli(
-            kind, "ls", *(["--all"] if kind == "container" else []), "--format", f'{{{{.Label "{_LABEL}"}}}}'
-        )
-        found |= {name for name in listed.stdout.split() if name.startswith(start)}
-    for name in found:
+        every = ["--all"] if kind == "container" else []
+        listed = docker.cli(kind, "ls", *every, "--format", f'{{{{.Label "{LABEL}"}}}}').stdout
+        names |= {name for name in listed.split() if name.startswith(start)}
+    for name in names:
         pid = name.removeprefix(start)
         if pid.isdigit() and not alive(int(pid)):
-            folder = f"{manifest.folder}/rehearsal-{pid}"
-            gone = replace(manifest, project=replace(manifest.project, name=name), folder=folder)
             with contextlib.suppress(BuildError):
-                run.down(gone, volumes=True)
-            shutil.rmtree(gone.workspace.root, ignore_errors=True)
+                _remove(_renamed(manifest, int(pid)))

@@ -1,8 +1,8 @@
-"""Runtime secret files: made once, checked before every start, never shown.
+"""Runtime secret files: created once, checked before every start, never printed.
 
-Compose mounts a file as it is, owner and mode included, so the file itself must be readable by the services' user
-(10001) and by nobody else: 0400 and owned by 10001 where we may chown, else 0444 inside a folder that only its owner
-can enter (the bind mount shows the file to the container, the folder hides it from everybody on the host).
+Compose mounts a file with its owner and mode, so the file itself must be readable by the containers' user and by nobody
+else: 0400 and owned by that user where this one may chown, else 0444 inside a folder that only its owner can enter (the
+bind mount shows the file to the container, the folder hides it from everybody on the host).
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ _HINT = "./inv secrets.init"
 
 
 @contextlib.contextmanager
-def _let_in() -> Iterator[None]:
-    """Turn a refused file into SecretError: the folder is for the user who made it, and root is another one.
+def _permission_as_secret_error() -> Iterator[None]:
+    """Convert PermissionError to SecretError: only the user who created the folder may enter it, and sudo is another.
 
-    A file is never to be given to this user instead: it belongs to the services' user.
+    The hint never suggests chown: the files belong to the containers' user.
     """
     try:
         yield
     except PermissionError as error:
         message = f"{error.filename} is closed to this user"
-        raise SecretError(message, hint="run as the user who made .uc (root, if that was sudo)") from None
+        raise SecretError(message, hint="run as the user who created .uc (root, if that was sudo)") from None
 
 
-@_let_in()
+@_permission_as_secret_error()
 def initialise(manifest: Manifest) -> dict[str, str]:
-    """Make the secret files that are not there yet: name → made | kept | empty. Never overwrites one.
+    """Create the missing secret files: name → made | kept | empty. Never overwrites one.
 
-    A `random` secret gets 43 URL-safe characters; an `external` one is made empty, for its owner to fill in place.
+    A `random` secret gets 43 URL-safe characters; an `external` one is created empty, for its owner to fill in place.
     Raises SecretError when the folder is another user's.
     """
-    place = manifest.workspace.secrets
-    place.mkdir(parents=True, exist_ok=True)
-    place.chmod(0o700)
+    folder = manifest.workspace.secrets
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
     outcome = {}
     for name, kind in manifest.secrets.items():
-        path = place / name
+        path = folder / name
         if path.exists():
             outcome[name] = "kept" if path.stat().st_size else "empty"
             continue
@@ -72,40 +72,40 @@ def _close_to_others(path: Path) -> None:
         path.chmod(0o444)
 
 
-@_let_in()
+@_permission_as_secret_error()
 def check(manifest: Manifest, names: Iterable[str]) -> None:
-    """Raise SecretError, naming every problem, when a secret file is missing, empty, or readable by others.
+    """Raise SecretError, naming every problem, when a secret file is missing, empty, or open to others.
 
-    A folder that is another user's is one problem.
+    A folder of another user's is a single problem.
     """
     problems = [problem for name in dict.fromkeys(names) for problem in _problems(manifest, name)]
     if problems:
         raise SecretError(
             "\n".join(problems),
-            hint=_HINT + ("" if all("missing" in p for p in problems) else "   (after mending the file)"),
+            hint=_HINT + ("" if all("missing" in problem for problem in problems) else "   (after fixing the file)"),
         )
 
 
 def _problems(manifest: Manifest, name: str) -> Iterable[str]:
     path = manifest.workspace.secrets / name
     try:
-        found = path.stat()
+        file = path.stat()
     except FileNotFoundError:
         yield f"secret {name}: {path} is missing"
         return
-    if not found.st_size and manifest.secrets[name] == "random":
-        yield f"secret {name}: {path} is empty; remove it to have a new one made"
+    if not file.st_size and manifest.secrets[name] == "random":
+        yield f"secret {name}: {path} is empty; remove it, and a new one is created"
     hidden = not path.parent.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    mode = f"mode {stat.S_IMODE(found.st_mode):04o}"
-    if found.st_mode & stat.S_IROTH and not hidden:
+    mode = f"mode {stat.S_IMODE(file.st_mode):04o}"
+    if file.st_mode & stat.S_IROTH and not hidden:
         yield f"secret {name}: {path} is readable by everyone ({mode}): chmod 700 {path.parent}"
-    if found.st_mode & stat.S_IWOTH:
+    if file.st_mode & stat.S_IWOTH:
         yield f"secret {name}: {path} is writable by everyone ({mode}): chmod 400 {path}"
 
 
-@_let_in()
+@_permission_as_secret_error()
 def value(manifest: Manifest, name: str) -> str:
-    """The value a client of ours sends: the first line of the file. Raises SecretError when it can't be read."""
+    """The value that clients send: the first line of the file. Raises SecretError when the file is missing or empty."""
     path = manifest.workspace.secrets / name
     try:
         lines = path.read_text(encoding="utf-8").split()
@@ -117,12 +117,12 @@ def value(manifest: Manifest, name: str) -> str:
 
 
 def rotate(manifest: Manifest, name: str) -> None:
-    """Put a new random value into the file in place: a container keeps the inode that it mounted.
+    """Write a new random value into the file in place: a container keeps the inode that it mounted.
 
     The old value stays as the second line, so that clients are not refused before they read the new one.
-    Raises SecretError for a secret that is not ours to make.
+    Raises SecretError for an external or unknown secret.
     """
-    path = _ours(manifest, name)
+    path = _random_secret(manifest, name)
     old = value(manifest, name)
     with _writable(path) as file:
         file.write(f"{random.token_urlsafe(32)}\n{old}\n".encode())
@@ -132,32 +132,33 @@ def rotate(manifest: Manifest, name: str) -> None:
 def finish(manifest: Manifest, name: str) -> bool:
     """End a rotation's overlap, in place: only the first line stays; False when there was no other.
 
-    Raises SecretError for a secret that is not ours to make.
+    Raises SecretError for an external or unknown secret.
     """
-    path = _ours(manifest, name)
+    path = _random_secret(manifest, name)
     current = f"{value(manifest, name)}\n".encode()
     with _writable(path) as file:
         if file.read().strip() == current.strip():
             return False
-        # The first line keeps its bytes, so a reader at this moment finds either all lines or one.
+        # The first line keeps its bytes, so that a concurrent reader finds either all lines or one.
         file.seek(0)
         file.write(current)
         file.truncate()
     return True
 
 
-def _ours(manifest: Manifest, name: str) -> Path:
+def _random_secret(manifest: Manifest, name: str) -> Path:
+    """The file of a random secret. Raises SecretError for an external or unknown one."""
     if name not in manifest.secrets:
         known = ", ".join(key for key, kind in manifest.secrets.items() if kind == "random")
-        raise SecretError(f"no secret is called '{name}'{suggest(name, manifest.secrets)}", hint=f"one of: {known}")
+        raise SecretError(f"unknown secret '{name}'{suggest(name, manifest.secrets)}", hint=f"one of: {known}")
     if manifest.secrets[name] != "random":
-        raise SecretError(f"secret {name} is not made here", hint=f"write {manifest.workspace.secrets / name} in place")
+        raise SecretError(f"secret {name} is external", hint=f"write {manifest.workspace.secrets / name} in place")
     return manifest.workspace.secrets / name
 
 
 @contextlib.contextmanager
 def _writable(path: Path) -> Iterator[BinaryIO]:
-    """The file opened for writing in place, its mode as before afterwards."""
+    """The file opened for writing in place; its mode is restored afterwards."""
     mode = stat.S_IMODE(path.stat().st_mode)
     path.chmod(mode | stat.S_IWUSR)
     try:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from build import console
 from build.config.manifest import Manifest
-from build.deploy.workflow import runnable
+from build.deploy.compose import runnable
 from build.images.bases import Resolved
 from build.images.build import Built
 from build.images.image import Image
-from build.stack import compose
-from build.stack.run import Running
+from build.stack import compose, model
+from build.stack.status import Running
 
 
 def megabytes(size: int | None) -> str:
@@ -81,5 +81,5 @@ def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) 
     """Print the Compose file that `up` would use. Raises what choosing images raises."""
     references, wanted = runnable(manifest, services, release=release)
     images = {name: references[name] for name in wanted}
-    model = compose.stack(manifest, images, secrets=manifest.workspace.secrets)
-    console.text(compose.render(model, "What `./inv up` would start."))
+    stack = model.stack(manifest, images, secrets=manifest.workspace.secrets)
+    console.text(compose.render(compose.document(stack), "What `./inv up` would start."))

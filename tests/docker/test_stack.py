@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 from build.engine import client as docker
 from build.images import store
-from build.stack import run
+from build.stack import evidence, status
 from tests.support.project import Project
 from tests.support.stack import DOCKERFILE, add_server
 
 
 def _states(project: Project) -> dict[str, str]:
-    return {one.name: one.state for one in run.status(project.load())}
+    return {one.name: one.state for one in status.containers(project.load())}
 
 
 def test_up_runs_the_recorded_digests_and_waits_for_health(built: Project) -> None:
@@ -181,7 +181,7 @@ def test_ctrl_c_in_smoke_ends_at_once(built: Project) -> None:
         built.command("smoke"), cwd=built.root, env=built.environment(), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    _until(lambda: all('"path": "/x"' in run.log(built.load(), name) for name in ("one", "two")))
+    _until(lambda: all('"path": "/x"' in evidence.log(built.load(), name) for name in ("one", "two")))
     interrupted = time.monotonic()
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from build.stack import run
+from build.stack import status
 from tests.support.project import Project
 from tests.support.stack import DOCKERFILE, SERVER
 
@@ -66,7 +66,7 @@ def watching(stack_project: Project) -> Iterator[Watching]:
 
 
 def _images(project: Project) -> dict[str, str]:
-    return {one.name: one.image for one in run.status(project.load())}
+    return {one.name: one.image for one in status.containers(project.load())}
 
 
 def test_a_changed_file_renews_its_service_alone(stack_project: Project, watching: Watching) -> None:

@@ -51,7 +51,7 @@ def test_candidates_are_asked_before_anything_is_public(web: World) -> None:
     assert web.hub.tags(f"{web.namespace}/web") == []
     assert _left(web) == []
     assert list((project.root / ".uc" / "reports").glob("*web*")) != []
-    assert not list((project.root / ".uc").glob("rehearsal-*"))
+    assert not list((project.root / ".uc").glob("sandbox-*"))
 
     project.write("docker/web/server.py", SERVER)
     project.commit("fix: mend it")

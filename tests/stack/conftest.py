@@ -13,7 +13,7 @@ from build.config.load import load
 from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.images import build, store
-from build.stack import run
+from build.stack import status
 from tests.stack.live import Live, inv
 from tests.support.engine import docker_engine
 from tests.support.project import REPOSITORY
@@ -39,7 +39,7 @@ def brought_up(docker_engine: dict[str, str]) -> Iterator[Manifest]:
 @pytest.fixture
 def running(brought_up: Manifest) -> Manifest:
     """The manifest of the stack, every container of which is healthy: a test before this one may have stopped some."""
-    found = run.status(brought_up)
+    found = status.containers(brought_up)
     if not found or any(one.health != "healthy" for one in found):
         ran = inv("up")
         assert ran.code == 0, ran.text
@@ -56,6 +56,6 @@ def live(running: Manifest) -> Iterator[Live]:
 @pytest.fixture
 def inspected(running: Manifest) -> dict[str, dict[str, Any]]:
     """`docker inspect` of every container, by its Compose service."""
-    names = [f"{running.project.name}-{one.name}-1" for one in run.status(running)]
+    names = [f"{running.project.name}-{one.name}-1" for one in status.containers(running)]
     entries = json.loads(docker.cli("inspect", *names).stdout)
     return {entry["Config"]["Labels"]["com.docker.compose.service"]: entry for entry in entries}

@@ -14,7 +14,7 @@ import httpx
 from build import json_file
 from build.config.manifest import Manifest
 from build.engine import client as docker
-from build.stack import run, secrets
+from build.stack import evidence, secrets, status
 from tests.support.project import REPOSITORY, Ran
 
 SECRETS = {
@@ -56,7 +56,7 @@ class Live:
 
     def names(self) -> list[str]:
         """The containers that are there, in manifest order."""
-        return [one.name for one in run.status(self.manifest)]
+        return [one.name for one in status.containers(self.manifest)]
 
     def port(self, container: str) -> int:
         """The published port of a container."""
@@ -97,7 +97,7 @@ class Live:
         """The lines of all logs that are not one JSON object with time, level, service and event as agreed."""
         found = []
         for name in self.names():
-            lines = run.log(self.manifest, name).splitlines()
+            lines = evidence.log(self.manifest, name).splitlines()
             found += [f"{name}: {line[:300]}" for line in lines if not _as_agreed(line, name)]
         return found
 

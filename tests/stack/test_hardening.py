@@ -13,7 +13,7 @@ from build.config.load import load
 from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.images import store
-from build.stack import run, secrets
+from build.stack import evidence, secrets
 from tests.stack.live import Live
 from tests.support.project import REPOSITORY
 
@@ -172,7 +172,7 @@ def test_no_secret_in_the_environment(running: Manifest, inspected: dict[str, di
     """No runtime secret's value is in any container's environment, labels, arguments or log."""
     values = [secrets.value(running, name) for name, kind in running.secrets.items() if kind == "random"]
     for name, found in inspected.items():
-        text = json.dumps(found) + run.log(running, name)
+        text = json.dumps(found) + evidence.log(running, name)
         assert [value for value in values if value in text] == [], name
 
 

@@ -19,7 +19,7 @@ import yaml
 
 from build.config.manifest import Manifest
 from build.images import store
-from build.stack import run
+from build.stack import status
 from tests.stack.live import inv
 from tests.support.debian import Program, program
 from tests.support.project import REPOSITORY
@@ -165,4 +165,4 @@ def test_fluentd_gets_every_container_s_events(running: Manifest, receiver: Rece
     for port in ports.values():
         assert _get(port, "/health").status_code == 200
         _get(port, "/not-there")
-    assert {one.state for one in run.status(running)} == {"running"}
+    assert {one.state for one in status.containers(running)} == {"running"}

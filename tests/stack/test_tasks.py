@@ -12,7 +12,7 @@ from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.gates.smoke import checks, journey
 from build.images import store
-from build.stack import run
+from build.stack import status
 from tests.stack.live import Live, inv
 from tests.support.project import REPOSITORY
 
@@ -106,4 +106,4 @@ def test_every_command_of_the_readme_runs(running: Manifest) -> None:
         assert done.returncode in allowed, f"{command}: {done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, command
 
-    assert run.status(running) == [], "the last of them about the stack is down"
+    assert status.containers(running) == [], "the last of them about the stack is down"

@@ -18,8 +18,8 @@ from build.gates.smoke.checks import CheckResult
 from build.gates.verdict import GateVerdict
 from build.images import store
 from build.images.image import Image
+from build.stack import evidence, sandbox, status
 from build.stack import run as stack
-from build.stack import sandbox
 
 _UP_SECONDS = 240
 
@@ -38,7 +38,7 @@ def run(manifest: Manifest, images: Mapping[str, Image], released: Released) -> 
     reports = manifest.workspace.reports
     with sandbox.of(manifest) as own:
         stack.up(own, references, list(images), timeout=_UP_SECONDS)
-        running = _running(own)
+        running = status.running(own)
         results = _ask(own, list(images), running, travel=True, report=reports / "release-smoke.xml")
     for result in results:
         if not result.passed:
@@ -54,7 +54,7 @@ def check(manifest: Manifest, services: Sequence[str] = ()) -> list[CheckResult]
     Results go to .uc/reports/smoke.xml as well. Raises SmokeFailed when nothing runs, ManifestError for an unknown
     service.
     """
-    running = _running(manifest)
+    running = status.running(manifest)
     if not running:
         raise SmokeFailed("the stack is not running", hint="./inv up")
     selected = list(services) or [service for service in manifest.services if service in store.recorded(manifest)]
@@ -73,10 +73,6 @@ def enforce(manifest: Manifest, results: Sequence[CheckResult]) -> None:
         raise SmokeFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}", hint=hint)
 
 
-def _running(manifest: Manifest) -> set[str]:
-    return {container.name for container in stack.status(manifest) if container.state == "running"}
-
-
 def _ask(
     manifest: Manifest, services: Sequence[str], running: Collection[str], *, travel: bool, report: Path
 ) -> list[CheckResult]:
@@ -85,6 +81,6 @@ def _ask(
     results = checks.run(manifest, services, running, journeys=journeys)
     checks.junit(results, report)
     if not all(result.passed for result in results):
-        for container in sorted({container.name for container in stack.status(manifest)}):
-            stack.keep_evidence(manifest, container, report.parent)
+        for container in sorted({container.name for container in status.containers(manifest)}):
+            evidence.keep(manifest, container, report.parent)
     return results

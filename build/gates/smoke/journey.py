@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from build.config.manifest import Manifest
 from build.errors import BuildError
 from build.gates.smoke.checks import CheckResult, loopback_client
-from build.stack import run as stack
-from build.stack import secrets
+from build.stack import evidence, secrets
 
 if TYPE_CHECKING:
     import httpx
@@ -181,7 +180,7 @@ class _Journey:
         return self._call("langgraph-api", "GET", f"/threads/{thread}/state", "langgraph_api_key")
 
     def _in_log(self, container: str) -> bool:
-        return self.request_id in _request_ids(stack.log(self.manifest, container, since=_LOG_SINCE))
+        return self.request_id in _request_ids(evidence.log(self.manifest, container, since=_LOG_SINCE))
 
     def _until(self, expectation: str, look: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
         while time.monotonic() < self.deadline:

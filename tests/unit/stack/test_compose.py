@@ -1,87 +1,120 @@
-"""The Compose model: the same hardening for every container, from the manifest alone."""
+"""The Compose files of a stack: what they say of the model, and that the committed ones are current."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 
 from build.config.load import load
-from build.stack import compose
+from build.errors import ManifestError
+from build.stack import compose, model
+from build.stack.model import Stack
 from tests.support.project import REPOSITORY, Project
 
 
-def _stack(project: Project, *services: str) -> dict[str, object]:
+def _stack(project: Project) -> Stack:
     manifest = project.load()
-    images = dict.fromkeys(services or manifest.services, "registry/x@sha256:0")
-    return compose.stack(manifest, images, secrets=Path("/s"))
+    return model.stack(manifest, dict.fromkeys(manifest.services, "registry/x@sha256:0"), secrets=Path("/s"))
 
 
-def test_a_new_service_is_hardened_without_asking(project: Project) -> None:
-    """What a service table does not mention is at its safest."""
-    web = _stack(project)["services"]["web"]  # type: ignore[index]
+def _web(project: Project) -> dict[str, Any]:
+    service: dict[str, Any] = compose.document(_stack(project))["services"]["web"]
+    return service
+
+
+def test_the_hardening_is_in_the_file(project: Project) -> None:
+    """Each part of it under the key that Compose knows."""
+    web = _web(project)
 
     assert web["user"] == "10001:10001"
     assert web["read_only"] is True
     assert web["cap_drop"] == ["ALL"]
     assert web["security_opt"] == ["no-new-privileges:true"]
+    assert web["tmpfs"] == ["/tmp:size=128m,mode=1777"]
     assert [port["host_ip"] for port in web["ports"]] == ["127.0.0.1"]
+    assert web["healthcheck"]["start_interval"] == "500ms"
+    assert (web["mem_limit"], web["pids_limit"], web["restart"]) == ("512m", 256, "unless-stopped")
     assert "privileged" not in web
 
 
-def test_health_is_asked_often_while_starting(project: Project) -> None:
-    """Without start_interval the first answer waits a whole interval."""
-    assert _stack(project)["services"]["web"]["healthcheck"]["start_interval"]  # type: ignore[index]
-
-
-def test_a_dependency_that_is_left_out_is_not_waited_for(project: Project) -> None:
-    """A service whose image can't be had does not keep the others from starting."""
-    project.service("api", 18981, depends_on='["web"]')
-
-    assert "depends_on" in _stack(project)["services"]["api"]  # type: ignore[index]
-    assert "depends_on" not in _stack(project, "api")["services"]["api"]  # type: ignore[index]
+def test_what_a_container_has_none_of_is_left_out(project: Project) -> None:
+    """An empty list of secrets, volumes or dependencies would be noise in a file that people read."""
+    assert not {"secrets", "volumes", "depends_on"} & _web(project).keys()
 
 
 def test_a_source_is_mounted_read_only(project: Project) -> None:
-    """The user's tree can be read by a container and never written."""
+    """The user's tree can be read by a container and never written; a volume comes before it and can."""
     path = project.root / "versions.toml"
     path.write_text(path.read_text().replace('watched = ""', 'watched = "tree"'))
     (project.root / "tree").mkdir()
-    project.append('mounts = { watched = "/workspace" }\n')
+    project.append('mounts = { watched = "/workspace" }\nvolumes = { data = "/data" }\n')
 
-    (mount,) = _stack(project)["services"]["web"]["volumes"]  # type: ignore[index]
-
-    assert (mount["source"], mount["target"], mount["read_only"]) == (str(project.root / "tree"), "/workspace", True)
+    assert _web(project)["volumes"] == [
+        {"type": "volume", "source": "data", "target": "/data"},
+        {"type": "bind", "source": str(project.root / "tree"), "target": "/workspace", "read_only": True},
+    ]
 
 
 def test_secrets_are_files_and_nothing_else(project: Project) -> None:
     """A secret appears as a file under /run/secrets, never in the environment."""
     project.append('secrets = ["alpha"]\n')
-    model = _stack(project)
+    document = compose.document(_stack(project))
 
-    assert model["secrets"] == {"alpha": {"file": "/s/alpha"}}
-    assert model["services"]["web"]["environment"] == {"UC_SERVICE": "web"}  # type: ignore[index]
+    assert document["secrets"] == {"alpha": {"file": "/s/alpha"}}
+    assert document["services"]["web"]["secrets"] == ["alpha"]
+    assert document["services"]["web"]["environment"] == {"UC_SERVICE": "web"}
 
 
 def test_the_internal_network_reaches_nothing_outside(project: Project) -> None:
-    """Service-to-service traffic has a network without a gateway."""
-    assert _stack(project)["networks"]["internal"]["internal"] is True  # type: ignore[index]
+    """Compose makes a network without a gateway of it, and an ordinary one of the other."""
+    networks = compose.document(_stack(project))["networks"]
+
+    assert networks["internal"]["internal"] is True
+    assert "internal" not in networks["edge"]
 
 
 def test_every_container_has_a_fluentd_entry_that_needs_no_fluentd() -> None:
     """The overlay names every container and is asynchronous."""
     manifest = load(REPOSITORY, {}, local=False)
 
-    services = compose.fluentd(manifest)["services"]
+    services = compose.fluentd(model.stack(manifest, dict.fromkeys(manifest.services, "x"), secrets=Path()))["services"]
 
     assert set(services) == set(manifest.containers())
-    assert {one["logging"]["options"]["fluentd-async"] for one in services.values()} == {"true"}
+    assert {service["logging"]["options"]["fluentd-async"] for service in services.values()} == {"true"}
 
 
 def test_rendered_yaml_says_the_same(project: Project) -> None:
     """What is written is what was meant, with a header for people."""
-    model = _stack(project)
-    text = compose.render(model, "Test.")
+    document = compose.document(_stack(project))
+    text = compose.render(document, "Test.")
 
-    assert yaml.safe_load(text) == model
+    assert yaml.safe_load(text) == document
     assert text.startswith("# Test.")
+
+
+def test_an_overlay_of_an_earlier_start_is_gone(project: Project) -> None:
+    """A start without Fluentd leaves no overlay that Compose would read."""
+    manifest = project.load()
+    compose.write(manifest, {"web": "x"}, with_fluentd=True)
+    assert manifest.workspace.compose_fluentd.exists()
+
+    compose.write(manifest, {"web": "x"})
+
+    assert manifest.workspace.compose.exists()
+    assert not manifest.workspace.compose_fluentd.exists()
+
+
+def test_stale_reference_files_are_named_and_renewed(project: Project) -> None:
+    """The check writes nothing and names what is stale; writing makes the check pass."""
+    (project.root / "docker").mkdir(exist_ok=True)
+    with pytest.raises(ManifestError, match=r"docker/compose\.yaml, docker/compose\.fluentd\.yaml") as caught:
+        compose.write_reference_files(project.root, check=True)
+    assert caught.value.hint == "./inv compose"
+    assert not (project.root / "docker/compose.yaml").exists()
+
+    compose.write_reference_files(project.root, check=False)
+
+    compose.write_reference_files(project.root, check=True)

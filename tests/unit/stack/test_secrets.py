@@ -55,7 +55,7 @@ def test_a_rotation_keeps_the_file_a_container_has_mounted(project: Project) -> 
 
 
 @pytest.mark.parametrize("change", [secrets.rotate, secrets.finish])
-@pytest.mark.parametrize(("name", "reason"), [("alpah", "did you mean"), ("beta", "is not made here")])
+@pytest.mark.parametrize(("name", "reason"), [("alpah", "did you mean"), ("beta", "is external")])
 def test_only_our_own_secrets_are_rotated(project: Project, change: object, name: str, reason: str) -> None:
     """A secret that nobody knows, or that its owner writes, is refused by name."""
     path = project.root / "versions.toml"
@@ -86,5 +86,5 @@ def test_a_folder_that_another_user_made_is_told(project: Project, use: Callable
     with shut(manifest.workspace.secrets), pytest.raises(SecretError, match="is closed to this user") as caught:
         use(manifest)
 
-    assert "as the user who made .uc" in caught.value.hint
+    assert "as the user who created .uc" in caught.value.hint
     assert "chown" not in caught.value.hint

@@ -1,0 +1,76 @@
+"""Why a container is not healthy: its logs, its inspect output, and the failure that names it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from build.config.manifest import Manifest
+from build.engine import client as docker
+from build.errors import SmokeFailed
+from build.stack import status
+from build.stack.status import Running
+
+_LOG_LINES = 25
+
+
+def failure(manifest: Manifest) -> SmokeFailed | None:
+    """The error that names every container which is to blame, their evidence kept; None when all are healthy.
+
+    Containers that only wait for another are not to blame, nor is any where the engine refused to start one.
+    """
+    blamed = _blamed(status.containers(manifest))
+    if not blamed:
+        return None
+    parts = []
+    for container in blamed:
+        excerpt = keep(manifest, container.name, manifest.workspace.reports)
+        parts += [_summary(container), excerpt]
+    names = ", ".join(container.name for container in blamed)
+    hint = f"./inv logs --container {blamed[0].name}"
+    return SmokeFailed(f"not healthy: {names}", output="\n".join(parts), hint=hint)
+
+
+def _blamed(containers: Sequence[Running]) -> list[Running]:
+    failing = [container for container in containers if not container.healthy or container.state != "running"]
+    refused = [container for container in failing if container.error]
+    begun = [container for container in failing if container.state != "created"]  # created: it waits for another
+    return refused or begun or failing
+
+
+def _summary(container: Running) -> str:
+    return (
+        f"{container.name}: state {container.state}, health {container.health or 'none'}, "
+        f"exit code {container.exit_code}, restarts {container.restarts}{container.error and ', ' + container.error}"
+    )
+
+
+def keep(manifest: Manifest, container: str, folder: Path) -> str:
+    """Write a container's inspect output and whole log to `folder`; returns its last health output and log lines."""
+    folder.mkdir(parents=True, exist_ok=True)
+    inspected = json.loads(docker.cli("inspect", _full_name(manifest, container)).stdout)[0]
+    (folder / f"{container}.inspect.json").write_text(json.dumps(inspected, indent=2), encoding="utf-8")
+    text = log(manifest, container)
+    (folder / f"{container}.log").write_text(text, encoding="utf-8")
+    tail = text.strip().splitlines()[-_LOG_LINES:]
+    return "\n".join([_last_health_check(inspected), "last log lines:", *(f"  {line}" for line in tail)])
+
+
+def _last_health_check(inspected: dict[str, Any]) -> str:
+    checks = inspected["State"].get("Health", {}).get("Log") or []
+    if not checks:
+        return "no health check ran"
+    return f"last health check (exit {checks[-1]['ExitCode']}): {checks[-1]['Output'].strip()}"
+
+
+def log(manifest: Manifest, container: str, *, since: str = "") -> str:
+    """A container's stdout, then its stderr; `since` as Docker takes it ("10m"), without it from the start."""
+    limit = ["--since", since] if since else []
+    output = docker.cli("logs", *limit, _full_name(manifest, container))
+    return output.stdout + output.stderr
+
+
+def _full_name(manifest: Manifest, container: str) -> str:
+    return f"{manifest.project.name}-{container}-1"

@@ -1,0 +1,86 @@
+"""The containers of the stack as the engine sees them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from build.config.manifest import Manifest
+from build.engine import client as docker
+from build.errors import ToolFailed
+
+LABEL = "com.docker.compose.project"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    """The state of one container, running or not.
+
+    `health` is healthy, starting, unhealthy, or "" without a healthcheck; `error` is why the engine could not start it.
+    """
+
+    name: str
+    service: str
+    state: str
+    health: str
+    image: str
+    url: str
+    exit_code: int
+    restarts: int
+    error: str
+
+    @property
+    def healthy(self) -> bool:
+        """Whether its healthcheck passes; true without one."""
+        return self.health in {"healthy", ""}
+
+
+def containers(manifest: Manifest) -> list[Running]:
+    """Every container of the project, stopped ones included, in manifest order; two calls of the engine for all."""
+    known = manifest.containers()
+    order = {name: position for position, name in enumerate(known)}
+    states = [_running(manifest, record) for record in _inspected(manifest)]
+    return sorted(states, key=lambda container: order.get(container.name, len(order)))
+
+
+def running(manifest: Manifest) -> set[str]:
+    """The names of the project's containers that run."""
+    return {container.name for container in containers(manifest) if container.state == "running"}
+
+
+def _running(manifest: Manifest, record: dict[str, Any]) -> Running:
+    name = record["Config"]["Labels"]["com.docker.compose.service"]
+    service, settings = manifest.containers().get(name, ("", None))
+    state = record["State"]
+    return Running(
+        name=name,
+        service=service,
+        state=state["Status"],
+        health=state.get("Health", {}).get("Status", ""),
+        image=record["Config"]["Image"],
+        url=f"http://127.0.0.1:{settings.port}" if settings else "",
+        exit_code=state["ExitCode"],
+        restarts=record["RestartCount"],
+        error=state["Error"],
+    )
+
+
+def _inspected(manifest: Manifest) -> list[dict[str, Any]]:
+    """The engine's record of each container; lists again when one was removed before it could be inspected."""
+    identifiers = _identifiers(manifest)
+    while identifiers:
+        try:
+            records: list[dict[str, Any]] = json.loads(docker.cli("inspect", *identifiers).stdout)
+        except ToolFailed:
+            before, identifiers = identifiers, _identifiers(manifest)
+            if identifiers == before:
+                raise
+        else:
+            return records
+    return []
+
+
+def _identifiers(manifest: Manifest) -> list[str]:
+    filters = ("--filter", f"label={LABEL}={manifest.project.name}")
+    return docker.cli("ps", "--all", "--quiet", *filters).stdout.split()
