@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -86,9 +87,9 @@ def engine(_c: Context, *, yes: bool = False, json: bool = False) -> None:
     Examples: ./inv engine   |   ./inv engine --yes
     """
     from build import console
-    from build.machine import quickstart
+    from build.engine import install
 
-    found = quickstart.ensure_engine(_manifest(), yes=yes)
+    found = install.ensure(_manifest().tools, os.environ, yes=yes, interactive=sys.stdin.isatty())
     console.result(found) if json else console.table(("tool", "version"), list(found.items()))
 
 

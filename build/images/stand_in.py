@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from build import console
 from build.config.manifest import BaseImage, Manifest
+from build.engine import apt
 from build.engine import client as engine
 from build.errors import BaseUnavailable, MissingTool
 from build.images import inspect, secrets
@@ -38,22 +38,6 @@ class StandIn:
 def recipe(suite: str, base: BaseImage) -> str:
     """A hash of what a stand-in for `base` is made of."""
     return hashlib.sha256("\0".join((suite, *base.packages, base.archive, base.archive_sha256)).encode()).hexdigest()
-
-
-def debian_mirror(sources: Path = Path("/etc/apt")) -> str:
-    """The address of the Debian mirror in the machine's own apt sources.
-
-    Raises BaseUnavailable on a machine whose apt knows no Debian mirror.
-    """
-    files = [sources / "sources.list", *sorted((sources / "sources.list.d").glob("*"))]
-    for path in files:
-        if not path.is_file():
-            continue
-        for match in re.finditer(r"^(?:URIs:|deb(?:\s+\[[^\]]*\])?)\s+(https?://\S+)", path.read_text(), re.MULTILINE):
-            if re.search(r"/debian/?$", match.group(1)):
-                return match.group(1)
-    message = "stand-ins are made of Debian packages, and this machine's apt sources name no Debian mirror"
-    raise BaseUnavailable(message, hint="set [bases] mirror or archives in versions.local.toml")
 
 
 def find_archive(manifest: Manifest, base: BaseImage) -> Path | None:
@@ -121,7 +105,10 @@ def _target(context: Path, root: str, secret: str, stand_in: StandIn) -> Target:
 
 
 def _make_root(manifest: Manifest, name: str) -> None:
-    suite, mirror = manifest.bases.suite, debian_mirror()
+    suite, mirror = manifest.bases.suite, apt.debian_mirror()
+    if mirror is None:
+        message = "stand-ins are made of Debian packages, and this machine's apt sources name no Debian mirror"
+        raise BaseUnavailable(message, hint="set [bases] mirror or archives in versions.local.toml")
     with (
         tempfile.TemporaryDirectory(prefix="uc-debian-") as folder,
         console.waiting(f"making {name} from Debian packages"),

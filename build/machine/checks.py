@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
 from build.config.manifest import Manifest
+from build.engine import install
 from build.errors import Incomplete
 from build.machine import prepare
-from build.machine.quickstart import ensure_engine
 from build.process import run
 
 SESSIONS = ("lint", "types", "unit", "git", "setup", "services", "docker", "release", "fault", "stack", "smoke")
@@ -22,7 +23,7 @@ def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
     """
     selected = sessions or SESSIONS
     if _ON_THE_ENGINE & set(selected):
-        ensure_engine(manifest, yes=False)
+        install.ensure(manifest.tools, os.environ, yes=False, interactive=sys.stdin.isatty())
         prepare.base_images(manifest)  # before the tests, whose time limits it would exceed
     argv = [sys.executable, "-m", "nox", "--noxfile", str(manifest.root / "noxfile.py"), "--sessions", *selected]
     outcome = run(argv, cwd=manifest.root, capture=False, ok_codes=range(256))

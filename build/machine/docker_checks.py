@@ -16,7 +16,7 @@ from typing import Any
 from build.config.manifest import Manifest
 from build.diagnosis import Diagnosis
 from build.engine import client as engine_client
-from build.engine import install
+from build.engine import distribution
 from build.engine.ports import listener
 from build.errors import BuildError, MissingTool
 from build.process import run
@@ -78,7 +78,7 @@ def ask() -> Docker:
 def client(_manifest: Manifest, docker: Docker) -> Diagnosis:
     """The docker binary in use, and whether a person who types `docker` runs another one."""
     if not docker.client:
-        return Diagnosis("fail", str(docker.problem), install.advice())
+        return Diagnosis("fail", str(docker.problem), distribution.advice())
     version = docker.info.get("ClientInfo", {}).get("Version", "")
     first = shutil.which("docker") or docker.client
     if Path(first).resolve() != Path(docker.client).resolve():
@@ -94,7 +94,9 @@ def version(manifest: Manifest, docker: Docker) -> Diagnosis:
         if host := os.environ.get("DOCKER_HOST"):
             return Diagnosis("fail", f"{problem} (DOCKER_HOST={host})", "unset DOCKER_HOST, or start it there")
         # That hint leads to the doctor.
-        return Diagnosis("fail", str(problem), problem.hint.replace(engine_client.PROVISION_HINT, install.advice()))
+        return Diagnosis(
+            "fail", str(problem), problem.hint.replace(engine_client.PROVISION_HINT, distribution.advice())
+        )
     number, required = str(docker.info["ServerVersion"]), manifest.tools.engine
     if engine_client.older(_number(number), required):
         found = f"{number} is too old: {required} or newer is needed"
@@ -122,7 +124,7 @@ def _plugin(docker: Docker, name: str, required: str) -> Diagnosis:
         return Diagnosis("skip", "no client to ask")
     plugin = docker.plugin(name)
     if not plugin:
-        return Diagnosis("fail", "the plugin is not installed", install.advice())
+        return Diagnosis("fail", "the plugin is not installed", distribution.advice())
     if engine_client.older(_number(plugin["Version"]), required):
         found = f"{plugin['Version']} is too old: {required} or newer is needed"
         return Diagnosis("fail", found, f"upgrade {plugin['Path']}")

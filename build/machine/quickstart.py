@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from build import console, steps
 from build.config.manifest import Manifest
 from build.deploy import compose as deploy
+from build.engine import install
 from build.errors import BuildError, ScanBroken, ScanRejected, SmokeFailed
 from build.gates.scan import gate as scan
 from build.gates.smoke import gate as smoke
@@ -35,16 +35,8 @@ class Progress:
     problems: tuple[BuildError, ...] = ()
 
 
-def ensure_engine(manifest: Manifest, *, yes: bool) -> dict[str, str]:
-    """The versions of a working engine, buildx and Compose, installed first where that is allowed."""
-    from build.engine import install
-
-    consent = yes or os.environ.get("CI", "").lower() == "true"
-    return install.ensure(manifest.tools, yes=consent, interactive=sys.stdin.isatty())
-
-
 def _engine(progress: Progress) -> Progress:
-    versions = ensure_engine(progress.manifest, yes=True)
+    versions = install.ensure(progress.manifest.tools, os.environ, yes=True, interactive=False)
     console.note(", ".join(f"{name} {version}" for name, version in versions.items()))
     return progress
 

@@ -46,7 +46,7 @@ def untouched() -> list[str]:
 def test_an_engine_that_will_do_is_left_alone(docker_engine: dict[str, str]) -> None:
     """With everything there, consent or not, nothing is installed or written."""
     before = untouched()
-    assert install.ensure(TOOLS, yes=True, interactive=False) == docker_engine
+    assert install.ensure(TOOLS, os.environ, yes=True, interactive=False) == docker_engine
     assert untouched() == before
 
 
@@ -54,7 +54,7 @@ def test_an_engine_that_is_too_old_is_not_replaced(docker_engine: dict[str, str]
     """Consent to an installation is none to a replacement: the hint tells the owner how."""
     before = untouched()
     with pytest.raises(MissingTool, match=rf"engine {docker_engine['engine']} is too old: 99\.0") as caught:
-        install.ensure(Tools(engine="99.0", buildx="0", compose="0"), yes=True, interactive=False)
+        install.ensure(Tools(engine="99.0", buildx="0", compose="0"), os.environ, yes=True, interactive=False)
     assert re.search(r"apt-get|Docker Desktop|https://", caught.value.hint)
     assert untouched() == before
 
@@ -62,7 +62,7 @@ def test_an_engine_that_is_too_old_is_not_replaced(docker_engine: dict[str, str]
 def test_a_plugin_that_is_too_old_is_named_with_its_place(docker_engine: dict[str, str]) -> None:
     """Whoever put it there can find it."""
     with pytest.raises(MissingTool, match=r"buildx .* is too old: 99\.0") as caught:
-        install.ensure(Tools(engine="0", buildx="99.0", compose="0"), yes=True, interactive=False)
+        install.ensure(Tools(engine="0", buildx="99.0", compose="0"), os.environ, yes=True, interactive=False)
     assert "docker-buildx" in caught.value.hint
 
 
@@ -71,7 +71,7 @@ def test_a_dead_docker_host_is_not_ours_to_start(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone.sock")
     before = untouched()
     with pytest.raises(MissingTool, match=re.escape(f"DOCKER_HOST=unix://{tmp_path}/gone.sock")) as caught:
-        install.ensure(TOOLS, yes=True, interactive=False)
+        install.ensure(TOOLS, os.environ, yes=True, interactive=False)
     assert "unset DOCKER_HOST" in caught.value.hint
     assert untouched() == before
 
@@ -85,7 +85,7 @@ def test_without_docker_on_path_it_asks_for_consent(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     before = untouched()
     with pytest.raises(MissingTool, match="docker is not installed or not on PATH") as caught:
-        install.ensure(TOOLS, yes=False, interactive=False)
+        install.ensure(TOOLS, os.environ, yes=False, interactive=False)
     assert re.search(r"\./inv engine --yes|https://|install", caught.value.hint)
     assert untouched() == before
 
@@ -95,9 +95,9 @@ def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str,
     if not PLUGINS.is_dir():
         lacking(f"needs the plugins in {PLUGINS}, where the distribution puts them")
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
         "from build.engine import install; from build.errors import MissingTool; from build.config.manifest import Tools\n"
-        "try: install.ensure(Tools(engine='1', buildx='0.1', compose='2'), yes=False, interactive=False)\n"
+        "try: install.ensure(Tools(engine='1', buildx='0.1', compose='2'), os.environ, yes=False, interactive=False)\n"
         "except MissingTool as error: print(error, '|', error.hint)\n"
     )
     hide = f'mount -t tmpfs tmpfs {PLUGINS} && exec "$@"'
