@@ -25,9 +25,9 @@ PROVISION_HINT = "./inv engine --yes   (Debian and Ubuntu; elsewhere `./inv doct
 
 @functools.cache
 def docker() -> str:
-    """The path of the first `docker` on PATH that finds its buildx plugin, else of the first one.
+    """The path of the first `docker` on PATH that has buildx, else of the first one.
 
-    A client without plugins may come first on PATH. Raises MissingTool when there is no docker at all.
+    A binary without plugins may come first on PATH. Raises MissingTool when there is none at all.
     """
     folders = os.environ.get("PATH", "").split(os.pathsep)
     candidates = [path for folder in folders if (path := shutil.which("docker", path=folder))]

@@ -1,4 +1,4 @@
-"""The Docker daemon's process: started where no init system does it, past what a killed one left behind."""
+"""The Docker daemon's process: started where no init system does it, despite the files that a killed one left."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from build.engine import client as docker
 from build.errors import MissingTool, ToolFailed
 from build.process import run
 
-_PID_FILE_SECONDS = 20  # soon written, also by a cold dockerd; one that has none by then has ended without these words
-_LAST_WORDS = ("failed to start daemon", "unable to configure the Docker daemon")
+_PID_FILE_SECONDS = 20  # dockerd writes its pid file soon, even a cold one; a daemon without it by then has exited
+_FATAL = ("failed to start daemon", "unable to configure the Docker daemon")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Daemon:
-    """One Docker daemon: how it is reached, what it is started with, and the files that it leaves."""
+    """A Docker daemon: its address, its arguments, its pid files (its own first) and its log."""
 
     host: str = ""
     arguments: tuple[str, ...] = ()
@@ -27,40 +27,48 @@ class Daemon:
     log: Path = Path("/var/log/dockerd-unity-claude.log")
 
 
-def start(one: Daemon, *, sudo: Sequence[str] = (), seconds: float = 60) -> None:
+def start(daemon: Daemon, *, sudo: Sequence[str] = (), seconds: float = 60) -> None:
     """Start the daemon unless it answers, and wait until it does.
 
-    Raises MissingTool with the end of its log when it does not answer after `seconds`.
+    Raises MissingTool with the end of its log when it exits, or does not answer within `seconds`.
     """
-    if _answers(one):
+    if _answers(daemon):
         return
-    logged = len(_text(one.log))
-    if one == Daemon() and Path("/run/systemd/system").is_dir():
+    logged = len(_text(daemon.log))
+    if daemon == Daemon() and Path("/run/systemd/system").is_dir():
         with console.waiting("starting docker.service"):
             run([*sudo, "systemctl", "start", "docker"], timeout=120, hint="journalctl -u docker -n 50")
-    elif not _runs(one.pid_files[0]):
-        for path in one.pid_files:
-            if path.exists() and not _runs(path):
-                console.note(f"removing {path}: its process is not Docker's (any more)")
-                run([*sudo, "rm", "-f", str(path)])
-        # A constant script: only a shell can send the output of a process that outlives this one to a file of root's.
-        script = 'log=$1; shift; exec "$@" >>"$log" 2>&1 </dev/null'
-        program = "dockerd" if shutil.which("dockerd") else "/usr/sbin/dockerd"
-        run([*sudo, "setsid", "--fork", "sh", "-c", script, "sh", str(one.log), program, *one.arguments])
+    elif not _runs(daemon.pid_files[0]):
+        _start_process(daemon, sudo)
+    _wait(daemon, logged, seconds)
+
+
+def _start_process(daemon: Daemon, sudo: Sequence[str]) -> None:
+    for path in daemon.pid_files:
+        if path.exists() and not _runs(path):
+            console.note(f"removing {path}: its process is not Docker's (any more)")
+            run([*sudo, "rm", "-f", str(path)])
+    # A constant script: only a shell can redirect the output of a process that outlives this one to a file of root's.
+    script = 'log=$1; shift; exec "$@" >>"$log" 2>&1 </dev/null'
+    program = "dockerd" if shutil.which("dockerd") else "/usr/sbin/dockerd"
+    run([*sudo, "setsid", "--fork", "sh", "-c", script, "sh", str(daemon.log), program, *daemon.arguments])
+
+
+def _wait(daemon: Daemon, logged: int, seconds: float) -> None:
+    """Wait until the daemon answers; `logged` is where the log of this start begins. Raises MissingTool."""
     began = time.monotonic()
     with console.waiting("waiting for the Docker daemon"):
-        while not _answers(one):
-            log = _text(one.log)[logged:]
+        while not _answers(daemon):
+            log = _text(daemon.log)[logged:]
             waited = time.monotonic() - began
-            said = any(words in log for words in _LAST_WORDS)
-            ended = not _runs(one.pid_files[0]) and (said or waited > _PID_FILE_SECONDS)
-            if ended or waited > seconds:
-                raise MissingTool("the Docker daemon did not start", hint=f"less {one.log}", output=log[-3000:])
+            failed = any(words in log for words in _FATAL) or waited > _PID_FILE_SECONDS
+            if waited > seconds or (failed and not _runs(daemon.pid_files[0])):
+                raise MissingTool("the Docker daemon did not start", hint=f"less {daemon.log}", output=log[-3000:])
             time.sleep(0.2)
 
 
-def _answers(one: Daemon) -> bool:
-    host = ("--host", one.host) if one.host else ()
+def _answers(daemon: Daemon) -> bool:
+    host = ("--host", daemon.host) if daemon.host else ()
     try:
         return bool(docker.cli(*host, "info", "--format", "{{.ServerVersion}}", timeout=20).stdout.strip())
     except MissingTool as error:
@@ -70,9 +78,9 @@ def _answers(one: Daemon) -> bool:
 
 
 def _runs(pid_file: Path) -> bool:
-    """Whether the process of a pid file is a dockerd or containerd: after a crash its pid may be another program's.
+    """Whether the process of a pid file is dockerd or containerd: after a crash another program may have its pid.
 
-    A zombie is no process any more, though dockerd takes one for a containerd that still runs.
+    A zombie does not run, although dockerd takes one for a running containerd.
     """
     try:
         pid = int(pid_file.read_text(encoding="ascii"))

@@ -1,4 +1,4 @@
-"""Who listens on a port of this machine: asked before a container is to publish it."""
+"""Which process listens on a port of this machine; checked before a container publishes it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LISTEN = "0A"
 
 
 def listener(port: int, address: str = "127.0.0.1") -> str | None:
-    """The process that keeps `address`:`port` from being published, as "python3 (pid 4711)"; None when it is free.
+    """The process that occupies `address`:`port`, as "python3 (pid 4711)"; None when the port is free.
 
-    A listener on another loopback address does not count, one on all addresses does. Where the process belongs to
-    another user and can't be named, the text says so.
+    A listener on another loopback address does not count, one on all addresses does. When the process belongs to
+    another user and its name can't be read, the text says so.
     """
     if not (_PROC / "net/tcp").exists():
         return _listener_without_proc(port, address)
@@ -31,21 +31,21 @@ def listener(port: int, address: str = "127.0.0.1") -> str | None:
 
 
 def _listening(port: int) -> Iterator[tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, str]]:
-    """The local address and the socket's inode of everything that listens on the port."""
+    """The local address and the socket's inode of every listener on the port."""
     for table in ("net/tcp", "net/tcp6"):
         with contextlib.suppress(FileNotFoundError):
             for line in (_PROC / table).read_text().splitlines()[1:]:
                 fields = line.split()
-                address, _, found = fields[1].rpartition(":")
-                if fields[3] == _LISTEN and int(found, 16) == port:
+                address, _, local_port = fields[1].rpartition(":")
+                if fields[3] == _LISTEN and int(local_port, 16) == port:
                     yield _parsed(address), fields[9]
 
 
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The kernel prints an address as 32-bit words in the machine's byte order."""
+    """An address as the kernel prints it: 32-bit words in the machine's byte order."""
     words = [int(text[i : i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(text), 8)]
-    found = ipaddress.ip_address(b"".join(words))
-    return getattr(found, "ipv4_mapped", None) or found
+    address = ipaddress.ip_address(b"".join(words))
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _collide(local: ipaddress.IPv4Address | ipaddress.IPv6Address, address: str) -> bool:
@@ -67,7 +67,7 @@ def _owner(inodes: set[str]) -> str | None:
 
 
 def _listener_without_proc(port: int, address: str) -> str | None:
-    """Elsewhere than on Linux: try to take the port, then ask lsof (macOS has it) who holds it."""
+    """On systems without /proc: try to bind the port, then ask lsof (macOS has it) which process holds it."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         try:

@@ -125,15 +125,15 @@ Start = Callable[[], None]
 
 @pytest.fixture
 def second(docker_engine: dict[str, str]) -> Iterator[tuple[daemon.Daemon, Start]]:
-    """A daemon beside the machine's own, with files and a bridge of its own; and what starts it, as root.
+    """A daemon beside the machine's own, with files and a bridge of its own; and the function that starts it, as root.
 
-    Not "bridge": "none": a daemon told so removes docker0, and with it the network of the machine's own engine.
+    Not "bridge": "none": that daemon would remove docker0, and with it the network of the machine's own engine.
     """
     root = as_root()
     with bridge(root) as link, tempfile.TemporaryDirectory(prefix="uc-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "daemon.json").write_text(json.dumps({"bridge": link, "iptables": False, "ip6tables": False}))
-        one = daemon.Daemon(
+        own = daemon.Daemon(
             host=f"unix://{folder}/s",
             arguments=(
                 "--host", f"unix://{folder}/s", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/run",
@@ -142,11 +142,11 @@ def second(docker_engine: dict[str, str]) -> Iterator[tuple[daemon.Daemon, Start
             pid_files=(folder / "pid", folder / "run/containerd/containerd.pid"),
             log=folder / "log",
         )  # fmt: skip
-        yield one, partial(daemon.start, one, sudo=root)
-        if one.pid_files[0].exists() and daemon._runs(one.pid_files[0]):
-            subprocess.run([*root, "kill", one.pid_files[0].read_text()], check=True)
-            until(lambda: not one.pid_files[0].exists())
-        # A dockerd that did not end by itself leaves its data folder mounted on itself.
+        yield own, partial(daemon.start, own, sudo=root)
+        if own.pid_files[0].exists() and daemon._runs(own.pid_files[0]):
+            subprocess.run([*root, "kill", own.pid_files[0].read_text()], check=True)
+            until(lambda: not own.pid_files[0].exists())
+        # A dockerd that was killed leaves its data folder mounted on itself.
         subprocess.run([*root, "umount", "--lazy", folder / "data"], capture_output=True, check=False)
         subprocess.run([*root, "rm", "-rf", folder], check=True)
 
@@ -160,28 +160,28 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 def test_a_stopped_daemon_is_started_past_stale_pid_files(second: tuple[daemon.Daemon, Start]) -> None:
     """After a crash the pids may be other programs' by now: dockerd would refuse to start, so the files go first."""
-    one, start = second
+    own, start = second
     with subprocess.Popen(["sleep", "600"]) as other:
-        for path in one.pid_files:
+        for path in own.pid_files:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(str(other.pid))
         start()
-        assert daemon._answers(one)
+        assert daemon._answers(own)
         assert other.poll() is None, "the process that the stale file named was not ours to end"
-        pid = one.pid_files[0].read_text()
+        pid = own.pid_files[0].read_text()
         start()
-        assert one.pid_files[0].read_text() == pid, "a daemon that answers is left alone"
+        assert own.pid_files[0].read_text() == pid, "a daemon that answers is left alone"
         other.kill()
 
 
 def test_a_daemon_that_can_not_start_shows_its_log(second: tuple[daemon.Daemon, Start]) -> None:
     """The reason is in the log's last lines, and it is shown without waiting for the whole deadline."""
-    one, start = second
-    config = Path(one.arguments[-1])
+    own, start = second
+    config = Path(own.arguments[-1])
     config.write_text('{"no-such-key": 1}')
     began = time.monotonic()
     with pytest.raises(MissingTool, match="did not start") as caught:
         start()
     assert "no-such-key" in caught.value.output
-    assert str(one.log) in caught.value.hint
+    assert str(own.log) in caught.value.hint
     assert time.monotonic() - began < 30

@@ -1,16 +1,19 @@
-"""What is said of a stack that was never started, before any engine is asked."""
+"""Which containers a start takes along, and what is refused before any engine is called."""
 
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 
-from build.errors import SmokeFailed
+from build.errors import PortTaken, SmokeFailed
 from build.stack import run
 from tests.support.project import Project
 
 
 def test_logs_before_the_first_up_are_of_no_other_stack(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compose, told no file, takes the one of the folder that the user happens to stand in."""
+    """Compose without a file would take the one of the folder that the user happens to be in."""
     project.write("compose.yaml", "services: { other: { image: scratch } }\n")
     monkeypatch.chdir(project.root)
 
@@ -18,3 +21,39 @@ def test_logs_before_the_first_up_are_of_no_other_stack(project: Project, monkey
         run.logs(project.load(), [], follow=False, tail="1")
 
     assert caught.value.hint == "./inv up"
+
+
+@pytest.mark.parametrize(
+    ("services", "images", "containers"),
+    [
+        (["web"], "web api worker", ["web"]),
+        (["worker"], "web api worker", ["web", "api", "worker"]),
+        (["api"], "web api worker", ["web", "api"]),
+        (["worker"], "web worker", ["worker"]),
+        (["worker"], "web", []),
+        (["web", "api", "worker"], "web api worker", ["web", "api", "worker"]),
+    ],
+)
+def test_a_start_takes_along_what_is_depended_on(
+    project: Project, services: list[str], images: str, containers: list[str]
+) -> None:
+    """Directly or through others, in the manifest's order; what has no image is left out, and what only it needs."""
+    project.service("api", 18981, depends_on='["web"]')
+    project.service("worker", 18982, depends_on='["api"]')
+
+    assert run._with_dependencies(project.load(), dict.fromkeys(images.split(), "x"), services) == containers
+
+
+def test_a_taken_port_is_named_with_its_key(project: Project) -> None:
+    """The message names port, container and process, the hint the key of versions.toml that changes the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        project.service("api", port)
+        project.append(f"[services.api.containers.left]\nport = {port}\n")
+        manifest = project.load()
+
+        with pytest.raises(PortTaken, match=rf"port {port} of left is taken by .*\(pid {os.getpid()}\)") as caught:
+            run._check_ports(manifest, ["web", "left"])
+
+    assert "give services.api.containers.left.port another value" in caught.value.hint
+    assert run._port_key(manifest, "web") == "services.web.published"
