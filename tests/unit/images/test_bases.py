@@ -1,32 +1,17 @@
-"""The names of base images, and where they come from as far as no engine has to be asked."""
+"""Where base images come from, as far as no engine has to be asked."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import pytest
 
 from build import json_file
-from build.images import bases, build, references
+from build.config.manifest import BaseImage
+from build.errors import BaseUnavailable
+from build.images import bases, build, stand_in
 from tests.support.project import Project
-
-
-@pytest.mark.parametrize(
-    ("reference", "full", "local"),
-    [
-        ("python:3.12-slim", "docker.io/library/python:3.12-slim", "uc-base/python:3.12-slim"),
-        ("grafana/grafana:11", "docker.io/grafana/grafana:11", "uc-base/grafana/grafana:11"),
-        ("mcr.microsoft.com/dotnet/sdk:9.0", "mcr.microsoft.com/dotnet/sdk:9.0", "uc-base/dotnet/sdk:9.0"),
-        ("harbor:5000/hub/python:3.12", "harbor:5000/hub/python:3.12", "uc-base/hub/python:3.12"),
-        ("localhost:5000/hub/python:3.12", "localhost:5000/hub/python:3.12", "uc-base/hub/python:3.12"),
-        ("localhost/python:3.12", "localhost/python:3.12", "uc-base/python:3.12"),
-        ("localhost:5000", "docker.io/library/localhost:5000", "uc-base/localhost:5000"),
-    ],
-)
-def test_a_reference_is_completed_as_docker_does(reference: str, full: str, local: str) -> None:
-    """A build asks the registry that was looked in: a first part is a host or a namespace, a bare name the library's."""
-    assert references.full_name(reference) == full
-    assert references.local_name(reference) == local
 
 
 def test_a_planned_build_resolves_no_base(project: Project) -> None:
@@ -44,3 +29,42 @@ def test_a_planned_build_resolves_no_base(project: Project) -> None:
     assert unwritten
     assert before == {"python:3.12-slim": "docker-image://docker.io/library/python:3.12-slim"}
     assert after == {"python:3.12-slim": "docker-image://uc-base/python:3.12-slim"}
+
+
+def test_a_record_under_other_settings_is_not_used(project: Project) -> None:
+    """Another mirror, order of sources or list of packages is another base: it is resolved again."""
+    manifest = project.load()
+    known = bases.planned(manifest, ["python"])["python"]
+    json_file.write(manifest.workspace.bases, {"python": dataclasses.asdict(known)})
+
+    assert bases.recorded(manifest, ["python"]) == {"python": known}
+    assert bases.recorded(project.load(UC_BASES_SOURCE="mirror"), ["python"]) == {}
+
+
+ARCHIVE = BaseImage(reference="x", packages=("a",), archive="x.tar.xz", archive_sha256=hashlib.sha256(b"x").hexdigest())
+UNAVAILABLE = {
+    "no recipe": (dataclasses.replace(ARCHIVE, packages=()), b"x", "no stand-in recipe"),
+    "other bytes": (ARCHIVE, b"y", "has sha256"),
+    "no file": (ARCHIVE, None, r"x\.tar\.xz is in no archive folder \(searched: archives;"),
+}
+
+
+@pytest.mark.parametrize("case", UNAVAILABLE)
+def test_an_archive_that_is_not_the_named_one_is_refused(project: Project, case: str) -> None:
+    """A stand-in is made from the file that the manifest names by hash, or from nothing."""
+    base, content, reason = UNAVAILABLE[case]
+    manifest = project.load(UC_BASE_ARCHIVES="archives")
+    if content is not None:
+        project.write("archives/x.tar.xz", content.decode())
+
+    with pytest.raises(BaseUnavailable, match=reason):
+        stand_in.find_archive(manifest, base)
+
+
+def test_an_archive_is_taken_from_the_first_folder_that_has_it(project: Project) -> None:
+    """A base without an archive needs none; else the folders are searched in the order of the setting."""
+    manifest = project.load(UC_BASE_ARCHIVES="archives")
+    project.write("archives/x.tar.xz", "x")
+
+    assert stand_in.find_archive(manifest, ARCHIVE) == project.root / "archives/x.tar.xz"
+    assert stand_in.find_archive(manifest, dataclasses.replace(ARCHIVE, archive="")) is None
