@@ -128,9 +128,7 @@ def _still_there(bases: Mapping[str, Resolved]) -> dict[str, Resolved]:
 
 
 def _locate(manifest: Manifest, keys: Sequence[str]) -> list[Located | str]:
-    """What the sources of each key have, all looked up concurrently: behind a firewall that drops packets, each lookup
-    takes its full time limit.
-    """
+    """Look the keys up concurrently: behind a firewall that drops packets, each lookup takes its whole time limit."""
     if not keys:
         return []
     bases = [manifest.bases.images[key] for key in keys]
