@@ -67,8 +67,9 @@ def forget_exports(workspace: Workspace) -> None:
 
 
 def _exported(manifest: Manifest, plan: BuildPlan, name: str, digest: str, layout: Layout) -> Exported:
-    if layout.top()["digest"] != digest:
-        raise ToolFailed(f"{name}: buildx exported another digest than {digest}", hint="./inv release again")
+    exported = layout.top()["digest"]
+    if exported != digest:
+        raise ToolFailed(f"{name}: buildx reported {digest} and exported {exported}", hint="./inv release again")
     image = Image(
         service=name,
         name=manifest.image(name),

@@ -9,7 +9,7 @@ from typing import NotRequired, TypedDict  # noqa: TID251  (pydantic never reads
 
 from build.errors import ToolFailed
 
-# docker/buildx docs/reference: attestations are manifests beside an image's own, told apart by this annotation.
+# moby/buildkit docs/attestations/attestation-storage.md: the annotation that tells an attestation from an image.
 ATTESTATION = "vnd.docker.reference.type"
 
 
