@@ -1,7 +1,7 @@
-"""The table of contents: every task a person or a pipeline calls. Bodies are thin; the work is in build/.
+"""Every task that a person or a pipeline calls, as a table of contents: the work is done in build/.
 
-Imports stand inside the tasks, so that `./inv --list` costs little more than importing Invoke. The file is longer than
-300 lines because a task is mostly its flags, its help and its examples, and users look for all of them in one place.
+Imports are inside the tasks, so that `./inv --list` costs little more than importing Invoke. The file is longer than
+300 lines because a task is mostly its flags, its help and its examples, which users look for in one place.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 F = TypeVar("F", bound=Callable[..., None])
 
-_SERVICE = {"service": "a service's name; give it again for another (default: all)"}
+_SERVICE = {"service": "the name of a service; repeat it for more (default: all)"}
 _JSON = {"json": "print the result as JSON"}
-_DRY = {"dry_run": "say what would be done, and do nothing"}
+_DRY = {"dry_run": "print what would be done, and do nothing"}
 
 
 def _manifest() -> Manifest:
-    """The project's manifest, overridden by this process's environment. Raises ManifestError."""
+    """The project's manifest with the overrides of the environment. Raises ManifestError."""
     from build.config.load import load
 
     return load(ROOT, os.environ)
 
 
 def reports(body: F) -> F:
-    """Turn a BuildError into its message and exit code, and Ctrl-C into 130; other exceptions are bugs and show."""
+    """Exit with the message and code of a BuildError, or 130 on Ctrl-C; any other exception is a bug and propagates."""
 
     @functools.wraps(body)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -59,7 +59,7 @@ def reports(body: F) -> F:
     return cast("F", wrapped)
 
 
-@task(help=_JSON | {"registry": "learn in a scratch repository what the registry allows, and remember it"})
+@task(help=_JSON | {"registry": "probe what the registry allows, in a scratch repository, and remember it"})
 @reports
 def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
     """Examine this machine: engine, registry, bases, Trivy, disk, ports; print a remedy for each failing row.
@@ -82,21 +82,21 @@ def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
 @task(help={"yes": "install without asking"} | _JSON)
 @reports
 def engine(_c: Context, *, yes: bool = False, json: bool = False) -> None:
-    """Make sure that Docker Engine, buildx and Compose are there and running; on Debian and Ubuntu, install them.
+    """Ensure that Docker Engine, buildx and Compose are installed and running; install them on Debian and Ubuntu.
 
     Examples: ./inv engine   |   ./inv engine --yes
     """
     from build import console
     from build.engine import install
 
-    found = install.ensure(_manifest().tools, os.environ, yes=yes, interactive=sys.stdin.isatty())
-    console.result(found) if json else console.table(("tool", "version"), list(found.items()))
+    versions = install.ensure(_manifest().tools, os.environ, yes=yes, interactive=sys.stdin.isatty())
+    console.result(versions) if json else console.table(("tool", "version"), list(versions.items()))
 
 
-@task(help={"refresh": "look for every base again"} | _JSON)
+@task(help={"refresh": "resolve every base again"} | _JSON)
 @reports
 def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
-    """Resolve every base image: upstream by digest, mirror, archive or stand-in; says which was used.
+    """Resolve every base image: upstream by digest, mirror, archive or stand-in; print the source of each.
 
     Examples: ./inv bases   |   UC_BASES_SOURCE=stand-in ./inv bases --refresh
     """
@@ -105,19 +105,18 @@ def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
     from build.views import tables
 
     manifest = _manifest()
-    found, reasons = bases.resolve(manifest, manifest.bases.images, refresh=refresh)
-    tables.bases(found, reasons, json=json)
+    resolved, reasons = bases.resolve(manifest, manifest.bases.images, refresh=refresh)
+    tables.bases(resolved, reasons, json=json)
     if reasons:
-        raise BaseUnavailable(
-            f"no source has {', '.join(reasons)}", hint="[bases] mirror or archives in versions.local.toml"
-        )
+        message = f"no source has {', '.join(reasons)}"
+        raise BaseUnavailable(message, hint="[bases] mirror or archives in versions.local.toml")
 
 
 @task(
     iterable=["service"],
     name="build",
     help=_SERVICE | _JSON | _DRY | {
-        "no_cache": "build every step again",
+        "no_cache": "rebuild every step",
         "push": "push to the registry as well",
         "progress": "auto, plain (buildx's own log) or quiet",
         "print": "print the bake definition and stop",
@@ -128,7 +127,7 @@ def build_(
     _c: Context, *, service: list[str], no_cache: bool = False, push: bool = False, progress: str = "auto",
     print: bool = False, json: bool = False, dry_run: bool = False,
 ) -> None:  # fmt: skip
-    """Build the images of all services in one bake invocation; digests go to .uc/ and into a table.
+    """Build the images of all services in one bake invocation; print their digests and record them in .uc/.
 
     Examples: ./inv build   |   ./inv build --service docs-server --progress plain   |   ./inv build --push
     """
@@ -148,7 +147,7 @@ def build_(
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY)
 @reports
 def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool = False) -> None:
-    """Scan the built digests with Trivy and refuse by the severity gate: exit 5 for findings, 8 for no scan.
+    """Scan the built digests with Trivy; exit 5 for findings at the severity gate, 8 if the scan could not run.
 
     Examples: ./inv scan   |   UC_GATES_SEVERITY=CRITICAL ./inv scan --service docs-server
     """
@@ -168,14 +167,14 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
 
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {
     "fluentd": "send logs to Fluentd (FLUENTD_ADDRESS)",
-    "release": "a released set instead of what was built here: 1.4.0, or what 1.4 or 1 names",
+    "release": "a release instead of the images built here: 1.4.0, or the one that 1.4 or 1 names",
 })  # fmt: skip
 @reports
 def up(
     _c: Context, *, service: list[str], release: str = "", fluentd: bool = False, json: bool = False,
     dry_run: bool = False,
 ) -> None:  # fmt: skip
-    """Start the stack by digest, what was built here or a release, and wait until every container is healthy.
+    """Start the stack by digest, from the images built here or a release, and wait until all containers are healthy.
 
     Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --release 1.4   |   ./inv up --fluentd
     """
@@ -204,14 +203,14 @@ def down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
         names = [container.name for container in status.containers(manifest)]
         console.text(f"would remove: {', '.join(names) or 'nothing'}{', and every volume' if volumes else ''}")
     else:
-        there = run.down(manifest, volumes=volumes)
-        console.note(("stack removed" if there else "nothing was running") + (", volumes removed" if volumes else ""))
+        removed = "stack removed" if run.down(manifest, volumes=volumes) else "nothing was running"
+        console.note(removed + (", volumes removed" if volumes else ""))
 
 
 @task(help=_JSON)
 @reports
 def ps(_c: Context, *, json: bool = False) -> None:
-    """The containers of the stack: state, health, digest, URL.
+    """Print the containers of the stack: state, health, digest, URL.
 
     Examples: ./inv ps   |   ./inv ps --json
     """
@@ -222,12 +221,12 @@ def ps(_c: Context, *, json: bool = False) -> None:
 
 
 @task(iterable=["container"], help={
-    "container": "a container's name; give it again for another (default: all)",
-    "follow": "keep printing", "tail": "lines of each to start with",
+    "container": "the name of a container; repeat it for more (default: all)",
+    "follow": "keep printing new lines", "tail": "number of lines to start with, of each container",
 })  # fmt: skip
 @reports
 def logs(_c: Context, *, container: list[str], follow: bool = False, tail: str = "200") -> None:
-    """Print the logs of the stack, or of the containers named.
+    """Print the logs of all containers of the stack, or of the named ones.
 
     Examples: ./inv logs   |   ./inv logs --container monitoring --follow
     """
@@ -253,7 +252,7 @@ def watch(_c: Context, *, service: list[str]) -> None:
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY)
 @reports
 def smoke(_c: Context, *, service: list[str], json: bool = False, dry_run: bool = False) -> None:
-    """Send real requests to the running stack, and take a journey across its services; exit 6 on failure.
+    """Send real requests to the running stack, and take one journey across its services; exit 6 on failure.
 
     Examples: ./inv smoke   |   ./inv smoke --service langgraph-api   |   nox -s smoke (up, smoke, down)
     """
@@ -269,10 +268,10 @@ def smoke(_c: Context, *, service: list[str], json: bool = False, dry_run: bool 
         gate.enforce(manifest, results)
 
 
-@task(help=_DRY | {"json": "print the final table as JSON"})
+@task(help=_DRY | {"json": "print the closing table as JSON"})
 @reports
 def quickstart(_c: Context, *, json: bool = False, dry_run: bool = False) -> None:
-    """From a fresh machine to six built, scanned, running, smoke-tested services; again, it is quick.
+    """Turn a fresh machine into a built, scanned, running and smoke-tested stack; a second run is quick.
 
     Examples: ./inv quickstart
     """
@@ -281,7 +280,7 @@ def quickstart(_c: Context, *, json: bool = False, dry_run: bool = False) -> Non
     quickstart.run(_manifest(), json=json, dry_run=dry_run)
 
 
-@task(help={"check": "only say whether the committed files are current"})
+@task(help={"check": "only check whether the committed files are current"})
 @reports
 def compose(_c: Context, *, check: bool = False) -> None:
     """Write docker/compose.yaml and its Fluentd overlay from versions.toml.
@@ -296,7 +295,7 @@ def compose(_c: Context, *, check: bool = False) -> None:
 @task(help=_JSON)
 @reports
 def version(_c: Context, *, json: bool = False) -> None:
-    """The version of the commit that is checked out, and what patch, minor, major and auto would make of it; why.
+    """Print the version of the checked-out commit, and the next one for each bump: auto (and why), patch, minor, major.
 
     Examples: ./inv version   |   ./inv version --json
     """
@@ -309,12 +308,12 @@ def version(_c: Context, *, json: bool = False) -> None:
 
 
 @task(help=_JSON | {
-    "write": "put the text into CHANGELOG.md; what is written there by hand stays",
-    "version": "only this one: 1.4.0, or api/1.4.0; not released yet: what is unreleased, under that name",
+    "write": "write it to CHANGELOG.md; edits made there by hand stay",
+    "version": "only this one: 1.4.0, or api/1.4.0; if not released yet, the unreleased changes under that name",
 })  # fmt: skip
 @reports
 def changelog(_c: Context, *, write: bool = False, version: str = "", json: bool = False) -> None:
-    """Print what each release brought and what is unreleased, by Keep a Changelog, from Conventional Commits.
+    """Print the changes of each release and the unreleased ones, as Keep a Changelog, from Conventional Commits.
 
     Examples: ./inv changelog   |   ./inv changelog --version 1.5.0   |   ./inv changelog --write
     """
@@ -330,12 +329,12 @@ def changelog(_c: Context, *, write: bool = False, version: str = "", json: bool
 
 
 @task(name="check", help=_JSON | {
-    "range": "commits as git log names them: v1.4.0.. (default: after [release] conventional_since)",
+    "range": "a revision range, as for git log: v1.4.0.. (default: after [release] conventional_since)",
     "message": "check the message in this file instead, as a commit-msg hook does",
 })  # fmt: skip
 @reports
 def commits_check(_c: Context, *, range: str = "", message: str = "", json: bool = False) -> None:
-    """Refuse commit messages that are not Conventional Commits: the next version is computed from them.
+    """Check that commit messages are Conventional Commits, from which the next version is computed.
 
     Examples: ./inv commits.check   |   ./inv commits.check --range origin/main..HEAD
     """
@@ -355,16 +354,16 @@ def commits_check(_c: Context, *, range: str = "", message: str = "", json: bool
 @task(iterable=["service", "skip"], help=_JSON | {
     "bump": "auto (by the commits), patch, minor or major",
     "pre": "a pre-release channel: rc makes 1.5.0-rc.1, then -rc.2; without it, 1.5.0",
-    "version": "this version, instead of a computed one",
-    "service": "in independent mode: this line only; give it again for another",
-    "dry_run": "show the plan and do nothing",
+    "version": "this version instead of a computed one",
+    "service": "in independent mode: only this service's line; repeat it for more",
+    "dry_run": "print the plan and do nothing",
     "plan": "write the plan to this file and do nothing",
-    "apply": "carry out the plan of this file; refused when anything moved since",
-    "resume": "only finish what was interrupted, and look at every float",
-    "skip": "skip the gate of this name; recorded permanently; give it again for another",
+    "apply": "carry out the plan in this file; refused if anything changed since",
+    "resume": "only finish interrupted releases, and check every floating tag",
+    "skip": "skip this gate; recorded permanently; repeat it for more",
     "skip_scan": "--skip scan",
     "skip_smoke": "--skip smoke",
-    "local": "release from this machine where only CI may; it is recorded",
+    "local": "release from this machine although only CI may; recorded permanently",
 })  # fmt: skip
 @reports
 def release(
@@ -372,7 +371,7 @@ def release(
     plan: str = "", apply: str = "", resume: bool = False, skip_scan: bool = False, skip_smoke: bool = False,
     local: bool = False, json: bool = False, skip: list[str],
 ) -> None:  # fmt: skip
-    """Release: build what changed, gate it, claim the version in git, publish X.Y.Z, then move X.Y and X.
+    """Build what changed, pass the gates, claim the version in git, publish X.Y.Z, then move X.Y and X.
 
     Examples: ./inv release --bump minor   |   ./inv release --dry-run   |   ./inv release --plan plan.json
     """
@@ -398,7 +397,7 @@ def release(
 @task(help=_JSON)
 @reports
 def releases(_c: Context, *, json: bool = False) -> None:
-    """The releases: version, date, commit, complete or interrupted, skipped gates, digests.
+    """Print the releases: version, date, commit, state, skipped gates.
 
     Examples: ./inv releases   |   ./inv releases --json
     """
@@ -409,14 +408,14 @@ def releases(_c: Context, *, json: bool = False) -> None:
 
 
 @task(positional=["version"], help=_JSON | _DRY | {
-    "version": "the version to withdraw", "reason": "why; it is kept with the mark",
-    "service": "in independent mode: whose version",
+    "version": "the version to withdraw", "reason": "why; recorded permanently",
+    "service": "in independent mode: the service whose version it is",
 })  # fmt: skip
 @reports
 def yank(
     _c: Context, version: str, *, reason: str = "", service: str = "", json: bool = False, dry_run: bool = False
 ) -> None:
-    """Withdraw a release: floats go to the best that is left, deployments refuse it, its immutable tag stays.
+    """Withdraw a release: floating tags move to the best remaining one, deployments refuse it, its X.Y.Z tag stays.
 
     Examples: ./inv yank 1.4.0 --reason "loses events on restart"
     """
@@ -431,10 +430,10 @@ def yank(
         releases.yanked(withdraw(manifest, version, reason, service=service), json=json)
 
 
-@task(iterable=["session"], help={"session": "a nox session; give it again for another (default: all of them)"})
+@task(iterable=["session"], help={"session": "a nox session; repeat it for more (default: all)"})
 @reports
 def test(_c: Context, *, session: list[str]) -> None:
-    """Set up what the tests need, then run the sessions lint, types, unit, git, setup, services, docker and so on.
+    """Prepare the machine and run the nox sessions: lint, types, unit, git, setup, services, docker and so on.
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """
@@ -458,7 +457,7 @@ def registry_up(_c: Context, *, dry_run: bool = False) -> None:
 @task(name="down", help=_DRY | {"volumes": "remove its storage too"})
 @reports
 def registry_down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
-    """Stop the embedded registry; what it stores stays unless --volumes.
+    """Stop the embedded registry; its storage stays unless --volumes.
 
     Examples: ./inv registry.down   |   ./inv registry.down --volumes
     """
@@ -469,30 +468,30 @@ def registry_down(_c: Context, *, volumes: bool = False, dry_run: bool = False) 
     if dry_run:
         console.text(f"would remove {embedded.container(manifest)}{' and its volume' if volumes else ''}")
     else:
-        console.note("registry removed" if embedded.down(manifest, volumes=volumes) else "no registry was there")
+        console.note("registry removed" if embedded.down(manifest, volumes=volumes) else "no registry was running")
 
 
 @task(name="ls", help=_JSON)
 @reports
 def registry_ls(_c: Context, *, json: bool = False) -> None:
-    """The repositories and tags of the registry.
+    """Print the repositories and tags of the registry.
 
     Examples: ./inv registry.ls   |   ./inv registry.ls --json
     """
     from build import console
     from build.registry import client
 
-    found = client.contents(_manifest())
+    contents = client.contents(_manifest())
     if json:
-        console.result(found)
+        console.result(contents)
     else:
-        console.table(("repository", "tags"), [(name, ", ".join(tags)) for name, tags in found.items()])
+        console.table(("repository", "tags"), [(name, ", ".join(tags)) for name, tags in contents.items()])
 
 
 @task(name="init", help=_JSON | _DRY)
 @reports
 def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> None:
-    """Make the runtime secret files that are not there yet; never overwrites one.
+    """Create the missing runtime secret files; existing ones are never overwritten.
 
     Examples: ./inv secrets.init
     """
@@ -501,7 +500,7 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
 
     manifest = _manifest()
     if dry_run:
-        console.text(f"would make what is missing of: {', '.join(manifest.secrets)}")
+        console.text(f"would create the missing ones of: {', '.join(manifest.secrets)}")
         return
     outcome = secrets.initialise(manifest)
     console.result(outcome) if json else console.table(("secret", "file"), list(outcome.items()))
@@ -510,7 +509,7 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
 @task(name="rotate", help={"name": "the secret to renew", "finish": "refuse the old value from now on"} | _DRY)
 @reports
 def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run: bool = False) -> None:
-    """Put a new value in front of a secret, in place; the old one stays valid as the second line, until --finish.
+    """Put a new value in front of a secret, in place; the old one, on the second line, stays valid until --finish.
 
     Examples: ./inv secrets.rotate --name mcp_token   |   ./inv secrets.rotate --name mcp_token --finish
     """
@@ -522,7 +521,7 @@ def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run
         console.text(f"would {'end the overlap of' if finish else 'renew'} {manifest.workspace.secrets / name}")
     elif finish:
         ended = secrets.finish(manifest, name)
-        console.note(f"{name}: the old value is refused from now on" if ended else f"{name} has no older value")
+        console.note(f"{name}: the old value is refused from now on" if ended else f"{name} has no old value")
     else:
         secrets.rotate(manifest, name)
         console.note(f"{name} renewed; the old value is still accepted")

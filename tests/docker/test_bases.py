@@ -49,4 +49,4 @@ def test_the_bases_are_made_ready_before_the_tests(stack_project: Project) -> No
 
     assert ran.code == 13, ran.text
     assert "nox: a session failed" in ran.stderr, "this project has no session"
-    assert "python:3.12-slim can't be had" in ran.stderr
+    assert "python:3.12-slim is not available" in ran.stderr

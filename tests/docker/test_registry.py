@@ -84,7 +84,7 @@ def test_down_without_a_registry(stack_project: Project) -> None:
     ran = stack_project.inv("registry.down")
 
     assert ran.code == 0
-    assert "no registry was there" in ran.text
+    assert "no registry was running" in ran.text
 
 
 def test_down_with_volumes_takes_the_storage(stack_project: Project) -> None:
