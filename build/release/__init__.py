@@ -1,1 +1,1 @@
-"""A release as one transaction over git and registry; `steps` tells it."""
+"""A release as one transaction over git and the registry; read `steps`."""

@@ -9,6 +9,7 @@ import pytest
 
 from tests.release.asking import INDEX, OTHER, digests, listed, ok, planned, recorded
 from tests.support.invariants import assert_invariants
+from tests.support.proxy import Proxy
 from tests.support.steps import begins
 from tests.support.world import FAST, Clone, World
 
@@ -138,6 +139,26 @@ def test_a_plan_of_a_stale_clone_is_carried_out(world: World) -> None:
     ok(stale.release("--apply", ".uc/plan.json"))
 
     assert world.record("v0.1.2")["previous"] == "0.1.1"
+
+
+def test_a_plan_asks_the_registry_about_what_it_would_do_and_no_more(faulty: World, proxy: Proxy) -> None:
+    """One question for each image that it reuses and each tag that it moves, none for a plan of nothing."""
+    ok(faulty.clone.release())
+    faulty.clone.commit("one")
+    proxy.heal()
+
+    (line,) = planned(faulty.clone)["lines"]
+
+    asked = [one.path for one in proxy.seen if one.method == "HEAD"]
+    names = [
+        f"{faulty.namespace}/{one['service']}/manifests/{one['digest']}" for one in line["services"] if one["digest"]
+    ]
+    names += [f"{one['repository']}/manifests/{one['tag']}" for one in line["tags"]]
+    assert sorted(asked) == sorted(f"/v2/{name}" for name in names)
+    proxy.heal()
+    faulty.clone.git("reset", "--quiet", "--hard", "v0.1.0")
+    assert planned(faulty.clone)["lines"] == []
+    assert proxy.count("HEAD") == 0
 
 
 def test_a_dry_run_names_what_was_interrupted_elsewhere(world: World) -> None:

@@ -40,7 +40,7 @@ def test_an_image_in_a_record_s_place_is_told(world: World) -> None:
 
     ran = world.clone.inv("up", "--release", "0.1.0")
 
-    assert ran.code == 1, ran.text
+    assert ran.code == 10, ran.text
     assert f"{_repository(world)}:0.1.0 is not of type application/vnd.unity-claude.release" in ran.stderr
     assert listed(world.clone)["v0.1.0"]["state"] == "interrupted"
     assert "the version is burned" in world.clone.inv("release", "--resume").stderr

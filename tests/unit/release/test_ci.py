@@ -1,9 +1,10 @@
-"""Telling a CI job from a person's shell by its environment."""
+"""What the environment of a CI job tells: its system and its branch."""
 
 from __future__ import annotations
 
 import pytest
 
+from build.release import ci
 from build.release.ci import in_ci
 
 
@@ -29,3 +30,17 @@ def test_a_ci_job_is_named_by_its_system(environment: dict[str, str], system: st
 def test_a_person_s_shell_is_no_ci(environment: dict[str, str]) -> None:
     """A variable that is missing, empty or switched off makes no CI, and neither does a token left in a shell."""
     assert in_ci(environment) == ""
+
+
+@pytest.mark.parametrize(
+    ("environment", "branch"),
+    [
+        ({"CI_COMMIT_BRANCH": "main"}, "main"),
+        ({"GITHUB_REF_NAME": "1.3.x"}, "1.3.x"),
+        ({"CI_COMMIT_BRANCH": "", "GITHUB_REF_NAME": "main"}, "main"),
+        ({}, None),
+    ],
+)
+def test_a_ci_job_says_which_branch_it_is_about(environment: dict[str, str], branch: str | None) -> None:
+    """The CI system's variable names the branch, for a HEAD that is detached."""
+    assert ci.branch(environment) == branch

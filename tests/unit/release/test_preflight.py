@@ -11,7 +11,7 @@ from build.config.manifest import ReleaseSettings
 from build.errors import ReleaseRefused, RepositoryError
 from build.git.versions import History
 from build.images.bases import Resolved
-from build.release import ci, preflight
+from build.release import preflight
 from build.release.plan import Plan, PlannedLine, PlannedService
 from build.release.request import Request
 from tests.support.project import Project
@@ -38,20 +38,6 @@ def test_another_branch_may_not(branch: str | None, said: str) -> None:
         preflight.check_tree(replace(HISTORY, branch=branch), SETTINGS)
 
     assert caught.value.hint == "git switch main"
-
-
-@pytest.mark.parametrize(
-    ("environment", "branch"),
-    [
-        ({"CI_COMMIT_BRANCH": "main"}, "main"),
-        ({"GITHUB_REF_NAME": "1.3.x"}, "1.3.x"),
-        ({"CI_COMMIT_BRANCH": "", "GITHUB_REF_NAME": "main"}, "main"),
-        ({}, None),
-    ],
-)
-def test_a_ci_job_says_which_branch_it_is_about(environment: dict[str, str], branch: str | None) -> None:
-    """The CI system's variable names the branch, for a HEAD that is detached."""
-    assert ci.branch(environment) == branch
 
 
 def test_v2_a_dirty_tree_is_not_released() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 from semver import Version
 
 from build.config.manifest import Manifest
-from build.errors import RepositoryError
+from build.errors import ReleaseRefused, RepositoryError
 from build.git.tags import YANKED, Versions
 from build.git.versions import LONGEST_TAG, Line, LineHistory
-from build.release.request import Request, repeats, version_for
+from build.release.request import Request, from_flags, repeats, version_for
+from tests.support.plans import two_services
 from tests.support.project import Project
 from tests.support.records import record as record_of
 
@@ -71,3 +73,37 @@ def test_the_same_request_is_told_from_another(
     record = replace(record_of(made), previous=previous)
 
     assert repeats(asked, record, taken=taken, manifest=manifest, branch="main") == same
+
+
+@pytest.mark.parametrize(
+    ("mode", "flags", "reason", "hint"),
+    [
+        ("lockstep", {"bump": "pacth"}, r"--bump pacth: no such bump \(did you mean 'patch'\?\)", "auto | patch"),
+        ("lockstep", {"version": "1.4.0", "pre": "rc"}, "it excludes --bump and --pre", "--version 1.4.0"),
+        ("lockstep", {"version": "1.4.0", "bump": "minor"}, "it excludes --bump and --pre", "--version 1.4.0"),
+        ("lockstep", {"services": ("one",)}, "all services share one version", "leave --service out"),
+        ("independent", {"version": "1.4.0"}, "which service?", "--service NAME --version 1.4.0"),
+        ("independent", {"version": "1.4.0", "services": ("one", "two")}, "which service?", "--service NAME"),
+    ],
+)
+def test_flags_that_make_no_request(
+    empty_project: Project, mode: Literal["lockstep", "independent"], flags: dict[str, Any], reason: str, hint: str
+) -> None:
+    """Flags that exclude each other or do not fit the mode are refused with the flags that would do."""
+    manifest = two_services(empty_project)
+    manifest = replace(manifest, release=replace(manifest.release, mode=mode))
+
+    with pytest.raises(ReleaseRefused, match=reason) as caught:
+        from_flags(manifest, **{"bump": "auto", "pre": "", "version": "", "services": ()} | flags)
+
+    assert hint in caught.value.hint
+
+
+def test_flags_make_a_request(empty_project: Project) -> None:
+    """Bump, channel and services are taken as they are given."""
+    manifest = two_services(empty_project)
+    manifest = replace(manifest, release=replace(manifest.release, mode="independent"))
+
+    made = from_flags(manifest, bump="minor", pre="rc", version="", services=["two", "one"])
+
+    assert made == Request(bump="minor", pre="rc", services=("two", "one"))
