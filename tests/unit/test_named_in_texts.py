@@ -21,6 +21,7 @@ TEXTS = [
     REPOSITORY / ".github/PULL_REQUEST_TEMPLATE.md",
     *sorted((REPOSITORY / "docs/maintaining").rglob("*.md")),
 ]
+WENT_WRONG = REPOSITORY / "docs/maintaining/release-went-wrong.md"
 
 
 def _identifier(path: Path) -> str:
@@ -90,6 +91,17 @@ def test_every_selection_of_a_text_finds_a_test(text: Path) -> None:
     }  # fmt: skip
 
     assert [call for call, paths in found.items() if not paths] == []
+
+
+def test_every_message_that_a_text_quotes_is_the_code_s() -> None:
+    """Who searches a text for the words of a failure finds them: each fixed part of a quoted message is in build/."""
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "build").rglob("*.py"))
+    prose = re.sub(r"^```.*?^```", "", WENT_WRONG.read_text(encoding="utf-8"), flags=re.M | re.S)
+    quoted = [mark for mark in re.findall(r"`([^`\n]+)`", prose) if not re.match(r"\./inv|git |docker |--", mark)]
+    parts = {part.strip() for mark in quoted for part in re.split(r"v?\d[\d.]*|origin|\S*…\S*|[,:]", mark)}
+
+    assert sum(" " in part for part in parts) > 10
+    assert [part for part in sorted(parts) if " " in part and part not in source] == []
 
 
 def test_every_task_of_a_hook_can_be_typed() -> None:
