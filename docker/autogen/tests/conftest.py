@@ -14,7 +14,7 @@ import pytest
 # pytest imports test files by path, so the modules that they share need their folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from groupchat_harness import Api, Provider, Server, StartServer
+from groupchat_harness import Api, Provider, Server, StartServer, StartSlowServer
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def model_server(model_process: Server, provider: Provider) -> Server:
 
 
 @pytest.fixture
-def slow_server(start_server: StartServer, provider: Provider) -> StartServer:
+def slow_server(start_server: StartServer, provider: Provider) -> StartSlowServer:
     """Starts servers of a test's own on a model that takes `delay` seconds for each answer."""
 
     def start(delay: float, module: str = "groupchat_service") -> Server:

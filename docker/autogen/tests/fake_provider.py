@@ -118,7 +118,9 @@ class Handler(BaseHTTPRequestHandler):
         deltas: list[Json] = [{"content": word + " "} for word in text.split()]
         if tool:
             deltas = [{"tool_calls": [{"index": 0, **calls[0]}]}]
-        chunks = [{"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": None} for delta in deltas]
+        chunks: list[Json] = [
+            {"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": None} for delta in deltas
+        ]
         chunks.append({"index": 0, "delta": {}, "finish_reason": reason})
         shared["object"] = "chat.completion.chunk"
         lines = [json.dumps({**shared, "choices": [chunk]}) for chunk in chunks]

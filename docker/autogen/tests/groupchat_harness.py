@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -78,7 +78,7 @@ class Api:
             return cls(url.rstrip("/"), Path(os.environ["UC_SERVICE_TOKEN_FILE"]).read_text().split()[0])
         return None
 
-    def chat(self, task: str = COMPILE_ERRORS, **body: object) -> dict[str, object]:
+    def chat(self, task: str = COMPILE_ERRORS, **body: object) -> dict[str, Any]:
         """Run one chat to its end."""
         answer = self.client.post("/groupchat", json={"task": task, "wait": True, **body})
         assert answer.status_code == 200, answer.text
@@ -99,7 +99,7 @@ class Api:
         """Megabytes of memory that the service holds."""
         return self.metric("process_resident_memory_bytes") / 1e6
 
-    def wait_for(self, session_id: str, accept: Callable[[dict[str, object]], bool]) -> dict[str, object]:
+    def wait_for(self, session_id: str, accept: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Poll the session until it is as wanted."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -186,4 +186,13 @@ class Provider(Process):
             time.sleep(0.02)
 
 
-StartServer = Callable[..., Server]
+class StartServer(Protocol):
+    """What the fixture `start_server` gives."""
+
+    def __call__(self, module: str = "groupchat_service", **extra: str) -> Server: ...
+
+
+class StartSlowServer(Protocol):
+    """What the fixture `slow_server` gives: `delay` is how many seconds the model takes for each answer."""
+
+    def __call__(self, delay: float, module: str = "groupchat_service") -> Server: ...

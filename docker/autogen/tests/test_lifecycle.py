@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from groupchat_harness import COMPILE_ERRORS, TOKEN, Provider, Server, StartServer
+from groupchat_harness import COMPILE_ERRORS, TOKEN, Provider, Server, StartServer, StartSlowServer
 from groupchat_service.store import Store
 from groupchat_service.team import TeamSpec
 from sse_reader import Seen, all_events, read
@@ -78,7 +78,7 @@ def test_a_running_session_can_be_deleted(model_server: Server, provider: Provid
 
 
 def test_a_chat_goes_on_after_kill_9_and_its_log_has_no_hole(
-    start_server: StartServer, slow_server: StartServer, provider: Provider
+    start_server: StartServer, slow_server: StartSlowServer, provider: Provider
 ) -> None:
     """Whoever reconnects with Last-Event-ID sees every event once; no stored turn is asked of the model again."""
     server = slow_server(0)
@@ -128,7 +128,7 @@ def test_a_chat_that_kills_its_server_again_and_again_is_given_up(start_server: 
 
 
 def test_sigterm_ends_open_streams_and_waiting_clients_without_being_made_to(
-    start_server: StartServer, slow_server: StartServer, provider: Provider
+    start_server: StartServer, slow_server: StartSlowServer, provider: Provider
 ) -> None:
     """SSE, WebSocket and a waiting POST end by themselves, long before the model; the chat goes on at the next start."""
     server = slow_server(300, "patient_server")
@@ -158,7 +158,7 @@ def test_sigterm_ends_open_streams_and_waiting_clients_without_being_made_to(
     assert all_events(again.client, session_id)[-1].event == "finished"
 
 
-def test_sigterm_lets_a_quick_chat_finish(slow_server: StartServer, provider: Provider) -> None:
+def test_sigterm_lets_a_quick_chat_finish(slow_server: StartSlowServer, provider: Provider) -> None:
     """Work that ends within the grace is answered in full: here the last of its ten model calls is out."""
     server = slow_server(0.3, "patient_server")
     answers: list[dict[str, object]] = []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from groupchat_harness import COMPILE_ERRORS, Server, StartServer
 from sse_reader import all_events
 
 
-def conversation(view: dict[str, object]) -> list[tuple[str, str]]:
+def conversation(view: dict[str, Any]) -> list[tuple[str, str]]:
     """Who said what, without the tools."""
-    return [(one["source"], one["content"]) for one in view["messages"] if one["type"] == "text"]  # type: ignore[attr-defined]
+    return [(one["source"], one["content"]) for one in view["messages"] if one["type"] == "text"]
 
 
 def test_a_team_of_another_make_holds_the_same_chat(local_server: Server, start_server: StartServer) -> None:

@@ -49,6 +49,8 @@ def test_a_cancelled_run_leaves_no_task_behind() -> None:
             await asyncio.sleep(0)
             left &= {task.get_name() for task in asyncio.all_tasks()}
         gc.collect()
-        return left - {asyncio.current_task().get_name()}, complaints  # type: ignore[union-attr]
+        this = asyncio.current_task()
+        assert this
+        return left - {this.get_name()}, complaints
 
     assert asyncio.run(cancelled()) == (set(), [])

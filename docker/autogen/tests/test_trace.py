@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import httpx
-from groupchat_harness import COMPILE_ERRORS, Provider, Server, StartServer
+from groupchat_harness import COMPILE_ERRORS, Provider, Server, StartServer, StartSlowServer
 from sse_reader import all_events
 
 Lines = list[dict[str, object]]
@@ -54,7 +54,9 @@ def test_a_follow_up_is_logged_with_its_own_id(local_server: Server) -> None:
     assert view["request_id"] == "second-id"
 
 
-def test_the_id_goes_on_after_kill_9(start_server: StartServer, slow_server: StartServer, provider: Provider) -> None:
+def test_the_id_goes_on_after_kill_9(
+    start_server: StartServer, slow_server: StartSlowServer, provider: Provider
+) -> None:
     """The next process logs the rest of the chat under the same id, and passes it to the provider."""
     server = slow_server(0)
     provider.set(stall_from=2)

@@ -97,7 +97,7 @@ class Server:
 
     def get(self, path: str, **headers: str) -> tuple[int, str]:
         """Status and body of a plain GET."""
-        return self.request("GET", path, **headers)[:2]
+        return self.request("GET", path, None, **headers)[:2]
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, str, Any]:
         """Status, body and headers, whatever the status is."""
@@ -130,7 +130,7 @@ class Server:
         }
         async with (
             httpx2.AsyncClient(headers=sent, timeout=60) as http,
-            Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=mode) as client,  # type: ignore[arg-type]
+            Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=mode) as client,
         ):
             yield client
 

@@ -84,7 +84,8 @@ async def test_sampling(prompt: str, ctx: Context) -> str:
 async def ask(ctx: Context, message: str, properties: dict[str, Any], required: list[str]) -> types.ElicitResult:
     """Asks the client's user."""
     schema = {"type": "object", "properties": properties, "required": required}
-    return await ctx.session.elicit_form(message, schema, related_request_id=ctx.request_id)
+    answer: types.ElicitResult = await ctx.session.elicit_form(message, schema, related_request_id=ctx.request_id)
+    return answer
 
 
 async def test_elicitation(message: str, ctx: Context) -> str:
@@ -229,7 +230,7 @@ def add_prompts(server: MCPServer[None]) -> None:
         """An image."""
         return [UserMessage(IMAGE), UserMessage("Please analyze the image above.")]
 
-    @server.completion()
+    @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]  # the one method there without types
     async def complete(_ref: object, argument: types.CompletionArgument, _context: object) -> types.Completion:
         """What begins alike."""
         values = [word for word in ("paris", "park", "party") if word.startswith(argument.value)]
