@@ -35,8 +35,10 @@ def pwsh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         _unavailable("no PowerShell: set UC_PWSH or UC_PWSH_ARCHIVE, or put pwsh on PATH")
     place = tmp_path_factory.mktemp("pwsh")
     with tarfile.open(str(archive)) as packed:
-        # Python 3.11.2, which is Debian 12's own, has no filters yet.
-        packed.extractall(place, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
+        if hasattr(tarfile, "tar_filter"):
+            packed.extractall(place, filter="tar")
+        else:  # Python 3.11.2, which is Debian 12's own, has no filters yet.
+            packed.extractall(place)
     yield str(place / "usr/share/powershell/pwsh")
     shutil.rmtree(place, ignore_errors=True)
 

@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,11 +85,12 @@ def test_a_token_file_that_allows_nobody_is_told(pwsh: str, tmp_path: Path) -> N
     write_module(tmp_path / "Modules", "Good", GOOD)
     with running(pwsh, tmp_path / "Modules", tmp_path, ["Good"], UC_WORKERS=1) as service:
         told = []
-        for make in (
+        makings: tuple[Callable[[], object], ...] = (
             service.token_file.unlink,
             lambda: service.token_file.touch(0o000),
             lambda: service.token_file.chmod(0o600),
-        ):
+        )
+        for make in makings:
             make()
             assert service.request("GET", "/modules").status_code == 401
             answer = service.request("GET", "/ready")

@@ -63,7 +63,8 @@ def wait_ready(host: str, port: int, seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         with contextlib.suppress(OSError, http.client.HTTPException):
-            return urllib.request.urlopen(f"http://{host}:{port}/ready", timeout=5).close()
+            urllib.request.urlopen(f"http://{host}:{port}/ready", timeout=5).close()
+            return
         time.sleep(0.1)
     raise TimeoutError(f"http://{host}:{port}/ready is not 200 after {seconds:g} s")
 
