@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -18,11 +18,10 @@ import pytest
 # pytest imports test files by path, so the module that they share needs its folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from langgraph_harness import PLUGINS, Container, Endpoint, Server
+from langgraph_harness import PLUGINS, Container, Endpoint, Server, StartServer
 from langgraph_sdk.client import LangGraphClient
 from triage_rig import Stack
 
-StartServer = Callable[..., Server]
 _OWN = frozenset({"server_kind", "tmp_path"})
 
 
@@ -87,7 +86,7 @@ def server(request: pytest.FixtureRequest) -> Endpoint:
 def tight(tmp_path_factory: pytest.TempPathFactory, server_kind: type[Server]) -> Iterator[Server]:
     """A server with room for two runs of a second each."""
     limits = {"LANGGRAPH_MAX_QUEUED": "2", "LANGGRAPH_MAX_RUNNING": "1", "LANGGRAPH_RUN_TIMEOUT": "1"}
-    running = server_kind(tmp_path_factory.mktemp("tight") / "server", **limits)
+    running = server_kind(tmp_path_factory.mktemp("tight") / "server", PLUGINS, **limits)
     yield running
     running.stop()
 

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import httpx
 from langgraph_sdk import get_client
@@ -23,6 +23,7 @@ PLUGINS = HERE / "plugins"
 AGENTS = HERE.parents[2] / "agents"
 KEY = "key-of-the-tests"
 SOURCES = [str(HERE.parents[1] / "python"), str(HERE.parent)]
+Json = dict[str, Any]
 MISSING = "00000000-0000-4000-8000-000000000000"
 
 
@@ -164,6 +165,17 @@ async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15) -> Non
         await asyncio.sleep(0.03)
 
 
+async def answer(call: Awaitable[Any]) -> Any:
+    """What a call answers, also where the client's types say that it answers nothing, or more than was asked for."""
+    return await call
+
+
+def state_of(values: list[Json] | Json) -> Json:
+    """The one state that `values` are, as a run or a thread answers them; the client's types allow a list as well."""
+    assert isinstance(values, dict)
+    return values
+
+
 async def new_thread(client: LangGraphClient, **given: Any) -> str:
     """The id of a new thread."""
     return str((await client.threads.create(**given))["thread_id"])
@@ -176,3 +188,9 @@ async def running(client: LangGraphClient, thread: str, run_id: str) -> None:
         return (await client.runs.get(thread, run_id))["status"] == "running"
 
     await until(executes)
+
+
+class StartServer(Protocol):
+    """What the fixture `start` gives."""
+
+    def __call__(self, agents: Path = PLUGINS, **environment: str) -> Server: ...

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import StartServer
-from langgraph_harness import KEY, Endpoint, Server, new_thread, running, until
+from langgraph_harness import KEY, Endpoint, Server, StartServer, new_thread, running, state_of, until
 from openapi import PAGE
 
 pytestmark = pytest.mark.anyio
@@ -103,7 +102,7 @@ async def test_a_full_disk_is_told_and_survived(start: StartServer, tmp_path: Pa
             return (await client.runs.get(thread, run["run_id"]))["status"] == "error"
 
         await until(recorded)
-        again = await client.runs.wait(thread, "probe", input={"text": "again", "log": []})
+        again = state_of(await client.runs.wait(thread, "probe", input={"text": "again", "log": []}))
 
     assert (refused.status_code, "cannot be used" in refused.json()["detail"]) == (503, True)
     assert "__error__" in joined

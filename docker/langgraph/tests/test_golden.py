@@ -11,8 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+from langgraph_harness import Json, answer
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.schema import Command, StreamMode
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
@@ -86,7 +88,7 @@ async def threads(client: LangGraphClient) -> dict[str, Any]:
     out["empty_state"] = await api.get_state(identifier)
     out["empty_history"] = await api.get_history(identifier)
     out["state_missing"] = await refused(api.get_state("00000000-0000-4000-8000-000000000000"))
-    out["delete"] = await api.delete(identifier)
+    out["delete"] = await answer(api.delete(identifier))
     out["delete_again"] = await refused(api.delete(identifier))
     return out
 
@@ -129,14 +131,16 @@ async def wait(client: LangGraphClient) -> dict[str, Any]:
 async def stream(client: LangGraphClient) -> dict[str, Any]:
     thread = (await client.threads.create())["thread_id"]
     runs = client.runs
-    given = {"text": "s", "custom": 2, "log": []}
+    given: Json = {"text": "s", "custom": 2, "log": []}
     out: dict[str, Any] = {}
-    for mode in ("values", "updates", "custom", "tasks", "checkpoints", "debug"):
+    modes: tuple[StreamMode, ...] = ("values", "updates", "custom", "tasks", "checkpoints", "debug")
+    for mode in modes:
         out[mode] = await collect(runs.stream(None, "probe", input=given, stream_mode=mode))
     out["two"] = await collect(runs.stream(thread, "probe", input=given, stream_mode=["updates", "custom"]))
     out["failed"] = await collect(runs.stream(None, "probe", input={"fail": True}, stream_mode=["updates"]))
-    said = {"messages": [{"role": "user", "content": "hi", "id": "said-1"}]}
-    for mode in ("messages", "messages-tuple"):
+    said: Json = {"messages": [{"role": "user", "content": "hi", "id": "said-1"}]}
+    tokens: tuple[StreamMode, ...] = ("messages", "messages-tuple")
+    for mode in tokens:
         out[mode] = await collect(runs.stream(None, "chat", input=said, stream_mode=mode))
     out["chat_values"] = await collect(runs.stream(None, "chat", input=said, stream_mode="values"))
     out["subgraphs"] = await collect(
@@ -158,12 +162,12 @@ async def interrupts(client: LangGraphClient) -> dict[str, Any]:
     out["search"] = len(await client.threads.search(status="interrupted", ids=[thread]))
     out["resume"] = await runs.wait(thread, "gate", command={"resume": {"approved": True}})
     out["after"] = await client.threads.get(thread)
-    both = ["values", "updates"]
+    both: list[StreamMode] = ["values", "updates"]
     out["stream"] = await collect(runs.stream(thread, "gate", input={"subject": "y"}, stream_mode=both))
     found = (await client.threads.get(thread))["interrupts"]
     identifier = next(iter(found.values()))[0]["id"]
-    answer = {"resume": {identifier: "yes"}}
-    out["by_id"] = await collect(runs.stream(thread, "gate", command=answer, stream_mode="updates"))
+    by_id: Command = {"resume": {identifier: "yes"}}
+    out["by_id"] = await collect(runs.stream(thread, "gate", command=by_id, stream_mode="updates"))
     out["before"] = await runs.wait(thread, "probe", input={"text": "q", "log": []}, interrupt_before=["second"])
     out["before_state"] = await client.threads.get_state(thread)
     out["continued"] = await runs.wait(thread, "probe", input=None)
@@ -187,7 +191,7 @@ async def state(client: LangGraphClient) -> dict[str, Any]:
     out["past_by_id"] = (await api.get_state(thread, checkpoint_id=past["checkpoint_id"]))["values"]
     out["run_on"] = await client.runs.wait(thread, "probe", input=None)
     out["fork"] = await client.runs.wait(thread, "probe", input={"text": "fork"}, checkpoint_id=past["checkpoint_id"])
-    out["copy"] = await api.copy(thread)
+    out["copy"] = await answer(api.copy(thread))
     out["copied_state"] = (await api.get_state(out["copy"]["thread_id"]))["values"]
     fresh = (await api.create())["thread_id"]
     out["no_graph"] = await refused(api.update_state(fresh, {"text": "x"}))
@@ -206,13 +210,13 @@ async def background(client: LangGraphClient) -> dict[str, Any]:
     out["get"] = {key: got[key] for key in ("status", "metadata", "multitask_strategy", "assistant_id")}
     out["missing"] = await refused(runs.get(thread, "00000000-0000-4000-8000-000000000000"))
     out["cancel_done"] = await refused(runs.cancel(thread, made["run_id"]))
-    out["delete"] = await runs.delete(thread, made["run_id"])
+    out["delete"] = await answer(runs.delete(thread, made["run_id"]))
     out["gone"] = await refused(runs.get(thread, made["run_id"]))
     slow = await runs.create(thread, "probe", input={"text": "slow", "sleep": 30})
     await asyncio.sleep(0.4)
     out["busy"] = (await client.threads.get(thread))["status"]
     out["reject"] = await refused(runs.create(thread, "probe", input={"text": "no"}, multitask_strategy="reject"))
-    out["cancel"] = await runs.cancel(thread, slow["run_id"], wait=True)
+    out["cancel"] = await answer(runs.cancel(thread, slow["run_id"], wait=True))
     out["cancelled"] = (await runs.get(thread, slow["run_id"]))["status"]
     out["idle"] = (await client.threads.get(thread))["status"]
     return out
@@ -222,7 +226,7 @@ async def store(client: LangGraphClient) -> dict[str, Any]:
     api = client.store
     for left in (await api.search_items(["a"], limit=1000))["items"]:
         await api.delete_item(left["namespace"], key=left["key"])
-    out: dict[str, Any] = {"put": await api.put_item(["a", "b"], key="k", value={"n": 1})}
+    out: dict[str, Any] = {"put": await answer(api.put_item(["a", "b"], key="k", value={"n": 1}))}
     await api.put_item(["a", "c"], key="k2", value={"n": 2})
     out["get"] = await api.get_item(["a", "b"], key="k")
     found = await api.search_items(["a"])
@@ -231,7 +235,7 @@ async def store(client: LangGraphClient) -> dict[str, Any]:
     out["namespaces"] = await api.list_namespaces(prefix=["a"])
     out["missing"] = await refused(api.get_item(["a", "b"], key="absent"))
     out["bad_namespace"] = await refused(api.put_item(["a.b"], key="k", value={}))
-    out["delete"] = await api.delete_item(["a", "b"], key="k")
+    out["delete"] = await answer(api.delete_item(["a", "b"], key="k"))
     await api.delete_item(["a", "c"], key="k2")
     out["left"] = await api.search_items(["a"])
     return out

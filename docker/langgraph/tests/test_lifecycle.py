@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import StartServer
-from langgraph_harness import new_thread, running, until
+from langgraph_harness import PLUGINS, Json, StartServer, new_thread, running, state_of, until
 from langgraph_sdk.client import LangGraphClient
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +32,7 @@ async def _in_flight(client: LangGraphClient, hold: Path) -> list[tuple[str, str
     made = []
     for number in range(RUNS):
         thread = await new_thread(client)
-        given = {"text": str(number), "hold": str(hold), "log": []}
+        given: Json = {"text": str(number), "hold": str(hold), "log": []}
         made.append((thread, (await client.runs.create(thread, "probe", input=given))["run_id"]))
     for thread, run_id in made:
         await running(client, thread, run_id)
@@ -50,7 +49,7 @@ async def test_runs_of_a_killed_process_go_on_from_their_checkpoint(start: Start
     async with server.client() as client:
         made = await _in_flight(client, hold)
         gate, waiting = await new_thread(client), await new_thread(client)
-        asked = await client.runs.wait(gate, "gate", input={"subject": "x"})
+        asked = state_of(await client.runs.wait(gate, "gate", input={"subject": "x"}))
         await client.runs.create(waiting, "probe", input={"text": "a", "hold": str(hold), "log": []})
         behind = await client.runs.create(waiting, "probe", input={"text": "b", "log": []})
         server.kill()
@@ -61,7 +60,7 @@ async def test_runs_of_a_killed_process_go_on_from_their_checkpoint(start: Start
         statuses = {(await client.runs.get(thread, run_id))["status"] for thread, run_id in made}
         queued = await client.runs.join(waiting, behind["run_id"])
         still = (await client.threads.get(gate))["interrupts"]
-        answered = await client.runs.wait(gate, "gate", command={"resume": {"approved": True}})
+        answered = state_of(await client.runs.wait(gate, "gate", command={"resume": {"approved": True}}))
 
     assert [[f"first {number}", f"second {number}"] for number in range(RUNS)] == [value["log"] for value in values]
     assert {"success"} == statuses
@@ -74,7 +73,7 @@ async def test_runs_of_a_killed_process_go_on_from_their_checkpoint(start: Start
 async def test_a_delay_is_counted_from_the_request(start: StartServer, tmp_path: Path) -> None:
     """A restart does not begin a delay anew: what began goes on at once, as does what came due; the rest waits on."""
     server, hold = start(), tmp_path / "go"
-    given = {"hold": str(hold), "log": []}
+    given: Json = {"hold": str(hold), "log": []}
     async with server.client() as client:
         threads = [await new_thread(client) for _ in range(3)]
         began = await client.runs.create(threads[0], "probe", input={"text": "a", **given})
@@ -111,12 +110,14 @@ async def test_without_automatic_resumption_lost_runs_are_marked(start: StartSer
         hold.touch()
 
         runs = {(await client.runs.get(thread, run_id))["status"] for thread, run_id in made}
-        threads = [await client.threads.get(thread) for thread, _ in made]
+        threads: list[Mapping[str, Any]] = [await client.threads.get(thread) for thread, _ in made]
         values = await asyncio.gather(*(client.runs.wait(thread, "probe", input=None) for thread, _ in made))
 
     assert {"error"} == runs
     assert {("error", "RunLost")} == {(thread["status"], thread["error"]["error"]) for thread in threads}
-    assert [[f"first {number}", f"second {number}"] for number in range(RUNS)] == [value["log"] for value in values]
+    assert [[f"first {number}", f"second {number}"] for number in range(RUNS)] == [
+        state_of(value)["log"] for value in values
+    ]
 
 
 async def test_a_run_that_kills_the_process_is_given_up(start: StartServer, tmp_path: Path) -> None:
@@ -138,7 +139,8 @@ async def test_a_run_that_kills_the_process_is_given_up(start: StartServer, tmp_
         server.restart()
 
         assert (await client.runs.get(thread, run["run_id"]))["status"] == "error"
-        assert "attempt 1 was the last" in (await client.threads.get(thread))["error"]["message"]
+        ended: Mapping[str, Any] = await client.threads.get(thread)
+        assert "attempt 1 was the last" in ended["error"]["message"]
 
 
 async def test_sigterm_hands_over_to_the_next_process(start: StartServer, tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ async def test_sigterm_hands_over_to_the_next_process(start: StartServer, tmp_pa
         for stream in streams:
             await anext(stream)
         quick = await client.runs.create(short, "probe", input={"text": "s", "hold": str(soon), "log": []})
-        given: dict[str, Any] = {"text": "l", "hold": str(hold), "log": []}
+        given: Json = {"text": "l", "hold": str(hold), "log": []}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the official client warns that it reconnects
             waiting = asyncio.create_task(client.runs.wait(long, "probe", input=given))
@@ -176,7 +178,7 @@ async def test_sigterm_hands_over_to_the_next_process(start: StartServer, tmp_pa
 
     assert seconds < 10  # the grace that Docker gives
     assert [(line["run_id"], line["status"]) for line in ended] == [(quick["run_id"], "success")]
-    assert resumed["log"] == ["first l", "second l"]
+    assert state_of(resumed)["log"] == ["first l", "second l"]
 
 
 async def test_two_processes_never_serve_one_folder(start: StartServer, tmp_path: Path) -> None:
@@ -249,7 +251,7 @@ async def test_a_folder_that_is_none_is_refused_in_a_sentence(start: StartServer
 async def test_a_setting_that_is_no_number_is_refused_by_name(start: StartServer, name: str, value: str) -> None:
     """A typing error in the environment ends the start with the variable's name and its value."""
     with pytest.raises(AssertionError) as failure:
-        start(**{f"LANGGRAPH_{name}": value})
+        start(PLUGINS, **{f"LANGGRAPH_{name}": value})
 
     told = _last_words(failure)
     assert told["event"] == "settings_refused"

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import StartServer
-from langgraph_harness import PLUGINS, SOURCES
+from langgraph_harness import PLUGINS, SOURCES, StartServer, state_of
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +30,7 @@ async def test_a_graph_is_a_file_and_a_line(start: StartServer, tmp_path: Path) 
     server = start(folder)
     async with server.client() as client, server.http() as http:
         found = (await http.get("/assistants")).json()["assistants"]
-        asked = await client.runs.wait(None, "mine", input={"subject": "s"})
+        asked = state_of(await client.runs.wait(None, "mine", input={"subject": "s"}))
 
     told = {item["graph_id"]: item.get("reason", "") for item in found}
     assert asked["__interrupt__"][0]["value"]["question"] == "go on?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from langchain_core.runnables import RunnableConfig
 from langgraph.pregel.remote import RemoteGraph
 from langgraph.types import Command
 from langgraph_harness import Endpoint, new_thread
@@ -14,7 +15,7 @@ async def test_a_remote_graph_behaves_like_a_local_one(server: Endpoint) -> None
     """invoke, stream, interrupt, resume, state, history and update through RemoteGraph."""
     async with server.client() as client:
         gate, probe = [RemoteGraph(name, client=client) for name in ("gate", "probe")]
-        config = {"configurable": {"thread_id": await new_thread(client)}}
+        config: RunnableConfig = {"configurable": {"thread_id": await new_thread(client)}}
 
         asked = await gate.ainvoke({"subject": "x"}, config)
         waiting = await gate.aget_state(config)

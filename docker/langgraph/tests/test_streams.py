@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from langgraph_harness import new_thread, running, until
+from langgraph_harness import Json, new_thread, running, until
 from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.schema import RunCreateMetadata, StreamMode, StreamPart, ThreadStreamMode
 
 pytestmark = pytest.mark.anyio
 
 
-async def _events(stream: Any) -> list[tuple[str, Any]]:
+async def _events(stream: AsyncIterator[StreamPart]) -> list[tuple[str, Any]]:
     return [(part.event, part.data) async for part in stream]
 
 
 async def test_a_resumable_stream_continues_after_the_last_event(client: LangGraphClient) -> None:
     """A client that comes back with Last-Event-ID gets exactly the events it has not seen."""
     thread, seen, identifiers = await new_thread(client), [], []
-    given = {"text": "r", "custom": 5, "sleep": 0.3, "log": []}
-    modes = ["custom", "values"]
-    run: dict[str, str] = {}
+    given: Json = {"text": "r", "custom": 5, "sleep": 0.3, "log": []}
+    modes: list[StreamMode] = ["custom", "values"]
+    created: list[RunCreateMetadata] = []
     stream = client.runs.stream(
-        thread, "probe", input=given, stream_mode=modes, stream_resumable=True, on_run_created=run.update
+        thread, "probe", input=given, stream_mode=modes, stream_resumable=True, on_run_created=created.append
     )
     async for part in stream:
         seen.append((part.event, part.data))
         identifiers.append(part.id)
         if len(seen) == 4:
             break
+    assert isinstance(stream, AsyncGenerator)
     await stream.aclose()
+    run = created[0]
 
     rest = await _events(client.runs.join_stream(thread, run["run_id"], last_event_id=identifiers[-1]))
     whole = await _events(client.runs.join_stream(thread, run["run_id"], last_event_id="-"))
@@ -128,18 +132,18 @@ async def test_a_client_that_leaves(
 async def test_a_failure_in_a_stream_ends_it_with_an_error_event(client: LangGraphClient) -> None:
     """The last event of a failed run names the exception; the run is recorded as failed by then."""
     thread = await new_thread(client)
-    run: dict[str, str] = {}
+    created: list[RunCreateMetadata] = []
 
-    got = await _events(client.runs.stream(thread, "probe", input={"fail": True}, on_run_created=run.update))
+    got = await _events(client.runs.stream(thread, "probe", input={"fail": True}, on_run_created=created.append))
 
     assert got[-1] == ("error", {"error": "ValueError", "message": "asked to fail"})
-    assert (await client.runs.get(thread, run["run_id"]))["status"] == "error"
+    assert (await client.runs.get(thread, created[0]["run_id"]))["status"] == "error"
 
 
 @pytest.mark.parametrize(
     ("mode", "hidden"), [("run_modes", ""), ("lifecycle", "values custom"), ("state_update", "custom")]
 )
-async def test_watching_a_thread_sees_every_run(client: LangGraphClient, mode: str, hidden: str) -> None:
+async def test_watching_a_thread_sees_every_run(client: LangGraphClient, mode: ThreadStreamMode, hidden: str) -> None:
     """Who watches a thread is told of each of its runs, from begin to end, whoever started it."""
     thread, seen = await new_thread(client), []
 
@@ -149,13 +153,14 @@ async def test_watching_a_thread_sees_every_run(client: LangGraphClient, mode: s
 
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0.3)
-    given = {"text": "w", "custom": 1, "log": []}
+    given: Json = {"text": "w", "custom": 1, "log": []}
     run = await client.runs.create(thread, "probe", input=given, stream_mode=["custom", "values"])
     await client.runs.join(thread, run["run_id"])
     await client.runs.wait(thread, "probe", input={"fail": True, "custom": 0}, raise_error=False)
 
     async def both() -> bool:
-        return sum(data.get("status") == "run_done" for _, data in seen) == 2
+        ends = [data for _, data in seen if data.get("status") == "run_done"]
+        return len(ends) == 2
 
     await until(both)
     watching.cancel()

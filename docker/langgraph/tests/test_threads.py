@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 import httpx
 import pytest
-from langgraph_harness import MISSING, new_thread
+from langgraph_harness import MISSING, Json, answer, new_thread, state_of
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, NotFoundError, UnprocessableEntityError
 
 pytestmark = pytest.mark.anyio
-GIVEN = {"text": "a", "log": []}
+GIVEN: Json = {"text": "a", "log": []}
 
 
 async def test_search_filters_nested_metadata_and_values(client: LangGraphClient) -> None:
@@ -68,7 +69,7 @@ async def test_prune_deletes_or_keeps_the_newest_state(client: LangGraphClient) 
     await client.threads.prune([thread], strategy="keep_latest")
 
     assert len(await client.threads.get_history(thread)) == 1
-    assert (await client.runs.wait(thread, "gate", command={"resume": 1}))["subject"] == "x: closed"
+    assert state_of(await client.runs.wait(thread, "gate", command={"resume": 1}))["subject"] == "x: closed"
     assert await client.threads.prune([thread, MISSING]) == {"pruned_count": 1}
     with pytest.raises(NotFoundError):
         await client.threads.get(thread)
@@ -78,18 +79,18 @@ async def test_a_copy_goes_its_own_way(client: LangGraphClient) -> None:
     """A copied thread resumes its own interrupt and leaves the original's alone."""
     thread = await new_thread(client)
     await client.runs.wait(thread, "gate", input={"subject": "x"})
-    copied = await client.threads.copy(thread)
+    copied = await answer(client.threads.copy(thread))
 
     await client.runs.wait(copied["thread_id"], "gate", command={"resume": "here"})
 
     assert copied["status"] == "interrupted"
     assert (await client.threads.get_state(thread))["next"] == ["ask"]
-    assert (await client.threads.get_state(copied["thread_id"]))["values"]["answer"] == "here"
+    assert state_of((await client.threads.get_state(copied["thread_id"]))["values"])["answer"] == "here"
 
 
 async def test_supersteps_rebuild_a_thread(client: LangGraphClient) -> None:
     """A thread made from supersteps has the state they lead to."""
-    steps = [
+    steps: list[dict[str, Sequence[Json]]] = [
         {"updates": [{"values": {"text": "moved", "log": ["old"]}, "as_node": "__start__"}]},
         {"updates": [{"values": {"log": ["first moved"]}, "as_node": "first"}]},
     ]
@@ -97,7 +98,7 @@ async def test_supersteps_rebuild_a_thread(client: LangGraphClient) -> None:
     made = await client.threads.create(graph_id="probe", supersteps=steps)
 
     state = await client.threads.get_state(made["thread_id"])
-    assert (state["values"]["log"], state["next"]) == (["old", "first moved"], ["second"])
+    assert (state_of(state["values"])["log"], state["next"]) == (["old", "first moved"], ["second"])
 
 
 async def test_deleting_a_busy_thread_stops_its_run(client: LangGraphClient) -> None:
@@ -111,7 +112,7 @@ async def test_deleting_a_busy_thread_stops_its_run(client: LangGraphClient) -> 
         await client.runs.get(thread, run["run_id"])
     await client.threads.create(thread_id=thread)
     assert (await client.threads.get_state(thread))["values"] == {}
-    assert (await client.runs.wait(thread, "probe", input=GIVEN))["log"] == ["first a", "second a"]
+    assert state_of(await client.runs.wait(thread, "probe", input=GIVEN))["log"] == ["first a", "second a"]
 
 
 async def test_state_cannot_change_under_a_run(client: LangGraphClient) -> None:
@@ -130,7 +131,7 @@ async def test_history_before_a_checkpoint(client: LangGraphClient) -> None:
     await client.runs.wait(thread, "probe", input=GIVEN)
     whole = await client.threads.get_history(thread)
 
-    by_id = await client.threads.get_history(thread, before=whole[1]["checkpoint_id"])
+    by_id = await client.threads.get_history(thread, before=whole[1]["checkpoint"]["checkpoint_id"])
     by_object = await client.threads.get_history(thread, before=whole[1]["checkpoint"])
 
     assert len(whole) == 4
@@ -150,7 +151,7 @@ async def test_return_minimal_answers_204(client: LangGraphClient) -> None:
     """`Prefer: return=minimal` changes the thread and sends nothing back."""
     thread = await new_thread(client)
 
-    assert await client.threads.update(thread, metadata={"a": 1}, return_minimal=True) is None
+    assert await answer(client.threads.update(thread, metadata={"a": 1}, return_minimal=True)) is None
     assert (await client.threads.get(thread))["metadata"] == {"a": 1}
 
 
@@ -161,8 +162,8 @@ async def test_search_answers_with_what_was_asked_for(client: LangGraphClient, h
     await client.runs.wait(thread, "probe", input={"text": mark, "log": []})
     paths = {"last": "values.log[-1]", "none": "values.absent[3].deeper"}
 
-    found = await client.threads.search(metadata={"mark": mark}, select=["status"], extract=paths)
-    listed = await client.runs.list(thread, select=["status"])
+    found = await answer(client.threads.search(metadata={"mark": mark}, select=["status"], extract=paths))
+    listed = await answer(client.runs.list(thread, select=["status"]))
     refused = await http.post("/threads/search", json={"select": ["absent"]})
 
     assert found == [{"status": "idle", "extracted": {"last": f"second {mark}", "none": None}}]

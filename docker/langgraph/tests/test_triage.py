@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from langgraph_harness import new_thread
+from langgraph_harness import new_thread, state_of
 from triage_rig import FINISHED, LOG_ERROR, Stack
 
 pytestmark = pytest.mark.anyio
@@ -72,8 +72,10 @@ async def test_the_answer_decides(stack: Stack, approved: bool, status: str, con
     async with stack.server.client() as client:
         thread = await new_thread(client)
         await stack.run("Tools/run.ps1", thread=thread)
-        again = await client.runs.wait(thread, "triage", command={"resume": "perhaps"})
-        values = await client.runs.wait(thread, "triage", command={"resume": {"approved": approved, "by": "ada"}})
+        again = state_of(await client.runs.wait(thread, "triage", command={"resume": "perhaps"}))
+        values = state_of(
+            await client.runs.wait(thread, "triage", command={"resume": {"approved": approved, "by": "ada"}})
+        )
 
     assert "expected" in again["__interrupt__"][0]["value"]["error"]
     assert {"approved": approved, "by": "ada"} == values["approval"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from langgraph_harness import Server, new_thread, until
-from triage_rig import Stack
+from triage_rig import Answer, Stack
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +80,12 @@ async def test_a_run_that_is_taken_over_keeps_its_request_id(tmp_path: Path, ser
     stack = Stack(tmp_path / "service", server_kind)
     stack.reset()
     identifier, asked = f"event-{uuid.uuid4().hex}", threading.Event()
-    stack.autogen.answer = lambda path, body: (asked.set(), (202, {"session_id": "s1", "status": "running"}))[1]
+
+    def begin(_path: str, _body: Any) -> Answer:
+        asked.set()
+        return 202, {"session_id": "s1", "status": "running"}
+
+    stack.autogen.answer = begin
     body = {"assistant_id": "triage", "input": {"event": {"id": "1", "path": "a.txt", "kind": "added"}}}
     try:
         async with stack.server.client() as client, stack.server.http() as http:

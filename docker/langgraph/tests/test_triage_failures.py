@@ -39,7 +39,12 @@ async def test_what_a_peer_does_wrong_is_the_result(stack: Stack, answer: Answer
 
 async def test_a_peer_that_hangs_is_left_at_the_deadline(stack: Stack) -> None:
     """A peer that takes longer than its deadline fails the triage in time."""
-    stack.powershell.answer = lambda path, body: (time.sleep(2.5), (200, {}))[1]
+
+    def slowly(_path: str, _body: Any) -> Answer:
+        time.sleep(2.5)
+        return 200, {}
+
+    stack.powershell.answer = slowly
 
     values = await stack.run("a.txt")
 

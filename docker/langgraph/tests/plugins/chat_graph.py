@@ -12,7 +12,7 @@ async def answer(state: MessagesState) -> dict[str, Any]:
     return {"messages": [await model.ainvoke(state["messages"])]}
 
 
-def build() -> StateGraph:
+def build() -> StateGraph[MessagesState, None, MessagesState, MessagesState]:
     graph = StateGraph(MessagesState)
     graph.add_node("answer", answer)
     graph.add_edge(START, "answer")

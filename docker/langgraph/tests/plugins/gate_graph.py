@@ -20,7 +20,7 @@ async def close(state: Gate) -> dict[str, Any]:
     return {"subject": f"{state.get('subject')}: closed"}
 
 
-def build() -> StateGraph:
+def build() -> StateGraph[Gate, None, Gate, Gate]:
     graph = StateGraph(Gate)
     graph.add_node("ask", ask)
     graph.add_node("close", close)

@@ -43,7 +43,7 @@ async def second(state: Probe) -> dict[str, Any]:
     return {"log": [f"second {state.get('text', '')}"]}
 
 
-def build() -> StateGraph:
+def build() -> StateGraph[Probe, None, Probe, Probe]:
     graph = StateGraph(Probe)
     graph.add_node("first", first)
     graph.add_node("second", second)
