@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _STEP = re.compile(r"#(?P<id>\d+) \[(?P<name>[^\]]+)\] (?P<command>.*)")
 _END = re.compile(r"#(?P<id>\d+) (?P<end>DONE (?P<seconds>[\d.]+)s|CACHED|CANCELED|ERROR: .*)$")
-_FAILED_STEP = re.compile(r"^ > \[(?P<name>[^\]]+)\]")
+_FAILED_STEP = re.compile(r"^ > \[(?P<name>[^\]]+)\](?P<export> exporting to )?")
 _OUTPUT = re.compile(r"#(?P<id>\d+) \d+\.\d+ (?P<text>.*)$")
 _STEP_POSITION = re.compile(r"\d+/\d+")
 _FAILED_TARGET = re.compile(r"ERROR: target (?P<name>\S+): ")
@@ -71,10 +71,10 @@ def failure(lines: Sequence[str], targets: Sequence[str]) -> Failure:
     """Why the bake of `targets` that wrote this log failed."""
     last = next((line for line in reversed(lines) if line.startswith("ERROR: ")), "ERROR: no reason given")
     reason = last.removeprefix("ERROR: ")
-    step = next((match["name"] for line in lines if (match := _FAILED_STEP.match(line))), "")
-    if not step and any(_REFUSED.search(line) for line in lines):
+    step = next((match for line in lines if (match := _FAILED_STEP.match(line))), None)
+    if (not step or step["export"]) and any(_REFUSED.search(line) for line in lines):
         return Failure(target="", reason=reason, refused=True)
-    target = _target(step, last, targets)
+    target = _target(step["name"] if step else "", last, targets)
     if not target:
         return Failure(target="", reason=reason)
     reason = reason.removeprefix(f"target {target}: ").removeprefix("failed to solve: ")

@@ -1,4 +1,7 @@
-"""What a log of buildx says; the logs in bake_logs/ were recorded from buildx 0.13 with `--progress plain`."""
+"""What a log of buildx says; the logs in bake_logs/ were recorded from buildx 0.13 with `--progress plain`.
+
+Only spaces at the ends of lines were removed.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,7 @@ def test_a_target_that_the_last_line_names_is_taken() -> None:
     assert failure.reason == 'process "x" did not complete successfully: exit code: 2'
 
 
+@pytest.mark.parametrize("export", [" > exporting to image:", " > [one] exporting to image:"])
 @pytest.mark.parametrize(
     "last",
     [
@@ -62,9 +66,9 @@ def test_a_target_that_the_last_line_names_is_taken() -> None:
         "ERROR: failed to solve: unexpected status: 401 Unauthorized: unauthorized",
     ],
 )
-def test_a_refused_push_is_no_failed_build(last: str) -> None:
+def test_a_refused_push_is_no_failed_build(export: str, last: str) -> None:
     """A registry that refuses has another exit code and another remedy than a Dockerfile that fails."""
-    failure = bake_log.failure([" > exporting to image:", last], ["one"])
+    failure = bake_log.failure([export, last], ["one", "two"])
 
     assert (failure.target, failure.refused) == ("", True)
     assert failure.reason == last.removeprefix("ERROR: ")
