@@ -96,7 +96,7 @@ def _resolved(manifest: Manifest, key: str, located: Located) -> Resolved:
 def resolve(
     manifest: Manifest, keys: Iterable[str], *, refresh: bool = False
 ) -> tuple[dict[str, Resolved], dict[str, str]]:
-    """Resolve the bases `keys`: (the resolved ones, by key; the reason for each other one, by key).
+    """Resolve the bases `keys`; return those that a source has, by key, and for each of the others the reason.
 
     Records are reused while their settings hold and their image is still there; `refresh` looks every base up again.
     Raises MissingTool when a stand-in would have to be made and the daemon does not answer.

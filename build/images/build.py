@@ -18,7 +18,7 @@ from build.images.bases import Resolved
 from build.images.definition import bake_file
 from build.images.image import Image
 from build.images.inspect import sizes
-from build.images.plan import BuildPlan, plan_build
+from build.images.plan import BuildPlan, built_image, plan_build
 from build.images.push import push as push_image
 from build.registry.client import ping
 from build.registry.credentials import login
@@ -102,7 +102,7 @@ def snapshots(manifest: Manifest, history: History) -> dict[str, str]:
 
 
 def resolve_bases(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, Resolved], dict[str, str]]:
-    """The resolved bases of the services, and the reason for each service that can't be built for want of one."""
+    """The resolved bases of the services, and the reason for each service that can't be built for lack of a base."""
     needed = [key for name in services for key in manifest.services[name].bases]
     resolved, reasons = bases.resolve(manifest, needed)
     missing = {
@@ -174,15 +174,11 @@ def _images(manifest: Manifest, plan: BuildPlan, digests: dict[str, str], *, pus
     current = plan.current_fingerprints(digests)
     size_of = sizes(f"{manifest.image(name)}@{digest}" for name, digest in digests.items())
     return {
-        name: Image(
-            service=name,
-            name=manifest.image(name),
-            tag=plan.versions[name],
-            digest=digest,
+        name: built_image(
+            plan, manifest, name, digest,
             fingerprint=current[name] if current[name] == plan.fingerprints[name] else "",
             size=size_of[f"{manifest.image(name)}@{digest}"],
             pushed=pushed,
-            bases={key: plan.bases[key].source for key in manifest.services[name].bases},
         )
         for name, digest in digests.items()
-    }
+    }  # fmt: skip

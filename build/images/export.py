@@ -15,7 +15,7 @@ from build.images import bake
 from build.images.bake_log import Failure
 from build.images.image import Image
 from build.images.layout import Layout
-from build.images.plan import BuildPlan
+from build.images.plan import BuildPlan, built_image
 from build.parallel import alive
 
 
@@ -70,14 +70,6 @@ def _exported(manifest: Manifest, plan: BuildPlan, name: str, digest: str, layou
     exported = layout.top()["digest"]
     if exported != digest:
         raise ToolFailed(f"{name}: buildx reported {digest} and exported {exported}", hint="./inv release again")
-    image = Image(
-        service=name,
-        name=manifest.image(name),
-        tag=plan.versions[name],
-        digest=digest,
-        fingerprint=plan.fingerprints[name],
-        size=layout.size(),
-        pushed=False,
-        bases={key: plan.bases[key].source for key in manifest.services[name].bases},
-    )
+    fingerprint = plan.fingerprints[name]
+    image = built_image(plan, manifest, name, digest, fingerprint=fingerprint, size=layout.size(), pushed=False)
     return Exported(image=image, layout=layout)

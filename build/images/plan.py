@@ -11,6 +11,7 @@ from build.images import fingerprint
 from build.images.bake_file import BakeFile
 from build.images.bases import Resolved
 from build.images.definition import bake_file
+from build.images.image import Image
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +62,22 @@ def relabelled(plan: BuildPlan, manifest: Manifest, history: History, versions: 
         bake_file=bake_file(manifest, history, versions, plan.bases, list(versions)),
         versions=dict(versions),
         fingerprints={name: plan.fingerprints[name] for name in versions},
+    )
+
+
+def built_image(
+    plan: BuildPlan, manifest: Manifest, service: str, digest: str, *, fingerprint: str, size: int, pushed: bool
+) -> Image:
+    """The image of a service that was built by the plan and has this digest."""
+    return Image(
+        service=service,
+        name=manifest.image(service),
+        tag=plan.versions[service],
+        digest=digest,
+        fingerprint=fingerprint,
+        size=size,
+        pushed=pushed,
+        bases={key: plan.bases[key].source for key in manifest.services[service].bases},
     )
 
 
