@@ -74,9 +74,10 @@ def test_a_refused_push_is_no_failed_build(export: str, last: str) -> None:
     assert failure.reason == last.removeprefix("ERROR: ")
 
 
-def test_the_refused_push_of_a_real_log() -> None:
-    """Every step went well, and nothing listens at the registry's address."""
-    assert bake_log.failure(_lines("push"), ["good"]).refused
+@pytest.mark.parametrize(("log", "targets"), [("push", ["good"]), ("push_of_several", ["good", "good2"])])
+def test_the_refused_push_of_a_real_log(log: str, targets: list[str]) -> None:
+    """Every step went well, and nothing listens at the registry's address; a build of several names the target too."""
+    assert bake_log.failure(_lines(log), targets).refused
 
 
 def test_a_log_without_an_error_is_no_crash() -> None:
