@@ -2,9 +2,9 @@
 
     config     versions.toml: its types, its reading, its overrides, which services are chosen
     git        history, commits, tags, versions, status, remote, changelog
-    engine     the Docker client, the daemon, ports, what installs them
+    engine     the Docker client, the daemon, ports and disk, what installs them
     registry   OCI distribution client: transport, credentials, client, policy, artifacts, the embedded registry
-    stack      the running set: Compose model, start and stop, secrets, sandbox
+    stack      the running set: its model, Compose, start and stop, status, secrets, sandbox
     images     bases, stand-ins, bake definition, fingerprint, build, export, store
     gates      a folder for each gate: scan, smoke
     release    the release transaction; read steps.py

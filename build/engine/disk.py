@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-# One bound for the doctor and for a release: a machine that the doctor fails must not start one.
+# The doctor and a release share the bound: a release must not start on a machine that the doctor fails.
 FAIL_GIGABYTES, WARN_GIGABYTES = 3, 10
 HINT = "docker system df; docker builder prune --filter until=72h"
 

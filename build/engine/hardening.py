@@ -1,4 +1,4 @@
-"""The hardening of every container that this toolkit starts; what else one may do is decided where it is defined."""
+"""The hardening of every container that this toolkit starts."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ _LOG_LINES = 25
 
 
 def failure(manifest: Manifest) -> SmokeFailed | None:
-    """The error that names every container which is to blame, their evidence kept; None when all are healthy.
+    """The error that names the containers at fault, after keeping their evidence; None when all are healthy.
 
-    Containers that only wait for another are not to blame, nor is any where the engine refused to start one.
+    A container that waits for another is not at fault; where the engine refused to start one, only that one is.
     """
     blamed = _blamed(status.containers(manifest))
     if not blamed:

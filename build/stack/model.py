@@ -16,7 +16,7 @@ from build.engine import hardening
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Healthcheck:
-    """When the image's own HEALTHCHECK runs, in seconds; the short start interval spares waiting a whole one."""
+    """When the image's own HEALTHCHECK runs, in seconds; without a start interval the first run waits an interval."""
 
     interval: float = 10
     timeout: float = 5

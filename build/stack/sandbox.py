@@ -26,14 +26,19 @@ _MARK = "-release-"
 def of(manifest: Manifest) -> Iterator[Manifest]:
     """A manifest whose stack is isolated; what was started of it is removed at the end, data and secrets included."""
     _sweep(manifest)
-    ports = iter(_free_ports(len(manifest.containers())))
-    services = {name: _moved(service, ports) for name, service in manifest.services.items()}
-    isolated = replace(_renamed(manifest, os.getpid()), services=services)
+    isolated = _isolated(manifest, os.getpid())
     secrets.initialise(isolated)
     try:
         yield isolated
     finally:
         _remove(isolated)
+
+
+def _isolated(manifest: Manifest, pid: int) -> Manifest:
+    """The manifest of the sandbox of a process, every container on a free port."""
+    ports = iter(_free_ports(len(manifest.containers())))
+    services = {name: _moved(service, ports) for name, service in manifest.services.items()}
+    return replace(_renamed(manifest, pid), services=services)
 
 
 def _renamed(manifest: Manifest, pid: int) -> Manifest:

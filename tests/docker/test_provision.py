@@ -30,7 +30,7 @@ PLUGINS = Path("/usr/libexec/docker/cli-plugins")
 
 @pytest.fixture(autouse=True)
 def fresh_client() -> Iterator[None]:
-    """The choice of the docker binary is made anew, before and after."""
+    """The docker binary is chosen afresh, before and after."""
     docker.docker.cache_clear()
     yield
     docker.docker.cache_clear()
@@ -51,7 +51,7 @@ def test_an_engine_that_will_do_is_left_alone(docker_engine: dict[str, str]) -> 
 
 
 def test_an_engine_that_is_too_old_is_not_replaced(docker_engine: dict[str, str]) -> None:
-    """Consent to an installation is none to a replacement: the hint tells the owner how."""
+    """Consent to installing is not consent to replacing: the hint says how to upgrade."""
     before = untouched()
     with pytest.raises(MissingTool, match=rf"engine {docker_engine['engine']} is too old: 99\.0") as caught:
         install.ensure(Tools(engine="99.0", buildx="0", compose="0"), os.environ, yes=True, interactive=False)
@@ -67,7 +67,7 @@ def test_a_plugin_that_is_too_old_is_named_with_its_place(docker_engine: dict[st
 
 
 def test_a_dead_docker_host_is_not_ours_to_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """DOCKER_HOST names an engine of somebody's choice: starting another one would not be what was meant."""
+    """DOCKER_HOST names an engine that its user chose: starting another would not be what was meant."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone.sock")
     before = untouched()
     with pytest.raises(MissingTool, match=re.escape(f"DOCKER_HOST=unix://{tmp_path}/gone.sock")) as caught:
@@ -159,7 +159,7 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def test_a_stopped_daemon_is_started_past_stale_pid_files(second: tuple[daemon.Daemon, Start]) -> None:
-    """After a crash the pids may be other programs' by now: dockerd would refuse to start, so the files go first."""
+    """After a crash other programs may have the pids: dockerd would refuse to start, so the files are removed first."""
     own, start = second
     with subprocess.Popen(["sleep", "600"]) as other:
         for path in own.pid_files:

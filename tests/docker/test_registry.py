@@ -31,11 +31,11 @@ def test_the_registry_is_hardened_and_on_loopback(stack_project: Project) -> Non
     assert stack_project.inv("registry.up").code == 0
     manifest = stack_project.load()
 
-    (found,) = json.loads(docker.cli("inspect", embedded.container(manifest)).stdout)
+    (container,) = json.loads(docker.cli("inspect", embedded.container(manifest)).stdout)
 
-    host = found["HostConfig"]
-    assert (found["Config"]["User"], host["ReadonlyRootfs"], host["CapDrop"]) == ("10001:10001", True, ["ALL"])
-    assert [one["HostIp"] for ports in host["PortBindings"].values() for one in ports] == [
+    host = container["HostConfig"]
+    assert (container["Config"]["User"], host["ReadonlyRootfs"], host["CapDrop"]) == ("10001:10001", True, ["ALL"])
+    assert [port["HostIp"] for ports in host["PortBindings"].values() for port in ports] == [
         manifest.registry.address.partition(":")[0]
     ]
 

@@ -18,7 +18,7 @@ from tests.support.stack import DOCKERFILE, add_server
 
 
 def _states(project: Project) -> dict[str, str]:
-    return {one.name: one.state for one in status.containers(project.load())}
+    return {container.name: container.state for container in status.containers(project.load())}
 
 
 def test_up_runs_the_recorded_digests_and_waits_for_health(built: Project) -> None:
@@ -27,11 +27,11 @@ def test_up_runs_the_recorded_digests_and_waits_for_health(built: Project) -> No
 
     assert ran.code == 0, ran.text
     recorded = store.recorded(built.load())
-    shown = {one["name"]: one for one in json.loads(ran.stdout)}
-    assert {name: one["image"] for name, one in shown.items()} == {
+    shown = {container["name"]: container for container in json.loads(ran.stdout)}
+    assert {name: container["image"] for name, container in shown.items()} == {
         name: image.reference for name, image in recorded.items()
     }
-    assert {one["health"] for one in shown.values()} == {"healthy"}
+    assert {container["health"] for container in shown.values()} == {"healthy"}
 
 
 def test_down_removes_everything_but_the_data(built: Project) -> None:
@@ -50,7 +50,7 @@ def test_down_removes_everything_but_the_data(built: Project) -> None:
 
 
 def test_down_twice_is_no_error(built: Project) -> None:
-    """Taking down what is not there says so and succeeds."""
+    """Removing a stack that is not there says so and succeeds."""
     ran = built.inv("down")
 
     assert ran.code == 0
@@ -58,7 +58,7 @@ def test_down_twice_is_no_error(built: Project) -> None:
 
 
 def test_up_before_build_says_build(stack_project: Project) -> None:
-    """Without images `up` names the command that makes them."""
+    """Without images `up` names the command that builds them."""
     ran = stack_project.inv("up")
 
     assert ran.code == 13
@@ -131,7 +131,7 @@ def _create_late(project: Project) -> str:
 
 
 def test_status_while_containers_go(built: Project) -> None:
-    """A container that is removed between the list and the look at it is no failure."""
+    """A container that is removed between listing and inspecting is not a failure."""
     identifiers = [_create_late(built) for _ in range(12)]
     with subprocess.Popen([docker.docker(), "rm", *identifiers], stdout=subprocess.DEVNULL) as remove:
         while _states(built):
@@ -141,9 +141,9 @@ def test_status_while_containers_go(built: Project) -> None:
 
 
 def test_ctrl_c_in_up_leaves_no_half_stack(stack_project: Project) -> None:
-    """An interrupt while the stack starts takes the half of it down again: 130, no traceback, no container.
+    """An interrupt while the stack starts removes what has started: exit 130, no traceback, no container.
 
-    Not even one that the engine has finished making after the others were taken down.
+    Not even a container that the engine finishes creating after the others were removed.
     """
     slow = DOCKERFILE.replace("c.request('GET','/')", "import os;os._exit(1);c.request('GET','/')")
     add_server(stack_project, "slow", slow)

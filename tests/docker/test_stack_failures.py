@@ -1,4 +1,4 @@
-"""A stack that is not well: which container, why, and its last words, from `up` and from `smoke`."""
+"""A stack that is not healthy: which container, why, and its last log lines, from `up` and from `smoke`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.stack import DOCKERFILE, add_server
 
 
 def test_a_program_that_is_not_in_the_image_is_named(stack_project: Project) -> None:
-    """A container that the engine can't start is told apart from those that run, with the engine's own reason."""
+    """A container that the engine can't start is distinguished from those that run, with the engine's own reason."""
     stack_project.write(
         "docker/two/Dockerfile", DOCKERFILE.replace('["python3", "/app/server.py"]', '["no-such-program"]')
     )
@@ -43,7 +43,7 @@ def test_a_service_that_never_gets_healthy_is_shown(stack_project: Project) -> N
 
 
 def test_a_service_that_crashes_is_shown(stack_project: Project) -> None:
-    """A container that exits is reported with its exit code and last words, without waiting for the deadline."""
+    """A container that exits is reported with its exit code and last log lines, without waiting for the deadline."""
     crash = DOCKERFILE.replace('["python3", "/app/server.py"]', '["python3", "-c", "raise SystemExit(\'bye-bye\')"]')
     add_server(stack_project, "crash", crash)
     stack_project.commit("Add a crashing service")
@@ -87,6 +87,6 @@ def test_a_broken_check_of_one_container_does_not_hide_the_other(built: Project)
 
     ran = built.inv("smoke", "--json")
 
-    reasons = {one["container"]: one["reason"] for one in json.loads(ran.stdout)}
+    reasons = {result["container"]: result["reason"] for result in json.loads(ran.stdout)}
     assert ran.code == 6
     assert reasons == {"one": "", "two": "the container is not running"}

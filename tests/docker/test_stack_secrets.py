@@ -1,4 +1,4 @@
-"""Runtime secrets on the real engine: what stops `up`, whom their files are for, and how a rotation arrives."""
+"""Runtime secrets on the real engine: what stops `up`, who may read the files, and how a rotation reaches a container."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.project import Project
 
 
 def test_a_missing_secret_stops_up(stack_project: Project) -> None:
-    """`up` refuses to start with a secret file that is not there, and says how to make it."""
+    """`up` refuses to start without a secret file, and says how to create it."""
     assert stack_project.inv("build").code == 0
 
     ran = stack_project.inv("up")
@@ -35,7 +35,7 @@ def test_an_empty_secret_stops_up(built: Project) -> None:
 
 
 def test_a_world_readable_secret_stops_up(built: Project) -> None:
-    """A secret that everybody on the host can read is refused with the chmod that mends it."""
+    """A secret that everybody on the host can read is refused with the chmod that fixes it."""
     path = built.load().workspace.secrets / "alpha"
     path.chmod(0o444)
     path.parent.chmod(0o755)

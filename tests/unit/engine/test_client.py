@@ -1,4 +1,4 @@
-"""How an engine that does not answer is told from a call that fails, by both ways to call it; no engine is needed."""
+"""Both ways to call Docker report a daemon that does not answer alike; no engine is needed."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def start(tmp_path: Path) -> Start:
     ("name", "runs"), [("dockerd", True), ("containerd", True), ("another", False), ("my (dockerd) R", False)]
 )
 def test_only_a_process_of_dockers_counts(tmp_path: Path, start: Start, name: str, runs: bool) -> None:
-    """The pid of a daemon that was killed may be any other program's by now."""
+    """Another program may have the pid of a daemon that was killed."""
     with start(name) as process:
         (tmp_path / "pid").write_text(f"{process.pid}\n")
         assert daemon._runs(tmp_path / "pid") == runs

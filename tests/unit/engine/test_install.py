@@ -82,7 +82,7 @@ def test_the_daemons_configuration_is_merged(
 
 @pytest.mark.parametrize("text", ["{broken", "[]", '{"features": 3}'])
 def test_a_configuration_that_is_no_object_is_left_alone(tmp_path: Path, text: str) -> None:
-    """dockerd would not start on it either: its owner is told, and the file stays."""
+    """dockerd would not start on it either: the error names the file, and the file stays."""
     path = tmp_path / "daemon.json"
     path.write_text(text)
     with pytest.raises(ToolFailed, match=r"daemon\.json is not a JSON object"):

@@ -41,7 +41,7 @@ def test_the_other_process_is_named() -> None:
 
 
 def test_the_lookup_without_proc_agrees(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where there is no /proc, a taken port is still told from a free one."""
+    """Where there is no /proc, a taken port is still distinguished from a free one."""
     monkeypatch.setattr(ports, "_PROC", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -63,7 +63,7 @@ def test_the_lookup_without_proc_agrees(monkeypatch: pytest.MonkeyPatch, tmp_pat
     ],
 )
 def test_only_an_address_that_collides_counts(bound: str, asked: str, taken: bool) -> None:
-    """A registry on 127.0.0.9:5000 does not stand in the way of one on 127.0.0.1:5000."""
+    """A registry on 127.0.0.9:5000 does not block one on 127.0.0.1:5000."""
     family = socket.AF_INET6 if ":" in bound else socket.AF_INET
     try:
         server = socket.create_server((bound, 0), family=family, dualstack_ipv6=bound in {"::", "::ffff:127.0.0.1"})

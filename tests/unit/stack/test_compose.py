@@ -69,7 +69,7 @@ def test_secrets_are_files_and_nothing_else(project: Project) -> None:
 
 
 def test_the_internal_network_reaches_nothing_outside(project: Project) -> None:
-    """Compose makes a network without a gateway of it, and an ordinary one of the other."""
+    """The internal network has no gateway; the other is an ordinary bridge."""
     networks = compose.document(_stack(project))["networks"]
 
     assert networks["internal"]["internal"] is True

@@ -29,7 +29,7 @@ def test_rotation_puts_the_new_value_first_and_keeps_the_old(project: Project) -
 
 
 def test_finishing_leaves_the_new_value_alone(project: Project) -> None:
-    """The end of the overlap takes the old value away, and says whether there was one."""
+    """The end of the overlap removes the old value and reports whether there was any."""
     manifest = project.load()
     secrets.initialise(manifest)
     secrets.rotate(manifest, "alpha")
@@ -57,7 +57,7 @@ def test_a_rotation_keeps_the_file_a_container_has_mounted(project: Project) -> 
 @pytest.mark.parametrize("change", [secrets.rotate, secrets.finish])
 @pytest.mark.parametrize(("name", "reason"), [("alpah", "did you mean"), ("beta", "is external")])
 def test_only_our_own_secrets_are_rotated(project: Project, change: object, name: str, reason: str) -> None:
-    """A secret that nobody knows, or that its owner writes, is refused by name."""
+    """An unknown secret, or an external one, is refused by name."""
     path = project.root / "versions.toml"
     path.write_text(path.read_text().replace('alpha = "random"', 'alpha = "random"\nbeta = "external"'))
     manifest = project.load()
@@ -73,13 +73,13 @@ _USES: dict[str, Callable[[Manifest], object]] = {
     "rotate": lambda manifest: secrets.rotate(manifest, "alpha"),
     "finish": lambda manifest: secrets.finish(manifest, "alpha"),
 }
-if os.geteuid() == 0:  # only root can make itself another user; initialise opens a folder of one's own again
+if os.geteuid() == 0:  # only root can become another user; initialise opens its own folder again
     _USES["initialise"] = secrets.initialise
 
 
 @pytest.mark.parametrize("use", _USES.values(), ids=_USES)
-def test_a_folder_that_another_user_made_is_told(project: Project, use: Callable[[Manifest], object]) -> None:
-    """Made as root and used without: the hint names the right user, and takes no file from the services' user."""
+def test_a_folder_of_another_user_is_reported(project: Project, use: Callable[[Manifest], object]) -> None:
+    """Created as root and used by another: the hint names the right user, and never suggests chown."""
     manifest = project.load()
     secrets.initialise(manifest)
 
