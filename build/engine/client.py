@@ -112,7 +112,7 @@ def versions() -> dict[str, str]:
     """
     engine = cli("version", "--format", "{{.Server.Version}}", timeout=60).stdout
     return {
-        "engine": _number(engine),
+        "engine": dotted(engine),
         "buildx": _plugin_version("buildx", "version"),
         "compose": _plugin_version("compose", "version", "--short"),
     }
@@ -120,13 +120,14 @@ def versions() -> dict[str, str]:
 
 def _plugin_version(*arguments: str) -> str:
     try:
-        return _number(cli(*arguments, timeout=60).stdout)
+        return dotted(cli(*arguments, timeout=60).stdout)
     except ToolFailed:
         return ""
 
 
-def _number(text: str) -> str:
-    match = re.search(r"\d+\.\d+(\.\d+)?", text)
+def dotted(text: str) -> str:
+    """The first dotted version in a text, such as "26.1.5" in "26.1.5+dfsg1"; "" without one."""
+    match = re.search(r"\d+(\.\d+)+", text)
     return match.group(0) if match else ""
 
 

@@ -98,15 +98,10 @@ def version(manifest: Manifest, docker: Docker) -> Diagnosis:
             "fail", str(problem), problem.hint.replace(engine_client.PROVISION_HINT, distribution.advice())
         )
     number, required = str(docker.info["ServerVersion"]), manifest.tools.engine
-    if engine_client.older(_number(number), required):
+    if engine_client.older(engine_client.dotted(number), required):
         found = f"{number} is too old: {required} or newer is needed"
         return Diagnosis("fail", found, "./inv engine says how to upgrade it")
     return Diagnosis("ok", f"{number} on {docker.info.get('OperatingSystem')}")
-
-
-def _number(text: str) -> str:
-    match = re.search(r"\d+(\.\d+)+", text)
-    return match.group(0) if match else ""
 
 
 def buildx(manifest: Manifest, docker: Docker) -> Diagnosis:
@@ -125,7 +120,7 @@ def _plugin(docker: Docker, name: str, required: str) -> Diagnosis:
     plugin = docker.plugin(name)
     if not plugin:
         return Diagnosis("fail", "the plugin is not installed", distribution.advice())
-    if engine_client.older(_number(plugin["Version"]), required):
+    if engine_client.older(engine_client.dotted(plugin["Version"]), required):
         found = f"{plugin['Version']} is too old: {required} or newer is needed"
         return Diagnosis("fail", found, f"upgrade {plugin['Path']}")
     return Diagnosis("ok", str(plugin["Version"]))

@@ -22,6 +22,20 @@ def test_versions_are_compared_as_numbers(version: str, least: str, older: bool)
     assert docker.older(version, least) is older
 
 
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("26.1.5+dfsg1\n", "26.1.5"),
+        ("github.com/docker/buildx v0.13.1 0.13.1+ds1-3", "0.13.1"),
+        ("v2.26.1-desktop.1", "2.26.1"),
+        ("none", ""),
+    ],
+)
+def test_a_version_is_read_out_of_what_a_tool_prints(text: str, version: str) -> None:
+    """Distributions and vendors write around it."""
+    assert docker.dotted(text) == version
+
+
 @pytest.fixture
 def no_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An address where no daemon listens."""
