@@ -378,20 +378,18 @@ def release(
     from build.release import command
     from build.views import releases
 
-    manifest = _manifest()
     if dry_run or plan:
-        made = command.preview(
-            manifest, bump=bump, pre=pre, version=version, services=service, apply=apply, resume=resume,
+        planned = command.preview(
+            _manifest(), bump=bump, pre=pre, version=version, services=service, apply=apply, resume=resume,
             environment=os.environ,
         )  # fmt: skip
-        releases.plan(made, file=plan, json=json)
-        return
-    skip += ["scan"] * skip_scan + ["smoke"] * skip_smoke
-    done = command.make(
-        manifest, bump=bump, pre=pre, version=version, services=service, skip=skip, local=local, apply=apply,
-        resume=resume, environment=os.environ,
-    )  # fmt: skip
-    releases.released(done, json=json)
+        releases.plan(planned, file=plan, json=json)
+    else:
+        done = command.make(
+            _manifest(), bump=bump, pre=pre, version=version, services=service, local=local, apply=apply, resume=resume,
+            skip=[*skip, *["scan"] * skip_scan, *["smoke"] * skip_smoke], environment=os.environ,
+        )  # fmt: skip
+        releases.released(done, json=json)
 
 
 @task(help=_JSON)

@@ -1,13 +1,17 @@
-"""Colour goes where a person sees it, and nowhere else."""
+"""Colour goes where a person sees it, and nowhere else; results for programs are one JSON document."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from build import console
 from tests.support.project import REPOSITORY
 
 PROGRAM = """
@@ -38,3 +42,21 @@ def test_a_stream_is_coloured_by_what_it_is(on_terminal: str, red_or_green: byte
 
     assert red_or_green in shown
     assert b"\x1b[" not in (done.stderr if on_terminal == "stdout" else done.stdout)
+
+
+@dataclass(frozen=True)
+class _Part:
+    path: Path
+
+
+@dataclass(frozen=True)
+class _Whole:
+    name: str
+    parts: tuple[_Part, ...]
+
+
+def test_a_result_may_hold_dataclasses(capsys: pytest.CaptureFixture[str]) -> None:
+    """At any depth they are objects, tuples are lists, and what JSON has no type for is text."""
+    console.result({"all": [_Whole("a", (_Part(Path("/b")),))]})
+
+    assert json.loads(capsys.readouterr().out) == {"all": [{"name": "a", "parts": [{"path": "/b"}]}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -127,3 +128,31 @@ def test_mypy_names_its_folders() -> None:
 
     assert "build" in settings["files"]
     assert "docker" not in settings["files"]
+
+
+# The table of contents ---------------------------------------------------------------------------------------------
+
+LONGEST_TASK = 12  # lines without imports; most have three to eight
+TASKS = [
+    node
+    for node in ast.parse((REPOSITORY / "tasks.py").read_text(encoding="utf-8")).body
+    if isinstance(node, ast.FunctionDef) and any("task" in ast.unparse(mark) for mark in node.decorator_list)
+]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: str(task.name))
+def test_a_task_is_thin(task: ast.FunctionDef) -> None:
+    """A task loads the manifest, calls the library and prints what that returns; more belongs into the library."""
+    body = [node for node in task.body[1:] if not isinstance(node, ast.ImportFrom)]
+    lines = {line for node in body for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+
+    assert len(lines) <= LONGEST_TASK
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: str(task.name))
+def test_a_task_imports_the_library_in_its_body(task: ast.FunctionDef) -> None:
+    """`./inv --list` imports no module of the library, and a reader sees at once where a task's work is done."""
+    imported = [node.module or "" for node in ast.walk(task) if isinstance(node, ast.ImportFrom)]
+
+    assert imported
+    assert all(name.partition(".")[0] == "build" for name in imported)
