@@ -6,12 +6,12 @@
     registry   OCI distribution client: transport, credentials, client, policy, artifacts, the embedded registry
     stack      the running set: its model, Compose, start and stop, status, secrets, sandbox
     images     bases, stand-ins, bake definition, fingerprint, build, export, store
-    gates      a folder for each gate: scan, smoke
+    gates      a folder for each gate: scan, smoke; order.py lists them
     release    the release transaction; read steps.py
     deploy     what is brought to run: a build or a released set
     views      results as people and programs read them: tables, JSON
     machine    doctor, quickstart, watch, checks
 
-What stands beside the packages (errors, console, process, parallel, typed, json_file, steps, dockerignore) imports none
-of them.
+What stands beside the packages (errors, console, process, parallel, typed, json_file, steps, diagnosis, dockerignore)
+imports none of them.
 """

@@ -38,7 +38,7 @@ def _left(world: World) -> list[str]:
 
 
 def test_candidates_are_asked_before_anything_is_public(web: World) -> None:
-    """A check that fails stops the release with nothing public and nothing left running; mended, it is recorded."""
+    """A check that fails stops the release with nothing public and nothing left running; repaired, it is recorded."""
     project = web.clone.project
     project.write("docker/web/server.py", SERVER.replace('"healthy"', '"sick"'))
     project.commit("fix: break it")
@@ -46,7 +46,8 @@ def test_candidates_are_asked_before_anything_is_public(web: World) -> None:
     refused = web.clone.inv("release", "--skip-scan", "--service", "web", **ALLOWED)
 
     assert refused.code == 6, refused.text
-    assert "nothing was published" in refused.stderr
+    assert "stopped by the smoke gate: nothing was published" in refused.stderr
+    assert "web: health" in refused.stderr, "the failed check is named"
     assert web.git_tags() == {}
     assert web.hub.tags(f"{web.namespace}/web") == []
     assert _left(web) == []
@@ -54,10 +55,11 @@ def test_candidates_are_asked_before_anything_is_public(web: World) -> None:
     assert not list((project.root / ".uc").glob("sandbox-*"))
 
     project.write("docker/web/server.py", SERVER)
-    project.commit("fix: mend it")
-    ok(web.clone.inv("release", "--skip-scan", "--service", "web", **ALLOWED))
+    project.commit("fix: repair it")
+    ok(web.clone.inv("release", "--skip", "scan", "--service", "web", **ALLOWED))
 
     record = web.record("web/v0.1.0")
     assert (record["gates"]["smoke"]["verdict"], record["gates"]["smoke"]["checks"]) == ("passed", 1)
+    assert record["gates"]["scan"]["verdict"] == "skipped"
     assert web.hub.digest(f"{web.namespace}/web", "0.1.0") == record["services"]["web"]["digest"]
     assert _left(web) == []
