@@ -19,21 +19,21 @@ _SHORT = 19
 _MARKS = {"complete": "ok", "interrupted": "warn", "yanked": "fail", "foreign": "skip"}
 
 
-def plan(made: Plan, *, file: str = "", json: bool = False) -> None:
+def plan(planned: Plan, *, file: str = "", json: bool = False) -> None:
     """Print a plan: each service with its reason, each tag with its old and new digest; write it to `file` if given.
 
     Raises ReleaseRefused if the file can't be written.
     """
     if file:
-        _save(made, Path(file))
+        _save(planned, Path(file))
     if json:
-        console.result(plan_file.as_table(made))
+        console.result(plan_file.as_table(planned))
         return
-    if made.unfinished:
-        console.text(f"first finishes the interrupted releases: {', '.join(made.unfinished)}")
-    if made.nothing:
-        console.text(f"nothing to release: {made.nothing}")
-    for line in made.lines:
+    if planned.unfinished:
+        console.text(f"first finishes the interrupted releases: {', '.join(planned.unfinished)}")
+    if planned.nothing:
+        console.text(f"nothing to release: {planned.nothing}")
+    for line in planned.lines:
         title = f"{line.line} {line.previous or '(first release)'} → {line.version}, by {line.bump}"
         rows = [(image.service, image.action, image.why, image.digest[:_SHORT]) for image in line.services]
         console.table(("service", "", "why", "digest"), rows, title=title)
@@ -46,10 +46,10 @@ def plan(made: Plan, *, file: str = "", json: bool = False) -> None:
         console.note(f"plan written to {file}; carry it out with ./inv release --apply {file}")
 
 
-def _save(made: Plan, path: Path) -> None:
+def _save(planned: Plan, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(plan_file.encode(made), encoding="utf-8")
+        path.write_text(plan_file.encode(planned), encoding="utf-8")
     except OSError as error:
         raise ReleaseRefused(f"the plan can't be saved: {path}: {error.strerror}", hint="--plan plan.json") from None
 

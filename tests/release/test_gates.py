@@ -47,7 +47,7 @@ def test_candidates_are_asked_before_anything_is_public(web: World) -> None:
 
     assert refused.code == 6, refused.text
     assert "stopped by the smoke gate: nothing was published" in refused.stderr
-    assert "web: health" in refused.stderr, "the failed check is named"
+    assert "web: answers" in refused.stderr, "the failed check is named"
     assert web.git_tags() == {}
     assert web.hub.tags(f"{web.namespace}/web") == []
     assert _left(web) == []
