@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from build.config.manifest import Manifest
 from build.errors import ReleaseRefused
 from build.git.versions import Line, lines
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.release import published
 from build.release.names import release_repository
 from build.release.record import Record
@@ -22,7 +22,7 @@ def references(manifest: Manifest, release: str, services: Sequence[str]) -> dic
     something else has its name.
     """
     images: dict[str, str] = {}
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         for line in lines(manifest):
             if set(line.services) & set(services):
                 record = _record(manifest, registry, line, release)
@@ -30,7 +30,7 @@ def references(manifest: Manifest, release: str, services: Sequence[str]) -> dic
     return images
 
 
-def _record(manifest: Manifest, registry: Distribution, line: Line, release: str) -> Record:
+def _record(manifest: Manifest, registry: RegistryClient, line: Line, release: str) -> Record:
     target = release_repository(manifest, line.name)
     record = published.fetch(registry, target, release.removeprefix(line.prefix))
     if record is None:

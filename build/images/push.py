@@ -8,12 +8,12 @@ from build.config.manifest import Manifest
 from build.engine import client as engine
 from build.errors import RegistryError, ToolFailed
 from build.images.image import Image
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 
 
 def has(manifest: Manifest, image: Image) -> bool:
     """Whether the registry has exactly this digest. Raises RegistryError when it does not answer."""
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         return registry.digest(image.repository, image.digest) is not None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from build.config.manifest import Manifest
 from build.errors import RegistryError
-from build.registry.oci import Stored, digest_of
+from build.registry.oci import RawManifest, digest_of
 from build.registry.transport import Transport
 
 MANIFESTS = (
@@ -24,14 +24,14 @@ _REDIRECTS = (301, 302, 303, 307, 308)  # a registry may keep its blobs in a sep
 _PING_SECONDS = 5
 
 
-class Distribution(Transport):
+class RegistryClient(Transport):
     """A client of the manifest's registry: a context manager, safe to share between threads.
 
     Every method raises RegistryError if the registry refuses, or does not answer within `attempts` attempts.
     """
 
     @functools.cached_property
-    def _immutable(self) -> dict[str, Stored]:
+    def _immutable(self) -> dict[str, RawManifest]:
         return {}
 
     def ping(self) -> None:
@@ -49,18 +49,18 @@ class Distribution(Transport):
         manifest = self.manifest(repository, reference)
         return manifest.digest if manifest else None
 
-    def manifest(self, repository: str, reference: str) -> Stored | None:
+    def manifest(self, repository: str, reference: str) -> RawManifest | None:
         """Return the manifest under a tag or digest, None if there is none; the bytes must match a digest."""
         answer = self.request("GET", f"/v2/{repository}/manifests/{reference}", ok=(200, 404), headers=_accept())
         if answer.status_code == 404:
             return None
         media_type = answer.headers.get("Content-Type", "").partition(";")[0]
-        manifest = Stored(content=answer.content, media_type=media_type, digest=digest_of(answer.content))
+        manifest = RawManifest(content=answer.content, media_type=media_type, digest=digest_of(answer.content))
         if reference.startswith("sha256:") and manifest.digest != reference:
             raise self.failure(f"sends {manifest.digest} when asked for {reference}", "GET", repository)
         return manifest
 
-    def lasting(self, repository: str, tag: str) -> Stored | None:
+    def immutable_manifest(self, repository: str, tag: str) -> RawManifest | None:
         """Return the manifest under an immutable tag, None if there is none yet; cached after the first read."""
         key = f"{repository}:{tag}"
         if key not in self._immutable and (manifest := self.manifest(repository, tag)):
@@ -159,7 +159,7 @@ class Distribution(Transport):
 
 def ping(manifest: Manifest) -> None:
     """Raise RegistryError unless the registry answers and accepts the credentials, within one attempt."""
-    with Distribution(manifest, attempts=1, read_timeout=_PING_SECONDS) as registry:
+    with RegistryClient(manifest, attempts=1, read_timeout=_PING_SECONDS) as registry:
         registry.ping()
 
 
@@ -174,7 +174,7 @@ def answers(manifest: Manifest) -> bool:
 
 def contents(manifest: Manifest) -> dict[str, list[str]]:
     """Map every repository of the registry to its tags, sorted."""
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         return {name: sorted(registry.tags(name)) for name in registry.repositories()}
 
 

@@ -14,7 +14,7 @@ _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stored:
+class RawManifest:
     """A manifest as the registry stores it: its bytes unchanged, their media type, and their digest."""
 
     content: bytes
@@ -31,7 +31,7 @@ def digest_of(content: bytes) -> str:
 class Artifact:
     """An OCI artifact of one small document: its manifest, and the two blobs that the manifest refers to."""
 
-    manifest: Stored
+    manifest: RawManifest
     blobs: tuple[bytes, ...]
 
 
@@ -46,7 +46,7 @@ def artifact(kind: str, document: bytes, annotations: dict[str, str]) -> Artifac
         "annotations": annotations,
     }
     content = json.dumps(body, separators=(",", ":")).encode()
-    stored = Stored(content=content, media_type=_MANIFEST_TYPE, digest=digest_of(content))
+    stored = RawManifest(content=content, media_type=_MANIFEST_TYPE, digest=digest_of(content))
     return Artifact(manifest=stored, blobs=(EMPTY, document))
 
 

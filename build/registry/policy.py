@@ -15,8 +15,8 @@ from typing import Literal
 from build import json_file
 from build.config.manifest import Manifest
 from build.errors import RegistryError
-from build.registry.client import Distribution
-from build.registry.oci import EMPTY, Stored, artifact, digest_of
+from build.registry.client import RegistryClient
+from build.registry.oci import EMPTY, RawManifest, artifact, digest_of
 
 SCRATCH = "uc-probe"
 # Statuses of a rule about tags. Any other one is a passing condition and must not be cached as a rule.
@@ -42,7 +42,7 @@ class Policy:
     deletes: bool
 
 
-def policy(manifest: Manifest, registry: Distribution) -> Policy:
+def policy(manifest: Manifest, registry: RegistryClient) -> Policy:
     """Return the policy cached by an earlier probe of this checkout, else probe now. Raises RegistryError."""
     cached = json_file.read(manifest.workspace.registry_policy)
     if cached.get("address") == manifest.home:
@@ -55,11 +55,11 @@ def policy(manifest: Manifest, registry: Distribution) -> Policy:
 
 def probe(manifest: Manifest) -> Policy:
     """Probe the manifest's registry in NAMESPACE/uc-probe, and cache the result. Raises RegistryError."""
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         return _probe(manifest, registry)
 
 
-def _probe(manifest: Manifest, registry: Distribution) -> Policy:
+def _probe(manifest: Manifest, registry: RegistryClient) -> Policy:
     repository = f"{manifest.registry.namespace}/{SCRATCH}"
     number = time.time_ns() // 1_000_000
     first, second = (_push_document(registry, repository, f"{number}-{suffix}") for suffix in ("a", "b"))
@@ -81,13 +81,13 @@ def _probe(manifest: Manifest, registry: Distribution) -> Policy:
     return result
 
 
-def _delete(registry: Distribution, repository: str, manifests: tuple[Stored, ...]) -> bool:
+def _delete(registry: RegistryClient, repository: str, manifests: tuple[RawManifest, ...]) -> bool:
     deleted = [registry.delete_manifest(repository, manifest.digest) for manifest in manifests]
     return all(deleted)
 
 
 def _floats(
-    registry: Distribution, repository: str, tag: str, first: Stored, second: Stored
+    registry: RegistryClient, repository: str, tag: str, first: RawManifest, second: RawManifest
 ) -> Literal["client", "nobody"]:
     if not _accepts(registry, repository, tag, first):
         return "nobody"
@@ -95,7 +95,7 @@ def _floats(
     return "client" if registry.digest(repository, tag) == second.digest else "nobody"
 
 
-def _push_document(registry: Distribution, repository: str, content: str) -> Stored:
+def _push_document(registry: RegistryClient, repository: str, content: str) -> RawManifest:
     document = json.dumps({"probe": content}).encode()
     for blob in (EMPTY, document):
         if not registry.has_blob(repository, digest_of(blob)):
@@ -103,7 +103,7 @@ def _push_document(registry: Distribution, repository: str, content: str) -> Sto
     return artifact(_TYPE, document, {}).manifest
 
 
-def _accepts(registry: Distribution, repository: str, tag: str, manifest: Stored) -> bool:
+def _accepts(registry: RegistryClient, repository: str, tag: str, manifest: RawManifest) -> bool:
     try:
         registry.put_manifest(repository, tag, manifest.content, manifest.media_type)
     except RegistryError as error:
@@ -113,6 +113,6 @@ def _accepts(registry: Distribution, repository: str, tag: str, manifest: Stored
     return True
 
 
-def _has_referrers(registry: Distribution, repository: str, digest: str) -> bool:
+def _has_referrers(registry: RegistryClient, repository: str, digest: str) -> bool:
     answer = registry.request("GET", f"/v2/{repository}/referrers/{digest}", ok=(200, 400, 404, 405))
     return answer.status_code == 200 and "json" in answer.headers.get("Content-Type", "")

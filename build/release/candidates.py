@@ -17,8 +17,8 @@ from build.images.export import Exported
 from build.images.image import Image
 from build.images.layout import ATTESTATION, ManifestBody, Platform
 from build.parallel import at_once
-from build.registry.client import Distribution
-from build.registry.oci import Stored, digest_of
+from build.registry.client import RegistryClient
+from build.registry.oci import RawManifest, digest_of
 from build.release.published import load
 
 
@@ -27,7 +27,7 @@ class Candidate:
     """A service's image in the registry: its manifest as read back, its platforms, and the bytes sent for it."""
 
     image: Image
-    stored: Stored
+    stored: RawManifest
     platforms: tuple[str, ...]
     sent: int = 0
 
@@ -38,10 +38,10 @@ class Staged:
 
     digest: str
     fingerprint: str
-    stored: Stored | None = None
+    stored: RawManifest | None = None
 
 
-def push(registry: Distribution, exports: Mapping[str, Exported]) -> dict[str, Candidate]:
+def push(registry: RegistryClient, exports: Mapping[str, Exported]) -> dict[str, Candidate]:
     """Upload the exported images, by service, under their digests and read each back.
 
     Services go one after another, so that a blob sent for one is mounted for the next. Raises RegistryError, ToolFailed
@@ -51,7 +51,7 @@ def push(registry: Distribution, exports: Mapping[str, Exported]) -> dict[str, C
     return {service: _push(registry, exported, origins) for service, exported in exports.items()}
 
 
-def _push(registry: Distribution, exported: Exported, origins: dict[str, str]) -> Candidate:
+def _push(registry: RegistryClient, exported: Exported, origins: dict[str, str]) -> Candidate:
     """Upload one image; `origins` (blob → a repository that has it) is extended."""
     repository, layout = exported.image.repository, exported.layout
     manifests = layout.manifests()
@@ -77,7 +77,7 @@ def _push(registry: Distribution, exported: Exported, origins: dict[str, str]) -
     return read_back(registry, exported.image, sent=total)
 
 
-def read_back(registry: Distribution, image: Image, *, sent: int = 0) -> Candidate:
+def read_back(registry: RegistryClient, image: Image, *, sent: int = 0) -> Candidate:
     """The image as the registry holds it, with every manifest that it names.
 
     Raises RegistryError if a manifest is missing or does not match its digest.
@@ -121,7 +121,7 @@ def remembered(path: Path) -> dict[str, Staged]:
     for name, entry in json_file.read(path).items():
         stored = None
         if content := str(entry.get("manifest", "")).encode():
-            stored = Stored(content=content, media_type=str(entry["media_type"]), digest=digest_of(content))
+            stored = RawManifest(content=content, media_type=str(entry["media_type"]), digest=digest_of(content))
         staged[name] = Staged(digest=str(entry["digest"]), fingerprint=str(entry["fingerprint"]), stored=stored)
     return staged
 
@@ -131,6 +131,6 @@ def _platform(platform: Platform) -> str:
     return "/".join(part for part in parts if part)
 
 
-def _own_platform(registry: Distribution, repository: str, body: ManifestBody) -> str:
+def _own_platform(registry: RegistryClient, repository: str, body: ManifestBody) -> str:
     config = registry.blob(repository, body["config"]["digest"])
     return _platform(json.loads(config)) if config else ""

@@ -14,7 +14,7 @@ from build.errors import RepositoryError
 from build.git.remote import configured_remote, remote_tags
 from build.git.versions import Line, lines
 from build.parallel import at_once
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.release import claim, published
 from build.release.names import release_repository, versions_of
 from build.release.published import Known
@@ -50,7 +50,7 @@ def all_of(manifest: Manifest) -> list[Release]:
     If the remote does not answer, that is a warning: what was claimed elsewhere and interrupted is not listed then.
     Raises RegistryError.
     """
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         try:
             claim.fetch_claims(manifest, configured_remote(manifest.root, manifest.release.remote))
         except RepositoryError as error:
@@ -59,7 +59,7 @@ def all_of(manifest: Manifest) -> list[Release]:
         return [release for line in lines(manifest) for release in _of_line(manifest, registry, line, tags)]
 
 
-def _of_line(manifest: Manifest, registry: Distribution, line: Line, tags: Sequence[str]) -> list[Release]:
+def _of_line(manifest: Manifest, registry: RegistryClient, line: Line, tags: Sequence[str]) -> list[Release]:
     repository = release_repository(manifest, line.name)
     known = published.known(registry, repository)
     tagged = versions_of(line, tags)

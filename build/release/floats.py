@@ -13,8 +13,8 @@ from semver import Version
 
 from build.errors import RegistryError
 from build.parallel import at_once
-from build.registry.client import Distribution
-from build.registry.oci import Stored
+from build.registry.client import RegistryClient
+from build.registry.oci import RawManifest
 from build.release.published import fetch, known, load
 from build.release.record import Record, of_record
 
@@ -54,14 +54,14 @@ class Move:
 
 
 def move_floats(
-    registry: Distribution,
+    registry: RegistryClient,
     repository: str,
     *,
     only: Sequence[str] = (),
     audit: bool = False,
     suspects: Collection[str] = (),
     records: Mapping[Version, Record] | None = None,
-    staged: Mapping[str, Stored] | None = None,
+    staged: Mapping[str, RawManifest] | None = None,
 ) -> list[Move]:
     """Point every float of a line, or those of `only`, at its release; the floats for which a tag was written.
 
@@ -101,11 +101,11 @@ def move_floats(
     raise RegistryError(message, hint="./inv release --resume")
 
 
-def _is_current(registry: Distribution, repository: str, name: str, version: Version) -> bool:
+def _is_current(registry: RegistryClient, repository: str, name: str, version: Version) -> bool:
     return registry.digest(repository, name) == registry.digest(repository, str(version))
 
 
-def _record_of(registry: Distribution, repository: str, version: Version) -> Record:
+def _record_of(registry: RegistryClient, repository: str, version: Version) -> Record:
     record = fetch(registry, repository, version)
     if record is None:
         raise RegistryError(f"{repository}:{version} was complete and is gone", hint="restore the registry")
@@ -122,7 +122,7 @@ class _Pointed:
 
 
 def _point(
-    registry: Distribution, record: Record, floats: Sequence[str], staged: Mapping[str, Stored]
+    registry: RegistryClient, record: Record, floats: Sequence[str], staged: Mapping[str, RawManifest]
 ) -> list[_Pointed]:
     """Point `floats` of every service at a release; those that stayed, of its release repository too."""
 
@@ -139,7 +139,7 @@ def _point(
 
 
 def _point_repository(
-    registry: Distribution, repository: str, floats: Sequence[str], digest: str, stored: Stored | None
+    registry: RegistryClient, repository: str, floats: Sequence[str], digest: str, stored: RawManifest | None
 ) -> list[_Pointed]:
     results = []
     for name in floats:
@@ -151,7 +151,7 @@ def _point_repository(
     return results
 
 
-def _put(registry: Distribution, repository: str, tag: str, stored: Stored) -> bool:
+def _put(registry: RegistryClient, repository: str, tag: str, stored: RawManifest) -> bool:
     try:
         registry.put_manifest(repository, tag, stored.content, stored.media_type)
     except RegistryError as error:

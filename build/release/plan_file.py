@@ -9,7 +9,7 @@ from typing import Any
 
 from build.errors import ReleaseRefused
 from build.parallel import at_once
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.release.plan import Plan
 from build.typed import from_table
 
@@ -26,7 +26,7 @@ def check_basis(saved: Plan, current: Mapping[str, str]) -> None:
         raise ReleaseRefused(message, hint=_AGAIN)
 
 
-def check_tags(saved: Plan, registry: Distribution) -> None:
+def check_tags(saved: Plan, registry: RegistryClient) -> None:
     """Raise ReleaseRefused naming each tag of the plan that has another digest than when it was saved."""
     tags = [tag for line in saved.lines for tag in line.tags]
     digests = at_once(lambda tag: registry.digest(tag.repository, tag.tag) or "", tags)

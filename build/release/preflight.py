@@ -16,7 +16,7 @@ from build.git.versions import History
 from build.images.bases import Resolved
 from build.parallel import at_once
 from build.registry import policy
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.registry.policy import Policy
 from build.release import claim
 from build.release.ci import in_ci
@@ -93,7 +93,7 @@ def check_room(manifest: Manifest) -> None:
         raise ReleaseRefused(message, hint=disk.HINT)
 
 
-def check_rights(manifest: Manifest, registry: Distribution, plan: Plan, remote: str, branch: str) -> Policy:
+def check_rights(manifest: Manifest, registry: RegistryClient, plan: Plan, remote: str, branch: str) -> Policy:
     """Prove that we may push to each repository, and tags and `branch` (if any) to the remote; the registry's policy.
 
     Raises RegistryError, RepositoryError.

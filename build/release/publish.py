@@ -11,15 +11,15 @@ from collections.abc import Mapping
 
 from build.errors import RegistryError, VersionTaken
 from build.parallel import at_once
-from build.registry.client import Distribution
-from build.registry.oci import Artifact, Stored, digest_of
+from build.registry.client import RegistryClient
+from build.registry.oci import Artifact, RawManifest, digest_of
 from build.release.published import load
 from build.release.record import Record, of_record
 
 _READ_BACKS = (0.3, 1.0, 1.0)  # seconds that a tag which is not visible at once gets before the next PUT
 
 
-def pin(registry: Distribution, repository: str, tag: str, stored: Stored) -> bool:
+def pin(registry: RegistryClient, repository: str, tag: str, stored: RawManifest) -> bool:
     """Point an immutable tag at this manifest and verify it by reading it back; False if it was there already.
 
     An existing tag is never put again: Harbor answers 412 even to an equal PUT. Raises VersionTaken if the tag names
@@ -42,7 +42,7 @@ def pin(registry: Distribution, repository: str, tag: str, stored: Stored) -> bo
     raise RegistryError(f"{repository}:{tag} was acknowledged {len(_READ_BACKS)} times and does not exist")
 
 
-def _matches(digest: str | None, repository: str, tag: str, stored: Stored) -> bool:
+def _matches(digest: str | None, repository: str, tag: str, stored: RawManifest) -> bool:
     if digest in {None, stored.digest}:
         return digest is not None
     raise VersionTaken(
@@ -51,7 +51,7 @@ def _matches(digest: str | None, repository: str, tag: str, stored: Stored) -> b
     )
 
 
-def store(registry: Distribution, repository: str, tag: str, artifact: Artifact) -> bool:
+def store(registry: RegistryClient, repository: str, tag: str, artifact: Artifact) -> bool:
     """Put an artifact under an immutable tag; False if it was there already. Raises as `pin` does."""
     if registry.digest(repository, tag) == artifact.manifest.digest:
         return False
@@ -61,7 +61,7 @@ def store(registry: Distribution, repository: str, tag: str, artifact: Artifact)
     return pin(registry, repository, tag, artifact.manifest)
 
 
-def images(registry: Distribution, record: Record, staged: Mapping[str, Stored]) -> int:
+def images(registry: RegistryClient, record: Record, staged: Mapping[str, RawManifest]) -> int:
     """Put X.Y.Z for every service of the record; the number of tags written.
 
     Manifests in `staged` (by service) are not fetched again. Raises as `pin` does.
@@ -76,6 +76,6 @@ def images(registry: Distribution, record: Record, staged: Mapping[str, Stored])
     return sum(at_once(put, record.services))
 
 
-def record(registry: Distribution, release: Record) -> bool:
+def record(registry: RegistryClient, release: Record) -> bool:
     """Put the release record, which makes the release complete; False if it was there already. Raises as `pin` does."""
     return store(registry, release.repository, release.version, of_record(release))

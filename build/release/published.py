@@ -13,8 +13,8 @@ from build.errors import RegistryError
 from build.git.tags import YANKED
 from build.git.versions import Line, lines
 from build.parallel import at_once
-from build.registry.client import Distribution
-from build.registry.oci import Stored, document_of
+from build.registry.client import RegistryClient
+from build.registry.oci import RawManifest, document_of
 from build.release.names import release_repository, yank_tag
 from build.release.record import RECORD_TYPE, YANK_TYPE, NoRecord, Record, decode, is_record_of
 
@@ -39,7 +39,7 @@ class Known:
         return self.complete - self.yanked
 
 
-def known(registry: Distribution, repository: str) -> Known:
+def known(registry: RegistryClient, repository: str) -> Known:
     """Read which versions a release repository has; tags that are not versions are ignored. Raises RegistryError."""
     tagged: set[Version] = set()
     yanked: set[Version] = set()
@@ -49,7 +49,7 @@ def known(registry: Distribution, repository: str) -> Known:
             versions.add(Version.parse(tag.removesuffix(YANKED)))
         except ValueError:
             continue
-    contents = at_once(lambda version: registry.lasting(repository, str(version)), tagged)
+    contents = at_once(lambda version: registry.immutable_manifest(repository, str(version)), tagged)
     present = {version: stored for version, stored in zip(tagged, contents, strict=True) if stored}
     complete = {version for version, stored in present.items() if is_record_of(stored.content, str(version))}
     return Known(
@@ -57,20 +57,20 @@ def known(registry: Distribution, repository: str) -> Known:
     )  # fmt: skip
 
 
-def known_lines(manifest: Manifest, registry: Distribution) -> dict[str, Known]:
+def known_lines(manifest: Manifest, registry: RegistryClient) -> dict[str, Known]:
     """Read which versions the registry has of each line. Raises RegistryError."""
     names = [line.name for line in lines(manifest)]
     results = at_once(lambda name: known(registry, release_repository(manifest, name)), names)
     return dict(zip(names, results, strict=True))
 
 
-def fetch(registry: Distribution, repository: str, version: Version | str) -> Record | None:
+def fetch(registry: RegistryClient, repository: str, version: Version | str) -> Record | None:
     """The record of a complete release, or None. Raises NoRecord if the tag names something else."""
     document = _document(registry, repository, str(version), RECORD_TYPE)
     return decode(document) if document is not None else None
 
 
-def yank_reason(registry: Distribution, repository: str, version: Version | str) -> str | None:
+def yank_reason(registry: RegistryClient, repository: str, version: Version | str) -> str | None:
     """Why a release was withdrawn, or None if it was not. A mark counts even if its reason can't be read."""
     if yank_tag(version) not in registry.tags(repository):
         return None
@@ -81,7 +81,7 @@ def yank_reason(registry: Distribution, repository: str, version: Version | str)
         return _REASON_LOST
 
 
-def _document(registry: Distribution, repository: str, tag: str, kind: str) -> bytes | None:
+def _document(registry: RegistryClient, repository: str, tag: str, kind: str) -> bytes | None:
     stored = registry.manifest(repository, tag)
     if stored is None:
         return None
@@ -90,7 +90,7 @@ def _document(registry: Distribution, repository: str, tag: str, kind: str) -> b
     return registry.blob(repository, digest)
 
 
-def load(registry: Distribution, repository: str, digest: str) -> Stored:
+def load(registry: RegistryClient, repository: str, digest: str) -> RawManifest:
     """The manifest with this digest. Raises RegistryError if the registry lacks it."""
     stored = registry.manifest(repository, digest)
     if stored is None:
@@ -102,7 +102,7 @@ def load(registry: Distribution, repository: str, digest: str) -> Stored:
 
 def newest_images(
     manifest: Manifest,
-    registry: Distribution,
+    registry: RegistryClient,
     released: Mapping[str, Known],
     *,
     all_lines: Iterable[Line],

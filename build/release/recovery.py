@@ -10,7 +10,7 @@ from build.errors import BuildError, RegistryError, VersionTaken
 from build.git.remote import newest_tags
 from build.git.versions import Line, lines, parse_tag
 from build.registry import policy
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.release import claim, floats, plan, published
 from build.release.floats import Move
 from build.release.names import release_repository, versions_of
@@ -23,7 +23,7 @@ _CONCURRENT = 16  # the most releases that are assumed to have run at the same t
 _RESUME = "./inv release --resume"
 
 
-def unfinished(manifest: Manifest, registry: Distribution, tags: Collection[str]) -> list[Record]:
+def unfinished(manifest: Manifest, registry: RegistryClient, tags: Collection[str]) -> list[Record]:
     """The releases that `tags` claim in this registry and that are not complete there, oldest first.
 
     A tag without a record was not made by a release, and one of another registry is not ours to finish. A version that
@@ -47,7 +47,7 @@ def _is_of(record: Record, line: Line) -> bool:
 
 
 def settle_floats(
-    manifest: Manifest, registry: Distribution, tags: Collection[str], *, audit: bool = False
+    manifest: Manifest, registry: RegistryClient, tags: Collection[str], *, audit: bool = False
 ) -> dict[str, list[Move]]:
     """Move the floats of every line that are behind; the moves, by line.
 
@@ -75,7 +75,7 @@ def settle_floats(
 
 
 def releases_behind(
-    manifest: Manifest, registry: Distribution, moved: Mapping[str, Sequence[Move]]
+    manifest: Manifest, registry: RegistryClient, moved: Mapping[str, Sequence[Move]]
 ) -> list[Record]:  # fmt: skip
     """The releases whose floats had to be moved: each was complete, and killed before its end. Raises RegistryError."""
     wanted = {(line, str(move.version)) for line, moves in moved.items() for move in moves}

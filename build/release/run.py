@@ -14,8 +14,8 @@ from build.gates.verdict import GateVerdict
 from build.images.export import Exported
 from build.images.image import Image
 from build.images.plan import BuildPlan
-from build.registry.client import Distribution
-from build.registry.oci import Stored
+from build.registry.client import RegistryClient
+from build.registry.oci import RawManifest
 from build.release import candidates
 from build.release.candidates import Candidate
 from build.release.names import release_repository
@@ -45,7 +45,7 @@ class Run:
 
     manifest: Manifest
     options: Options
-    registry: Distribution
+    registry: RegistryClient
     authority: str
     remote: str
     world: World | None = None
@@ -103,7 +103,7 @@ class Run:
         """The images of the candidates, in the order of the plan."""
         return {planned.service: self.candidates[planned.service].image for planned in self.services}
 
-    def staged(self) -> dict[str, Stored]:
+    def staged(self) -> dict[str, RawManifest]:
         """The manifests that need not be fetched, by service: those of this run, else of the last one here."""
         earlier = candidates.remembered(self.manifest.workspace.candidates)
         staged = {name: candidate.stored for name, candidate in earlier.items() if candidate.stored}

@@ -22,7 +22,7 @@ from build.images import export
 from build.images.plan import relabelled
 from build.parallel import at_once
 from build.registry import policy as registry_policy
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.registry.credentials import login
 from build.release import candidates, claim, floats, plan, plan_file, preflight, publish, published, recovery
 from build.release.plan import Plan
@@ -223,7 +223,7 @@ def make(manifest: Manifest, options: Options, *, resume_only: bool = False) -> 
     Raises ReleaseRefused, before anything is done, on a machine that may not release, and as the steps do.
     """
     authority = preflight.authority(manifest.release, options.environment, local=options.local)
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         remote = configured_remote(manifest.root, manifest.release.remote)
         run = Run(
             manifest=manifest, options=options, registry=registry, authority=authority, remote=remote, audit=resume_only
@@ -236,7 +236,7 @@ def preview(manifest: Manifest, request: Request, environment: Mapping[str, str]
 
     Raises as planning does.
     """
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         remote = configured_remote(manifest.root, manifest.release.remote)
         claims = claim.fetch_claims(manifest, remote)
         unfinished = tuple(record.tag for record in recovery.unfinished(manifest, registry, claims))

@@ -21,7 +21,7 @@ from build.images.bases import Resolved
 from build.images.image import Image
 from build.images.plan import BuildPlan, plan_build
 from build.parallel import at_once
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.release import candidates, ci, floats, published
 from build.release.candidates import Staged
 from build.release.names import release_repository, service_repository, versions_of
@@ -93,7 +93,7 @@ class Due:
 
 
 def read_world(
-    manifest: Manifest, registry: Distribution, remote: str, environment: Mapping[str, str]
+    manifest: Manifest, registry: RegistryClient, remote: str, environment: Mapping[str, str]
 ) -> tuple[World, BuildPlan]:
     """Read the world, without details, and the plan of a build of all services, whose versions are not known yet.
 
@@ -128,13 +128,13 @@ def _bases(manifest: Manifest) -> dict[str, Resolved]:
     return resolved
 
 
-def examine(world: World, registry: Distribution, due: Mapping[str, Due]) -> World:
+def examine(world: World, registry: RegistryClient, due: Mapping[str, Due]) -> World:
     """The world with details of the lines that are `due`. Raises RegistryError, NoRecord."""
     details = {name: _details(world, registry, name, line) for name, line in due.items()}
     return replace(world, details=details)
 
 
-def _details(world: World, registry: Distribution, name: str, due: Due) -> Details:
+def _details(world: World, registry: RegistryClient, name: str, due: Due) -> Details:
     manifest, line = world.manifest, world.history.lines[name]
     containing = tags_containing(manifest.root, world.history.commit, due.newer)
     if containing:  # it is not released, so nothing else is asked
@@ -153,7 +153,7 @@ def _details(world: World, registry: Distribution, name: str, due: Due) -> Detai
 
 
 def _first_proven(
-    world: World, registry: Distribution, line: LineHistory, service: str, previous: Record | None
+    world: World, registry: RegistryClient, line: LineHistory, service: str, previous: Record | None
 ) -> Origin | None:
     """The best origin that holds; those after it are not asked about."""
     for origin in world.origins(line, service, previous):

@@ -12,7 +12,7 @@ from build.errors import ReleaseRefused
 from build.git.remote import configured_remote
 from build.git.versions import Line, lines
 from build.registry import policy
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.release import claim, floats, publish, published
 from build.release.floats import Move
 from build.release.names import git_tag, release_repository, yank_tag
@@ -40,7 +40,7 @@ def yank(manifest: Manifest, version: str, reason: str, *, service: str = "") ->
     if not reason.strip():
         raise ReleaseRefused("a yank needs a reason: people will ask", hint='./inv yank --version 1.4.0 --reason "…"')
     line = _line(manifest, service)
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         claim.fetch_claims(manifest, configured_remote(manifest.root, manifest.release.remote))
         repository = release_repository(manifest, line.name)
         known = published.known(registry, repository)

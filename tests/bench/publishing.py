@@ -16,7 +16,7 @@ from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.images import bases
 from build.parallel import at_once
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.release import candidates, publish
 from build.release.candidates import Candidate
 from tests.bench.timing import Rows, milliseconds, pair
@@ -47,7 +47,7 @@ def _registry(manifest: Manifest, folder: Path) -> Iterator[Registry]:
         made.stop()
 
 
-def _staged(registry: Distribution, home: str, folder: Path) -> dict[str, Candidate]:
+def _staged(registry: RegistryClient, home: str, folder: Path) -> dict[str, Candidate]:
     """Six small images with provenance, in the registry by digest alone."""
     exports = {}
     for name in IMAGES:
@@ -61,7 +61,7 @@ def _staged(registry: Distribution, home: str, folder: Path) -> dict[str, Candid
     return candidates.push(registry, exports)
 
 
-def _tag_all(registry: Distribution, staged: Mapping[str, Candidate], tags: tuple[str, str]) -> float:
+def _tag_all(registry: RegistryClient, staged: Mapping[str, Candidate], tags: tuple[str, str]) -> float:
     """Seconds to let both tags name every image, as a release does: looked at, put, read back."""
     started = time.perf_counter()
     wanted = [(name, tag) for name in staged for tag in tags]
@@ -90,7 +90,7 @@ def bench_publish(manifest: Manifest, rounds: int) -> Rows:
             number = next(numbers)
             return f"{number}.0.0", f"{number}.0"
 
-        with Distribution(own) as registry:
+        with RegistryClient(own) as registry:
             staged = _staged(registry, f"{server.address}/{NAMESPACE}", Path(name))
             a, b, ratio = pair(
                 rounds,
@@ -99,7 +99,7 @@ def bench_publish(manifest: Manifest, rounds: int) -> Rows:
             )
         with Proxy(free_address(HOST), server.address) as proxy:
             through = replace(manifest, registry=replace(manifest.registry, address=proxy.address))
-            with Distribution(through) as registry:
+            with RegistryClient(through) as registry:
                 _tag_all(registry, staged, tags())
                 asked, put = proxy.count("^(HEAD|GET) "), proxy.count("^PUT ")
                 proxy.heal()

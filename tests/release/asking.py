@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from tests.support.project import Project, Ran
 from tests.support.proxy import Answer, Request, Rule
 from tests.support.world import SERVICES, Clone, World
@@ -44,9 +44,9 @@ def listed(clone: Clone) -> dict[str, Any]:
     return {one["tag"]: one for one in json.loads(ok(clone.inv("releases", "--json")).stdout)}
 
 
-def client(project: Project, address: str, **environment: str) -> Distribution:
+def client(project: Project, address: str, **environment: str) -> RegistryClient:
     """A client of the registry at an address, that tries twice."""
-    return Distribution(project.load(UC_REGISTRY_ADDRESS=address, **environment), attempts=2)
+    return RegistryClient(project.load(UC_REGISTRY_ADDRESS=address, **environment), attempts=2)
 
 
 def immutable() -> Rule:

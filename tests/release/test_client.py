@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from build.errors import RegistryError
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.registry.oci import digest_of
 from tests.release.asking import ALWAYS, BLOB, INDEX, OTHER, client, ok
 from tests.support.hub import Hub
@@ -42,7 +42,7 @@ def test_tags_come_page_after_page(faulty: World, proxy: Proxy, hub: Hub, start:
 
     proxy.rules = [Rule("GET .*/tags/list", page, times=ALWAYS)]
 
-    with Distribution(faulty.clone.project.load()) as registry:
+    with RegistryClient(faulty.clone.project.load()) as registry:
         found = registry.tags(repository)
 
     assert found == names == sorted(hub.tags(repository))

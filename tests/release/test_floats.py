@@ -9,7 +9,7 @@ import pytest
 
 from build.errors import RegistryError
 from build.registry import policy
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.registry.oci import digest_of
 from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, listed, ok, recorded, three_part_tags
 from tests.support.proxy import Proxy, Rule, status
@@ -164,11 +164,11 @@ def test_a_bad_moment_is_not_learnt_as_a_rule(faulty: World, proxy: Proxy, code:
     """A probe that was told to come back later learns nothing and keeps nothing: asked again, floats are ours to move."""
     manifest = faulty.clone.project.load()
     proxy.rules = [Rule(r"PUT .*/uc-probe/manifests/\d+(\.0)?$", status(code), times=ALWAYS)]
-    with Distribution(manifest, attempts=1) as registry, pytest.raises(RegistryError) as caught:
+    with RegistryClient(manifest, attempts=1) as registry, pytest.raises(RegistryError) as caught:
         policy.policy(manifest, registry)
     proxy.heal()
 
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         learnt = policy.policy(manifest, registry)
 
     assert caught.value.status == code

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from build.errors import RegistryError
-from build.registry.client import Distribution
+from build.registry.client import RegistryClient
 from build.registry.oci import digest_of
 from build.release import candidates, publish
 from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, ok, planned, recorded
@@ -190,7 +190,7 @@ def test_r7_an_image_for_two_platforms_in_an_immutable_repository(faulty: World,
 
     manifest = faulty.clone.project.load()
 
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         for _ in range(2):
             found = candidates.push(registry, {"one": exported(manifest.home, "one", tmp_path / "one")})["one"]
             publish.pin(registry, repository, "1.0.0", found.stored)
@@ -205,7 +205,7 @@ def test_a_candidate_that_lost_a_child_is_not_released(faulty: World, proxy: Pro
     digest = _layout(tmp_path / "one")
     repository = f"{faulty.namespace}/one"
     manifest = faulty.clone.project.load()
-    with Distribution(manifest) as registry:
+    with RegistryClient(manifest) as registry:
         image = candidates.push(registry, {"one": exported(manifest.home, "one", tmp_path / "one")})["one"].image
         child = faulty.hub.manifest(repository, digest)["manifests"][1]["digest"]
         assert registry.delete_manifest(repository, child)
