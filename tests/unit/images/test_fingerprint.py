@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from build import dockerignore
 from build.images import fingerprint
 from build.images.bake_file import Target
 
@@ -85,32 +84,6 @@ def test_ignored_files_do_not_count(targets: dict[str, Any], tmp_path: Path) -> 
     (tmp_path / "web/pkg/__pycache__/x.pyc").write_text("x")
 
     assert _of(targets) == before
-
-
-@pytest.mark.parametrize(
-    ("rules", "path", "out"),
-    [
-        ("*", "a.txt", True),
-        ("*\n!keep", "keep/a.txt", False),
-        ("*\n!keep", "other/a.txt", True),
-        ("*\n!keep\n**/__pycache__", "keep/x/__pycache__/a.pyc", True),
-        ("**", "a/b/c", True),
-        ("**/*.md", "README.md", True),
-        ("**/*.md", "a/b.md", True),
-        ("*.md", "a/b.md", False),
-        ("docs/*.md", "docs/a.md", True),
-        ("docs/*.md", "docs/x/a.md", False),
-        ("docs", "docs/x/a.md", True),
-        ("/docs/", "docs/a", True),
-        ("a?c", "abc", True),
-        ("# comment\n\nx", "x", True),
-        ("*.md\n!README.md", "README.md", False),
-        ("!README.md\n*.md", "README.md", True),
-    ],
-)
-def test_dockerignore_rules(rules: str, path: str, out: bool) -> None:
-    """The rules of .dockerignore as the Dockerfile reference gives them; the last match decides."""
-    assert dockerignore.ignored(path, dockerignore.parse_ignore(rules)) is out
 
 
 def test_a_file_that_goes_away_while_it_is_read_does_not_count(
