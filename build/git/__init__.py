@@ -1,1 +1,1 @@
-"""What git says and holds: history, commits, tags, versions, status, the remote, the changelog."""
+"""Reading git: history, commits, tags, versions, work tree status, the remote, the changelog."""

@@ -1,4 +1,4 @@
-"""The text of a changelog, in the manner of keepachangelog.com, from Conventional Commits. Pure."""
+"""The text of a changelog by Keep a Changelog 1.1.0, generated from Conventional Commits. Pure."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _SCP = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?P<path>[^/].*)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Web:
-    """Where a forge shows a repository: addresses of a commit, a tag and a comparison."""
+    """The web pages of a repository on a forge: a commit, a tag, a comparison."""
 
     base: str
     gitlab: bool = False
 
     def commit(self, commit: str) -> str:
-        """The page of one commit."""
+        """Return the URL of a commit."""
         return f"{self.base}{'/-' if self.gitlab else ''}/commit/{commit}"
 
     def since(self, before: str, until: str) -> str:
-        """The page that compares two tags or commits; without `before`, the page of the tag."""
+        """Return the URL that compares two tags or commits; without `before`, that of the tag `until`."""
         inner = "/-" if self.gitlab else ""
         if before:
             return f"{self.base}{inner}/compare/{before}...{until}"
@@ -44,12 +44,12 @@ class Web:
 
 
 def web(remote: str) -> Web | None:
-    """The web address of a remote on GitHub, GitLab, Gitea, Forgejo or Codeberg; None for any other."""
-    found = re.fullmatch(r"(?:https?|ssh|git)://(?:[^@/]+@)?(?P<host>[^/:]+)(?::\d+)?/(?P<path>.+)", remote)
-    found = found or _SCP.fullmatch(remote)
-    if not found:
+    """Return the web pages of a remote on GitHub, GitLab, Gitea, Forgejo or Codeberg; None for any other."""
+    match = re.fullmatch(r"(?:https?|ssh|git)://(?:[^@/]+@)?(?P<host>[^/:]+)(?::\d+)?/(?P<path>.+)", remote)
+    match = match or _SCP.fullmatch(remote)
+    if not match:
         return None
-    host, path = found["host"], found["path"].strip("/").removesuffix(".git")
+    host, path = match["host"], match["path"].strip("/").removesuffix(".git")
     names = set(host.lower().split("."))
     if names & {"github", "gitlab", "gitea", "forgejo", "codeberg"}:
         return Web(base=f"https://{host}/{path}", gitlab="gitlab" in names)
@@ -58,10 +58,10 @@ def web(remote: str) -> Web | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """What one version brought: `commits` newest first, merges and taken-back ones included.
+    """The changes of one version: its `commits`, newest first, including merges and reverted ones.
 
-    `title` names it in the file: 1.4.0, "api 1.4.0" on a service's own line, or Unreleased. `tag` is "" and `date`
-    None (seconds since 1970 otherwise) before it is released; `before` is the tag of the version below it.
+    `title` is its heading: 1.4.0, "api 1.4.0" on a service's own line, or Unreleased. Before the release, `tag` is ""
+    and `date` (Unix seconds) None. `before` is the tag of the previous version.
     """
 
     title: str
@@ -74,34 +74,34 @@ class Section:
 
 
 def entries(section: Section, types: Mapping[str, Bump]) -> dict[str, list[Commit]]:
-    """The commits that users see, by heading, in the order of Keep a Changelog: those that bump a version."""
-    found: dict[str, list[Commit]] = {}
-    for one in standing(section.commits):
-        if bump_of_one(one, types) != "none":
-            kind = "Security" if one.scope == "security" else _KINDS.get(one.type, "Changed")
-            found.setdefault(kind, []).append(one)
-    return {kind: found[kind] for kind in _ORDER if kind in found}
+    """Return the commits that bump a version, by heading, in the order of Keep a Changelog."""
+    groups: dict[str, list[Commit]] = {}
+    for commit in standing(section.commits):
+        if bump_of_one(commit, types) != "none":
+            kind = "Security" if commit.scope == "security" else _KINDS.get(commit.type, "Changed")
+            groups.setdefault(kind, []).append(commit)
+    return {kind: groups[kind] for kind in _ORDER if kind in groups}
 
 
 def text(section: Section, types: Mapping[str, Bump], page: Web | None) -> str:
-    """One section of the file, from its heading on, with a newline at its end."""
+    """Return one section of the file, heading included, ending in a newline."""
     lines = [f"## [{section.title}]"]
     if section.date is not None:
         lines[0] += f" - {datetime.fromtimestamp(section.date, UTC).date().isoformat()}"
-    found = entries(section, types)
-    for kind, commits in found.items():
-        lines += ["", f"### {kind}", "", *(line for one in commits for line in _entry(one, page))]
-    if not found and section.tag:
+    groups = entries(section, types)
+    for kind, commits in groups.items():
+        lines += ["", f"### {kind}", "", *(line for commit in commits for line in _entry(commit, page))]
+    if not groups and section.tag:
         lines += ["", "No notable changes."]
     return "\n".join(lines) + "\n"
 
 
 def _entry(commit: Commit, page: Web | None) -> Iterator[str]:
     short = commit.commit[:7]
-    where = f"[{short}]({page.commit(commit.commit)})" if page else short
+    link = f"[{short}]({page.commit(commit.commit)})" if page else short
     scope = f"**{commit.scope}:** " if commit.scope else ""
-    undone = "Revert: " if commit.type == "revert" and not commit.description.startswith("Re") else ""
-    yield f"- {'**Breaking:** ' if commit.breaking else ''}{scope}{undone}{commit.description} ({where})"
+    revert = "Revert: " if commit.type == "revert" and not commit.description.startswith("Re") else ""
+    yield f"- {'**Breaking:** ' if commit.breaking else ''}{scope}{revert}{commit.description} ({link})"
     for note in commit.notes:
         if note != commit.description:
             yield from (f"  {line.strip()}" for line in note.splitlines() if line.strip())
@@ -114,34 +114,37 @@ def _link(section: Section, page: Web | None) -> str:
 
 
 def whole(sections: Sequence[Section], types: Mapping[str, Bump], page: Web | None) -> str:
-    """The sections one after the other, and below them the addresses that their headings link to."""
-    links = [link for one in sections if (link := _link(one, page))]
-    return "\n".join([*(text(one, types, page) for one in sections), *(["\n".join(links) + "\n"] if links else [])])
+    """Return all sections, followed by the link definitions of their headings."""
+    links = [link for section in sections if (link := _link(section, page))]
+    definitions = ["\n".join(links) + "\n"] if links else []
+    return "\n".join([*(text(section, types, page) for section in sections), *definitions])
 
 
 def merged(existing: str, sections: Sequence[Section], types: Mapping[str, Bump], page: Web | None) -> str:
-    """The file `existing` ("" for none) with its own sections written anew and everything else kept where it was.
+    """Return the file `existing` ("" for none) with the given sections replaced and everything else kept in place.
 
-    Its own are the headings `## [TITLE]` of the sections given, up to the next `## `, and the links of these titles.
-    A section written by hand stays behind the one that it followed.
+    A generated section reaches from its heading `## [TITLE]` to the next `## `; the link definitions of these titles
+    are replaced, too. A section written by hand stays after the one that it followed.
     """
-    own = {one.title: one.title for one in sections}
-    for one in reversed(sections):  # a section that is about to be released takes the place of the unreleased one
-        own.setdefault(f"{one.line} {UNRELEASED}" if one.title.startswith(f"{one.line} ") else UNRELEASED, one.title)
-    before, after = _kept(existing or PREAMBLE, own)
+    generated = {section.title: section.title for section in sections}
+    for section in reversed(sections):  # a section that is about to be released replaces the unreleased one
+        own_line = section.title.startswith(f"{section.line} ")
+        generated.setdefault(f"{section.line} {UNRELEASED}" if own_line else UNRELEASED, section.title)
+    before, after = _kept(existing or PREAMBLE, generated)
     parts = [before, *after.get("", [])]
-    for one in sections:
-        parts += [text(one, types, page), *after.get(one.title, [])]
-    links = [link for one in sections if (link := _link(one, page))]
+    for section in sections:
+        parts += [text(section, types, page), *after.get(section.title, [])]
+    links = [link for section in sections if (link := _link(section, page))]
     return "\n\n".join(part.strip("\n") for part in [*parts, "\n".join(links)] if part.strip()) + "\n"
 
 
-def _kept(existing: str, own: Mapping[str, str]) -> tuple[str, dict[str, list[str]]]:
-    """What is written by hand: the text above all sections, and the sections behind each of our own ("": before).
+def _kept(existing: str, generated: Mapping[str, str]) -> tuple[str, dict[str, list[str]]]:
+    """Return what is written by hand: the text above all sections, and the sections after each generated one.
 
-    `own` maps the titles of our sections in the file to those they have now.
+    Those before the first generated one have the key "". `generated` maps the titles of generated sections in the file
+    to the titles that they get.
     """
-    lines = [line for line in existing.splitlines() if not ((link := _LINK.match(line)) and link["title"] in own)]
+    lines = [line for line in existing.splitlines() if not ((link := _LINK.match(line)) and link["title"] in generated)]
     blocks: list[list[str]] = [[]]
     for line in lines:
         if line.startswith("## "):
@@ -151,8 +154,8 @@ def _kept(existing: str, own: Mapping[str, str]) -> tuple[str, dict[str, list[st
     anchor = ""
     for block in blocks[1:]:
         heading = _HEADING.match(block[0])
-        if heading and heading["title"] in own:
-            anchor = own[heading["title"]]
+        if heading and heading["title"] in generated:
+            anchor = generated[heading["title"]]
         else:
             kept.setdefault(anchor, []).append("\n".join(block))
     return "\n".join(blocks[0]), kept

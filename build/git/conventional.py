@@ -1,4 +1,4 @@
-"""Whether commit messages are Conventional Commits 1.0, so that the next version can be computed from them."""
+"""Checks that commit messages are Conventional Commits 1.0, so that versions can be computed from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from build.typed import suggest
 _OTHER_TYPES = ("build", "chore", "ci", "docs", "refactor", "revert", "style", "test")
 _AUTOSQUASH = ("fixup! ", "squash! ", "amend! ")
 _FORM = "type(scope): description"
-# Rules 12 and 15: upper case, and a colon; anything else breaks nothing, whatever its author meant.
+# Rules 12 and 15: upper case and a colon; in any other form it does not count as breaking.
 _BREAKING = re.compile(r"^breaking[ -]change\b.*", re.IGNORECASE | re.MULTILINE)
 _BREAKING_FOOTER = re.compile(r"BREAKING[ -]CHANGE: +\S")
 _SCISSORS = re.compile(r"^\S ?-{24} >8 -{24}$", re.MULTILINE)
@@ -26,7 +26,7 @@ _SCISSORS = re.compile(r"^\S ?-{24} >8 -{24}$", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offence:
-    """A commit that breaks a rule: its hash ("" where it is not committed yet), its subject, and what is wrong."""
+    """A message that breaks a rule: its commit's hash ("" before it is committed), its subject, and the reason."""
 
     commit: str
     subject: str
@@ -39,7 +39,7 @@ class Offence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
-    """The commits that were checked: the revisions that name them, their number, and what is wrong with them."""
+    """The result of a check: the revisions, the number of commits, and the offences."""
 
     revisions: str
     commits: int
@@ -47,14 +47,14 @@ class Checked:
 
 
 def types(settings: ReleaseSettings) -> tuple[str, ...]:
-    """The types that a commit may have: those that `[release] types` gives a bump, and the usual others."""
+    """Return the accepted types: those of `[release] types`, and the usual others."""
     return tuple(dict.fromkeys([*settings.types, *_OTHER_TYPES]))
 
 
 def reasons(message: str, known: Collection[str], *, committed: bool = True) -> Iterator[str]:
-    """What is wrong with a message; nothing where it is a Conventional Commit, a merge, or git's own revert.
+    """Yield what is wrong with a message; nothing for a Conventional Commit, a merge, or git's own revert.
 
-    A fixup is accepted until it is `committed` for good: it is to be squashed.
+    A fixup, which will be squashed, is accepted until it is `committed`.
     """
     subject = message.lstrip("\n").partition("\n")[0]
     if subject.startswith(_AUTOSQUASH):
@@ -81,10 +81,10 @@ def _of_commit(commit: Commit, subject: str, known: Collection[str]) -> Iterator
 
 
 def check(root: Path, settings: ReleaseSettings, revisions: str = "") -> Checked:
-    """Look at every commit of `revisions` (as git log takes them).
+    """Check every commit of `revisions` (as for git log).
 
-    Without any, at those after `[release] conventional_since`; where that is not set, at the whole history of HEAD.
-    Raises RepositoryError when git does not know them.
+    The default is those after `[release] conventional_since`, or the whole history of HEAD if that is not set.
+    Raises RepositoryError if git does not know the revisions.
     """
     since = settings.conventional_since
     revisions = revisions or (f"{since}..HEAD" if since else "HEAD")
@@ -106,9 +106,9 @@ def _offences(record: str, known: Collection[str]) -> Iterator[Offence]:
 
 
 def check_file(root: Path, settings: ReleaseSettings, path: Path) -> Checked:
-    """Look at the message that is about to be committed, as a commit-msg hook gets it (githooks(5)).
+    """Check a message that is about to be committed, in the file that a commit-msg hook gets (githooks(5)).
 
-    Comments, and what `git commit --verbose` adds, do not count. Raises RepositoryError when there is no such file.
+    Comments and the diff of `git commit --verbose` are ignored. Raises RepositoryError if there is no such file.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -117,15 +117,15 @@ def check_file(root: Path, settings: ReleaseSettings, path: Path) -> Checked:
     text = _SCISSORS.split(text)[0]
     message = git(root, "stripspace", "--strip-comments", stdin=text)
     subject = message.partition("\n")[0]
-    found = reasons(message, types(settings), committed=False)
-    offences = tuple(Offence(commit="", subject=subject, reason=reason) for reason in found)
+    problems = reasons(message, types(settings), committed=False)
+    offences = tuple(Offence(commit="", subject=subject, reason=reason) for reason in problems)
     return Checked(revisions=str(path), commits=1, offences=offences)
 
 
 def require(checked: Checked, settings: ReleaseSettings) -> None:
-    """Raise RepositoryError naming every offence."""
+    """Raise RepositoryError with every offence, if there is any."""
     if checked.offences:
-        count = len({one.commit for one in checked.offences})
+        count = len({offence.commit for offence in checked.offences})
         lines = [f"{count} of {checked.commits} commit messages are not Conventional Commits:"]
         lines += [f"  {offence}" for offence in checked.offences]
         hint = f"{_FORM}, with one of {', '.join(types(settings))}; git commit --amend or git rebase --interactive"

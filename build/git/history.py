@@ -1,9 +1,9 @@
-"""What git says about the commit that is built: as few processes as possible, and those at once.
+"""The history of the commit that is built, read with as few git processes as possible, run concurrently.
 
-How the last version is found: the names of the tags (opening 12,000 annotated tags takes longer than everything else
-here; rev-parse lists them in half the time of for-each-ref), the highest of them, and one log that shows by its left
-side whether HEAD really has that tag behind it. Only when it has not, git is asked which tags HEAD reaches. A log
-limited to paths can't show that, so there the question is put beside the logs.
+The last version of a line is found in three steps: list the names of the tags (opening 12,000 annotated tags takes
+longer than everything else here; rev-parse lists names in half the time of for-each-ref), take the highest, and read
+one log whose left side shows whether HEAD really descends from that tag. Only if it does not, git is asked which tags
+HEAD reaches. A log limited to paths can't show that, so for such lines the question is asked beside the logs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FETCH = "git fetch --unshallow --tags"
 
 
 def log(root: Path, revisions: Sequence[str], paths: Sequence[str] = ()) -> Iterator[list[str]]:
-    """Batches of records for `commit_of`, newest commit first; the first character is < on the left of A...B, else >.
+    """Yield batches of log records for `commit_of`, newest first; each starts with < on the left side of A...B, else >.
 
     Raises ToolFailed.
     """
@@ -39,28 +39,28 @@ def log(root: Path, revisions: Sequence[str], paths: Sequence[str] = ()) -> Iter
 
 
 def read(manifest: Manifest) -> History:
-    """Where the project of the manifest stands. Raises as `history` does."""
+    """Return the history of the manifest's project. Raises as `history` does."""
     return history(manifest.root, lines(manifest), settings=manifest.release, inputs=inputs_of(manifest))
 
 
 def history(
     root: Path, lines: Sequence[Line], *, settings: ReleaseSettings, inputs: Sequence[str] = ()
 ) -> History:  # fmt: skip
-    """What git says about HEAD and about each line; `inputs` are the paths that enter images (for `strays`).
+    """Return the history of HEAD and of each line; `inputs` are the paths that images are built from (for `strays`).
 
-    Raises RepositoryError when `root` is not inside a work tree, has no commit yet, or a version tag's history is
-    broken; ToolFailed when git fails otherwise. A shallow clone is told, not refused: see `require_history`.
+    Raises RepositoryError if `root` is not inside a work tree or has no commit yet, or a version tag's history is
+    broken; ToolFailed if git fails otherwise. A shallow clone is not refused here: see `require_history`.
     """
-    told: dict[str, LineHistory] = {}
-    text, remote, place = "", "", ("", "", "")
+    histories: dict[str, LineHistory] = {}
+    text, remote, head = "", "", ("", "", "")
 
     def read_lines() -> None:
-        nonlocal place
+        nonlocal head
         globs = [f"--glob={pattern(line)}" for line in lines]
-        found = git(root, "rev-parse", "HEAD", "--is-shallow-repository", "--show-prefix", "--symbolic", *globs)
-        commit, shallow, prefix, refs = (*found.split("\n", 3), "", "")[:4]
-        place = commit, shallow, prefix
-        told.update(_lines(root, lines, refs))
+        output = git(root, "rev-parse", "HEAD", "--is-shallow-repository", "--show-prefix", "--symbolic", *globs)
+        commit, shallow, prefix, refs = (*output.split("\n", 3), "", "")[:4]
+        head = commit, shallow, prefix
+        histories.update(_line_histories(root, lines, refs))
 
     def read_status() -> None:
         nonlocal text
@@ -73,20 +73,21 @@ def history(
     try:
         together([read_lines, read_status, read_remote])
     except ToolFailed as error:
-        raise _explained(root, error) from None
-    commit, shallow, prefix = place
-    known = (one.committed for told_line in told.values() for one in told_line.commits[:1] if one.commit == commit)
-    committed = next(known, 0) or int(git(root, "rev-list", "--max-count=1", "--timestamp", "HEAD").split()[0])
+        raise _converted(root, error) from None
+    commit, shallow, prefix = head
+    latest = (newest for line in histories.values() for newest in line.commits[:1])
+    times = (newest.committed for newest in latest if newest.commit == commit)
+    committed = next(times, 0) or int(git(root, "rev-list", "--max-count=1", "--timestamp", "HEAD").split()[0])
     tree = status.parse(text, prefix, root, inputs)
     return History(
         commit=commit, committed=committed, branch=tree.branch, shallow=shallow == "true",
         dirty=tree.dirty, changed=tree.changed, untracked=tree.untracked, strays=tree.strays,
-        remote=_USER.sub("", remote), lines=told,
+        remote=_USER.sub("", remote), lines=histories,
     )  # fmt: skip
 
 
 def reached(root: Path, *revisions: str) -> bool:
-    """Whether HEAD has all of these behind it, or is them; not when one is no commit that this clone has."""
+    """Whether all the revisions are HEAD or ancestors of it; False if this clone lacks one of them."""
     try:
         return not git(root, "rev-list", "--max-count=1", *revisions, "^HEAD")
     except ToolFailed:
@@ -94,35 +95,35 @@ def reached(root: Path, *revisions: str) -> bool:
 
 
 def require_history(root: Path, history: History, settings: ReleaseSettings) -> None:
-    """Refuse a clone whose history or tags are missing: what comes next could only be guessed.
+    """Refuse a clone without its full history or its version tags, as the next version would be a guess.
 
-    Only when a line has no tag at all, the remote is asked whether it has some; one that can't be reached is not.
+    The remote is only asked if a line has no tag at all; a remote that can't be reached is ignored.
     Raises RepositoryError with the command that fetches what is missing.
     """
     require_full(history)
-    bare = [one.line for one in history.lines.values() if not one.taken]
+    untagged = [line.line for line in history.lines.values() if not line.taken]
     remote = settings.remote
-    if not bare or not remote or not remote_url(root, remote):
+    if not untagged or not remote or not remote_url(root, remote):
         return
     try:
-        there = git(root, "ls-remote", "--tags", "--refs", remote, *(pattern(one) for one in bare), timeout=20)
+        listing = git(root, "ls-remote", "--tags", "--refs", remote, *map(pattern, untagged), timeout=20)
     except ToolFailed:
         return
-    refs = re.sub(r"^\S+\t", "", there, flags=re.MULTILINE)
-    for line in bare:
-        if found := tags_of(line.prefix, refs):
-            message = f"this clone has no version tag of {line.name}, and {remote} has {len(found)}"
+    refs = re.sub(r"^\S+\t", "", listing, flags=re.MULTILINE)
+    for line in untagged:
+        if tags := tags_of(line.prefix, refs):
+            message = f"this clone has no version tag of {line.name}, and {remote} has {len(tags)}"
             raise RepositoryError(message, hint=f"git fetch --tags {remote}")
 
 
 def require_full(history: History) -> None:
-    """Refuse a shallow clone: tags and commits are missing from it. Raises RepositoryError."""
+    """Raise RepositoryError for a shallow clone, which lacks tags and commits."""
     if history.shallow:
-        message = "this is a shallow clone: its versions can't be told, because tags and commits are missing"
+        message = "this is a shallow clone: its versions can't be computed, because tags and commits are missing"
         raise RepositoryError(message, hint=f"{_FETCH} (in CI: fetch the full history)")
 
 
-def _explained(root: Path, error: ToolFailed) -> Exception:
+def _converted(root: Path, error: ToolFailed) -> Exception:
     if "not a git repository" in error.output:
         return RepositoryError(f"{root} is not a git repository", hint="git init && git commit")
     if "does not have any commits" in error.output or "ambiguous argument 'HEAD'" in error.output:
@@ -136,80 +137,83 @@ def _explained(root: Path, error: ToolFailed) -> Exception:
     return error
 
 
-# Where each line stands ----------------------------------------------------------------------------------------------
+# The history of each line -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Tagged:
-    """A line with all its tags, and the one that is taken for its last."""
+    """A line, all its tags, and the one that is assumed to be its last release."""
 
     line: Line
     tags: list[tuple[Key, str]]
     last: tuple[Key, str] | None
 
     def among(self, names: set[str]) -> _Tagged:
-        """The same with the highest of those tags that are in `names`."""
-        return _Tagged(line=self.line, tags=self.tags, last=_highest(one for one in self.tags if one[1] in names))
+        """Return the line with the highest of those tags that are in `names`."""
+        return _Tagged(line=self.line, tags=self.tags, last=_highest(tag for tag in self.tags if tag[1] in names))
 
 
-def _lines(root: Path, lines: Sequence[Line], refs: str) -> dict[str, LineHistory]:
+def _line_histories(root: Path, lines: Sequence[Line], refs: str) -> dict[str, LineHistory]:
     tagged = [
         _Tagged(line=line, tags=(tags := tags_of(line.prefix, refs)), last=_highest(tags)) for line in lines
     ]  # fmt: skip
-    logs = [_Log(root, one) for one in tagged]
-    reached, *_ = together([lambda: _all_reached(root, tagged), *(log.read for log in logs)])
-    if not reached or any(log.strayed for log in logs):
+    logs = [_Log(root, line) for line in tagged]
+    descends = together([lambda: _all_reached(root, tagged), *(log.read for log in logs)])
+    if not all(descends):
         names = git(root, "for-each-ref", "--merged=HEAD", "--format=%(refname:lstrip=2)", *map(pattern, lines))
-        known = set(names.splitlines())
-        again = [
-            _Log(root, now) if (now := one.among(known)).last != one.last else log
-            for one, log in zip(tagged, logs, strict=True)
+        merged = set(names.splitlines())
+        corrected = [
+            _Log(root, line.among(merged)) if line.among(merged).last != line.last else log
+            for line, log in zip(tagged, logs, strict=True)
         ]
-        together([log.read for log in again if log not in logs])
-        logs = again
-    return {log.tagged.line.name: log.told() for log in logs}
+        together([log.read for log in corrected if log not in logs])
+        logs = corrected
+    return {log.tagged.line.name: log.history() for log in logs}
 
 
 def pattern(line: Line) -> str:
-    """The refs that may be tags of the line, as git's own commands match them."""
+    """Return the pattern of the line's tags, as git's own commands match refs."""
     return "refs/tags/" + re.sub(r"([*?\[\\])", r"\\\1", line.prefix) + "[0-9]*"
 
 
 def _highest(tags: Iterable[tuple[Key, str]]) -> tuple[Key, str] | None:
-    return max(tags, key=lambda one: precedence(one[0]), default=None)
+    return max(tags, key=lambda tag: precedence(tag[0]), default=None)
 
 
 def _all_reached(root: Path, tagged: Sequence[_Tagged]) -> bool:
-    """Whether HEAD reaches the last tag of every line that counts by paths."""
-    names = [f"refs/tags/{one.last[1]}" for one in tagged if one.last and one.line.paths]
+    """Whether HEAD reaches the last tag of every line that is limited to paths."""
+    names = [f"refs/tags/{line.last[1]}" for line in tagged if line.last and line.line.paths]
     return not names or reached(root, *names)
 
 
 class _Log:
-    """The commits of one line since its last tag; `strayed` tells that HEAD does not have that tag behind it."""
+    """The commits of one line since its last tag."""
 
     def __init__(self, root: Path, tagged: _Tagged) -> None:
         self.root = root
         self.tagged = tagged
         self.commits: list[Commit] = []
-        self.strayed = False
 
     def read(self) -> bool:
-        """Ask git, and take the commits apart while it still looks for more."""
+        """Parse the commits while git still looks for more; return whether HEAD descends from the tag, if that shows.
+
+        Raises ToolFailed.
+        """
         line, last = self.tagged.line, self.tagged.last
         since = ["--left-right", f"refs/tags/{last[1]}...HEAD"] if last else ["HEAD"]
+        descends = True
         try:
             for batch in log(self.root, since, line.paths):
                 self.commits += map(commit_of, batch)
-                self.strayed = self.strayed or any(record.startswith("<") for record in batch)
+                descends = descends and not any(record.startswith("<") for record in batch)
         except ToolFailed as error:
             if last is None or "bad revision" in error.output:
                 raise
-            self.strayed = True  # a tag of something that is no commit
-        return True
+            return False  # the tag is not one of a commit
+        return descends
 
-    def told(self) -> LineHistory:
-        """What was read, as the line's history."""
+    def history(self) -> LineHistory:
+        """Return the line's history after `read`."""
         last = self.tagged.last
         return LineHistory(
             line=self.tagged.line, last=of_key(last[0]) if last else None, last_tag=last[1] if last else "",
@@ -219,7 +223,7 @@ class _Log:
 
 
 def commit_of(record: str) -> Commit:
-    """The commit of one record of `log`."""
+    """Parse one record of `log`."""
     head, _, message = record.partition("\n")
     commit, time, *parents = head.split()
     return parse(message, commit=commit[1:], committed=int(time), parents=tuple(parents))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from build.config.manifest import Manifest, ReleaseSettings
 from build.errors import RepositoryError
 from build.git import history as git_history
-from build.git.commits import BUMPS, Bump, Commit, bump_of_one, standing
+from build.git.commits import Bump, Commit, bump_of, standing
 from build.git.versions import History, LineHistory, next_version, snapshot
 
 
@@ -39,7 +39,7 @@ def of_line(history: History, line: LineHistory, settings: ReleaseSettings, firs
     from semver import Version
 
     commits = standing(line.commits)
-    auto = max((bump_of_one(commit, settings.types) for commit in commits), key=BUMPS.index, default=BUMPS[0])
+    auto = bump_of(line.commits, settings.types)
     versions, refused = {}, {}
     bumps: dict[str, tuple[Bump, bool]] = {
         "auto": (auto, False), "patch": ("patch", True), "minor": ("minor", True), "major": ("major", True)

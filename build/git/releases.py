@@ -1,4 +1,4 @@
-"""Every release that HEAD has behind it, with the commits that it brought: the sections of a changelog."""
+"""The releases that HEAD reaches, each with its commits: the sections of CHANGELOG.md, and writing that file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILE = "CHANGELOG.md"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Release:
-    """One tag of a line: its version, the commit it stands on, and when it was made."""
+    """A version tag of a line: its version, its commit, and its date (Unix seconds)."""
 
     key: Key
     tag: str
@@ -38,36 +38,36 @@ class _Release:
 
 
 def sections(manifest: Manifest, *, version: str = "") -> list[Section]:
-    """What is unreleased and every release that HEAD reaches, highest first, line after line.
+    """Return the unreleased section and one for each release that HEAD reaches, highest first, line by line.
 
-    A pre-release has a section of its own until its release, which then has all of it. With `version`, only that one:
-    1.4.0, or api/1.4.0 on a service's own line; one that is not released yet gets what is unreleased.
+    A pre-release has a section of its own until the final release, whose section then includes it. With `version`
+    (1.4.0, or api/1.4.0 on a service's own line), only its section; an untagged version gets the unreleased changes.
     Raises RepositoryError in a clone without its history or tags, and for a version that is on no line.
     """
     history = git_history.read(manifest)
     git_history.require_history(manifest.root, history, manifest.release)
-    every = lines(manifest)
-    found, graph, told = _ask(manifest.root, every)
-    service, _, wanted = version.rpartition("/")
-    chosen: list[Section] = []
-    for line in every:
+    every_line = lines(manifest)
+    releases, graph, commits = _read(manifest.root, every_line)
+    service, _, number = version.rpartition("/")
+    result: list[Section] = []
+    for line in every_line:
         name = line.name if manifest.release.mode == "independent" else ""
-        made = list(_of_line(line, name, found[line.name], graph, told[line.name]))
+        of_line = list(_of_line(line, name, releases[line.name], graph, commits[line.name]))
         if version:
-            made = _only(made, wanted, history, preview=service == name) if service in {name, ""} else []
-        chosen += made
-    if not chosen:
-        names = ", ".join(f"{line.name}/{wanted}" for line in every)
+            of_line = _only(of_line, number, history, preview=service == name) if service in {name, ""} else []
+        result += of_line
+    if not result:
+        names = ", ".join(f"{line.name}/{number}" for line in every_line)
         raise RepositoryError(f"no line of versions has {version}", hint=f"--version one of {names}")
-    return chosen
+    return result
 
 
-def _ask(
-    root: Path, every: Sequence[Line]
+def _read(
+    root: Path, every_line: Sequence[Line]
 ) -> tuple[dict[str, list[_Release]], dict[str, list[str]], dict[str, list[Commit]]]:
-    """The releases of each line, every commit with its parents (newest first), and the commits of each line."""
-    form = "%(refname)%00%(objectname)%00%(*objectname)%00%(creatordate:unix)"
-    told: dict[str, list[Commit]] = {}
+    """Return the releases of each line, the parents of every commit (newest first), and the commits of each line."""
+    fields_of = "%(refname)%00%(objectname)%00%(*objectname)%00%(creatordate:unix)"
+    commits: dict[str, list[Commit]] = {}
     graph: dict[str, list[str]] = {}
     rows: list[str] = []
 
@@ -79,20 +79,20 @@ def _ask(
     def read_tags() -> None:
         rows.extend(
             git(
-                root, "for-each-ref", "--merged=HEAD", f"--format={form}", *map(git_history.pattern, every)
+                root, "for-each-ref", "--merged=HEAD", f"--format={fields_of}", *map(git_history.pattern, every_line)
             ).splitlines()
         )
 
     def read_line(line: Line) -> None:
         batches = git_history.log(root, ["--topo-order", "HEAD"], line.paths)
-        told[line.name] = [git_history.commit_of(record) for batch in batches for record in batch]
+        commits[line.name] = [git_history.commit_of(record) for batch in batches for record in batch]
 
     jobs: list[Callable[[], None]] = [read_graph, read_tags]
-    jobs += [functools.partial(read_line, line) for line in every]
+    jobs += [functools.partial(read_line, line) for line in every_line]
     together(jobs)
     fields = {name: rest for name, *rest in (row.split("\0") for row in rows)}
-    found = {line.name: [*_releases(line, fields, graph)] for line in every}
-    return found, graph, told
+    releases = {line.name: [*_releases(line, fields, graph)] for line in every_line}
+    return releases, graph, commits
 
 
 def _releases(line: Line, fields: Mapping[str, list[str]], graph: Mapping[str, list[str]]) -> Iterator[_Release]:
@@ -106,49 +106,49 @@ def _releases(line: Line, fields: Mapping[str, list[str]], graph: Mapping[str, l
 def _of_line(
     line: Line, name: str, tags: Iterable[_Release], graph: Mapping[str, list[str]], commits: Sequence[Commit]
 ) -> Iterable[Section]:
-    finals = {one.key[:3] for one in tags if not one.key[3]}
-    releases = [one for one in tags if not one.key[3] or one.key[:3] not in finals]
-    owner = _owners(releases, graph)
-    brought: dict[str, list[Commit]] = {}
+    finals = {release.key[:3] for release in tags if not release.key[3]}
+    releases = [release for release in tags if not release.key[3] or release.key[:3] not in finals]
+    first_tag = _first_tags(releases, graph)
+    by_tag: dict[str, list[Commit]] = {}
     for commit in commits:
-        brought.setdefault(owner.get(commit.commit, ""), []).append(commit)
+        by_tag.setdefault(first_tag.get(commit.commit, ""), []).append(commit)
     title = f"{name} " if name else ""
-    below = [*sorted(releases, key=lambda one: precedence(one.key), reverse=True), None]
+    descending = [*sorted(releases, key=lambda release: precedence(release.key), reverse=True), None]
     yield Section(
-        title=f"{title}{UNRELEASED}", version="", line=line.name, tag="", before=below[0].tag if below[0] else "",
-        date=None, commits=tuple(brought.get("", ())),
+        title=f"{title}{UNRELEASED}", version="", line=line.name, tag="",
+        before=descending[0].tag if descending[0] else "", date=None, commits=tuple(by_tag.get("", ())),
     )  # fmt: skip
-    for one, lower in itertools.pairwise(below):
-        if one:
+    for release, previous in itertools.pairwise(descending):
+        if release:
             yield Section(
-                title=f"{title}{one.version}", version=one.version, line=line.name, tag=one.tag,
-                before=lower.tag if lower else "", date=one.date, commits=tuple(brought.get(one.tag, ())),
+                title=f"{title}{release.version}", version=release.version, line=line.name, tag=release.tag,
+                before=previous.tag if previous else "", date=release.date, commits=tuple(by_tag.get(release.tag, ())),
             )  # fmt: skip
 
 
-def _owners(releases: Sequence[_Release], graph: Mapping[str, list[str]]) -> dict[str, str]:
-    """Commit → tag of the first release that has it; the graph is newest first, so releases are taken from its end."""
-    place = {commit: position for position, commit in enumerate(graph)}
-    owner: dict[str, str] = {}
-    for one in sorted(releases, key=lambda one: (-place[one.commit], precedence(one.key))):
-        waiting = [one.commit]
-        while waiting:
-            commit = waiting.pop()
-            if commit not in owner:
-                owner[commit] = one.tag
-                waiting += graph[commit]
-    return owner
+def _first_tags(releases: Sequence[_Release], graph: Mapping[str, list[str]]) -> dict[str, str]:
+    """Map each commit to the tag of the first release that contains it; the graph's commits are newest first."""
+    position = {commit: index for index, commit in enumerate(graph)}
+    first_tag: dict[str, str] = {}
+    for release in sorted(releases, key=lambda release: (-position[release.commit], precedence(release.key))):
+        pending = [release.commit]
+        while pending:
+            commit = pending.pop()
+            if commit not in first_tag:
+                first_tag[commit] = release.tag
+                pending += graph[commit]
+    return first_tag
 
 
-def _only(made: Sequence[Section], wanted: str, history: History, *, preview: bool) -> list[Section]:
-    known = [one for one in made if one.version == wanted]
-    if known or not preview:
-        return known
-    first = made[0]
-    title = first.title.replace(UNRELEASED, wanted)
+def _only(sections: Sequence[Section], version: str, history: History, *, preview: bool) -> list[Section]:
+    released = [section for section in sections if section.version == version]
+    if released or not preview:
+        return released
+    first = sections[0]
+    title = first.title.replace(UNRELEASED, version)
     return [
         Section(
-            title=title, version=wanted, line=first.line, tag="", before=first.before, date=history.committed,
+            title=title, version=version, line=first.line, tag="", before=first.before, date=history.committed,
             commits=first.commits,
         )
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What differs from the commit: git's status taken apart, and which unknown files a build would send."""
+"""The state of the work tree: changed and untracked files, and which untracked ones enter a build context."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=norma
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
-    """HEAD's commit, its branch (None: detached), changed paths, untracked ones, and which of these a build sends."""
+    """HEAD's commit and branch (None: detached), changed and untracked paths; `strays` are untracked and built in."""
 
     commit: str
     branch: str | None
@@ -28,7 +28,7 @@ class Status:
 
     @property
     def dirty(self) -> bool:
-        """Whether what is built would differ from the commit."""
+        """Whether an image built now would differ from the commit."""
         return bool(self.changed or self.strays)
 
 
@@ -40,9 +40,10 @@ def read(manifest: Manifest) -> Status:
 
 
 def parse(text: str, prefix: str, root: Path, inputs: Sequence[str]) -> Status:
-    """The status that git tells in `text` (STATUS); `prefix` is `root` below the repository's top, with a slash.
+    """Parse the output of `git status` (STATUS).
 
-    `inputs` are the folders that enter images.
+    `prefix` is the path from the repository's top to `root`, with a slash at its end; `inputs` are the folders that
+    images are built from, relative to `root`.
     """
     commit, branch = "", None
     changed, untracked = [], []
@@ -65,14 +66,14 @@ def parse(text: str, prefix: str, root: Path, inputs: Sequence[str]) -> Status:
 
 
 def _relative(path: str, prefix: str) -> str:
-    """Git tells paths from the repository's top; the manifest's folder may lie below it."""
+    """Make a path that is relative to the repository's top relative to the manifest's folder."""
     if not prefix:
         return path
     return Path(os.path.relpath(path, prefix)).as_posix() + ("/" if path.endswith("/") else "")
 
 
 def _strays(root: Path, untracked: Sequence[str], inputs: Sequence[str]) -> Iterator[str]:
-    """The untracked paths that a build would send, by the .dockerignore of each context."""
+    """Yield the untracked paths that are in a build context and not excluded by its .dockerignore."""
     for path in untracked:
         for folder in inputs:
             if path.endswith("/") and f"{folder}/".startswith(path):
@@ -82,12 +83,12 @@ def _strays(root: Path, untracked: Sequence[str], inputs: Sequence[str]) -> Iter
                 inner = path if folder == "." else path.removeprefix(f"{folder}/")
                 ignore = root / folder / ".dockerignore"
                 rules = parse_ignore(ignore.read_text(encoding="utf-8")) if ignore.is_file() else []
-                sent = _files(root / path, inner) if path.endswith("/") and rules else [inner.rstrip("/")]
-                if any(not ignored(one, rules) for one in sent):
+                files = _files(root / path, inner) if path.endswith("/") and rules else [inner.rstrip("/")]
+                if any(not ignored(file, rules) for file in files):
                     yield path
                     break
 
 
 def _files(folder: Path, name: str) -> Iterator[str]:
-    for top, _, leaves in os.walk(folder):
-        yield from (name + (Path(top) / leaf).relative_to(folder).as_posix() for leaf in leaves)
+    for top, _, files in os.walk(folder):
+        yield from (name + (Path(top) / file).relative_to(folder).as_posix() for file in files)

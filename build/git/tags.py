@@ -1,4 +1,4 @@
-"""Versions as git tags name them: which tags are versions, and how thousands rank without parsing each. Pure."""
+"""Version tags: which tags are versions, and sorting thousands of them without parsing each. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from semver import Version
 
-YANKED = "-yanked"  # behind a version, the mark of a withdrawn release in the registry
+YANKED = "-yanked"  # suffix of a version: the tag that marks a withdrawn release in the registry
 # major, minor, patch, pre-release ("" for a final version): a version without build metadata.
 Key = tuple[int, int, int, str]
 NUMBER = r"(?:0|[1-9][0-9]*)"
@@ -22,9 +22,9 @@ SEMVER = (
 
 
 class Versions(Set["Version"]):
-    """An immutable set of versions that parses none of them before it must: a clone may have thousands of tags.
+    """An immutable set of versions, parsed lazily because a clone may have thousands of tags.
 
-    Build metadata does not count: 1.4.0+a is in it when 1.4.0 is.
+    Build metadata is ignored: the set contains 1.4.0+a if it contains 1.4.0.
     """
 
     __slots__ = ("keys",)
@@ -47,16 +47,16 @@ class Versions(Set["Version"]):
         return hash(self.keys)
 
     def __repr__(self) -> str:
-        return f"Versions({', '.join(str(of_key(one)) for one in sorted(self.keys, key=precedence))})"
+        return f"Versions({', '.join(str(of_key(key)) for key in sorted(self.keys, key=precedence))})"
 
 
 def key_of(version: Version) -> Key:
-    """The version as plain values, without build metadata."""
+    """Return the version's key; build metadata is dropped."""
     return version.major, version.minor, version.patch, version.prerelease or ""
 
 
 def of_key(key: Key) -> Version:
-    """The version of plain values."""
+    """Return the version of a key."""
     from semver import Version
 
     major, minor, patch, pre = key
@@ -64,7 +64,7 @@ def of_key(key: Key) -> Version:
 
 
 def precedence(key: Key) -> tuple[int, int, int, bool, tuple[tuple[int, int, str], ...]]:
-    """Sorts keys as SemVer 2.0, section 11, ranks versions."""
+    """Return a sort key with the precedence of SemVer 2.0, section 11."""
     major, minor, patch, pre = key
     if not pre:
         return major, minor, patch, True, ()
@@ -73,7 +73,7 @@ def precedence(key: Key) -> tuple[int, int, int, bool, tuple[tuple[int, int, str
 
 
 def tags_of(prefix: str, refs: str) -> list[tuple[Key, str]]:
-    """The tags of a line in `refs` (full ref names, one a line), each with its version; one pass over the text."""
+    """Return (version, tag) for each version tag behind `prefix` in `refs` (full ref names, one per line)."""
     pattern = re.compile(rf"^refs/tags/({re.escape(prefix)}{SEMVER})$", re.MULTILINE)
     return [
         ((int(major), int(minor), int(patch), pre), tag)

@@ -1,4 +1,4 @@
-"""Pure rules of versions: lines of versions, which tags belong to them, what comes next. No git, no registry."""
+"""The rules of versions: lines of versions, snapshots, and the next version. Pure, except for path resolution."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from build.git.tags import NUMBER, SEMVER, YANKED, Key, Versions, key_of, of_key
 if TYPE_CHECKING:
     from semver import Version
 
-LONGEST_TAG = 128  # of an image, by the OCI distribution specification
-LONGEST_RELEASE = LONGEST_TAG - len(YANKED)  # whatever is released must be able to be withdrawn
+LONGEST_TAG = 128  # characters of an image tag (OCI distribution specification, "Pulling manifests")
+LONGEST_RELEASE = LONGEST_TAG - len(YANKED)  # every release needs room for its yank mark
 _RANGE = re.compile(rf"(?:.*/)?({NUMBER})\.(?:({NUMBER})\.)?x")
 _SNAPSHOT = re.compile(r"[.-]dev\.[0-9]+\.g([0-9a-f]{7})$")
 _CHANNEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")
@@ -26,9 +26,9 @@ _CHANNEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """A line of versions: the services that share it, what its tags start with, and the paths that count for it.
+    """A line of versions: the services that share it, the prefix of its tags, and the paths that are part of it.
 
-    No paths: everything counts.
+    Without paths, every commit is part of it.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Line:
 
 
 def lines(manifest: Manifest) -> tuple[Line, ...]:
-    """The lines of the manifest: one for all services, or in independent mode one for each."""
+    """Return the lines of the manifest: one for all services, or one for each in independent mode."""
     settings = manifest.release
     if settings.mode == "lockstep":
         return (Line(name=manifest.project.name, prefix=settings.tag_prefix, services=tuple(manifest.services)),)
@@ -49,13 +49,13 @@ def lines(manifest: Manifest) -> tuple[Line, ...]:
 
 
 def built_from(manifest: Manifest, service: Service) -> tuple[str, ...]:
-    """The paths, relative to the manifest's folder, that an image is built from; what lies outside it is left out."""
-    found = [service.folder]
+    """Return the paths that an image is built from, relative to the manifest's folder; those outside it are omitted."""
+    paths = [service.folder]
     for value in service.contexts.values():
         kind, _, key = value.partition(":")
-        found.append(manifest.stages[key].folder if kind == "stage" else manifest.sources.get(key, ""))
+        paths.append(manifest.stages[key].folder if kind == "stage" else manifest.sources.get(key, ""))
     inside = []
-    for path in (*found, *service.paths):
+    for path in (*paths, *service.paths):
         relative = os.path.relpath(manifest.root / path, manifest.root) if path else ".."
         if relative != ".." and not relative.startswith(f"..{os.sep}"):
             inside.append(Path(relative).as_posix())
@@ -63,26 +63,26 @@ def built_from(manifest: Manifest, service: Service) -> tuple[str, ...]:
 
 
 def inputs_of(manifest: Manifest) -> list[str]:
-    """The paths that any image of the manifest is built from, each once."""
+    """Return the paths that the images of the manifest are built from, without duplicates."""
     paths = (path for service in manifest.services.values() for path in built_from(manifest, service))
     return list(dict.fromkeys(paths))
 
 
 def parse_tag(prefix: str, tag: str) -> Version | None:
-    """The version that a git tag names on the line of `prefix`, build metadata included; None for a foreign tag."""
+    """Parse the version in a tag behind `prefix`, with its build metadata; None if the tag is not such a version."""
     from semver import Version
 
-    found = re.fullmatch(SEMVER, tag.removeprefix(prefix)) if tag.startswith(prefix) else None
-    return Version.parse(found[0]) if found else None
+    match = re.fullmatch(SEMVER, tag.removeprefix(prefix)) if tag.startswith(prefix) else None
+    return Version.parse(match[0]) if match else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LineHistory:
-    """Where one line stands at HEAD.
+    """The history of one line at HEAD.
 
-    `last` is the highest version among the tags that HEAD reaches (None before the first), `last_tag` its tag as git
-    has it. `taken` are all versions of the line that the clone knows, reachable or not. `commits` came after `last`,
-    newest first, merges included; `distance` is how many. With paths, only commits that touch them are among them.
+    `last` is the highest version whose tag HEAD reaches (None before the first), `last_tag` that tag's name. `taken`
+    are all versions of the line in this clone, reachable or not. `commits` are those since `last`, newest first,
+    merges included, and `distance` is their number; on a line with paths, only commits that touch these count.
     """
 
     line: Line
@@ -95,11 +95,11 @@ class LineHistory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History:
-    """What git says about HEAD: its full hash and commit time (seconds since 1970), and where each line stands.
+    """The history of HEAD: its full hash, its commit time (Unix seconds), and each line by name.
 
-    `branch` is None when HEAD is detached. `dirty`: a tracked file differs from the commit, or an untracked one enters
-    an image (`strays`). `untracked` are all files and folders that git does not know, relative to the manifest's
-    folder, folders with a slash at the end.
+    `branch` is None if HEAD is detached. `dirty`: a tracked file differs from the commit, or an untracked one is built
+    into an image (`strays`). `untracked` are all untracked files and folders, relative to the manifest's folder,
+    folders with a slash at the end. `remote` is the remote's URL without credentials.
     """
 
     commit: str
@@ -114,34 +114,34 @@ class History:
     lines: dict[str, LineHistory]
 
     def of(self, service: str) -> LineHistory:
-        """The line that a service is on."""
-        return next(one for one in self.lines.values() if service in one.line.services)
+        """Return the line of a service."""
+        return next(line for line in self.lines.values() if service in line.line.services)
 
 
 def snapshot(history: History, line: LineHistory, first: str) -> str:
-    """The version of what is checked out: 1.4.0 on a clean released commit, else 1.4.1-dev.7.g1a2b3c4[.dirty].
+    """Return the version of the work tree: 1.4.0 on a clean released commit, else 1.4.1-dev.7.g1a2b3c4[.dirty].
 
-    Valid as SemVer 2.0 and as an image tag. `first` is what counting starts from while there is no tag.
-    A tag with build metadata is no release of ours: an image tag can't carry it, and two of them must not become one.
-    Raises RepositoryError when the version would be longer than an image tag may be.
+    It is valid as SemVer 2.0 and as an image tag. `first` is the version that counting starts from without a tag.
+    A tag with build metadata is not a release: image tags can't contain `+`, and 1.4.0+a and 1.4.0+b would collide.
+    Raises RepositoryError if the version is longer than an image tag may be.
     """
     if line.last is None:
         base = first
     elif line.distance == 0 and not history.dirty and "+" not in line.last_tag:
         return _fitting(str(line.last))
     else:
-        # Behind a pre-release it extends that one: 1.5.0-dev.2 would rank below 1.5.0-rc.1 (SemVer 2.0, section 11).
+        # After a pre-release, extend that: 1.5.0-dev.2 would rank below 1.5.0-rc.1 (SemVer 2.0, section 11).
         base = str(line.last if line.last.prerelease else line.last.bump_patch())
     version = f"{base}{'.' if '-' in base else '-'}dev.{line.distance}.g{history.commit[:7]}"
     return _fitting(f"{version}.dirty" if history.dirty else version)
 
 
 def revision(version: str, prefix: str) -> str:
-    """The commit that a `snapshot` was made of, as git understands it; "" for a tree that was not what is committed."""
+    """Return the git revision that a `snapshot` was built from; "" if it was built from a dirty work tree."""
     if version.endswith(".dirty"):
         return ""
-    found = _SNAPSHOT.search(version)
-    return found[1] if found else f"refs/tags/{prefix}{version}"
+    match = _SNAPSHOT.search(version)
+    return match[1] if match else f"refs/tags/{prefix}{version}"
 
 
 def _fitting(version: str) -> str:
@@ -152,7 +152,7 @@ def _fitting(version: str) -> str:
 
 
 def fitting_release(version: Version) -> None:
-    """Raise RepositoryError for a version that image tags, or the mark of its withdrawal, have no room for."""
+    """Raise RepositoryError for a version too long for an image tag or for its yank mark."""
     length = len(str(version))
     if length > LONGEST_RELEASE:
         message = f"{version} has {length} characters, and the version of a release {LONGEST_RELEASE} at most"
@@ -170,14 +170,13 @@ def next_version(
     explicit: bool = False,
     branch: str | None = None,
 ) -> Version:
-    """The version that a release on top of `last` gets: greater than `last`, and none of `taken`.
+    """Return the version of a release on top of `last`: greater than `last`, and not in `taken`.
 
-    `bump` is what the commits ask for (`commits.bump_of`) or, with `explicit`, what a person typed; only the latter
-    leaves 0.y.z without `major_on_zero`. `pre` names a pre-release channel ("rc"). Before the first release it is
-    `first`, or its pre-release, whatever the bump. A version that is taken elsewhere is passed by: a patch goes above
-    the highest of its X.Y, a minor or major opens a series in which nothing final is taken yet. On a branch called
-    1.3.x or 1.x only a version of that range fits.
-    Raises RepositoryError when nothing is to be released, or no version fits.
+    `bump` is what the commits ask for (`commits.bump_of`) or, if `explicit`, what the user asked for; only an explicit
+    major leaves 0.y.z without `major_on_zero`. `pre` is a pre-release channel ("rc"). The first release is `first`, or
+    a pre-release of it, whatever the bump. Taken versions are skipped: a patch goes above the highest one of its X.Y,
+    a minor or major opens a series without any final version. On a branch named 1.3.x or 1.x, the version must be in
+    that range. Raises RepositoryError if there is nothing to release, or no version fits.
     """
     if pre:
         _check_channel(pre)
@@ -185,48 +184,48 @@ def next_version(
         if last is None or pre or not last.prerelease:
             since = f"since {last}" if last else "in this history"
             raise RepositoryError(f"nothing to release: no commit {since} bumps a version", hint="--bump patch")
-        bump = "patch"  # the pre-release becomes what it was one of
-    keys: Collection[Key] = taken.keys if isinstance(taken, Versions) else [key_of(one) for one in taken]
+        bump = "patch"  # the pre-release becomes final
+    keys: Collection[Key] = taken.keys if isinstance(taken, Versions) else [key_of(version) for version in taken]
     if last is not None:
         floor = (last.major, last.minor, last.patch)
         keys = [key for key in keys if key >= floor]
     base = _base(last, bump, first, major_on_zero=major_on_zero or explicit)
     base = _free(base, "patch" if last is None else bump, {key[:3] for key in keys if not key[3]})
-    found = of_key((*base, _candidate(base, pre, last, keys) if pre else ""))
-    _check_range(found, branch)
-    if last is not None and found <= last:
-        message = f"{found} would rank below {last}, which is released already"
+    version = of_key((*base, _candidate(base, pre, last, keys) if pre else ""))
+    _check_range(version, branch)
+    if last is not None and version <= last:
+        message = f"{version} would rank below {last}, which is released already"
         raise RepositoryError(message, hint=f"--pre {(last.prerelease or pre).split('.')[0]}, or release without --pre")
-    fitting_release(found)
-    return found
+    fitting_release(version)
+    return version
 
 
 def _base(last: Version | None, bump: Bump, first: Version, *, major_on_zero: bool) -> tuple[int, int, int]:
-    """The final version that is aimed at. On a pre-release that already aims high enough, it is the one it precedes."""
+    """Return the final version to aim at; a pre-release of a high enough version aims at that version already."""
     if last is None:
         return first.major, first.minor, first.patch
     major, minor, patch = last.major, last.minor, last.patch
     if bump == "major" and major == 0 and not major_on_zero:
         bump = "minor"
-    aimed: dict[Bump, bool] = {"patch": True, "minor": patch == 0, "major": minor == 0 and patch == 0}
-    if last.prerelease and aimed[bump]:
+    high_enough: dict[Bump, bool] = {"patch": True, "minor": patch == 0, "major": minor == 0 and patch == 0}
+    if last.prerelease and high_enough[bump]:
         return major, minor, patch
     return {"major": (major + 1, 0, 0), "minor": (major, minor + 1, 0)}.get(bump, (major, minor, patch + 1))
 
 
 def _free(base: tuple[int, int, int], bump: Bump, finals: Set[tuple[int, ...]]) -> tuple[int, int, int]:
-    """The version itself, or the next one of its kind that goes above what others took."""
+    """Return `base`, or the next version of the same kind that is not taken."""
     major, minor, patch = base
     if bump == "patch" or patch:
-        highest = max((one[2] for one in finals if one[:2] == (major, minor)), default=-1)
+        highest = max((key[2] for key in finals if key[:2] == (major, minor)), default=-1)
         return major, minor, max(patch, highest + 1)
     if bump == "minor" or minor:
-        used = {one[1] for one in finals if one[0] == major}
-        return major, _above(minor, used), 0
-    return _above(major, {one[0] for one in finals}), 0, 0
+        used = {key[1] for key in finals if key[0] == major}
+        return major, _first_free(minor, used), 0
+    return _first_free(major, {key[0] for key in finals}), 0, 0
 
 
-def _above(number: int, used: Set[int]) -> int:
+def _first_free(number: int, used: Set[int]) -> int:
     while number in used:
         number += 1
     return number
@@ -234,28 +233,29 @@ def _above(number: int, used: Set[int]) -> int:
 
 def _check_channel(pre: str) -> None:
     if not _CHANNEL.fullmatch(pre) or pre == "dev":
-        reason = "snapshots have that one" if pre == "dev" else "it is letters, digits and -, with a letter"
+        reason = "it is reserved for snapshots" if pre == "dev" else "expected letters, digits and -, with a letter"
         raise RepositoryError(f"{pre!r} can't be a pre-release channel: {reason}", hint="--pre rc")
 
 
 def _candidate(base: tuple[int, int, int], pre: str, last: Version | None, keys: Iterable[Key]) -> str:
-    """The next number of the channel for `base`: above all that are taken."""
-    known = [key[3] for key in keys if key[:3] == base]
+    """Return the next pre-release of the channel for `base`, above all that are taken."""
+    pre_releases = [key[3] for key in keys if key[:3] == base]
     if last is not None and (last.major, last.minor, last.patch) == base:
-        known.append(last.prerelease or "")
-    numbers = [int(one.rpartition(".")[2]) for one in known if re.fullmatch(rf"{re.escape(pre)}\.{NUMBER}", one)]
+        pre_releases.append(last.prerelease or "")
+    pattern = re.compile(rf"{re.escape(pre)}\.({NUMBER})")
+    numbers = [int(match[1]) for taken in pre_releases if (match := pattern.fullmatch(taken))]
     return f"{pre}.{max(numbers, default=0) + 1}"
 
 
 def _check_range(version: Version, branch: str | None) -> None:
     if not in_range(version, branch):
-        wanted = (branch or "").rpartition("/")[2].removesuffix("x")
-        message = f"branch {branch} releases {wanted}* only, and the next version would be {version}"
-        raise RepositoryError(message, hint="release it from main, or ask for a smaller --bump")
+        allowed = (branch or "").rpartition("/")[2].removesuffix("x")
+        message = f"branch {branch} releases {allowed}* only, and the next version would be {version}"
+        raise RepositoryError(message, hint="release from main, or with a smaller --bump")
 
 
 def in_range(version: Version, branch: str | None) -> bool:
-    """Whether a version may be released from a branch: from 1.3.x or 1.x only one of that range, else any."""
-    found = _RANGE.fullmatch(branch or "")
-    major, minor = found.groups() if found else (None, None)
+    """Whether a branch may release a version: 1.3.x and 1.x only those of their range, other branches any."""
+    match = _RANGE.fullmatch(branch or "")
+    major, minor = match.groups() if match else (None, None)
     return (not major or version.major == int(major)) and (not minor or version.minor == int(minor))

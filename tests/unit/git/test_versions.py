@@ -110,7 +110,7 @@ def test_a_maintenance_branch_keeps_to_its_range(
         ("1.4.0", "patch", "1", "can't be a pre-release channel"),
         ("1.4.0", "patch", "r c", "can't be a pre-release channel"),
         ("1.4.0", "patch", "rc.1", "can't be a pre-release channel"),
-        ("1.4.0", "patch", "dev", "snapshots have that one"),
+        ("1.4.0", "patch", "dev", "reserved for snapshots"),
         ("1.4.0", "patch", "a" * 114, "a release 121 at most"),
     ],
 )
