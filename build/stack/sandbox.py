@@ -20,6 +20,7 @@ from build.stack import run, secrets
 from build.stack.status import LABEL
 
 _MARK = "-release-"
+_FOLDER = "sandbox-"
 
 
 @contextlib.contextmanager
@@ -44,7 +45,7 @@ def _isolated(manifest: Manifest, pid: int) -> Manifest:
 def _renamed(manifest: Manifest, pid: int) -> Manifest:
     """The manifest with the project name and the folder of the sandbox of a process."""
     project = replace(manifest.project, name=f"{manifest.project.name}{_MARK}{pid}")
-    return replace(manifest, project=project, folder=f"{manifest.folder}/sandbox-{pid}")
+    return replace(manifest, project=project, folder=f"{manifest.folder}/{_FOLDER}{pid}")
 
 
 def _moved(service: Service, ports: Iterator[int]) -> Service:
@@ -71,15 +72,17 @@ def _remove(isolated: Manifest) -> None:
 
 
 def _sweep(manifest: Manifest) -> None:
-    """Remove the sandboxes whose process has died: containers, networks, volumes and folder."""
+    """Remove the sandboxes whose process has died: containers, networks, volumes and folder.
+
+    One that was killed before its first container has left a folder alone, with secrets in it.
+    """
     start = f"{manifest.project.name}{_MARK}"
-    names: set[str] = set()
+    pids = {path.name.removeprefix(_FOLDER) for path in manifest.workspace.root.glob(f"{_FOLDER}*")}
     for kind in ("container", "network", "volume"):
         every = ["--all"] if kind == "container" else []
         listed = docker.cli(kind, "ls", *every, "--format", f'{{{{.Label "{LABEL}"}}}}').stdout
-        names |= {name for name in listed.split() if name.startswith(start)}
-    for name in names:
-        pid = name.removeprefix(start)
+        pids |= {name.removeprefix(start) for name in listed.split() if name.startswith(start)}
+    for pid in pids:
         if pid.isdigit() and not alive(int(pid)):
             with contextlib.suppress(BuildError):
                 _remove(_renamed(manifest, int(pid)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 
 from build.engine import client as docker
-from build.stack import secrets
+from build.stack import sandbox, secrets
 from tests.support.project import Project
 
 
@@ -78,3 +79,13 @@ def test_rotation_is_seen_by_the_running_container(built: Project) -> None:
 
     assert seen == [secrets.value(built.load(), "alpha"), before]
     assert seen[0] != before
+
+
+def test_secrets_of_a_sandbox_that_was_killed_early_are_removed(stack_project: Project) -> None:
+    """A release that was killed before its first container leaves a folder and no object of the engine: it goes, too."""
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    left = stack_project.write(f".uc/sandbox-{gone.pid}/secrets/alpha", "a secret\n")
+
+    with sandbox.of(stack_project.load()):
+        assert not left.parent.parent.exists()
