@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from build import console
 from build.config.manifest import Manifest
-from build.deploy.compose import runnable
 from build.images.bases import Resolved
 from build.images.build import Built
 from build.images.image import Image
-from build.stack import compose, model
 from build.stack.status import Running
 
 
@@ -79,6 +77,10 @@ def running(containers: Sequence[Running], *, json: bool = False) -> None:
 
 def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) -> None:
     """Print the Compose file that `up` would use. Raises what choosing images raises."""
+    # Reading releases and rendering Compose files are not paid for by a build that only shows its images.
+    from build.deploy.compose import runnable
+    from build.stack import compose, model
+
     references, wanted = runnable(manifest, services, release=release)
     images = {name: references[name] for name in wanted}
     stack = model.stack(manifest, images, secrets=manifest.workspace.secrets)

@@ -86,9 +86,9 @@ def test_an_incomplete_build_names_each_service_and_its_reason() -> None:
         )
 
 
-def test_a_build_with_nothing_to_do_imports_no_client_of_the_engine() -> None:
-    """Importing python-on-whales takes longer than the rest of such a build."""
-    code = "import sys, build.images.build, build.views.tables; print(*{'python_on_whales', 'pydantic'} & set(sys.modules))"
+def test_a_build_with_nothing_to_do_imports_what_it_uses() -> None:
+    """Importing python-on-whales alone takes longer than the rest of such a build; the registry's client is not used."""
+    code = "import sys, build.images.build, build.views.tables; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
 
-    assert done.stdout.split() == []
+    assert {"python_on_whales", "pydantic", "httpx", "semver"}.isdisjoint(done.stdout.split())
