@@ -8,6 +8,6 @@
     layout, export, push                         images on their way to a registry
 
 The docker command is used for bake (python-on-whales returns no digests), for inspect (a build with nothing to do takes
-that path, and importing python-on-whales costs more than the rest of it) and in threads (an interrupt ends only the
-processes of `process.run` there); python-on-whales for import and push.
+that path, and importing python-on-whales costs more than the rest of it), for import (python-on-whales inspects the
+image again) and in threads (an interrupt ends only the processes of `process.run` there); python-on-whales for push.
 """

@@ -128,8 +128,7 @@ def _make_root(manifest: Manifest, name: str) -> None:
             cwd=Path(folder),
             timeout=1200,
         )
-        with engine.failures():
-            engine.client().image.import_(archive, name, changes=[f"LABEL {LABEL}=debian:{suite}"])
+        engine.cli("import", "--change", f"LABEL {LABEL}=debian:{suite}", str(archive), name)
 
 
 def _mmdebstrap(manifest: Manifest) -> list[str]:
