@@ -118,6 +118,15 @@ def test_the_tags_that_move(
     assert set(moved(planned(world(lockstep, last, "fix: x", released=released, branch=branch), request_))) == expected
 
 
+def test_a_withdrawn_release_holds_no_float(lockstep: Manifest) -> None:
+    """A float that only a yanked release is above of moves to the new one, although its version is lower."""
+    before = world(lockstep, "1.4.0", "fix: x", released=("1.4.0", "1.5.0"), branch="1.4.x")
+    known = {name: replace(base, yanked=version_set("1.5.0")) for name, base in before.known.items()}
+
+    assert set(moved(planned(before))) == {"1.4.1", "1.4"}
+    assert set(moved(planned(replace(before, known=known)))) == {"1.4.1", "1.4", "1"}
+
+
 def test_a_tag_is_planned_with_its_digests(lockstep: Manifest) -> None:
     """Before: what the registry says; after: the digest of a reused image, nothing yet for one that is built."""
     before = world(lockstep, "1.4.0", "fix: x", staged=STAGED)
