@@ -1,4 +1,4 @@
-"""What a person sees: the only module that prints. Colour and live progress on a terminal, plain lines elsewhere."""
+"""Terminal output; the only module that prints. Colour and progress on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLOUR = {"ok": "32", "warn": "33", "fail": "31", "skip": "2"}
 
 
 def is_terminal() -> bool:
-    """Whether a person watches: stderr is a terminal and NO_COLOR is unset."""
+    """Whether stderr is a terminal and NO_COLOR is unset."""
     return _coloured(sys.stderr)
 
 
@@ -42,27 +42,27 @@ def _sign(kind: str, stream: TextIO) -> str:
 
 
 def mark(kind: str) -> str:
-    """The sign of ok, warn, fail or skip for a table, coloured when stdout is a terminal."""
+    """Return the sign of ok, warn, fail or skip for a table, coloured if stdout is a terminal."""
     return _sign(kind, sys.stdout)
 
 
 def note(text: str, *, kind: str = "") -> None:
-    """A line of progress, with the sign of `kind` before it."""
+    """Print a line of progress, with the sign of `kind` before it."""
     _say(f"  {_sign(kind, sys.stderr)} {text}" if kind else f"  {text}")
 
 
 def passthrough(line: str) -> None:
-    """A line of a tool's own log, as it came."""
+    """Print a line of a tool's own log unchanged."""
     _say(line)
 
 
 def warn(text: str) -> None:
-    """A line that a person should act on, though the task goes on."""
+    """Print a warning: something to act on that does not stop the task."""
     _say(f"{_paint('warn', 'warning:')} {text}")
 
 
 def error(text: str, *, hint: str = "", output: str = "") -> None:
-    """A failure: the tool's hidden output first, then what failed, then the command that mends it."""
+    """Print a failure: the tool's hidden output, what failed, and the command that fixes it."""
     if output.strip():
         _say("\n".join(f"  | {line}" for line in output.rstrip().splitlines()))
     _say(f"{_paint('fail', 'error:')} {text}")
@@ -71,14 +71,14 @@ def error(text: str, *, hint: str = "", output: str = "") -> None:
 
 
 def command(argv: Sequence[str]) -> None:
-    """Echo a command that is about to run, when UC_VERBOSE is set."""
+    """Print a command that is about to run, if UC_VERBOSE is set."""
     if os.environ.get("UC_VERBOSE"):
         _say(_paint("skip", "+ " + " ".join(argv)))
 
 
 @contextlib.contextmanager
 def step(title: str) -> Iterator[None]:
-    """A titled, timed step; folded in CI logs that can fold; a spinner on a terminal."""
+    """Print the title of a step and how long it took; its lines are a folded group in GitHub's logs."""
     started = time.monotonic()
     if _GITHUB:
         _say(f"::group::{title}")
@@ -99,7 +99,7 @@ def step(title: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """A live spinner while something silent takes its time; one plain line where nobody watches."""
+    """Show a spinner on a terminal, one plain line elsewhere."""
     if not is_terminal():
         note(text)
         yield
@@ -111,19 +111,19 @@ def waiting(text: str) -> Iterator[None]:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """A table on stdout: boxed and coloured on a terminal, aligned plain columns in a pipe."""
+    """Print a table on stdout: boxed and coloured on a terminal, plain aligned columns elsewhere."""
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        drawn = Table(title=title or None, title_justify="left")
+        grid = Table(title=title or None, title_justify="left")
         for column in columns:
-            drawn.add_column(column, overflow="fold")
+            grid.add_column(column, overflow="fold")
         for row in rows:
-            # Cells may carry colours of ours, and brackets that are no markup.
-            drawn.add_row(*(Text.from_ansi(str(cell)) for cell in row))
-        Console().print(drawn)
+            # Cells may contain our colours, and brackets that are not markup.
+            grid.add_row(*(Text.from_ansi(str(cell)) for cell in row))
+        Console().print(grid)
         return
     if title:
         print(title)
@@ -134,10 +134,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str =
 
 
 def discard_output() -> None:
-    """Send what is still to come on stdout nowhere: its reader (`| head`) has seen enough, and is gone."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    """Discard all further stdout: its reader has closed the pipe (`| head`)."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def result(data: Any) -> None:
@@ -153,5 +153,5 @@ def _plain(value: object) -> object:
 
 
 def text(content: str) -> None:
-    """Plain text that is a task's result, on stdout."""
+    """Print plain text that is a task's result, on stdout."""
     print(content, flush=True)

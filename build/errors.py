@@ -1,23 +1,23 @@
-"""Everything that can go wrong for a person's reason, and the exit code of each kind.
+"""Every user-facing failure and its exit code.
 
 BuildError 1
 ├── ManifestError 2      versions.toml, versions.local.toml or a UC_ variable is wrong
 ├── RepositoryError 3    not a git repository, no commit, dirty tree
 ├── ToolFailed 4         a tool ran and failed: docker, git, apt, trivy
 ├── ScanRejected 5       a gate refused: findings at or above the threshold
-├── SmokeFailed 6        a service answered wrongly or never got healthy
-├── MissingTool 7        a tool is not there, too old, or its daemon does not answer
+├── SmokeFailed 6        a service answered wrongly or never became healthy
+├── MissingTool 7        a tool is missing or too old, or its daemon does not answer
 ├── ScanBroken 8         a gate could not run: no scanner, stale DB
-├── BaseUnavailable 9    a base image can't be had from any source
+├── BaseUnavailable 9    no source provides a base image
 ├── RegistryError 10     the registry refused or is unreachable
 ├── SecretError 11       a secret file is missing, empty or readable by others
-├── PortTaken 12         another process listens on a port of ours
-├── Incomplete 13        the rest went through, named services did not
+├── PortTaken 12         another process listens on a port that is needed
+├── Incomplete 13        some services failed, the others went through
 ├── ReleaseRefused 14    a release may not start here and now: authority, branch, stale plan, stand-in base
 └── VersionTaken 15      another release has the version, or its tag names another digest
 
-130 is an interrupt (Ctrl-C), 141 a reader of the output that has gone (| head).
-Any other exception is a bug of ours and keeps its traceback.
+130 is an interrupt (Ctrl-C), 141 a closed output pipe (| head).
+Any other exception is a bug of the toolkit and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ E = TypeVar("E", bound="BuildError")
 
 
 class BuildError(Exception):
-    """What failed and why (`str(error)`), how to mend it (`hint`), and the tool's output where it was hidden."""
+    """What failed and why (`str(error)`), how to fix it (`hint`), and the tool's output if it was hidden."""
 
     exit_code = 1
 
@@ -49,19 +49,19 @@ class BuildError(Exception):
 
 
 class ManifestError(BuildError):
-    """The manifest or one of its overrides does not say what it must."""
+    """The manifest or one of its overrides is invalid."""
 
     exit_code = 2
 
 
 class RepositoryError(BuildError):
-    """Git can't answer what the build needs to know."""
+    """The git repository is missing, incomplete or in the wrong state."""
 
     exit_code = 3
 
 
 class ToolFailed(BuildError):
-    """A tool was started and ended with a failure; `returncode` is its own exit code."""
+    """A tool was run and failed; `returncode` is its own exit code."""
 
     exit_code = 4
 
@@ -71,67 +71,67 @@ class ToolFailed(BuildError):
 
 
 class ScanRejected(BuildError):
-    """The scan ran and its findings reach the severity gate."""
+    """The scan ran, and its findings reach the severity threshold."""
 
     exit_code = 5
 
 
 class SmokeFailed(BuildError):
-    """A service is not healthy or answers wrongly."""
+    """A service is unhealthy or answers wrongly."""
 
     exit_code = 6
 
 
 class MissingTool(BuildError):
-    """A tool is not installed, is too old, or its daemon is not running."""
+    """A tool is not installed or too old, or its daemon is not running."""
 
     exit_code = 7
 
 
 class ScanBroken(BuildError):
-    """The scan could not be made: a failure of the gate, not a verdict."""
+    """The scan could not run: a failure of the gate, not a verdict."""
 
     exit_code = 8
 
 
 class BaseUnavailable(BuildError):
-    """No source has the base image."""
+    """No source provides the base image."""
 
     exit_code = 9
 
 
 class RegistryError(BuildError):
-    """The registry is unreachable or refuses; `status` is its HTTP status where it answered at all, else 0."""
+    """The registry is unreachable or refuses; `status` is its HTTP status, 0 without an answer."""
 
     exit_code = 10
     status = 0
 
 
 class SecretError(BuildError):
-    """A secret file is missing, empty or open to others."""
+    """A secret file is missing, empty or readable by others."""
 
     exit_code = 11
 
 
 class PortTaken(BuildError):
-    """A port that a service publishes already has a listener."""
+    """Another process listens on a port that is to be published."""
 
     exit_code = 12
 
 
 class Incomplete(BuildError):
-    """Part of the work was done: the message names the services that were not."""
+    """Part of the work is done; the message names the services that failed."""
 
     exit_code = 13
 
 
 class ReleaseRefused(BuildError):
-    """A rule of releasing does not hold; nothing was changed."""
+    """A release rule is violated; nothing was changed."""
 
     exit_code = 14
 
 
 class VersionTaken(BuildError):
-    """The version belongs to another release: a race was lost, or the version is burned."""
+    """The version belongs to another release: a lost race, or a burned version."""
 
     exit_code = 15

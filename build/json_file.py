@@ -1,4 +1,4 @@
-"""Small JSON files under .uc/: written whole or not at all, so that an interrupt leaves the last good one."""
+"""Small JSON files under .uc/, written atomically: an interrupt leaves the previous version intact."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The JSON object in the file; empty when there is none (or an unreadable one, which counts as none)."""
+    """Return the JSON object in the file; an empty one if the file is missing or malformed."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -18,7 +18,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, data: dict[str, Any]) -> None:
-    """Replace the file by `data` in one rename."""
+    """Replace the file by `data`, atomically, by a rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Calls that run at the same time, and the processes that they leave when they are interrupted."""
+"""Concurrent calls in threads, and ending the child processes of these threads on an interrupt."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from typing import Any, TypeVar
 
 from build.errors import ToolFailed
 
-A = TypeVar("A")
-B = TypeVar("B")
-T = TypeVar("T")
-_AT_ONCE = 8
-_thread = threading.local()  # .children: what the `together` that made the thread ends with itself
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_WORKERS = 8
+_thread = threading.local()  # .children: the processes that end with the `together` which started the thread
 
 
 class Children:
-    """The processes that the threads of one `together` wait for."""
+    """The child processes of the threads of one `together`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,7 +29,7 @@ class Children:
         self._running: set[subprocess.Popen[Any]] = set()
 
     def start(self, spawn: Callable[[], subprocess.Popen[Any]], program: str) -> subprocess.Popen[Any]:
-        """The process that `spawn` starts. Raises ToolFailed when all were ended, and what `spawn` raises."""
+        """Start a process by `spawn` and return it. Raises ToolFailed after `end`, and what `spawn` raises."""
         with self._lock:
             if self._ended:
                 raise ToolFailed(f"interrupted before {program} was started")
@@ -39,11 +38,11 @@ class Children:
             return process
 
     def discard(self, process: subprocess.Popen[Any]) -> None:
-        """Forget a process that has ended."""
+        """Forget a process that has exited."""
         self._running.discard(process)
 
     def end(self) -> None:
-        """End them all, without waiting for it, and start no other."""
+        """Terminate all processes without waiting for them, and refuse to start others."""
         with self._lock:
             self._ended = True
         for process in tuple(self._running):
@@ -51,7 +50,7 @@ class Children:
 
 
 def children() -> Children:
-    """The processes of the `together` that this thread works for; a new group outside of one."""
+    """Return the processes of the `together` that started this thread; a new, empty group outside of one."""
     group: Children | None = getattr(_thread, "children", None)
     return group or Children()
 
@@ -64,54 +63,59 @@ def _terminate(process: subprocess.Popen[Any]) -> None:
             os.killpg(process.pid, signal.SIGTERM)
 
 
-def together(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """What each call returns, in their order; all run at once, the first is started first, the last in this thread.
+def together(calls: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Run the calls concurrently, each in a thread and the last in this one; return their results in order.
 
-    An interrupt is not held up: it ends the others' processes and leaves the rest of their work undone.
-    Raises what the first of them raised.
+    An interrupt takes effect at once: it terminates the child processes of all threads and abandons their work.
+    Raises the exception of the first call that failed, after all have ended.
     """
-    results: dict[int, T] = {}
-    problems: dict[int, BaseException] = {}
+    results: dict[int, Result] = {}
+    failures: dict[int, BaseException] = {}
     group = children()
 
-    def one(position: int) -> None:
+    def run(position: int) -> None:
         try:
             results[position] = calls[position]()
         except KeyboardInterrupt:  # only ever in the main thread
             raise
-        except BaseException as error:  # noqa: BLE001  (handed to the caller below)
-            problems[position] = error
+        except BaseException as error:  # noqa: BLE001  (raised in the caller's thread below)
+            failures[position] = error
 
-    def aside(position: int) -> None:
+    def run_in_thread(position: int) -> None:
         _thread.children = group
-        one(position)
+        run(position)
 
-    # Daemons: Python does not wait for them at its end.
-    threads = [threading.Thread(target=aside, args=(position,), daemon=True) for position in range(len(calls) - 1)]
+    # Daemon threads: Python does not wait for them when it exits.
+    threads = [
+        threading.Thread(target=run_in_thread, args=(position,), daemon=True) for position in range(len(calls) - 1)
+    ]
     try:
         for thread in threads:
             thread.start()
         if calls:
-            one(len(calls) - 1)
+            run(len(calls) - 1)
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
         group.end()
         raise
-    if problems:
-        raise problems[min(problems)]
+    if failures:
+        raise failures[min(failures)]
     return [results[position] for position in range(len(calls))]
 
 
-def at_once(act: Callable[[A], B], items: Iterable[A]) -> list[B]:
-    """The results of `act` on every item, eight at a time; the first failure is raised when all have ended."""
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        futures = [pool.submit(act, item) for item in items]
+def at_once(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Call the function on every item, eight concurrently; return the results in order.
+
+    Raises the exception of the first item that failed, after all have ended.
+    """
+    with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+        futures = [pool.submit(function, item) for item in items]
     return [future.result() for future in futures]
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this number is there, whoever's it is."""
+    """Whether a process with this pid exists, whoever owns it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,9 +1,8 @@
-"""The one subprocess call of the toolkit (the Docker client has its own in python-on-whales)."""
+"""Running programs: every subprocess of the toolkit starts here, except those of python-on-whales."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import os
 import re
@@ -29,7 +28,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """A finished process: its exit code and what it printed (empty where the output was not captured)."""
+    """A finished process: its exit code and its output (empty if it was not captured)."""
 
     returncode: int
     stdout: str
@@ -37,23 +36,23 @@ class Outcome:
 
 
 def redact(text: str) -> str:
-    """The text with the user-and-password part of every URL replaced by ***."""
+    """Return the text with user and password of every URL replaced by ***."""
     return _CREDENTIALS.sub(r"\g<scheme>***@", text)
 
 
 @contextlib.contextmanager
 def starting(program: str, hint: str = "") -> Iterator[None]:
-    """Around the start of a program that is on PATH.
+    """Convert OSError at the start of a program into ToolFailed.
 
-    Raises ToolFailed when the system can't execute it: made for another machine, half a file, no such interpreter.
+    The system can't execute a file for another architecture, a truncated one, or one whose interpreter is missing.
     """
     try:
         yield
     except OSError as error:
-        if error.filename not in {program, None}:  # the working folder: a mistake of ours
+        if error.filename not in {program, None}:  # the working directory does not exist: a bug
             raise
         path = shutil.which(program)
-        raise ToolFailed(f"{path} can't be run: {error.strerror}", hint=hint or f"mend or remove {path}") from None
+        raise ToolFailed(f"{path} can't be run: {error.strerror}", hint=hint or f"fix or remove {path}") from None
 
 
 def run(
@@ -69,34 +68,30 @@ def run(
 ) -> Outcome:
     """Run argv and return its Outcome.
 
-    `env` is added to this process's environment; None takes a variable out of it. With `capture` the output is kept
-    and shown only on failure; without it the tool writes to the terminal itself. An interrupt stops the whole process
-    group before it goes on.
+    `env` is merged into this process's environment; None removes a variable. With `capture`, the output is part of the
+    Outcome or the error; without it, the tool writes to the terminal. An interrupt stops the whole process group before
+    it propagates.
 
-    Raises MissingTool when argv[0] is not on PATH, ToolFailed when it can't be executed, on a code outside `ok_codes`,
-    or after `timeout` seconds.
+    Raises MissingTool if argv[0] is not on PATH; ToolFailed if it can't be executed, exits with a code outside
+    `ok_codes`, or takes longer than `timeout` seconds.
     """
     shown = redact(shlex.join(argv))
     console.command([shown])
     if shutil.which(argv[0]) is None:
         raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint=hint or "./inv doctor")
-    pipe = subprocess.PIPE if capture else None
     with _child(
         argv,
         hint=hint,
         cwd=cwd,
         env=_environment(env) if env else None,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-        stdout=pipe,
-        stderr=pipe,
+        output=subprocess.PIPE if capture else None,
         text=True,
-        encoding="utf-8",
-        errors="replace",
     ) as process:
         try:
             stdout, stderr = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
-            raise ToolFailed(f"gave up after {timeout:g} s: {shown}", hint=hint) from None
+            raise ToolFailed(f"timed out after {timeout:g} s: {shown}", hint=hint) from None
     if process.returncode not in ok_codes:
         output = redact("\n".join(part for part in (stdout, stderr) if part)) if capture else ""
         raise ToolFailed(
@@ -108,10 +103,10 @@ def run(
 def records(
     argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str | None] | None = None
 ) -> Iterator[list[str]]:
-    """The NUL-separated records that argv prints, in batches as they come, so that they are read while it still works.
+    """Yield the NUL-separated records that argv prints, in batches, while it still runs.
 
-    Raises MissingTool when argv[0] is not on PATH, ToolFailed when it can't be executed, and after the last batch on a
-    code other than 0.
+    Raises MissingTool if argv[0] is not on PATH; ToolFailed if it can't be executed, or after the last batch if its
+    exit code is not 0.
     """
     shown = redact(shlex.join(argv))
     console.command([shown])
@@ -122,16 +117,16 @@ def records(
         cwd=cwd,
         env=_environment(env or {}),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        output=subprocess.PIPE,
+        text=False,
     ) as process:
         assert isinstance(process.stdout, io.BufferedReader)
         assert process.stderr is not None
-        said: list[bytes] = []
-        listener = threading.Thread(
-            target=lambda stream: said.append(stream.read()), args=(process.stderr,), daemon=True
+        errors: list[bytes] = []
+        reader = threading.Thread(
+            target=lambda stream: errors.append(stream.read()), args=(process.stderr,), daemon=True
         )
-        listener.start()
+        reader.start()
         pending = b""
         while chunk := process.stdout.read1(_CHUNK):
             whole, _, pending = (pending + chunk).rpartition(b"\0")
@@ -139,9 +134,9 @@ def records(
                 yield whole.decode("utf-8", "replace").split("\0")
         if pending:
             yield pending.decode("utf-8", "replace").split("\0")
-        listener.join()
+        reader.join()
     if process.returncode:
-        output = redact(b"".join(said).decode("utf-8", "replace"))
+        output = redact(b"".join(errors).decode("utf-8", "replace"))
         raise ToolFailed(f"exit code {process.returncode}: {shown}", output=output, returncode=process.returncode)
 
 
@@ -151,13 +146,30 @@ def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _child(argv: Sequence[str], *, hint: str = "", **options: Any) -> Iterator[subprocess.Popen[Any]]:
-    """A process that has ended afterwards; whatever is raised meanwhile stops its whole group.
+def _child(
+    argv: Sequence[str],
+    *,
+    hint: str = "",
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdin: int,
+    output: int | None,
+    text: bool,
+) -> Iterator[subprocess.Popen[Any]]:
+    """Start a process that has exited when the context ends; any exception inside it stops the process group.
 
-    So does an interrupt of the `together` that this thread works for, if it does.
+    So does an interrupt of the `together` that started this thread, if one did.
     """
+
+    def start() -> subprocess.Popen[Any]:
+        with starting(argv[0], hint):
+            return subprocess.Popen(
+                list(argv), cwd=cwd, env=env, stdin=stdin, stdout=output, stderr=output, start_new_session=True,
+                encoding="utf-8" if text else None, errors="replace" if text else None,
+            )  # fmt: skip
+
     group = children()
-    with group.start(functools.partial(_start, argv, hint, **options), argv[0]) as process:
+    with group.start(start, argv[0]) as process:
         try:
             yield process
         except BaseException:
@@ -167,13 +179,8 @@ def _child(argv: Sequence[str], *, hint: str = "", **options: Any) -> Iterator[s
             group.discard(process)
 
 
-def _start(argv: Sequence[str], hint: str, **options: Any) -> subprocess.Popen[Any]:
-    with starting(argv[0], hint):
-        return subprocess.Popen(list(argv), start_new_session=True, **options)
-
-
 def stop_group(process: subprocess.Popen[Any]) -> None:
-    """End a process started in its own session, with its children: SIGINT, then SIGKILL after ten seconds."""
+    """Stop a process in its own session, with its children: SIGINT, then SIGKILL after ten seconds."""
     if sys.platform == "win32":
         process.terminate()
         return

@@ -1,4 +1,4 @@
-"""Generic ordered steps; knows nothing of Docker, git or services."""
+"""A generic runner of ordered steps, independent of Docker, git and services."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ S = TypeVar("S")
 
 
 class Skip(Exception):
-    """Raised by a step that has nothing to do; the message is the reason. Not a failure."""
+    """Raised by a step that has nothing to do, with the reason; not a failure."""
 
 
 class Stop(Exception):
-    """Raised by a step after which nothing is left to do; the message is the reason. Not a failure."""
+    """Raised by a step after which nothing is left to do, with the reason; not a failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[S]):
-    """One step: an identifier that lasts, a title for people, and a function from state to state."""
+    """One step: a stable identifier, a title for people, and a function from state to state."""
 
     key: str
     title: str
@@ -29,7 +29,7 @@ class Step(Generic[S]):
 
 
 def execute(steps: Sequence[Step[S]], state: S) -> S:
-    """Run the steps in order and return the last state; Stop ends them early, a failing step's exception the run."""
+    """Run the steps in order and return the last state; Stop ends them early. Raises what a failing step raises."""
     for step in steps:
         with console.step(step.title):
             try:

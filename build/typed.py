@@ -1,6 +1,6 @@
-"""Tables of a TOML file into frozen dataclasses: every complaint starts with its path and names what was expected.
+"""Converts TOML tables into frozen dataclasses; every error starts with the path and says what was expected.
 
-Why not a validation library: importing one costs more than a cached build may, and the messages are the product.
+Why not a validation library: importing one takes longer than a cached build may, and the messages are the point.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NAMES = {str: "a string", int: "an integer", bool: "true or false", float: "a n
 
 
 def suggest(name: str, known: typing.Iterable[str]) -> str:
-    """` (did you mean 'x'?)`, or nothing when no known name is near."""
+    """Return ` (did you mean 'x'?)` for the most similar known name, "" if none is similar."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
@@ -31,9 +31,9 @@ def _hints(cls: typing.Hashable) -> dict[str, Any]:
 
 
 def from_table(cls: type[T], table: Any, path: str, *, source: str) -> T:
-    """Build the dataclass `cls` from a TOML table found at `path` of the file `source`.
+    """Return the dataclass `cls` built from the TOML table at `path` of the file `source`.
 
-    Raises ManifestError for a value of the wrong type, an unknown key, or a missing key without default.
+    Raises ManifestError for a value of the wrong type, an unknown key, or a missing key without a default.
     """
     if not isinstance(table, Mapping):
         raise _wrong(source, path, "a table", table)

@@ -1,1 +1,1 @@
-"""versions.toml: its types, how it is read and overridden, which services are chosen."""
+"""versions.toml: its types, reading it with its overrides, and selecting services."""

@@ -1,4 +1,4 @@
-"""Reads versions.toml, lays versions.local.toml and UC_ variables over it, and checks what types can't say."""
+"""Reads versions.toml, merges versions.local.toml and UC_ variables into it, and checks what types can't express."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from build.errors import ManifestError
 from build.typed import from_table, suggest
 
 FILE, LOCAL = "versions.toml", "versions.local.toml"
-# The sections that variables may override; a section of free keys (None) has those that the file names.
+# The sections that variables may override; None: any key that the file defines.
 _SECTIONS: dict[str, type | None] = {
     "build_secrets": None,
     "sources": None,
@@ -32,16 +32,17 @@ _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _RESERVED = {"release": "release records", "uc-probe": "probes"}
 _PART = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"({_PART}(\.{_PART})*|\[[0-9A-Fa-f:]+\])(:(?P<port>\d+))?")
-# What a repository's name is made of (OCI distribution specification, "Pulling manifests").
+# A component of a repository's name (OCI distribution specification, "Pulling manifests").
 _COMPONENT = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 _NAMESPACE = re.compile(rf"{_COMPONENT}(/{_COMPONENT})*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> Manifest:
-    """The checked manifest of the project at `root`; without `local`, versions.local.toml is not looked at.
+    """Return the validated manifest of the project at `root`; without `local`, versions.local.toml is ignored.
 
-    Raises ManifestError when a file is missing or malformed, or when a key, a type, a path or a port is wrong.
+    `environment` has the UC_ variables. Raises ManifestError if a file is missing or malformed, or a key, a type, a
+    path or a port is wrong.
     """
     table = _read(root / FILE)
     source = FILE
@@ -52,7 +53,7 @@ def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> M
         _apply_variable(table, _ALIASES.get(name, name), value)
     for key in ("root", "folder"):
         if key in table:
-            raise ManifestError(f"{source}: {key}: unknown key", hint=f"drop it from {source}")
+            raise ManifestError(f"{source}: {key}: unknown key", hint=f"remove it from {source}")
     manifest = replace(from_table(Manifest, table, "", source=source), root=root)
     problems = list(_problems(manifest))
     if problems:
@@ -64,10 +65,10 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        hint = "run in the project's folder (the one with tasks.py)"
+        hint = "run this in the project's folder (the one with tasks.py)"
         raise ManifestError(f"{path}: no such file", hint=hint) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path.name}: not valid TOML: {error}", hint=f"mend that line of {path}") from None
+        raise ManifestError(f"{path.name}: not valid TOML: {error}", hint=f"fix that line of {path}") from None
 
 
 def _overlay(table: dict[str, Any], override: Mapping[str, Any]) -> None:
@@ -112,9 +113,9 @@ def _parse(name: str, value: str, kind: Any) -> Any:
 def _name_problems(manifest: Manifest) -> Iterator[str]:
     for name in (manifest.project.name, *manifest.services, *manifest.containers()):
         if not _NAME.fullmatch(name):
-            yield f"services.{name}: a name is lower-case letters, digits and single . _ - between them"
+            yield f"services.{name}: expected lower-case letters and digits, with single . _ - between them"
         if name in _RESERVED:
-            yield f"services.{name}: the registry needs this name for {_RESERVED[name]}"
+            yield f"services.{name}: the name is reserved for {_RESERVED[name]}"
 
 
 def _problems(manifest: Manifest) -> Iterator[str]:
@@ -135,7 +136,7 @@ def _problems(manifest: Manifest) -> Iterator[str]:
             known = tables.get(kind, {})
             if key not in known:
                 yield (
-                    f"{path}.contexts.{context}: {target!r} is no stage:NAME or source:NAME of this file"
+                    f"{path}.contexts.{context}: {target!r} is not a stage:NAME or source:NAME of this file"
                     f"{suggest(key, [*manifest.stages, *manifest.sources])}"
                 )
     for container, (name, settings) in manifest.containers().items():
@@ -177,7 +178,7 @@ def _build_problems(
 def _unknown(path: str, names: Any, known: Mapping[str, Any]) -> Iterator[str]:
     for name in names:
         if name not in known:
-            yield f"{path}: nothing here is called '{name}'{suggest(name, known)}"
+            yield f"{path}: unknown name '{name}'{suggest(name, known)}"
 
 
 def _port_problems(manifest: Manifest) -> Iterator[str]:

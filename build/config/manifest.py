@@ -1,4 +1,4 @@
-"""versions.toml as frozen dataclasses: the shape of the one manifest; `build.loading` reads and checks it."""
+"""The types of versions.toml, as frozen dataclasses; `build.config.load` reads and checks it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BASE_SOURCES = ("upstream", "mirror", "archive", "stand-in")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """What the whole is called, and the version that counting starts from while there is no tag."""
+    """The project's name and title, and the version that counting starts from without a tag."""
 
     name: str
     title: str
@@ -22,7 +22,7 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
-    """The oldest version of each tool that works, as dotted numbers."""
+    """The minimum version of each tool, as dotted numbers."""
 
     engine: str
     buildx: str
@@ -31,7 +31,7 @@ class Tools:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistrySettings:
-    """The registry that images and releases are pushed to; `embedded`: one that this toolkit serves on loopback."""
+    """The registry that images and releases are pushed to; `embedded`: the toolkit serves it on loopback."""
 
     address: str
     namespace: str
@@ -43,7 +43,7 @@ class RegistrySettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseImage:
-    """An upstream image that Dockerfiles name in FROM, and what a stand-in for it is made of."""
+    """An upstream image that Dockerfiles use in FROM, and the contents of its stand-in."""
 
     reference: str
     digest: str = ""
@@ -54,7 +54,7 @@ class BaseImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bases:
-    """The base images by key, and in which order and where each is looked for."""
+    """The base images by key, and the sources that they come from."""
 
     images: dict[str, BaseImage]
     source: Literal["auto", "upstream", "mirror", "archive", "stand-in"] = "auto"
@@ -65,7 +65,7 @@ class Bases:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gates:
-    """What the scan looks for, what refuses, and where the vulnerability database comes from."""
+    """What the scan looks for, the severities that refuse, and the source of the vulnerability database."""
 
     severity: tuple[Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"], ...] = ("HIGH", "CRITICAL")
     scanners: tuple[Literal["vuln", "secret", "misconfig", "license"], ...] = ("vuln", "secret")
@@ -77,12 +77,12 @@ class Gates:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseSettings:
-    """How versions are told and releases made.
+    """How versions are computed and releases made.
 
-    `remote` is the git remote whose tags decide who owns a version ("" or one that is not configured: the local
-    repository does). `branches` are the globs of branches that may release. `types` maps a Conventional Commits type to
-    what it bumps. `major_on_zero` lets a breaking change leave 0.y.z; without it, it bumps the minor.
-    `stand_ins` names the bases whose stand-in a release may stand on. `conventional_since` is the commit after which
+    `remote` is the git remote whose tags decide who owns a version ("" or not configured: this clone decides).
+    `branches` are globs of the branches that may release. `types` maps a Conventional Commits type to its bump.
+    `major_on_zero`: a breaking change leaves 0.y.z; otherwise, it bumps the minor there. `stand_ins` are the bases
+    whose stand-ins a release may use. `conventional_since` is the commit after which
     every message is to be a Conventional Commit.
     """
 
@@ -102,7 +102,7 @@ class ReleaseSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """A build stage that several services share; it is never pushed."""
+    """A build stage shared by several services; it is never pushed."""
 
     folder: str
     target: str
@@ -112,7 +112,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmokeCheck:
-    """One request to a container and what its answer must be; `json` is a subset, `contains` a substring."""
+    """A request to a container and its expected response: `json` is a subset, `contains` a substring."""
 
     name: str
     kind: Literal["http", "mcp"] = "http"
@@ -128,7 +128,7 @@ class SmokeCheck:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Container:
-    """One container of a service; what it lists is added to the service's own."""
+    """A container of a service; its tables are merged with those of the service."""
 
     port: int
     environment: dict[str, str] = field(default_factory=dict)
@@ -140,12 +140,11 @@ class Container:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """One image and the containers that run it.
+    """An image and the containers that run it.
 
-    `port` is where it listens inside its containers; a service with no `containers` table publishes `published`, or
-    the same number, on loopback.
-    `contexts` maps a named build context to `source:KEY` or `stage:KEY`; `volumes` a volume to its path;
-    `mounts` a source to the path where it is mounted read-only; `paths` are further paths that the image is built from.
+    It listens on `port` inside its containers; without a `containers` table, `published` (default: `port`) is published
+    on loopback. `contexts` maps a named build context to `source:KEY` or `stage:KEY`; `volumes` a volume to its path;
+    `mounts` a source to the path where it is mounted read-only. `paths` are further paths that the image is built from.
     """
 
     folder: str
@@ -173,7 +172,7 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """The whole manifest; `root` is where its relative paths start from, `folder` what is written to below it."""
+    """The whole manifest; its paths are relative to `root`, and the workspace is `folder` below it."""
 
     project: Project
     tools: Tools
@@ -191,25 +190,25 @@ class Manifest:
 
     @property
     def workspace(self) -> Workspace:
-        """Where the toolkit writes for this project: digests, reports, secrets, caches."""
+        """The paths that the toolkit writes to: digests, reports, secrets, caches."""
         return Workspace(self.root / self.folder)
 
     @property
     def home(self) -> str:
-        """ADDRESS/NAMESPACE: the place in a registry that images and releases of this project belong to."""
+        """ADDRESS/NAMESPACE, the prefix of every repository of this project."""
         return f"{self.registry.address}/{self.registry.namespace}"
 
     def image(self, service: str) -> str:
-        """The image name of a service, without tag or digest."""
+        """Return the image name of a service, without tag or digest."""
         return f"{self.home}/{service}"
 
     def source(self, key: str) -> Path | None:
-        """The folder of a `[sources]` entry, or None when it is not configured."""
+        """Return the folder of a `[sources]` entry, None if it is not configured."""
         value = self.sources.get(key, "")
         return self.root / value if value else None
 
     def containers(self) -> dict[str, tuple[str, Container]]:
-        """Every container of the stack: its name → (its service, its settings with the service's own merged in)."""
+        """Map every container of the stack to its service and its settings, merged with the service's own."""
         merged: dict[str, tuple[str, Container]] = {}
         for name, service in self.services.items():
             for container, own in (

@@ -1,4 +1,4 @@
-"""Which services a command is about."""
+"""Selecting the services that a command applies to."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from build.typed import suggest
 
 
 def chosen(manifest: Manifest, services: Sequence[str]) -> list[str]:
-    """The services named, or all. Raises ManifestError for a name that is not in the manifest."""
+    """Return the services named, without duplicates, or all. Raises ManifestError for an unknown name."""
     for name in services:
         if name not in manifest.services:
             hint = f"services: {', '.join(manifest.services)}"
-            raise ManifestError(f"no service is called '{name}'{suggest(name, manifest.services)}", hint=hint)
+            raise ManifestError(f"unknown service '{name}'{suggest(name, manifest.services)}", hint=hint)
     return list(dict.fromkeys(services)) or list(manifest.services)

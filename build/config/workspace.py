@@ -1,4 +1,4 @@
-"""Where the toolkit writes: the files and folders of .uc/, named here and nowhere else."""
+"""The paths of .uc/, which the toolkit writes to; no other module names them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folder of everything that is written, and what stands in it; nothing here touches the disk."""
+    """The workspace folder and the paths in it; no property touches the disk."""
 
     root: Path
 
     @property
     def images(self) -> Path:
-        """The record of the images that were built last, by service (JSON)."""
+        """The images of the last build, by service (JSON)."""
         return self.root / "images.json"
 
     @property
@@ -24,17 +24,17 @@ class Workspace:
 
     @property
     def bases(self) -> Path:
-        """The record of the base images that were resolved (JSON)."""
+        """The resolved base images (JSON)."""
         return self.root / "bases.json"
 
     @property
     def candidates(self) -> Path:
-        """The candidates that were staged last, so that a second release does not build again (JSON)."""
+        """The candidates staged last, which the next release reuses instead of building again (JSON)."""
         return self.root / "candidates.json"
 
     @property
     def registry_policy(self) -> Path:
-        """What a probe learnt of the registry (JSON)."""
+        """The cached result of a registry probe (JSON)."""
         return self.root / "registry-policy.json"
 
     @property
@@ -44,12 +44,12 @@ class Workspace:
 
     @property
     def bake_metadata(self) -> Path:
-        """What bake said of the last build: the digests (JSON)."""
+        """The metadata file of the last build: the digests (JSON)."""
         return self.root / "metadata.json"
 
     @property
     def layouts(self) -> Path:
-        """A folder of OCI layouts for each process that exports images."""
+        """OCI layouts, a folder for each process that exports images."""
         return self.root / "layouts"
 
     @property
@@ -59,37 +59,37 @@ class Workspace:
 
     @property
     def compose_fluentd(self) -> Path:
-        """The overlay of that file which sends logs to Fluentd; absent without it."""
+        """The Compose overlay that sends logs to Fluentd; absent without it."""
         return self.root / "compose.fluentd.yaml"
 
     @property
     def secrets(self) -> Path:
-        """The runtime secrets, a file for each."""
+        """The runtime secrets, one file each."""
         return self.root / "secrets"
 
     @property
     def empty_secret(self) -> Path:
-        """The empty file that is mounted for a build secret which is not configured."""
+        """The empty file mounted for a build secret that is not configured."""
         return self.root / "empty-secret"
 
     @property
     def empty_source(self) -> Path:
-        """The empty folder that is the build context of a source which is not configured."""
+        """The empty folder used as build context of a source that is not configured."""
         return self.root / "empty"
 
     @property
     def trivy(self) -> Path:
-        """Trivy's cache, the vulnerability database in it; absolute, because Trivy runs inside it."""
+        """Trivy's cache with the vulnerability database; absolute, because Trivy runs in it."""
         return (self.root / "trivy").absolute()
 
     @property
     def tools(self) -> Path:
-        """Programs that are unpacked here because the machine does not have them."""
+        """Unpacked programs that the machine lacks."""
         return self.root / "tools"
 
     @property
     def reports(self) -> Path:
-        """Reports of scans, smoke checks and tests, logs, and the evidence of what failed."""
+        """Reports of scans, smoke checks and tests, logs, and evidence of failures."""
         return self.root / "reports"
 
     @property

@@ -91,7 +91,7 @@ def test_a_docker_that_can_not_be_executed_is_named(
     rows = examined(manifest)
     assert rows["Docker Engine"].state == "fail"
     assert rows["Docker Engine"].found == f"{tmp_path}/bin/docker can't be run: Exec format error"
-    assert rows["Docker Engine"].remedy == f"mend or remove {tmp_path}/bin/docker"
+    assert rows["Docker Engine"].remedy == f"fix or remove {tmp_path}/bin/docker"
     assert {rows[name].state for name in ("buildx", "Compose", "image store", "containers", "clock")} == {"skip"}
 
 

@@ -50,7 +50,7 @@ def test_a_tool_that_can_not_be_executed_is_named(
     for start in (process.run, lambda argv: list(process.records(argv))):
         with pytest.raises(ToolFailed, match=f"{tmp_path}/some-tool can't be run: ") as caught:
             start(["some-tool", "--version"])
-        assert caught.value.hint == f"mend or remove {tmp_path}/some-tool"
+        assert caught.value.hint == f"fix or remove {tmp_path}/some-tool"
 
 
 def test_a_folder_that_is_not_there_is_not_the_tool_s_fault(tmp_path: Path) -> None:

@@ -31,15 +31,15 @@ BAD: dict[str, tuple[Callable[[Project], object], str]] = {
     "missing Dockerfile": (
         lambda p: (p.root / "docker/web/Dockerfile").unlink(), "services.web.folder: docker/web/Dockerfile is missing"
     ),
-    "unknown base": (lambda p: p.append('bases = ["pyton"]\n'), "services.web.bases: nothing here is called 'pyton' (did you mean 'python'?)"),
+    "unknown base": (lambda p: p.append('bases = ["pyton"]\n'), "services.web.bases: unknown name 'pyton' (did you mean 'python'?)"),
     "unknown secret": (lambda p: p.append('secrets = ["alfa"]\n'), "(did you mean 'alpha'?)"),
-    "unknown build secret": (lambda p: p.append('build_secrets = ["ca"]\n'), "services.web.build_secrets: nothing here is called 'ca'"),
+    "unknown build secret": (lambda p: p.append('build_secrets = ["ca"]\n'), "services.web.build_secrets: unknown name 'ca'"),
     "unknown context": (lambda p: p.append('contexts = { docs = "source:dosc" }\n'), "services.web.contexts.docs"),
     "unknown network": (lambda p: p.append('networks = ["outside"]\n'), "services.web.networks[0]: expected one of edge, internal"),
     "unknown dependency": (lambda p: p.append('depends_on = ["webb"]\n'), "(did you mean 'web'?)"),
     "source folder missing": (lambda p: _replace(p, 'watched = ""', 'watched = "nowhere"'), "sources.watched: no such folder: nowhere"),
-    "bad name": (lambda p: p.service("Web_", 18981), "a name is lower-case letters"),
-    "reserved name": (lambda p: p.service("release", 18981), "services.release: the registry needs this name"),
+    "bad name": (lambda p: p.service("Web_", 18981), "expected lower-case letters and digits, with single"),
+    "reserved name": (lambda p: p.service("release", 18981), "services.release: the name is reserved for release records"),
     "written folder": (lambda p: _replace(p, "[project]", 'folder = "elsewhere"\n[project]'), "folder: unknown key"),
     "bad digest": (
         lambda p: _replace(p, 'reference = "python:3.12-slim"', 'reference = "python:3.12-slim"\ndigest = "sha256:12"'),
