@@ -17,16 +17,6 @@ from build.engine import client as docker
 from build.stack import evidence, secrets, status
 from tests.support.project import REPOSITORY, Ran
 
-SECRETS = {
-    "powershell-modules": "powershell_token",
-    "langgraph-api": "langgraph_api_key",
-    "autogen-groupchat": "autogen_token",
-    "mcp-modules": "mcp_token",
-    "mcp-docs": "mcp_token",
-    "mcp-repository": "mcp_token",
-    "mcp-events": "mcp_token",
-    "monitoring": "monitoring_token",
-}
 MCP_HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 _LEVELS = {"debug", "info", "warning", "error", "critical"}
@@ -66,10 +56,17 @@ class Live:
         """The address of a path of a container."""
         return f"http://127.0.0.1:{self.port(container)}{path}"
 
+    def token_names(self) -> dict[str, str]:
+        """Container → the secret that its clients send: the one of its service's smoke checks; without one, none."""
+        smoke = {
+            name: [check.secret for check in one.smoke if check.secret] for name, one in self.manifest.services.items()
+        }
+        return {name: smoke[service][0] for name, (service, _) in self.manifest.containers().items() if smoke[service]}
+
     def headers(self, container: str, token: str = "") -> dict[str, str]:
         """What a client of the container sends: `token`, or the current value of its secret, and what MCP wants."""
         extra = MCP_HEADERS if container.startswith("mcp-") else {}
-        if name := SECRETS.get(container):
+        if name := self.token_names().get(container):
             return {"Authorization": f"Bearer {token or secrets.value(self.manifest, name)}"} | extra
         return extra
 

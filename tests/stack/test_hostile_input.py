@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(300)
 _SEED = 20261122
 _BUDGET_SECONDS = 50.0
 _TREE = {"module": "Unity-Claude-FileTree", "command": "Get-FileTreeSummary", "parameters": {"Path": "."}}
-# The bodies that each container takes: the right ones, from which wrong ones are made.
+# The bodies that a container takes: the right ones, from which wrong ones are made; and those of any other container.
 BODIES: dict[str, list[tuple[str, str, Any]]] = {
     "powershell-modules": [("POST", "/invoke", _TREE)],
     "langgraph-api": [
@@ -38,25 +38,22 @@ BODIES: dict[str, list[tuple[str, str, Any]]] = {
         ("POST", "/groupchat", {"task": "x", "agents": ["nobody"], "max_rounds": 1, "session_id": "s", "wait": True}),
         ("POST", "/agent/message", {"agent": "nobody", "content": "x"}),
     ],
-    "docs-server": [("POST", "/", {"a": 1})],
     "mcp-modules": [("POST", "/mcp", tool_call("invoke", _TREE))],
     "mcp-docs": [("POST", "/mcp", tool_call("search", {"query": "x"}))],
     "mcp-repository": [("POST", "/mcp", tool_call("read_file", {"path": "README.md"}))],
     "mcp-events": [("POST", "/mcp", tool_call("get_event", {"id": "x"}))],
     "monitoring": [("POST", "/events/x/redeliver", {"a": 1})],
 }
+_ANY_BODY: list[tuple[str, str, Any]] = [("POST", "/", {"a": 1})]
 # {} is where a path, a name or an id goes that a client chooses.
 PATHS: dict[str, list[str]] = {
     "powershell-modules": ["/{}", "/modules/{}/commands"],
     "langgraph-api": ["/{}", "/threads/{}", "/threads/{}/state", "/assistants/{}", "/store/items?key={}&namespace={}"],
     "autogen-groupchat": ["/{}", "/groupchat/{}", "/groupchat/{}/events", "/sessions?limit={}"],
     "docs-server": ["/{}", "/search/{}", "/assets/{}"],
-    "mcp-modules": ["/{}"],
-    "mcp-docs": ["/{}"],
-    "mcp-repository": ["/{}"],
-    "mcp-events": ["/{}"],
     "monitoring": ["/{}", "/events/{}", "/events?path={}", "/events?after={}&limit={}"],
 }
+_ANY_PATH = ["/{}"]
 _SEGMENTS = [
     "../../../../etc/passwd", "%2e%2e/%2e%2e/%2e%2e/etc/passwd", "..%2f..%2f..%2fetc%2fpasswd", "..%5c..%5cetc%5cpasswd",
     "%252e%252e%252fetc%252fpasswd", "....//....//etc/passwd", "/etc/passwd", "%00", "a%00.html", "%0d%0aX-Injected:%20yes",
@@ -127,7 +124,7 @@ def _with(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 def _cases(container: str, authorised: dict[str, str]) -> Iterator[tuple[str, bytes]]:
     """Every request of one container, in the same order on each run."""
     rng = random.Random(f"{_SEED} {container}")
-    for method, path, right in BODIES[container]:
+    for method, path, right in BODIES.get(container, _ANY_BODY):
         for name, body in _bodies(rng, right):
             yield f"{method} {path} {name}", _request(method, path, authorised, body)
         large = json.dumps({"task": "x" * _TOO_LARGE}).encode()
@@ -138,7 +135,7 @@ def _cases(container: str, authorised: dict[str, str]) -> Iterator[tuple[str, by
         right_body = json.dumps(right).encode()
         for name, headers in _headers().items():
             yield f"{method} {path} header {name}", _request(method, path, authorised | headers, right_body)
-    for pattern, segment in itertools.product(PATHS[container], _SEGMENTS):
+    for pattern, segment in itertools.product(PATHS.get(container, _ANY_PATH), _SEGMENTS):
         yield f"GET {pattern} {segment[:40]}", _request("GET", pattern.replace("{}", segment), authorised)
     yield from _broken(authorised)
 

@@ -147,10 +147,14 @@ def test_archive_folders_come_as_a_path_list(project: Project) -> None:
 
 
 def test_the_shipped_manifest_is_valid() -> None:
-    """The manifest of this repository loads, and holds the six services."""
+    """The manifest of this repository loads, and has a service or a shared stage for each folder with a Dockerfile."""
     from build.config.load import load
 
-    assert len(load(REPOSITORY, {}, local=False).services) == 6
+    manifest = load(REPOSITORY, {}, local=False)
+    folders = {path.parent.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "docker").glob("*/Dockerfile")}
+    services, stages = manifest.services.values(), manifest.stages.values()
+
+    assert {*(service.folder for service in services), *(stage.folder for stage in stages)} == folders
 
 
 def test_containers_inherit_from_their_service(project: Project) -> None:
