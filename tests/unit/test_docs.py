@@ -7,6 +7,8 @@ import inspect
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,18 @@ def _default(field: dataclasses.Field[Any]) -> str:
     if field.default is dataclasses.MISSING:
         return "required"
     return "none" if field.default is None else json.dumps(field.default)
+
+
+def test_the_example_of_a_service_passes_lint() -> None:
+    """Who copies the Python of the page on adding a service has a file that lint accepts, in its style as well."""
+    page = (PAGES / "adding-a-service.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, flags=re.M | re.S)
+    file = ["--stdin-filename", "docker/hello/hello_service/__main__.py", "-"]
+
+    for command in (["check"], ["format", "--check"]):
+        argv = [sys.executable, "-m", "ruff", *command, *file]
+        done = subprocess.run(argv, cwd=REPOSITORY, input=code, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_api_document_is_the_service_s_own() -> None:
