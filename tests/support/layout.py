@@ -9,6 +9,8 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from tests.support.source import parsed
+
 LONGEST = 300
 _MAP_LINE = re.compile(r"^    (?P<name>[a-z_]+)/? {2,}\S", re.MULTILINE)
 _REASON = re.compile(r"longer than 300\s+lines because")
@@ -32,7 +34,7 @@ class Library:
     @cached_property
     def trees(self) -> dict[str, ast.Module]:
         """The syntax tree of every module."""
-        return {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in self.modules.items()}
+        return {module: parsed(path) for module, path in self.modules.items()}
 
     @cached_property
     def order(self) -> list[str]:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.source import parsed
+
 TESTS = Path(__file__).resolve().parents[1]
 
 
@@ -168,9 +170,11 @@ def _rules_of(test: str) -> list[str]:
 
 @functools.cache
 def _modules() -> dict[str, ast.Module]:
-    """The syntax tree of every test module, by its path below tests/."""
-    paths = {str(path.relative_to(TESTS)): path for path in TESTS.rglob("test_*.py")}
-    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in paths.items()}
+    """The syntax tree of every test module that holds a rule or is named for one, by its path below tests/."""
+    listed = "|".join({held.test.rpartition("::")[2] for held in HELD})
+    wanted = re.compile(rf"^def (?:test_[prfcv]\d|(?:{listed})\b)", re.MULTILINE)
+    paths = (path for path in TESTS.rglob("test_*.py") if wanted.search(path.read_text(encoding="utf-8")))
+    return {str(path.relative_to(TESTS)): parsed(path) for path in paths}
 
 
 def _found(wanted: str) -> list[tuple[ast.Module, ast.FunctionDef]]:
