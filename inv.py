@@ -1,147 +1,54 @@
-"""Runs tasks on Windows, as ./inv does elsewhere: makes .venv when none fits requirements.txt, then runs invoke.
+"""Makes .venv when none fits requirements.txt, then runs invoke: the slow half of ./inv (POSIX) and inv.cmd (Windows).
 
-Started by inv.cmd when that can't go straight to .venv. Starts on any Python 3, so that an old one gets a clear answer.
+Starts on any Python 3, so that an old one gets a clear answer. What it starts needs the standard library only.
 """
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
-import re
-import shutil
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NoReturn
+from types import FrameType
+from typing import NoReturn
 
 ROOT = Path(os.path.realpath(__file__)).parent
-VENV = ROOT / ".venv"
-LOCK = ROOT / "requirements.txt"
-# The stamp is written last: a copy of the lock that was installed, and the folder that .venv's scripts point into.
-STAMP, MADE_IN = VENV / "requirements.txt", VENV / "made-in"
-STATE = ROOT / ".uc"
-LOG, OLD, MAKING = STATE / "setup.log", STATE / "venv.old", STATE / "venv.making"
-SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
-PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
-MISSING_TOOL, TOOL_FAILED = 7, 4
-# pip does not ask again for a download that stalls or breaks off in the middle. What it had by then is in its cache.
-BROKE_OFF = re.compile(
-    "Read timed out|Connection (broken|reset)|IncompleteRead|not enough bytes|DO NOT MATCH THE HASHES"
-)
+MISSING_TOOL = 7
+# SIGHUP and SIGTERM end the set-up as Ctrl-C does: what was there before comes back.
+ENDING = {"SIGHUP": 129, "SIGTERM": 143}
 
 
 def main(arguments: list[str]) -> int:
     """Make .venv if that is needed, then run invoke in the caller's folder; its exit code."""
+    if hasattr(sys.stderr, "reconfigure"):
+        sys.stderr.reconfigure(errors="replace")  # a console may lack a character
     if sys.version_info < (3, 11):  # noqa: UP036  (an older Python may well be what runs this)
-        problem = f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}"
-        fail(MISSING_TOOL, problem, "winget install Python.Python.3.13")
-    if not ready():
-        STATE.mkdir(exist_ok=True)
-        with (STATE / "setup.locked").open("a+b") as file, alone(file):
-            if not ready():
-                make_venv()
-    return subprocess.call([str(SCRIPTS / "invoke"), "--search-root", str(ROOT), *arguments])
+        print(f"error: Python 3.11 or newer is needed, this is {sys.version.split()[0]}", file=sys.stderr)
+        print("  try: winget install Python.Python.3.13", file=sys.stderr)
+        return MISSING_TOOL
+    sys.path.insert(0, str(ROOT))
+    from build import console
+    from build.errors import BuildError
+    from build.machine import environment
 
-
-def ready() -> bool:
-    """Whether .venv is whole, made here, and of this requirements.txt."""
+    for name, code in ENDING.items():
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_DFL:  # nohup lets it be ignored
+            signal.signal(number, functools.partial(_leave, code))
     try:
-        made_here = MADE_IN.read_text(encoding="utf-8").strip() == str(ROOT)
-        return made_here and PYTHON.exists() and STAMP.read_bytes() == LOCK.read_bytes()
-    except FileNotFoundError:
-        return False
+        environment.ensure(ROOT)
+    except BuildError as error:
+        console.error(str(error), hint=error.hint, output=error.output)
+        return error.exit_code
+    argv = [str(environment.scripts(ROOT) / "invoke"), "--search-root", str(ROOT), *arguments]
+    if os.name != "nt":  # there the caller would go on before invoke has ended
+        os.execv(argv[0], argv)  # noqa: S606  (an argv, no shell)
+    return subprocess.call(argv)
 
 
-@contextlib.contextmanager
-def alone(file: IO[bytes]) -> Iterator[None]:
-    """Hold the set-up's lock; the system gives it back when this process ends, however it ends."""
-    told = False
-    while not _try_lock(file):
-        if not told:
-            say("  another inv is making .venv: waiting for it")
-            told = True
-        time.sleep(0.2)
-    yield
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def make_venv() -> None:
-    """Make .venv and stamp it. Whatever ends this before the stamp, what was there before comes back."""
-    lock = LOCK.read_bytes()
-    packages = sum(b"==" in line and not line[:1].isspace() for line in lock.splitlines())
-    say(f"» making .venv: Python {sys.version.split()[0]}, {packages} packages (once, a minute or two)")
-    try:
-        # Moved away, not removed: a set-up that fails (no network) gives it back. What a killed one left is removed.
-        if MAKING.exists():
-            shutil.rmtree(VENV, ignore_errors=True)
-        elif VENV.exists():
-            shutil.rmtree(OLD, ignore_errors=True)
-            VENV.rename(OLD)
-    except OSError as error:
-        fail(TOOL_FAILED, f".venv is in use: {error}", "end what runs from it (an editor's Python?), then inv again")
-    wanted = STATE / "setup.requirements.txt"
-    wanted.write_bytes(lock)
-    MAKING.touch()
-    options = ["--require-hashes", "--no-input", "--disable-pip-version-check", "-r", str(wanted)]
-    try:
-        with LOG.open("w", encoding="utf-8") as log:
-            _run([sys.executable, "-m", "venv", str(VENV)], log)
-            _run([str(PYTHON), "-m", "pip", "install", *options], log, again=BROKE_OFF)
-        MADE_IN.write_text(f"{ROOT}\n", encoding="utf-8")
-        wanted.replace(STAMP)
-    finally:
-        if not ready():
-            shutil.rmtree(VENV, ignore_errors=True)
-            if OLD.exists():
-                OLD.rename(VENV)
-        wanted.unlink(missing_ok=True)
-        MAKING.unlink()
-    shutil.rmtree(OLD, ignore_errors=True)
-
-
-def _run(argv: list[str], log: IO[str], again: re.Pattern[str] | None = None) -> None:
-    if subprocess.call(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT) == 0:
-        return
-    if again and again.search(LOG.read_text(encoding="utf-8", errors="replace")):
-        say("  a download broke off: once more")
-        _run(argv, log)
-        return
-    for line in LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]:
-        say(f"  | {line}")
-    fail(
-        TOOL_FAILED,
-        f"the packages of requirements.txt could not be installed (all of it: {LOG})",
-        "inv again; a proxy or an index of your own is set for pip: HTTPS_PROXY, PIP_INDEX_URL, PIP_CERT",
-    )
-
-
-def say(text: str) -> None:
-    """A line on stderr, without failing on a console that can't show a character."""
-    encoding = sys.stderr.encoding or "ascii"
-    print(text.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
-
-
-def fail(code: int, message: str, hint: str) -> NoReturn:
-    """End with what failed and what mends it."""
-    say(f"error: {message}")
-    say(f"  try: {hint}")
+def _leave(code: int, _number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(code)
 
 

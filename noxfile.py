@@ -34,10 +34,13 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "unit"]
 
 
-def locked(session: nox.Session) -> None:
-    """Install the toolkit's own lock, unless this session runs in the .venv that has it."""
+def locked(session: nox.Session, *, tests: bool = True) -> None:
+    """Install the toolkit's own locks: what the tasks need, and what tests need on top; .venv has the first already."""
     if not IN_VENV:
-        session.install("--require-hashes", "--requirement", "requirements.txt")
+        locks = ["requirements.txt", *(["requirements-test.txt"] if tests else [])]
+        session.install("--require-hashes", *(part for lock in locks for part in ("--requirement", lock)))
+    elif tests:
+        session.run("python", "-m", "build.machine.environment", silent=True)
 
 
 def powershell_environment(session: nox.Session) -> dict[str, str]:
@@ -108,7 +111,7 @@ def setup(session: nox.Session) -> None:
     pytest(session, "tests/setup")
 
 
-@nox.session(venv_backend="uv" if IN_VENV else "venv", python=service_python())
+@nox.session(venv_backend="uv|venv" if IN_VENV else "venv", python=service_python())
 @nox.parametrize("service", SERVICES)
 def services(session: nox.Session, service: str) -> None:
     """A service's own types and tests, on the machine, in a venv of its own locks."""
@@ -164,7 +167,7 @@ def stack(session: nox.Session) -> None:
 @nox.session
 def smoke(session: nox.Session) -> None:
     """Build if needed, up, smoke, down; always down."""
-    locked(session)
+    locked(session, tests=False)
     session.run("invoke", "registry.up")
     try:
         # 13: a service can't be built here, by name and reason; the others are started and asked all the same.
@@ -187,8 +190,9 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def pins(session: nox.Session) -> None:
     """Write every hash lock again from its .in file; look at the diff. A lock's header is the command that made it."""
-    locked(session)
-    for path in [ROOT / "requirements.in", *sorted((ROOT / "docker").glob("*/*.in"))]:
+    locked(session, tests=False)
+    inputs = [*ROOT.glob("*.in"), *(ROOT / "docker").glob("*/*.in")]
+    for path in sorted(inputs, key=lambda path: (path.parent, path.stem)):  # requirements before requirements-test
         source, lock = (one.relative_to(ROOT).as_posix() for one in (path, path.with_suffix(".txt")))
         runtime = path.with_name("requirements.txt")
         bounds = path.name == "requirements-test.in" and runtime.exists()

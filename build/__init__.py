@@ -10,7 +10,7 @@
     release    the release transaction; read steps.py
     deploy     what is brought to run: a build or a released set
     views      results as people and programs read them: tables, JSON
-    machine    doctor, quickstart, watch, checks
+    machine    .venv, doctor, quickstart, watch, checks
 
 What stands beside the packages (errors, console, process, parallel, typed, json_file, steps, diagnosis, dockerignore)
 imports none of them.

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -49,6 +50,13 @@ def mark(kind: str) -> str:
 def note(text: str, *, kind: str = "") -> None:
     """Print a line of progress, with the sign of `kind` before it."""
     _say(f"  {_sign(kind, sys.stderr)} {text}" if kind else f"  {text}")
+
+
+def passing(text: str) -> None:
+    """A line that the next one takes the place of, on a terminal; none where nobody watches."""
+    if is_terminal():
+        width = shutil.get_terminal_size().columns - 4
+        print(f"\r\x1b[K  {text[:width]}" if text else "\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def passthrough(line: str) -> None:

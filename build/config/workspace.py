@@ -96,3 +96,28 @@ class Workspace:
     def build_log(self) -> Path:
         """The whole log of the last build."""
         return self.reports / "build.log"
+
+    @property
+    def setup_log(self) -> Path:
+        """What pip and uv said when .venv was made, or added to."""
+        return self.root / "setup.log"
+
+    @property
+    def setup_lock(self) -> Path:
+        """The file that is locked while .venv is being made, or added to."""
+        return self.root / "setup.locked"
+
+    @property
+    def setup_input(self) -> Path:
+        """A folder for copies of the lock files while they are being installed."""
+        return self.root / "setup"
+
+    @property
+    def previous_venv(self) -> Path:
+        """The .venv of before while a new one is being made, which may fail."""
+        return self.root / "venv.old"
+
+    @property
+    def venv_unfinished(self) -> Path:
+        """A file that is there while .venv is being made: after a kill, what is called .venv is not whole."""
+        return self.root / "venv.making"

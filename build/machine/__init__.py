@@ -1,1 +1,1 @@
-"""This machine and its developer: doctor, quickstart, watch, checks."""
+"""This machine and its developer: its .venv, doctor, quickstart, watch, checks."""

@@ -9,19 +9,22 @@ from collections.abc import Sequence
 from build.config.manifest import Manifest
 from build.engine import install
 from build.errors import Incomplete
-from build.machine import prepare
+from build.machine import environment, prepare
 from build.process import run
 
 SESSIONS = ("lint", "types", "unit", "git", "setup", "services", "docker", "release", "fault", "stack", "smoke")
+_WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}
 _ON_THE_ENGINE = {"docker", "release", "fault", "stack", "smoke", "bench"}
 
 
 def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
-    """Run the nox sessions, by default SESSIONS; prepare engine and base images first where a session needs them.
+    """Run the nox sessions, by default SESSIONS; first prepare what they need: test packages, engine, base images.
 
     Raises Incomplete when a session fails; its own output says why.
     """
     selected = sessions or SESSIONS
+    if environment.is_active(manifest.root) and set(selected) - _WITHOUT_TEST_PACKAGES:
+        environment.ensure_tests(manifest.root)
     if _ON_THE_ENGINE & set(selected):
         install.ensure(manifest.tools, os.environ, yes=False, interactive=sys.stdin.isatty())
         prepare.base_images(manifest)  # before the tests, whose time limits it would exceed

@@ -14,7 +14,7 @@ from build.errors import RegistryError
 from build.registry.oci import digest_of
 from tests.release.asking import BLOB, client
 from tests.release.secured import serve
-from tests.release.token_service import certify
+from tests.support.certificates import certify
 from tests.support.machine import as_root
 from tests.support.project import Project
 from tests.support.server import free_address

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import http.server
 import json
-import subprocess
 import threading
 import time
 import urllib.parse
@@ -18,53 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.support.certificates import openssl
+
 USER, PASSWORD = "release", "canary-Pa55-of-the-registry"
 IDENTITY = "canary-identity-token"
 # bcrypt of PASSWORD, as `htpasswd -B` writes it
 HTPASSWD = f"{USER}:$2b$04$Tj/zMWY1l8J6Ye6laykkVO5EePn3eQWOJAAqnElEdndLgZLKhgeQS\n"
 SERVICE, ISSUER = "registry-of-the-tests", "tests"
-
-
-def _openssl(*arguments: str, data: bytes = b"") -> bytes:
-    return subprocess.run(["openssl", *arguments], input=data, capture_output=True, check=True).stdout
-
-
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """A private CA and one certificate that it signed."""
-
-    folder: Path
-
-    @property
-    def ca(self) -> Path:
-        """The CA's certificate."""
-        return self.folder / "ca.crt"
-
-    @property
-    def certificate(self) -> Path:
-        """The server's certificate."""
-        return self.folder / "server.crt"
-
-    @property
-    def key(self) -> Path:
-        """The server's private key."""
-        return self.folder / "server.key"
-
-
-def certify(folder: Path, name: str) -> Authority:
-    """A CA made now, and a certificate for a host name."""
-    made = Authority(folder)
-    elliptic = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
-    _openssl(
-        "req", "-x509", *elliptic, "-days", "2", "-subj", "/CN=Private CA", "-keyout", str(folder / "ca.key"),
-        "-addext", "keyUsage=critical,keyCertSign", "-out", str(made.ca),
-    )  # fmt: skip
-    _openssl(
-        "req", "-x509", *elliptic, "-days", "2", "-subj", "/CN=registry", "-keyout", str(made.key),
-        "-CA", str(made.ca), "-CAkey", str(folder / "ca.key"), "-addext", f"subjectAltName=DNS:{name}",
-        "-addext", "basicConstraints=critical,CA:FALSE", "-out", str(made.certificate),
-    )  # fmt: skip
-    return made
 
 
 def _part(content: bytes) -> str:
@@ -87,7 +46,7 @@ class TokenService:
     _server: http.server.ThreadingHTTPServer | None = None
 
     def __enter__(self) -> TokenService:
-        _openssl(
+        openssl(
             "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "2", "-subj", "/CN=tokens",
             "-keyout", str(self.folder / "token.key"), "-out", str(self.certificate),
         )  # fmt: skip
@@ -168,5 +127,5 @@ class TokenService:
             "jti": str(len(self.given)), "access": access,
         }  # fmt: skip
         signed = ".".join(_part(json.dumps(one).encode()) for one in (head, claims))
-        signature = _openssl("dgst", "-sha256", "-sign", str(self.folder / "token.key"), data=signed.encode())
+        signature = openssl("dgst", "-sha256", "-sign", str(self.folder / "token.key"), data=signed.encode())
         return f"{signed}.{_part(signature)}"

@@ -1,8 +1,4 @@
-"""./inv and inv.py in a project of their own, with real Pythons, a real pip and a real invoke, and no network.
-
-Most set-ups here go through a Python without ensurepip, because that way takes one second and the usual one five;
-one test takes the usual one.
-"""
+"""./inv and inv.py in a project of their own, with real Pythons, a real pip and a real invoke, and no network."""
 
 from __future__ import annotations
 
@@ -10,22 +6,24 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
 
+from build.config.workspace import Workspace
+from build.machine.installer import Installer
 from tests.setup.inv_project import Project, make_project, python_without_ensurepip, wheel
 
-TOOLS = ["sh", "cat", "cmp", "cp", "env", "find", "grep", "id", "mkdir", "mv", "ps", "readlink", "rm", "rmdir"]
-TOOLS += ["sed", "sleep", "tail", "uname", "apt-get"]
+TOOLS = ["sh", "apt-get", "cmp", "env", "id", "mkdir", "readlink", "sed", "tail", "uname"]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX script")
 
 
 @pytest.fixture
-def project(tmp_path: Path, invoke_line: tuple[Path, str]) -> Project:
+def project(pip_project: Project) -> Project:
     """A project that has no .venv yet."""
-    return make_project(tmp_path, *invoke_line)
+    return pip_project
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +35,38 @@ def made(tmp_path_factory: pytest.TempPathFactory, invoke_line: tuple[Path, str]
     return project
 
 
-def test_the_usual_way_makes_a_venv_with_pip(project: Project) -> None:
-    """The first call on a Python with ensurepip makes a whole .venv, says so, and runs the task."""
+def test_the_first_call_makes_a_whole_venv(project: Project) -> None:
+    """The first call on an ordinary Python makes .venv of what the lock names alone, says so, and runs the task."""
     folder = str(Path(sys.executable).resolve().parent)
     project.environment["PATH"] = f"{folder}:/usr/bin:/bin"
     code, out, err = project.run("show")
     assert (code, f"root={project.root}" in out) == (0, True), err
     assert "making .venv" in err
-    assert {"pip", "invoke"} <= project.packages
+    assert project.packages == {"invoke"}
+
+
+def test_a_python_without_a_pip_takes_the_one_that_it_bundles(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Python that has ensurepip and no pip of its own starts pip from ensurepip's wheel."""
+    venv.create(project.root / ".venv", symlinks=True)
+    base = tmp_path / "base"
+    base.write_text(f'#!/bin/sh\ncase $* in *pip*) exit 1 ;; esac\nexec "{sys.executable}" "$@"\n')
+    base.chmod(0o755)
+    monkeypatch.setattr(sys, "_base_executable", str(base))
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    for name, value in project.environment.items():
+        if name.startswith("PIP_"):
+            monkeypatch.setenv(name, value)
+    workspace = Workspace(project.root / ".uc")
+    workspace.root.mkdir()
+    workspace.setup_log.touch()
+
+    installer = Installer(python=project.root / ".venv/bin/python", workspace=workspace)
+    installer.synchronise({"requirements.txt": (project.root / "requirements.txt").read_text()})
+
+    assert project.packages == {"invoke"}
 
 
 def test_the_second_call_makes_nothing(made: Project) -> None:
@@ -84,8 +106,9 @@ def test_the_exit_code_is_the_tasks(made: Project) -> None:
     assert [made.run("leave", "--code", str(code))[0] for code in (0, 7)] == [0, 7]
 
 
-def test_a_changed_lock_is_installed_and_nothing_else_stays(project: Project) -> None:
+def test_a_changed_lock_is_installed_and_nothing_else_stays(either: Project) -> None:
     """After requirements.txt changed, .venv holds what it names, and no package that it used to name."""
+    project = either
     line = (project.root / "requirements.txt").read_text()
     project.lock(line, wheel(project.wheels, "first", {"first.py": b""}))
     project.run("show")
@@ -95,6 +118,41 @@ def test_a_changed_lock_is_installed_and_nothing_else_stays(project: Project) ->
     assert (code, "making .venv" in err) == (0, True)
     assert "second" in project.packages
     assert "first" not in project.packages
+
+
+def test_a_changed_lock_in_an_activated_venv(project: Project) -> None:
+    """Where the only Python on PATH is that of .venv itself, ./inv makes .venv anew from the Python below it."""
+    project.run("show")
+    activated = f"{project.root}/.venv/bin:/usr/bin:/bin"
+    (project.root / ".venv/bin/python3.14").symlink_to("python")
+    line = (project.root / "requirements.txt").read_text()
+    project.lock(line, wheel(project.wheels, "second", {"second.py": b""}))
+    project.environment["PATH"] = activated
+    code, out, err = project.run("show")
+    assert (code, f"root={project.root}" in out) == (0, True), err
+    assert "second" in project.packages
+
+
+@pytest.mark.parametrize("setting", ["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PYTHONPATH", "file"])
+def test_settings_that_send_packages_elsewhere_do_not(uv_project: Project, tmp_path: Path, setting: str) -> None:
+    """Where a person's pip or Python installs or looks by habit, .venv is whole all the same."""
+    elsewhere = tmp_path / "elsewhere"
+    if setting == "file":
+        (tmp_path / "pip.conf").write_text(f"[install]\ntarget = {elsewhere}\n[global]\nquiet = 3\n")
+        uv_project.environment["PIP_CONFIG_FILE"] = str(tmp_path / "pip.conf")
+    else:
+        uv_project.environment[setting] = "1" if setting == "PIP_USER" else str(elsewhere)
+    code, out, err = uv_project.run("show")
+    assert (code, f"root={uv_project.root}" in out) == (0, True), err
+    assert uv_project.packages == {"invoke", "uv"}
+    assert not elsewhere.exists()
+
+
+def test_inv_py_by_itself(project: Project) -> None:
+    """What inv.cmd starts makes .venv, runs the task, and ends with its exit code."""
+    code, _, err = project.run("leave", "--code", "7", program=(sys.executable, "inv.py"))
+    assert (code, "making .venv" in err) == (7, True)
+    assert project.run("leave", "--code", "7", program=(sys.executable, "inv.py")) == (7, "", "")
 
 
 def test_a_moved_project_makes_its_own_venv(made: Project, tmp_path: Path) -> None:

