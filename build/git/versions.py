@@ -53,7 +53,7 @@ def built_from(manifest: Manifest, service: Service) -> tuple[str, ...]:
     paths = [service.folder]
     for value in service.contexts.values():
         kind, _, key = value.partition(":")
-        paths.append(manifest.stages[key].folder if kind == "stage" else manifest.sources.get(key, ""))
+        paths.append(manifest.stages[key].folder if kind == "stage" else manifest.sources[key])
     inside = []
     for path in (*paths, *service.paths):
         relative = os.path.relpath(manifest.root / path, manifest.root) if path else ".."

@@ -18,6 +18,7 @@ from build.dockerignore import ignored, parse_ignore
         ("docs", "docs2/a.md", False),
         ("docs", "a/docs/b", False),
         ("/docs/", "docs/a", True),
+        ("Xdocs", "Xdocs/a", True),
         ("  docs  ", "docs/a", True),
         ("a.c", "abc", False),
     ],

@@ -234,3 +234,62 @@ def test_merge_commits_are_left_out(title: str) -> None:
 
     assert standing([by_parents, by_title]) == ()
     assert [one.description for one in standing([parse("Merge sort is used")])] == ["Merge sort is used"]
+
+
+@pytest.mark.parametrize("message", ["feat: x", "says nothing"])
+def test_a_commit_keeps_its_place_in_git(message: str) -> None:
+    """Hash, time and parents are git's, whatever the message; without git there are none."""
+    commit = parse(message, commit="c", committed=7, parents=("a", "b"))
+    alone = parse(message)
+
+    assert (commit.commit, commit.committed, commit.parents) == ("c", 7, ("a", "b"))
+    assert (alone.commit, alone.committed, alone.parents) == ("", 0, ())
+
+
+def test_blank_lines_before_the_first_line_are_skipped() -> None:
+    """Line breaks in front go; a space in front, or anything else, belongs to the first line."""
+    assert parse("\n\nfeat: x").type == "feat"
+    assert parse(" feat: x").type == ""
+    assert parse("Xfeat: x").type == "xfeat"
+
+
+def test_a_footer_may_follow_the_first_line_at_once() -> None:
+    """The line below the first opens a paragraph, though no blank line parts them."""
+    assert parse("feat: x\nRefs: 1").footers == (("Refs", "1"),)
+
+
+def test_a_revert_that_was_taken_back_hides_no_other() -> None:
+    """Behind a revert of a revert, an older revert still counts."""
+    messages = [f"{UNDO}{{3}}.", f"{UNDO}{{1}}.", f"{UNDO}{{0}}.", "feat: a", "feat: b"]
+
+    assert [commit.description for commit in standing(chain(*messages))] == ["a"]
+
+
+def _merged() -> list[Commit]:
+    """Newest first: a merge 5 of 4 (on 3) into 2; 1 is before both, and 0 before all that is looked at."""
+    parents = {"5": ("2", "4"), "4": ("3",), "3": ("1",), "2": ("1",), "1": ("0",)}
+    return [
+        parse("Merge branch 'side'" if number == "5" else f"feat: {number}", commit=number * 40,
+              parents=tuple(parent * 40 for parent in parents[number]))
+        for number in "54321"
+    ]  # fmt: skip
+
+
+def test_a_revert_of_a_merge_cancels_what_the_merge_brought_in() -> None:
+    """The commits of the merged branch go with the merge; those of the branch that it was merged into stay."""
+    undo = parse(f"{UNDO}{'5' * 40}, reversing\nchanges made to {'2' * 40}.", commit="6" * 40, parents=("5" * 40,))
+
+    assert [commit.description for commit in standing([undo, *_merged()])] == ["2", "1"]
+
+
+def test_a_merge_of_several_branches_brings_in_all_of_them() -> None:
+    """Each parent but the first of an octopus merge counts."""
+    octopus = [
+        parse("Merge branches 'a' and 'b'", commit="4" * 40, parents=("1" * 40, "2" * 40, "3" * 40)),
+        parse("feat: 3", commit="3" * 40, parents=("1" * 40,)),
+        parse("feat: 2", commit="2" * 40, parents=("1" * 40,)),
+        parse("feat: 1", commit="1" * 40),
+    ]
+    undo = parse(f"{UNDO}{'4' * 40}.", commit="5" * 40, parents=("4" * 40,))
+
+    assert [commit.description for commit in standing([undo, *octopus])] == ["1"]

@@ -87,8 +87,11 @@ def test_a_snapshot_names_its_commit(tag: str, distance: int, dirty: bool, made_
 
 def test_a_snapshot_too_long_for_an_image_tag_is_refused() -> None:
     """A tag that leaves no room in the 128 characters of an image tag is named, not cut."""
-    with pytest.raises(RepositoryError, match="an image tag 128 at most"):
-        snapshot(*_at(f"v1.0.0-{'a' * 120}", distance=1), "0.1.0")
+    with pytest.raises(RepositoryError, match="an image tag 128 at most") as caught:
+        snapshot(*_at(f"v1.0.0-{'a' * 108}", distance=1), "0.1.0")
+
+    assert caught.value.hint == "git tag this line of history with a shorter version"
+    assert len(snapshot(*_at(f"v1.0.0-{'a' * 107}", distance=1), "0.1.0")) == 128
 
 
 def test_v3_build_metadata_never_reaches_an_image_tag_nor_makes_two_versions_one() -> None:
@@ -98,3 +101,10 @@ def test_v3_build_metadata_never_reaches_an_image_tag_nor_makes_two_versions_one
 
     assert version == "1.4.1-dev.0.g1a2b3c4"
     assert str(next_version(Version(1, 3, 0), "minor", taken=taken, first=FIRST)) == "1.5.0"
+
+
+def test_a_service_finds_its_line() -> None:
+    """A history knows the line of each service."""
+    history, told = _at("v1.4.0")
+
+    assert history.of("web") is told

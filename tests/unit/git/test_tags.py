@@ -9,8 +9,8 @@ from semver import Version
 
 from build.config.manifest import Manifest
 from build.git.tags import Key, Versions, of_key, precedence, tags_of
-from build.git.versions import Line, lines, parse_tag
-from tests.support.project import REPOSITORY
+from build.git.versions import Line, built_from, inputs_of, lines, parse_tag
+from tests.support.project import REPOSITORY, Project
 from tests.support.versions import KEYS, PROPERTY
 
 
@@ -52,6 +52,18 @@ def test_f5_versions_rank_as_semver_says(keys: list[Key]) -> None:
     assert [of_key(key) for key in sorted(keys, key=precedence)] == sorted(map(of_key, keys))
 
 
+def test_numeric_identifiers_rank_below_words() -> None:
+    """SemVer 2.0, section 11.4.3: 1.0.0-7 ranks below 1.0.0-a, and rc.7 below rc.a, whatever the number."""
+    keys: list[Key] = [(1, 0, 0, "a"), (1, 0, 0, "7"), (1, 0, 0, "rc.a"), (1, 0, 0, "rc.7")]
+
+    assert [key[3] for key in sorted(keys, key=precedence)] == ["7", "a", "rc.7", "rc.a"]
+
+
+def test_versions_are_printed_in_their_order() -> None:
+    """A failing test shows the versions of a set as people write and rank them."""
+    assert repr(Versions([Version(1, 10, 0), Version(1, 9, 0)])) == "Versions(1.9.0, 1.10.0)"
+
+
 def test_versions_are_a_set_without_build_metadata() -> None:
     """Versions compare, join and contain as a set of versions does; +meta does not make another one."""
     one = Versions([Version(1, 0, 0), Version.parse("1.0.0+a")])
@@ -74,6 +86,29 @@ def test_independent_lines_follow_what_an_image_is_built_from(independent: Manif
     assert found["langgraph-api"].prefix == "langgraph-api/v"
     assert found["langgraph-api"].paths == ("docker/langgraph", "docker/python", "agents")
     assert found["powershell-modules"].paths == ("docker/powershell", "Modules")
+    assert all(line.services == (name,) for name, line in found.items())
+
+
+def test_paths_outside_the_project_are_no_part_of_a_line(project: Project) -> None:
+    """Of a service's folder, sources and paths, those that git can't see in this project are left out, doubles too."""
+    (project.root.parent / "elsewhere").mkdir()
+    project.append('[stages.shared]\nfolder = "docker/web"\ntarget = "x"\n')
+    project.service(
+        "api", 18981, contexts='{ shared = "stage:shared", tree = "source:watched" }',
+        paths='["docs", "../elsewhere", "docker/api"]',
+    )  # fmt: skip
+    manifest = project.load(UC_SOURCES_WATCHED="../elsewhere")
+
+    assert built_from(manifest, manifest.services["api"]) == ("docker/api", "docker/web", "docs")
+    assert inputs_of(manifest) == ["docker/web", "docker/api", "docs"]
+
+
+def test_a_source_that_is_not_configured_is_no_path(project: Project) -> None:
+    """An empty source adds nothing to a line."""
+    project.service("api", 18981, contexts='{ tree = "source:watched" }')
+    manifest = project.load()
+
+    assert built_from(manifest, manifest.services["api"]) == ("docker/api",)
 
 
 @pytest.fixture

@@ -65,12 +65,15 @@ def test_zero_is_left_by_setting_or_by_hand(rule: str, expected: str) -> None:
         ("1.4.0", "minor", "rc", ["1.5.0-rc.3"], "1.5.0-rc.4"),
         ("1.4.0", "minor", "rc", ["1.5.0"], "1.6.0-rc.1"),
         ("1.5.0-rc.1", "patch", "", ["1.5.0"], "1.5.1"),
+        ("2.0.0-rc.1", "minor", "", ["2.0.0"], "2.1.0"),
+        ("", "minor", "", ["0.1.0"], "0.1.1"),
+        ("", "major", "", ["0.1.0"], "0.1.1"),
     ],
 )
 def test_what_is_taken_elsewhere_is_passed_by(last: str, bump: Bump, pre: str, taken: list[str], expected: str) -> None:
     """A version tagged on a branch that HEAD does not reach is never given again: the next goes above it."""
     found = next_version(
-        Version.parse(last), bump, pre=pre, taken=frozenset(map(Version.parse, taken)), first=FIRST
+        Version.parse(last) if last else None, bump, pre=pre, taken=frozenset(map(Version.parse, taken)), first=FIRST
     )  # fmt: skip
 
     assert str(found) == expected
@@ -100,26 +103,41 @@ def test_a_maintenance_branch_keeps_to_its_range(
             next_version(Version.parse(last), bump, first=FIRST, branch=branch)
 
 
-@pytest.mark.parametrize(
-    ("last", "bump", "pre", "reason"),
-    [
-        ("", "none", "", "nothing to release"),
-        ("1.4.0", "none", "", "nothing to release"),
-        ("1.5.0-rc.1", "none", "rc", "nothing to release"),
-        ("1.5.0-rc.1", "patch", "beta", "would rank below"),
-        ("1.4.0", "patch", "1", "can't be a pre-release channel"),
-        ("1.4.0", "patch", "r c", "can't be a pre-release channel"),
-        ("1.4.0", "patch", "rc.1", "can't be a pre-release channel"),
-        ("1.4.0", "patch", "dev", "reserved for snapshots"),
-        ("1.4.0", "patch", "a" * 114, "a release 121 at most"),
-    ],
-)
-def test_no_version_fits(last: str, bump: Bump, pre: str, reason: str) -> None:
-    """What can't be released is refused with its reason and a way on."""
-    with pytest.raises(RepositoryError, match=reason) as caught:
-        next_version(Version.parse(last) if last else None, bump, pre=pre, first=FIRST)
+LETTERS = "expected letters, digits and -, with a letter"
+REFUSALS = [
+    ("", "none", "", None, "nothing to release: no commit in this history bumps a version", "--bump patch"),
+    ("1.4.0", "none", "", None, "nothing to release: no commit since 1.4.0 bumps a version", "--bump patch"),
+    ("1.5.0-rc.1", "none", "rc", None, "nothing to release: no commit since 1.5.0-rc.1 bumps a version", "--bump patch"),
+    ("1.5.0-rc.1", "patch", "beta", None,
+     "1.5.0-beta.1 would rank below 1.5.0-rc.1, which is released already", "--pre rc, or release without --pre"),
+    ("1.4.0", "patch", "1", None, f"'1' can't be a pre-release channel: {LETTERS}", "--pre rc"),
+    ("1.4.0", "patch", "r c", None, f"'r c' can't be a pre-release channel: {LETTERS}", "--pre rc"),
+    ("1.4.0", "patch", "rc.1", None, f"'rc.1' can't be a pre-release channel: {LETTERS}", "--pre rc"),
+    ("1.4.0", "patch", "dev", None, "'dev' can't be a pre-release channel: it is reserved for snapshots", "--pre rc"),
+    ("1.4.0", "patch", "a" * 114, None,
+     f"1.4.1-{'a' * 114}.1 has 122 characters, and the version of a release 121 at most",
+     "a shorter --version, or a shorter --pre"),
+    ("1.3.4", "minor", "", "web/1.3.x", "branch web/1.3.x releases 1.3.* only, and the next version would be 1.4.0",
+     "release from main, or with a smaller --bump"),
+    ("1.3.4", "major", "", "team/web/1.x", "branch team/web/1.x releases 1.* only, and the next version would be 2.0.0",
+     "release from main, or with a smaller --bump"),
+]  # fmt: skip
 
-    assert caught.value.hint
+
+@pytest.mark.parametrize(("last", "bump", "pre", "branch", "message", "hint"), REFUSALS)
+def test_no_version_fits(last: str, bump: Bump, pre: str, branch: str | None, message: str, hint: str) -> None:
+    """What can't be released is refused with its reason and a way on."""
+    with pytest.raises(RepositoryError) as caught:
+        next_version(Version.parse(last) if last else None, bump, pre=pre, first=FIRST, branch=branch)
+
+    assert (str(caught.value), caught.value.hint) == (message, hint)
+
+
+def test_the_longest_version_of_a_release_fits() -> None:
+    """121 characters are allowed: with the mark of its withdrawal, that is an image tag's 128."""
+    longest = next_version(Version(1, 4, 0), "patch", pre="a" * 113, first=FIRST)
+
+    assert len(str(longest)) == 121
 
 
 @PROPERTY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from semver import Version
@@ -10,7 +11,7 @@ from semver import Version
 from build.errors import RepositoryError
 from build.git.commits import Bump
 from build.git.versions import next_version
-from build.release.floats import names, winners
+from build.release.floats import names, winners, won_by
 
 FIRST = Version(0, 1, 0)
 VERSIONS = st.builds(
@@ -42,6 +43,20 @@ def test_f5_numbers_are_compared_as_numbers() -> None:
     found = winners([Version(1, 9, 0), Version(1, 10, 0), Version(1, 10, 2), Version(1, 10, 10)])
 
     assert (found["1"], found["1.10"], found["1.9"]) == (Version(1, 10, 10), Version(1, 10, 10), Version(1, 9, 0))
+
+
+@pytest.mark.parametrize(
+    ("version", "floats"),
+    [
+        ("1.11.0", ("1.11", "1")), ("1.10.0", ()), ("1.10.3", ("1.10", "1")), ("1.9.1", ("1.9",)), ("2.0.0", ("2.0", "2")),
+        ("1.10.2", ("1.10", "1")), ("2.0.0-rc.1", ()),
+    ],
+)  # fmt: skip
+def test_a_release_wins_the_floats_that_it_is_the_highest_of(version: str, floats: tuple[str, ...]) -> None:
+    """A backfill wins its X.Y at most, a pre-release nothing."""
+    released = [Version(1, 9, 0), Version(1, 10, 2)]
+
+    assert won_by(Version.parse(version), released) == floats
 
 
 class Line(RuleBasedStateMachine):
