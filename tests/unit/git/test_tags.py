@@ -61,7 +61,9 @@ def test_numeric_identifiers_rank_below_words() -> None:
 
 def test_versions_are_printed_in_their_order() -> None:
     """A failing test shows the versions of a set as people write and rank them."""
-    assert repr(Versions([Version(1, 10, 0), Version(1, 9, 0)])) == "Versions(1.9.0, 1.10.0)"
+    versions = Versions([Version(1, 10, 0), Version(1, 9, 0), Version(1, 9, 0, "rc.1")])
+
+    assert repr(versions) == "Versions(1.9.0-rc.1, 1.9.0, 1.10.0)"
 
 
 def test_versions_are_a_set_without_build_metadata() -> None:
