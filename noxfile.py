@@ -105,6 +105,15 @@ def git(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """How much of the library the suites unit and git run, with a floor in pyproject.toml."""
+    locked(session)
+    report = ROOT / ".uc" / "reports" / "coverage.xml"
+    session.run("coverage", "run", "-m", "pytest", f"--junitxml={report}", "tests/unit", "tests/git", *session.posargs)
+    session.run("coverage", "report")
+
+
+@nox.session
 def setup(session: nox.Session) -> None:
     """The machine: environments made, broken, interrupted and made again; what the doctor says of bad machines."""
     locked(session)
@@ -178,6 +187,13 @@ def smoke(session: nox.Session) -> None:
         session.run("invoke", "build", "--push")  # nothing is left to build: who could not be built, fails the session
     finally:
         session.run("invoke", "down")
+
+
+@nox.session
+def deep(session: nox.Session) -> None:
+    """Larger samples of rules that other sessions hold already, for a night: kills and races."""
+    locked(session)
+    pytest(session, "tests/fault", "--kills", "300", "--seed", "1000")
 
 
 @nox.session

@@ -431,7 +431,7 @@ def yank(
 @task(iterable=["session"], help={"session": "a nox session; repeat it for more (default: all)"})
 @reports
 def test(_c: Context, *, session: list[str]) -> None:
-    """Prepare the machine and run the nox sessions: lint, types, unit, git, setup, services, docker and so on.
+    """Prepare the machine and run the nox sessions: lint, types, coverage, setup, services, docker and so on.
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """

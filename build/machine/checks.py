@@ -12,9 +12,10 @@ from build.errors import Incomplete
 from build.machine import environment, prepare
 from build.process import run
 
-SESSIONS = ("lint", "types", "unit", "git", "setup", "services", "docker", "release", "fault", "stack", "smoke")
+# `coverage` runs what `unit` and `git` run.
+SESSIONS = ("lint", "types", "coverage", "setup", "services", "docker", "release", "fault", "stack", "smoke")
 _WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}
-_ON_THE_ENGINE = {"docker", "release", "fault", "stack", "smoke", "bench"}
+_ON_THE_ENGINE = {"docker", "release", "fault", "stack", "smoke", "bench", "deep"}
 
 
 def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
