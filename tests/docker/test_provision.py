@@ -85,7 +85,7 @@ def test_without_docker_on_path_it_asks_for_consent(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     before = untouched()
     with pytest.raises(MissingTool, match="docker is not installed or not on PATH") as caught:
-        install.ensure(TOOLS, os.environ, yes=False, interactive=False)
+        install.ensure(TOOLS, {**os.environ, "CI": ""}, yes=False, interactive=False)
     assert re.search(r"\./inv engine --yes|https://|install", caught.value.hint)
     assert untouched() == before
 
@@ -97,7 +97,7 @@ def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str,
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
         "from build.engine import install; from build.errors import MissingTool; from build.config.manifest import Tools\n"
-        "try: install.ensure(Tools(engine='1', buildx='0.1', compose='2'), os.environ, yes=False, interactive=False)\n"
+        "try: install.ensure(Tools(engine='1', buildx='0.1', compose='2'), {**os.environ, 'CI': ''}, yes=False, interactive=False)\n"
         "except MissingTool as error: print(error, '|', error.hint)\n"
     )
     hide = f'mount -t tmpfs tmpfs {PLUGINS} && exec "$@"'
