@@ -1,1 +1,14 @@
-"""A release as one transaction over git and the registry; read `steps`."""
+"""A release: one transaction over git and the registry. Read steps.py: STEPS, in the order they run.
+
+request, command       what is asked for; from flags to a release, a preview or a saved plan
+record, names          what a release consists of, and how it is named in git and in the registry
+published              what the registry knows of releases
+world, reuse, plan     what a plan depends on, read first; the plan, computed without asking anybody; plan_file
+preflight, ci          what would stop a release later; who makes it
+candidates             images in the registry by digest, without a tag
+claim                  the git tag that takes the version
+publish, floats        immutable tags and the record; X.Y and X
+recovery               finishing what an earlier run left
+run, steps             the state of a release, and its steps
+catalog, yank          the list of releases, and withdrawing one
+"""
