@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         for problem in error.problems:
             _say(f"- {problem}")
         if strict:
-            _say("no site is made; mend the source, or build with DOCS_STRICT=false to accept these")
+            _say("no site is made; fix the source, or build with DOCS_STRICT=false to accept these")
             return 1
         _say("going on, because DOCS_STRICT=false")
     return 0

@@ -62,7 +62,7 @@ function report(problems) {
   say(`${problems.length} problem(s) in the site:`);
   for (const problem of problems) say(`- ${problem}`);
   const strict = !/^(false|0|no)$/i.test(process.env.DOCS_STRICT ?? "true");
-  say(strict ? "no image is made; mend the source, or build with DOCS_STRICT=false to accept these"
+  say(strict ? "no image is made; fix the source, or build with DOCS_STRICT=false to accept these"
     : "going on, because DOCS_STRICT=false");
   return !strict;
 }
