@@ -220,7 +220,7 @@ def test_the_image_holds_no_tools_to_build_with(image: str) -> None:
 
 
 def test_an_image_without_its_critical_modules_is_refused(powershell_base: None, tmp_path: Path) -> None:
-    """The build ends with name, kind and mend of a critical module that can't be there, and makes no image."""
+    """The build fails with name, kind and fix of a critical module that can't work, and makes no image."""
     tree = write_tree(tmp_path)
     (tree / "Probe" / "Probe.psm1").write_text("using assembly System.Windows.Forms\nfunction Get-Echo { }")
     with pytest.raises(ToolFailed) as failed:
@@ -228,5 +228,5 @@ def test_an_image_without_its_critical_modules_is_refused(powershell_base: None,
     told = failed.value.output
     assert "critical module Probe: windows-only-assembly: Probe.psm1 loads System.Windows.Forms" in told
     assert "critical module Unity-Claude-Absent: not-in-tree" in told
-    assert "To mend: " in told
+    assert "To fix: " in told
     assert docker.cli("images", "--quiet", f"{IMAGE}-refused").stdout == ""

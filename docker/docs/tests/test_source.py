@@ -85,7 +85,7 @@ def test_a_fault_in_mkdocs_yml_names_the_option(project: Path, tmp_path: Path, l
 
 
 def test_lenient_mode_reports_the_same_faults_and_builds(project: Path, tmp_path: Path) -> None:
-    """DOCS_STRICT=false is for a tree that can't be mended today: all is said, and a site is made."""
+    """DOCS_STRICT=false is for a tree that can't be fixed today: every problem is logged, and a site is made."""
     _append(project / "docs/index.md", "\n[b](guide/missing.md)\n")
 
     outcome = make(project, tmp_path / "site", DOCS_STRICT="false")

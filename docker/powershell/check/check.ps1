@@ -1,5 +1,5 @@
 # The gate of the image build: unpack the required modules, read the whole tree, write the report, refuse when a critical module can't be there.
-# Exit 0: all critical modules can be there. 1: one can't, and its name, reason and mend are on stderr. 2: the check itself could not be made.
+# Exit 0: all critical modules can work. 1: one can't, and its name, reason and fix are on stderr. 2: the check itself could not run.
 param(
     [Parameter(Mandatory)] [string] $Modules,
     [Parameter(Mandatory)] [string] $Required,
@@ -52,7 +52,7 @@ function Get-Refusals([object[]] $Rows, [string[]] $Names, [hashtable] $Problems
     foreach ($name in $Names) {
         $rows_ = @($Rows | Where-Object { $_.name -eq $name })
         if ($rows_ | Where-Object { $_.verdict -eq 'ok' }) { continue }
-        if (-not $rows_) { "${name}: not-in-tree: there is no such module in the tree. To mend: add the folder $name with $name.psd1, or take the name out of CRITICAL_MODULES." }
+        if (-not $rows_) { "${name}: not-in-tree: there is no such module in the tree. To fix: add the folder $name with $name.psd1, or take the name out of CRITICAL_MODULES." }
         else { foreach ($finding in @($rows_ | Sort-Object { $_.verdict -ne 'refused' })[0].findings) { Format-Refusal $name $finding $Problems } }
     }
 }
@@ -60,7 +60,7 @@ function Get-Refusals([object[]] $Rows, [string[]] $Names, [hashtable] $Problems
 function Format-Refusal([string] $Name, [Collections.IDictionary] $Finding, [hashtable] $Problems) {
     $reason = $Finding.reason.TrimEnd('.')
     foreach ($need in $Problems.Keys) { if ($reason.Contains("required module $need ")) { $reason += " ($($Problems[$need]))" } }
-    "${Name}: $($Finding.kind): $reason. To mend: $($Finding.mend)."
+    "${Name}: $($Finding.kind): $reason. To fix: $($Finding.mend)."
 }
 
 try {

@@ -70,7 +70,7 @@ def test_the_shipped_modules_can_be_there(pwsh: str, tmp_path: Path) -> None:
 
 
 def test_critical_modules_that_cannot_be_there_end_the_build(pwsh: str, tmp_path: Path) -> None:
-    """Each is told with kind, reason and mend; the others of the tree are in the report with theirs."""
+    """Each is reported with kind, reason and fix; the other modules of the tree are in the report with theirs."""
     tree = tmp_path / "Modules"
     write_rough_tree(tree)
     write_module(tree, "Chain", GOOD, manifest="RootModule = 'Chain.psm1'; RequiredModules = @('Broken')")
@@ -89,7 +89,7 @@ def test_critical_modules_that_cannot_be_there_end_the_build(pwsh: str, tmp_path
         "Chain": "missing-required-module",
         "Absent": "not-in-tree",
     }
-    assert all("To mend: " in text for text in told.values())
+    assert all("To fix: " in text for text in told.values())
     rows = {row["name"]: row for row in verdict.body["modules"]}
     assert rows["Good"]["verdict"] == "ok"
     assert rows["Inner"]["findings"][0]["kind"] == "nested"
