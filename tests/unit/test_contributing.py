@@ -190,7 +190,7 @@ def test_every_decision_is_listed() -> None:
 def test_every_threat_names_what_holds_it() -> None:
     """A row of what the threat model calls defended names a test, or says that people look."""
     text = (MAINTAINING / "threat-model.md").read_text(encoding="utf-8")
-    holding = text.partition("## What holds\n")[2].partition("\n## ")[0]
+    holding = text.partition("## What is defended\n")[2].partition("\n## ")[0]
     rows: list[str] = re.findall(r"^\| (?!Threat)(.*) \|$", holding, re.M)
 
     assert rows
