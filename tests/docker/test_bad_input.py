@@ -236,7 +236,7 @@ def test_a_port_of_the_stack_is_taken(stack_project: Project) -> None:
     assert str(os.getpid()) in ran.stdout
 
 
-def test_an_unknown_task_is_no_traceback(project: Project) -> None:
+def test_an_unknown_task_gives_no_traceback(project: Project) -> None:
     """A misspelt task is Invoke's own message."""
     ran = project.inv("biuld")
 

@@ -129,7 +129,7 @@ def service(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
         yield started
 
 
-def test_health_says_what_the_acceptance_asks_for(service: Container) -> None:
+def test_health_reports_every_critical_module(service: Container) -> None:
     """Healthy, every critical module available, a runspace that opens; the engine's own probe says the same."""
     body = service.request("GET", "/health").json()
     assert body["status"] == "healthy"
@@ -179,7 +179,7 @@ def test_a_token_rotated_in_place_counts_at_once(service: Container) -> None:
     service.token_file.write_text(f"{TOKEN}\n")
 
 
-def test_a_critical_module_taken_from_the_volume_is_missed(image: str, tmp_path: Path) -> None:
+def test_a_critical_module_removed_from_the_volume_is_reported(image: str, tmp_path: Path) -> None:
     """503 with its name within ten seconds, and healthy again when it is back; the tree is mounted read-only."""
     tree = write_tree(tmp_path)
     with running(image, tmp_path, f"--volume={tree}:/opt/uc/Modules:ro") as container:

@@ -49,7 +49,7 @@ def test_down_removes_everything_but_the_data(built: Project) -> None:
     assert docker.cli("volume", "ls", "-q", "--filter", f"name={project}-").stdout == ""
 
 
-def test_down_twice_is_no_error(built: Project) -> None:
+def test_down_twice_is_not_an_error(built: Project) -> None:
     """Removing a stack that is not there says so and succeeds."""
     ran = built.inv("down")
 
@@ -130,7 +130,7 @@ def _create_late(project: Project) -> str:
     return docker.cli("create", *labels, store.recorded(manifest)["one"].reference).stdout.strip()
 
 
-def test_status_while_containers_go(built: Project) -> None:
+def test_status_while_containers_are_removed(built: Project) -> None:
     """A container that is removed between listing and inspecting is not a failure."""
     identifiers = [_create_late(built) for _ in range(12)]
     with subprocess.Popen([docker.docker(), "rm", *identifiers], stdout=subprocess.DEVNULL) as remove:

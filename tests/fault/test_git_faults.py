@@ -247,7 +247,7 @@ def test_a_local_tag_with_a_record_that_the_remote_lacks(faulty: World, proxy: P
     assert_invariants(world)
 
 
-def test_other_tags_do_not_go_along(world: World) -> None:
+def test_other_tags_are_not_pushed(world: World) -> None:
     """The push takes the release's tag and nothing else, whatever push.followTags says."""
     world.clone.git("config", "push.followTags", "true")
     world.clone.git("tag", "--annotate", "--message", "mine", "private")
@@ -257,7 +257,7 @@ def test_other_tags_do_not_go_along(world: World) -> None:
     assert set(world.public().git) == {"v0.1.0"}
 
 
-def test_a_branch_that_the_remote_has_further(make_world: Callable[..., World]) -> None:
+def test_a_branch_that_is_behind_the_remote(make_world: Callable[..., World]) -> None:
     """With push_branch, a branch that is behind the remote's is refused before anything is built."""
     world = make_world(push_branch="true")
     other = world.another()

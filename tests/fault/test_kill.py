@@ -204,7 +204,7 @@ def test_killed_inside_steps(lane: Lane, tally: Tally, seed: int) -> None:
 
 
 @pytest.mark.parametrize("where", ["pre-receive", "post-receive"])
-def test_killed_while_the_branch_goes_along(branch_lane: Lane, tally: Tally, where: str) -> None:
+def test_killed_while_the_branch_is_pushed_too(branch_lane: Lane, tally: Tally, where: str) -> None:
     """With push_branch, tag and branch are on the remote both or neither."""
     _guarded(branch_lane, tally, [Kill("hook", at=where)], random.Random(where))
 

@@ -157,7 +157,7 @@ def test_a_token_service_that_is_busy(faulty: World, proxy: Proxy) -> None:
     assert clean(ran.stderr), ran.text
 
 
-def test_401_for_ever_is_not_asked_for_ever(faulty: World, proxy: Proxy) -> None:
+def test_a_permanent_401_is_not_retried_forever(faulty: World, proxy: Proxy) -> None:
     """A token that is never good enough: two logins at most, then exit 10."""
     service = TokenService(proxy.address, uses=0)
     proxy.rules = [*service.rules]

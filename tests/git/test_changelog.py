@@ -108,7 +108,7 @@ def test_the_changelog_task_writes_only_when_asked(project: Project) -> None:
     assert unreleased["changes"]["Added"][0]["description"] == "next"
 
 
-def test_the_version_task_tells_what_each_bump_makes_and_why(project: Project) -> None:
+def test_the_version_task_shows_each_bump_and_why(project: Project) -> None:
     """`version` names the commit's own version and the next by every bump; why auto chooses; --json the same."""
     project.git("tag", "v1.4.0")
     project.commit("fix: a")

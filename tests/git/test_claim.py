@@ -45,7 +45,7 @@ def _prepared(machine: Project) -> claim.Claim:
     return claim.prepare(machine.root, made, "web 1.4.0")
 
 
-def test_the_loser_that_meets_the_winner_s_lock_has_lost_a_race(remote: Path, tmp_path: Path) -> None:
+def test_a_push_that_meets_the_winner_s_lock_loses_the_race(remote: Path, tmp_path: Path) -> None:
     """While the winner's tag is locked and not there yet, the loser's push fails: exit 15 and never a hook's refusal."""
     first, second = (_machine(remote, tmp_path / name) for name in ("first", "second"))
     winner, loser = _prepared(first), _prepared(second)
@@ -66,7 +66,7 @@ def test_the_loser_that_meets_the_winner_s_lock_has_lost_a_race(remote: Path, tm
     assert remote_tags(second.root, "origin") == {"v1.4.0": winner.object}
 
 
-def test_a_remote_that_refuses_is_asked_twice_and_believed(remote: Path, tmp_path: Path) -> None:
+def test_a_refusal_is_retried_once_and_then_reported(remote: Path, tmp_path: Path) -> None:
     """A hook's refusal stays one, with the hook's words, and no tag is left behind."""
     machine = _machine(remote, tmp_path / "machine")
     wanted = _prepared(machine)

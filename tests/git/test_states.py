@@ -40,7 +40,7 @@ def test_v1_a_shallow_clone_is_refused_with_the_fetch_command(released: Project,
         snapshots(shallow.load(), read(shallow))
 
 
-def test_v1_the_fetch_command_mends_a_shallow_clone(released: Project, tmp_path: Path) -> None:
+def test_v1_the_fetch_command_repairs_a_shallow_clone(released: Project, tmp_path: Path) -> None:
     """V1: what the message tells to type makes the clone whole."""
     shallow = clone(released, tmp_path / "shallow", "--depth", "1")
 
@@ -207,7 +207,7 @@ def test_a_person_s_settings_do_not_decide(released: Project) -> None:
     assert after.strays == ("docker/web/stray.txt",)
 
 
-def test_tags_that_have_a_commit_behind_them(released: Project) -> None:
+def test_tags_that_contain_a_commit(released: Project) -> None:
     """Of the tags that are asked about, those from the commit on are told, one by one whatever a person's columns."""
     first = released.git("rev-parse", "HEAD~1")
     released.git("config", "column.ui", "always")
@@ -220,7 +220,7 @@ def test_tags_that_have_a_commit_behind_them(released: Project) -> None:
     assert tags_containing(released.root, released.git("rev-parse", "HEAD"), asked) == ["v1.4.1", "v1.4.2"]
 
 
-def test_a_password_in_the_remote_s_url_is_not_told(released: Project) -> None:
+def test_a_password_in_the_remote_s_url_is_not_shown(released: Project) -> None:
     """The URL ends up in an image's label: user and password are taken out of it, the user of ssh stays."""
     released.git("remote", "add", "origin", "https://me:hunter2@git.example.invalid/a/b.git")
     assert read(released).remote == "https://git.example.invalid/a/b.git"

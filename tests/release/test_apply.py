@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from build.registry.oci import digest_of
-from tests.release.asking import INDEX, OTHER, ok
+from tests.release.queries import INDEX, OTHER, ok
 from tests.support.world import World
 
 
@@ -34,7 +34,7 @@ def test_a_tag_that_moved_since_the_plan_refuses_it(world: World) -> None:
         (("--resume",), "--apply excludes --resume"),
     ],
 )
-def test_a_plan_goes_with_no_other_wish(world: World, flags: tuple[str, ...], said: str) -> None:
+def test_a_plan_excludes_conflicting_flags(world: World, flags: tuple[str, ...], said: str) -> None:
     """A flag that the plan would silently outrank is refused before anything is done."""
     world.clone.project.write(".uc/plan.json", "{}")
 

@@ -11,7 +11,7 @@ import pytest
 from build.git import history as git_history
 from build.images import build, store
 from build.images.plan import plan_build
-from tests.release.asking import ok, planned
+from tests.release.queries import ok, planned
 from tests.support.server import Registry
 from tests.support.stack import clean
 from tests.support.world import World

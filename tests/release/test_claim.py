@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from build.registry.oci import digest_of
-from tests.release.asking import INDEX, OTHER, digests, ok, recorded
+from tests.release.queries import INDEX, OTHER, digests, ok, recorded
 from tests.support.proxy import Answer, Proxy, Request, Rule, pretend, then
 from tests.support.world import World
 
@@ -27,7 +27,7 @@ def test_c1_the_loser_of_a_race_publishes_nothing(faulty: World, proxy: Proxy) -
     assert list(faulty.git_tags()) == ["v0.1.0"]
 
 
-def test_c2_the_version_is_told_from_the_remote_s_tags(world: World) -> None:
+def test_c2_the_version_comes_from_the_remote_s_tags(world: World) -> None:
     """A clone that never heard of a release takes the version after it, not the same."""
     stale = world.another()
     ok(world.clone.release())

@@ -14,7 +14,7 @@ import pytest
 from build.errors import RegistryError
 from build.registry.client import RegistryClient
 from build.registry.oci import digest_of
-from tests.release.asking import ALWAYS, BLOB, INDEX, OTHER, client, ok
+from tests.release.queries import ALWAYS, BLOB, INDEX, OTHER, client, ok
 from tests.support.hub import Hub
 from tests.support.project import Project
 from tests.support.proxy import Answer, Proxy, Request, Rule, status

@@ -11,7 +11,7 @@ from build.errors import RegistryError
 from build.registry import policy
 from build.registry.client import RegistryClient
 from build.registry.oci import digest_of
-from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, listed, ok, recorded, three_part_tags
+from tests.release.queries import ALWAYS, INDEX, OTHER, digests, immutable, listed, ok, recorded, three_part_tags
 from tests.support.proxy import Proxy, Rule, status
 from tests.support.world import SERVICES, Public, World
 
@@ -103,7 +103,7 @@ def test_f4_a_pre_release_moves_nothing(past: Past) -> None:
     assert past.named("1.5.0") == {"1.3": "1.3.5", "1.4": "1.4.1", "1.5": "1.5.0", "1": "1.5.0"}
 
 
-def test_f5_ten_is_above_nine_and_a_sha_is_no_version(past: Past) -> None:
+def test_f5_ten_is_above_nine_and_a_sha_is_not_a_version(past: Past) -> None:
     """Versions are compared as numbers; a tag 6943991 or 2026.03.01 in git or the registry is passed over."""
     named = past.named("1.10.0")
 
@@ -160,7 +160,7 @@ def test_f8_where_floats_are_refused_a_release_goes_without_them(faulty: World, 
 
 
 @pytest.mark.parametrize("code", [404, 408, 429])
-def test_a_bad_moment_is_not_learnt_as_a_rule(faulty: World, proxy: Proxy, code: int) -> None:
+def test_a_temporary_failure_is_not_recorded_as_policy(faulty: World, proxy: Proxy, code: int) -> None:
     """A probe that was told to come back later learns nothing and keeps nothing: asked again, floats are ours to move."""
     manifest = faulty.clone.project.load()
     proxy.rules = [Rule(r"PUT .*/uc-probe/manifests/\d+(\.0)?$", status(code), times=ALWAYS)]
@@ -187,7 +187,7 @@ def test_floats_move_where_versions_are_immutable(faulty: World, proxy: Proxy) -
     assert proxy.count("→ 412") <= 2, "only the probe may learn it the hard way"
 
 
-def test_a_float_that_was_dragged_back_is_set_right(world: World) -> None:
+def test_a_float_moved_by_hand_is_corrected(world: World) -> None:
     """A float that somebody moved by hand is put right by --resume, with the bytes of the release."""
     ok(world.clone.release())
     ok(world.clone.release("--bump", "patch"))
@@ -198,7 +198,7 @@ def test_a_float_that_was_dragged_back_is_set_right(world: World) -> None:
     assert digests(world, "0.1") == recorded(world, "v0.1.1")
 
 
-def test_yank_lets_floats_name_the_best_that_is_left(past: Past) -> None:
+def test_yank_moves_floats_to_the_best_remaining_release(past: Past) -> None:
     """After a yank X names the release before; its immutable tags stay, it can't be started, and the list says why."""
     world, clone = past.world, past.world.another()
     refused = clone.inv("yank", "1.10.0", "--reason", " ")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from build.engine import client as docker
-from tests.release.asking import ok
+from tests.release.queries import ok
 from tests.support.stack import SERVER, add_server, reuse_bases
 from tests.support.world import World
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.release.asking import ALWAYS, listed, ok, planned
+from tests.release.queries import ALWAYS, listed, ok, planned
 from tests.support.proxy import Proxy, Rule, status, then
 from tests.support.world import World
 

@@ -14,7 +14,7 @@ import pytest
 
 from build.errors import RegistryError
 from build.registry.oci import digest_of
-from tests.release.asking import BLOB, INDEX, OTHER, client
+from tests.release.queries import BLOB, INDEX, OTHER, client
 from tests.release.secured import serve
 from tests.release.token_service import HTPASSWD, IDENTITY, ISSUER, PASSWORD, SERVICE, USER, TokenService
 from tests.support.project import Project
@@ -139,7 +139,7 @@ def test_an_identity_token_is_traded_for_access(
     assert {query["service"][0] for query in tokens.asked} == {SERVICE}
 
 
-def test_an_identity_token_is_no_password(
+def test_an_identity_token_is_not_a_password(
     project: Project, basic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A registry that wants a password gets no identity token: it is refused with what to do."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.release.asking import digests, ok, planned, recorded
+from tests.release.queries import digests, ok, planned, recorded
 from tests.support.proxy import Proxy, Rule, then
 from tests.support.steps import begins
 from tests.support.world import FAST, World
@@ -75,7 +75,7 @@ def test_an_edit_is_seen_where_nothing_is_built(world: World) -> None:
     assert list(world.git_tags()) == ["v0.1.0"]
 
 
-def test_the_branch_that_goes_along_is_the_released_commit(make_world: Callable[..., World], proxy: Proxy) -> None:
+def test_the_pushed_branch_is_the_released_commit(make_world: Callable[..., World], proxy: Proxy) -> None:
     """A commit made after the build is not pushed with the tag: branch and tag are one commit on the remote."""
     world = make_world(proxy.address, push_branch="true")
     released = world.clone.project.commit("fix: more")

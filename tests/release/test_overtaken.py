@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.release.asking import digests, ok, planned, recorded
+from tests.release.queries import digests, ok, planned, recorded
 from tests.support.world import Clone, World
 
 

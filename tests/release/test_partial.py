@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.release.asking import ALWAYS, digests, is_public_write, listed, ok, planned, recorded
+from tests.release.queries import ALWAYS, digests, is_public_write, listed, ok, planned, recorded
 from tests.support.proxy import Proxy, Rule, status
 from tests.support.steps import begins
 from tests.support.world import World
@@ -25,7 +25,7 @@ def test_p1_a_service_that_fails_to_build_stops_all(world: World) -> None:
     assert (world.public().git, world.public().images) == ({}, {})
 
 
-def test_p2_floats_name_one_set_until_all_is_there(faulty: World, proxy: Proxy) -> None:
+def test_p2_floats_name_one_set_until_all_is_published(faulty: World, proxy: Proxy) -> None:
     """When publishing stops between two tags, the floats of both services name the release before; resuming ends it."""
     ok(faulty.clone.release())
     faulty.clone.commit("one")
@@ -130,7 +130,7 @@ def test_p8_an_incomplete_release_is_finished_before_the_next(faulty: World, pro
     assert faulty.record("v0.1.1")["previous"] == "0.1.0"
 
 
-def test_p9_looking_writes_nothing(faulty: World, proxy: Proxy) -> None:
+def test_p9_read_only_commands_write_nothing(faulty: World, proxy: Proxy) -> None:
     """A dry run, a saved plan and a build without --push send nothing to the registry and push nothing to git."""
     planned(faulty.clone)
     ok(faulty.clone.inv("release", "--plan", ".uc/plan.json"))
@@ -140,7 +140,7 @@ def test_p9_looking_writes_nothing(faulty: World, proxy: Proxy) -> None:
     assert faulty.git_tags() == {}
 
 
-def test_an_interrupted_release_can_be_given_up(faulty: World, proxy: Proxy) -> None:
+def test_an_interrupted_release_can_be_withdrawn(faulty: World, proxy: Proxy) -> None:
     """A yank of what was never completed lets the next release go on without it; its version stays taken."""
     ok(faulty.clone.release())
     faulty.clone.commit("one")

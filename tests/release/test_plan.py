@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.release.asking import INDEX, OTHER, digests, listed, ok, planned, recorded
+from tests.release.queries import INDEX, OTHER, digests, listed, ok, planned, recorded
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import Proxy
 from tests.support.steps import begins
@@ -88,7 +88,7 @@ def test_a_plan_whose_release_was_killed_is_carried_out_by_the_same_command(worl
 
 
 @pytest.mark.parametrize(("text", "reason"), [(None, "no such file"), ("{}", "not a plan"), ("x", "not a plan")])
-def test_what_is_no_plan_is_refused(world: World, text: str | None, reason: str) -> None:
+def test_a_file_that_is_not_a_plan_is_refused(world: World, text: str | None, reason: str) -> None:
     """A missing file and another file are refused in words, with the command that makes one."""
     if text is not None:
         world.clone.project.write(".uc/plan.json", text)
@@ -100,7 +100,7 @@ def test_what_is_no_plan_is_refused(world: World, text: str | None, reason: str)
     assert "--plan" in ran.stderr
 
 
-def test_a_plan_that_can_t_be_saved_is_told(world: World) -> None:
+def test_a_plan_that_can_t_be_saved_is_reported(world: World) -> None:
     """A folder that is missing is made; a place that can't be written to is named, and nothing else happens."""
     ok(world.clone.inv("release", "--plan", "plans/today/plan.json"))
     assert json.loads((world.clone.project.root / "plans/today/plan.json").read_text())["lines"]
@@ -184,7 +184,7 @@ def test_what_was_claimed_elsewhere_is_listed(world: World) -> None:
     assert "the tags of this clone are listed" in ran.stderr
 
 
-def test_nothing_to_release_is_no_failure(world: World) -> None:
+def test_nothing_to_release_is_not_a_failure(world: World) -> None:
     """A push that bumps nothing is no error: exit 0, it is said why, and nothing is made."""
     ok(world.clone.release())
     world.clone.commit("one", "docs: words")

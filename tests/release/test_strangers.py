@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.release.asking import INDEX, OTHER, digests, listed, ok, recorded
+from tests.release.queries import INDEX, OTHER, digests, listed, ok, recorded
 from tests.support.proxy import Proxy
 from tests.support.world import World
 
@@ -14,7 +14,7 @@ def _repository(world: World) -> str:
 
 
 @pytest.mark.parametrize("copied", [False, True])
-def test_an_image_among_the_records_is_no_release(world: World, copied: bool) -> None:
+def test_an_image_among_the_records_is_not_a_release(world: World, copied: bool) -> None:
     """An image, or the record of another version, under a version of ours is listed as foreign, gets no float and is
     not given away again; releases go on beside it."""
     ok(world.clone.release())
@@ -33,7 +33,7 @@ def test_an_image_among_the_records_is_no_release(world: World, copied: bool) ->
     assert world.clone.release("--version", "2.0.0").code == 15
 
 
-def test_an_image_in_a_record_s_place_is_told(world: World) -> None:
+def test_an_image_in_a_record_s_place_is_reported(world: World) -> None:
     """Starting a version whose record somebody has replaced by an image ends with its name, and with no traceback."""
     ok(world.clone.release())
     world.hub.put(_repository(world), "0.1.0", OTHER, INDEX)

@@ -12,7 +12,7 @@ import pytest
 
 from build.errors import RegistryError
 from build.registry.oci import digest_of
-from tests.release.asking import BLOB, client
+from tests.release.queries import BLOB, client
 from tests.release.secured import serve
 from tests.support.certificates import certify
 from tests.support.machine import as_root
@@ -67,7 +67,7 @@ def test_another_ca_is_not_enough(project: Project, tls: tuple[str, Path], tmp_p
         registry.ping()
 
 
-def test_what_is_no_certificate_is_told(project: Project) -> None:
+def test_a_file_that_is_not_a_certificate_is_reported(project: Project) -> None:
     """A ca_file that is no PEM is named, with what is wanted, and is no traceback."""
     project.write("ca.pem", "not a certificate\n")
 

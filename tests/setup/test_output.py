@@ -8,7 +8,7 @@ import subprocess
 from tests.support.project import Project
 
 
-def test_a_reader_that_leaves_early_is_no_crash(project: Project) -> None:
+def test_a_reader_that_leaves_early_causes_no_crash(project: Project) -> None:
     """`./inv TASK | head` ends with 141, as other programs do, and without a stack trace."""
     reading, writing = os.pipe()
     os.close(reading)

@@ -118,7 +118,7 @@ def _result(live: Live, thread: str) -> Any:
     return isinstance(values, dict) and values.get("result")
 
 
-def test_a_delivery_under_way_is_made_after_the_restart(live: Live) -> None:
+def test_an_interrupted_delivery_is_made_after_the_restart(live: Live) -> None:
     """monitoring stops while its target hangs: it ends in time, and the change is delivered by the next start."""
     watched = live.manifest.source("watched")
     assert watched

@@ -19,7 +19,7 @@ from tests.support.project import REPOSITORY
 pytestmark = pytest.mark.timeout(900)
 
 
-def test_quickstart_again_is_quick_and_says_all(running: Manifest) -> None:
+def test_a_second_quickstart_builds_nothing(running: Manifest) -> None:
     """A second quickstart builds nothing, and its result names image, digest, URL, scan and smoke of each service."""
     before = {name: image.digest for name, image in store.recorded(running).items()}
 
@@ -65,7 +65,7 @@ def _waiting(live: Live) -> set[str]:
     return {thread["thread_id"] for thread in found}
 
 
-def test_a_journey_that_breaks_off_says_where(live: Live) -> None:
+def test_a_failed_journey_says_where_it_stopped(live: Live) -> None:
     """With the AutoGen team stopped the first step fails with its reason, and the others are named as not reached."""
     docker.cli("stop", f"{live.manifest.project.name}-autogen-groupchat-1")
 

@@ -21,7 +21,7 @@ from build.config.manifest import Gates, Manifest
 from build.engine import client as docker
 from build.gates.scan.gate import ImageVerdict, scan
 from build.images.image import Image
-from tests.docker.scan import trivy_db
+from tests.docker.scan import database_writer
 from tests.support.project import Project
 from tests.support.stack import free_port
 
@@ -53,7 +53,7 @@ class Registry:
     def push(self, name: str, database: bytes, *, age: timedelta = timedelta()) -> str:
         """Push a database made `age` ago; its reference by digest."""
         made = datetime.now(UTC).replace(microsecond=0) - age
-        return trivy_db.push(self.address, f"db/{name}", trivy_db.artifact(database, made))
+        return database_writer.push(self.address, f"db/{name}", database_writer.artifact(database, made))
 
 
 @contextlib.contextmanager
@@ -94,7 +94,7 @@ def registry(registry_program: str, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="package")
 def database(registry: Registry) -> str:
     """A fresh database that knows all that these tests' images hold."""
-    return registry.push("full", trivy_db.bolt(trivy_db.advisories()))
+    return registry.push("full", database_writer.bolt(database_writer.advisories()))
 
 
 @pytest.fixture(scope="package")

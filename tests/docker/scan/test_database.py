@@ -14,11 +14,11 @@ from build.config.manifest import Manifest
 from build.errors import ScanBroken
 from build.gates.scan.gate import summary
 from build.images.image import Image
-from tests.docker.scan import trivy_db
+from tests.docker.scan import database_writer
 from tests.docker.scan.conftest import DEBIAN, Build, Registry, gate, report, serve
 
 
-def test_without_a_database_secrets_are_found_and_it_is_said(
+def test_without_a_database_secrets_are_still_found(
     manifest: Manifest, leaking: Image, vulnerable: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No database configured: the other scanners run, and the output says what was not checked."""
@@ -61,7 +61,7 @@ def test_a_copy_in_the_cache_serves_while_the_registry_is_away(
 ) -> None:
     """A database fetched by digest needs no registry again; one fetched by tag is used with a warning."""
     with serve(registry_program, tmp_path, "127.0.0.1") as other:
-        pinned = other.push("own", trivy_db.bolt(trivy_db.advisories()), age=timedelta(hours=30))
+        pinned = other.push("own", database_writer.bolt(database_writer.advisories()), age=timedelta(hours=30))
         tagged = pinned.partition("@")[0] + ":2"
         assert gate(manifest, vulnerable, db_repository=pinned)[0].refused
     # As a day later, when Trivy holds its copy no longer for current.
@@ -80,9 +80,11 @@ def test_another_database_replaces_the_one_in_the_cache(
 ) -> None:
     """A new gates.db_repository takes effect at once, though Trivy holds its copy for current."""
     gate(manifest, vulnerable)
-    advisories = trivy_db.advisories()
-    advisories["pip::GHSA"] = {"jinja2": {"CVE-2020-28493": trivy_db.record({"VulnerableVersions": ["<2.11.3"]})}}
-    other = registry.push("other", trivy_db.bolt(advisories))
+    advisories = database_writer.advisories()
+    advisories["pip::GHSA"] = {
+        "jinja2": {"CVE-2020-28493": database_writer.record({"VulnerableVersions": ["<2.11.3"]})}
+    }
+    other = registry.push("other", database_writer.bolt(advisories))
     (verdict,) = gate(manifest, vulnerable, db_repository=other)
 
     assert not verdict.refused
@@ -90,7 +92,7 @@ def test_another_database_replaces_the_one_in_the_cache(
 
 def test_a_stale_database_breaks_the_gate(manifest: Manifest, clean: Image, registry: Registry) -> None:
     """A database older than gates.db_max_age_hours is a gate that could not run: date and setting are named."""
-    stale = registry.push("stale", trivy_db.bolt(trivy_db.advisories()), age=timedelta(hours=49))
+    stale = registry.push("stale", database_writer.bolt(database_writer.advisories()), age=timedelta(hours=49))
 
     with pytest.raises(ScanBroken, match=r"stale: made \d{4}-.* UTC, 49 h ago; gates.db_max_age_hours allows 48"):
         gate(manifest, clean, db_repository=stale)
@@ -101,7 +103,7 @@ def test_a_truncated_database_breaks_the_gate_until_it_is_whole(
     manifest: Manifest, clean: Image, registry: Registry
 ) -> None:
     """Trivy crashes on it; the cached copy is dropped, so that the mended one is fetched."""
-    whole = trivy_db.bolt(trivy_db.advisories())
+    whole = database_writer.bolt(database_writer.advisories())
     tag = registry.push("cut", whole[: len(whole) // 2]).partition("@")[0] + ":2"
 
     with pytest.raises(ScanBroken, match="is broken: Trivy can't read it") as broken:
@@ -124,7 +126,7 @@ def test_a_download_that_was_cut_off_is_made_again(manifest: Manifest, clean: Im
 
 def test_an_empty_database_breaks_the_gate(manifest: Manifest, vulnerable: Image, registry: Registry) -> None:
     """Trivy finds nothing with it and exits 0; a package known bad shows it up."""
-    empty = registry.push("empty", trivy_db.bolt({"data-source": {}, "vulnerability": {}}))
+    empty = registry.push("empty", database_writer.bolt({"data-source": {}, "vulnerability": {}}))
 
     with pytest.raises(ScanBroken, match="knows nothing about Python packages"):
         gate(manifest, vulnerable, db_repository=empty)
@@ -141,8 +143,8 @@ def test_a_database_without_what_an_image_holds_breaks_the_gate(
     manifest: Manifest, build: Build, registry: Registry, bucket: str, files: dict[str, str], unknown: str
 ) -> None:
     """No advisories for the image's distribution or package type would look like no findings."""
-    advisories = {name: content for name, content in trivy_db.advisories().items() if name != bucket}
-    partial = registry.push("partial", trivy_db.bolt(advisories))
+    advisories = {name: content for name, content in database_writer.advisories().items() if name != bucket}
+    partial = registry.push("partial", database_writer.bolt(advisories))
     image = build("partial", files)
 
     with pytest.raises(ScanBroken, match=f"knows nothing about {unknown}"):
@@ -150,7 +152,9 @@ def test_a_database_without_what_an_image_holds_breaks_the_gate(
     assert gate(manifest, image)[0].vulnerabilities_checked
 
 
-def test_a_repository_that_is_no_database_breaks_the_gate(manifest: Manifest, clean: Image, registry: Registry) -> None:
+def test_a_repository_that_is_not_a_database_breaks_the_gate(
+    manifest: Manifest, clean: Image, registry: Registry
+) -> None:
     """A registry that answers and has no database there is a wrong setting, not an absent network."""
     for wrong in (f"{registry.address}/nothing:2", clean.reference):
         with pytest.raises(ScanBroken) as broken:

@@ -137,7 +137,7 @@ def test_an_image_for_arm_is_scanned(manifest: Manifest, build: Build) -> None:
     assert verdict.refused
 
 
-def test_java_archives_are_left_out_and_it_is_said(
+def test_java_archives_are_reported_as_not_scanned(
     manifest: Manifest, build: Build, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A .jar needs a second database: without it the rest of the image is scanned and a note tells."""

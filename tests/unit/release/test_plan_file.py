@@ -71,7 +71,7 @@ def test_a_plan_that_says_less_is_stale() -> None:
         (plan_file.encode(PLAN).replace('"wish"', '"whish"'), "whish"),
     ],
 )
-def test_what_is_no_plan_is_refused(text: str, reason: str) -> None:
+def test_a_file_that_is_not_a_plan_is_refused(text: str, reason: str) -> None:
     """Another file is refused with its name and what is wrong with it."""
     with pytest.raises(BuildError, match=reason) as caught:
         plan_file.decode(text, "plan.json")

@@ -12,7 +12,7 @@ import pytest
 
 from build.config.load import load
 from build.engine import client as docker
-from tests.release.asking import digests, listed, ok, recorded
+from tests.release.queries import digests, listed, ok, recorded
 from tests.support.project import REPOSITORY
 from tests.support.stack import reuse_bases
 from tests.support.steps import begins
@@ -63,7 +63,7 @@ def test_v4_every_image_carries_the_version_that_was_computed(world: World) -> N
         assert sorted(world.hub.tags(repository)) == ["0", "0.7", "0.7.0"]
 
 
-def test_skipped_gates_are_said_for_ever(world: World) -> None:
+def test_skipped_gates_are_recorded_permanently(world: World) -> None:
     """A gate that was skipped is in the record, in what the release prints, and in every list from any clone."""
     ran = ok(world.clone.release())
 

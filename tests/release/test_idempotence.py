@@ -12,7 +12,7 @@ from build.errors import RegistryError
 from build.registry.client import RegistryClient
 from build.registry.oci import digest_of
 from build.release import candidates, publish
-from tests.release.asking import ALWAYS, INDEX, OTHER, digests, immutable, ok, planned, recorded
+from tests.release.queries import ALWAYS, INDEX, OTHER, digests, immutable, ok, planned, recorded
 from tests.support.images import exported
 from tests.support.proxy import Proxy, Rule, status
 from tests.support.steps import begins

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.release.asking import ALWAYS, INDEX, OTHER, digests, ok, recorded
+from tests.release.queries import ALWAYS, INDEX, OTHER, digests, ok, recorded
 from tests.support.proxy import Proxy, Rule, status, then
 from tests.support.world import FAST, World
 
@@ -25,7 +25,7 @@ TOGETHER = ("--service", "one", "--service", "two", "--bump", "minor")
         (("--pre", "rc"), ("--bump", "minor", "--pre", "rc"), ["v0.1.1-rc.1", "v0.2.0-rc.1"]),
     ],
 )
-def test_what_was_interrupted_is_what_is_asked_for_or_is_not(
+def test_an_interrupted_release_answers_only_the_same_request(
     faulty: World, proxy: Proxy, first: tuple[str, ...], second: tuple[str, ...], tags: list[str]
 ) -> None:
     """At one commit, what was interrupted is finished; what asks for another version then gets that one as well."""
@@ -65,7 +65,7 @@ def test_lines_that_were_claimed_together_are_done_together(
     assert sorted(world.git_tags()) == claimed
 
 
-def test_what_was_put_right_is_not_the_plan_that_is_carried_out(world: World) -> None:
+def test_a_corrected_float_does_not_change_the_applied_plan(world: World) -> None:
     """A float of the last release that had to be put right says nothing about a plan for the next one."""
     ok(world.clone.release())
     ok(world.clone.inv("release", "--bump", "minor", "--plan", ".uc/plan.json"))
