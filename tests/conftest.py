@@ -1,4 +1,4 @@
-"""Fixtures of every suite: small projects, and an environment that no test changes."""
+"""Fixtures for every suite: small projects, and a check that no test changes the environment."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.support.project import Project, make_empty
 _HERE = Path(__file__).parent
 _NEED_DOCKER = {"docker", "release", "fault", "stack"}
 
-# A shell that starts a job in the background lets it ignore Ctrl-C, and all that it starts: tests press it.
+# A background job of a shell ignores SIGINT, and so do its children; tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def empty_project(tmp_path: Path) -> Project:
-    """A project whose manifest has no service yet, outside any git repository."""
+    """A project whose manifest has no services, outside any git repository."""
     return make_empty(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")
 def committed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `project` is a copy of: a copy takes a tenth of the time that git needs."""
+    """The original that `project` copies: a copy takes a tenth of the time that git needs."""
     project = make_empty(tmp_path_factory.mktemp("committed") / "project")
     project.service("web", 18980)
     project.git("init", "--quiet", "--initial-branch", "main", "--template=")
@@ -43,7 +43,7 @@ def project(tmp_path: Path, committed_once: Path) -> Project:
 
 @pytest.fixture(autouse=True)
 def environment_is_kept() -> Iterator[None]:
-    """No test leaves the environment changed."""
+    """Fail a test that leaves the environment changed."""
     before = dict(os.environ)
     yield
     before.pop("PYTEST_CURRENT_TEST", None)
@@ -52,7 +52,7 @@ def environment_is_kept() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What stands in a suite that needs the Docker engine is marked `docker`."""
+    """Mark every test of a suite that needs the Docker engine with `docker`."""
     for item in items:
         if _NEED_DOCKER & set(item.path.relative_to(_HERE).parts[:1] if item.path.is_relative_to(_HERE) else ()):
             item.add_marker(pytest.mark.docker)

@@ -1,4 +1,4 @@
-"""Worlds to break, and how often; the fixtures are those of every suite that releases."""
+"""Options and fixtures of the fault suite; the worlds are those of every suite that releases."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ __all__ = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--kills N` and `--seed FIRST`: which seeds test_kill.py tries."""
+    """Add `--kills N` and `--seed FIRST`: the seeds that test_kill.py tries."""
     parser.addoption("--kills", type=int, default=12, help="how many seeds to try")
     parser.addoption("--seed", type=int, default=0, help="the first of them")

@@ -1,4 +1,4 @@
-"""Ways to kill a release, each a function of a seed, and the count of what was killed where."""
+"""Ways to kill a release, each a function of a seed, and a tally of which step was killed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.support.world import World
 END = "end"
 BOUNDARIES = (*KEYS, END)
 ENOUGH = 9
-_FEWEST_WRITES = 24  # to the registry, by a release in which one of two services changed
+_FEWEST_WRITES = 24  # writes to the registry, in a release in which one of two services changed
 _WRITES = r"^(PUT|POST) "
 _TAGS = r"^PUT .*/manifests/(?!sha256:)"
-_MARGIN = 0.3  # seconds that a line of output is ahead of what it announces, so that a kill at the line is in time
+_MARGIN = 0.3  # seconds from a line of output to the act it announces, so that a kill at the line is in time
 HOOK = """\
 #!/bin/sh
 if [ -f kill-{name} ]; then kill -9 "-$(cat kill-{name})"; fi
@@ -35,7 +35,7 @@ class Kill:
     """When to kill: when a step begins, some seconds later, at a write to the registry, or in the remote's hook.
 
     `at` is the key of the step, or END for the last line of the last one, or the name of the hook.
-    `children`: processes below it die too, as when a container ends; else they live on, as when memory runs out.
+    `children`: child processes die too, as when a container ends; otherwise they survive, as after an OOM kill.
     """
 
     how: Literal["step", "time", "write", "hook"]
@@ -56,7 +56,7 @@ class Kill:
 
 
 def drawn(seed: int) -> Kill:
-    """The kill of a seed: a quarter anywhere in the run, a quarter in what is public, a half at writes and in hooks."""
+    """Return a seed's kill: a quarter anywhere in the run, a quarter in the public steps, half at writes and in hooks."""
     dice = random.Random(seed)
     children = dice.random() < 0.5
     kind = seed % 4
@@ -70,12 +70,12 @@ def drawn(seed: int) -> Kill:
 
 
 def boundary(at: str) -> str:
-    """The start of the line of output at which a kill at a step, or at END, happens."""
+    """Return the start of the output line that triggers a kill at a step, or at END."""
     return ends(KEYS[-1]) if at == END else begins(at)
 
 
 def arrange(kill: Kill, running: Running, world: World, proxy: Proxy, durations: dict[str, float]) -> None:
-    """Let the release that runs die as the kill says."""
+    """Make the running release die as the kill describes."""
 
     def act() -> None:
         running.kill(children=kill.children)
@@ -100,14 +100,14 @@ def arrange(kill: Kill, running: Running, world: World, proxy: Proxy, durations:
 
 
 def assert_landed(kill: Kill, running: Running, code: int) -> None:
-    """A kill at a step comes in time, but for the very last line; from the claim on, in the step itself."""
+    """Assert that a kill at a step, except at the very last line, came in time; from the claim on, within the step."""
     if kill.how == "step" and kill.at != END:
         assert code == -9, f"{kill}: it came too late"
         assert kill.at not in PUBLIC or running.step == kill.at, f"{kill}: it came in {running.step}"
 
 
 def disarm(world: World, proxy: Proxy) -> None:
-    """Kill nothing any more."""
+    """Cancel all pending kills."""
     proxy.heal()
     for file in world.remote.glob("kill-*"):
         file.unlink()
@@ -123,9 +123,9 @@ def measure(running: Running) -> dict[str, float]:
 
 @dataclass(slots=True)
 class Tally:
-    """What was killed where, and what came of it.
+    """Counts of the kills by step, and of their outcomes.
 
-    `drawn` are the first kills of a seed; `survived` those of them that came when all was done.
+    `drawn` are the first kills of a seed; `survived` those of them that came after the release had finished.
     """
 
     kills: Counter[str] = field(default_factory=Counter)
@@ -139,7 +139,7 @@ class Tally:
     violations: list[str] = field(default_factory=list)
 
     def add(self, kill: Kill, running: Running, *, killed: bool, again: bool = False) -> None:
-        """Count a kill that was tried; one that is `again` may find little left to do, and come too late."""
+        """Count a kill that was tried; an `again` kill may find little left to do, and come too late."""
         self.runs += 1
         if killed:
             self.kills[running.step] += 1
@@ -151,13 +151,13 @@ class Tally:
             self.survived += not killed
 
     def assert_landed(self) -> None:
-        """Kills that come too late prove nothing: most came in time, and each step from the claim on was hit."""
+        """Assert that most kills came in time, and that each step from the claim on was hit; late kills prove nothing."""
         assert self.drawn < ENOUGH or self.survived * 3 < self.drawn, f"{self.survived} of {self.drawn} came too late"
         missed = [step for step in PUBLIC if not self.steps[step]]
         assert sum(self.steps.values()) < ENOUGH or not missed, f"nothing was killed in: {', '.join(missed)}"
 
     def write(self, path: Path) -> None:
-        """Keep it as JSON."""
+        """Write the counts as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
         data = {
             "kills": sum(self.kills.values()),

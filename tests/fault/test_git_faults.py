@@ -1,4 +1,4 @@
-"""A remote that refuses, is away, answers no more, or has another tag: a clean error, and nothing half done."""
+"""A remote that refuses, is unreachable, stops answering, or has another tag: a clean error and no partial release."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _assert_completes(world: World, version: str = "v0.1.0", clone: Clone | None
 
 
 def _killed_before_it_publishes(world: World, proxy: Proxy, version: str) -> None:
-    """A release that is killed at its first tags, which the registry never sees."""
+    """Kill a release at its first tags, which never reach the registry."""
     running = world.clone.start("release", *FAST)
     proxy.rules = [Rule(rf"^PUT .*/manifests/{version}$", instead(running.kill), times=ALWAYS)]
     assert running.wait().code == -9
@@ -49,7 +49,7 @@ def _killed_before_it_publishes(world: World, proxy: Proxy, version: str) -> Non
 
 @pytest.mark.parametrize("name", ["pre-receive", "update"])
 def test_a_remote_whose_hook_refuses_the_tag(world: World, name: str) -> None:
-    """Exit 3 with the hook's own words; nothing is public, and without the hook the next run takes the same version."""
+    """Exit 3 with the hook's message; nothing is public, and without the hook the next run takes the same version."""
     hook = _hook(world.remote, name, "echo 'tags are frozen this week' >&2; exit 1")
     before = world.public()
 
@@ -62,7 +62,7 @@ def test_a_remote_whose_hook_refuses_the_tag(world: World, name: str) -> None:
 
 
 def test_a_local_hook_that_refuses(world: World) -> None:
-    """A pre-push hook of the clone that refuses is heard before anything is built."""
+    """A pre-push hook in the clone that refuses stops the release before anything is built."""
     hook = _hook(world.clone.project.root / ".git", "pre-push", "echo 'not on a Friday' >&2; exit 1")
     before = world.public()
 
@@ -76,7 +76,7 @@ def test_a_local_hook_that_refuses(world: World) -> None:
 
 
 def test_a_remote_that_is_away_from_the_start(world: World) -> None:
-    """Who owns a version can't be told: exit 3 and the command that asks the remote."""
+    """Ownership of a version can't be determined: exit 3, and the command that checks the remote."""
     before = world.public()
     world.remote.rename(world.folder / "away")
 
@@ -90,7 +90,7 @@ def test_a_remote_that_is_away_from_the_start(world: World) -> None:
 
 @pytest.mark.parametrize("step", [begins("preflight"), begins("stage"), _CLAIM])
 def test_a_remote_that_goes_away_on_the_way(world: World, step: str) -> None:
-    """Exit 3, nothing is public; when it is back the next run completes."""
+    """Exit 3, nothing is public; once the remote is back the next run completes."""
     before = world.public()
     running = world.clone.start("release", *FAST)
     running.when(step, lambda: world.remote.rename(world.folder / "away"))
@@ -103,7 +103,7 @@ def test_a_remote_that_goes_away_on_the_way(world: World, step: str) -> None:
 
 
 def test_a_push_whose_answer_is_lost(world: World) -> None:
-    """The remote took the tag and the connection broke: what the remote has counts, and the release goes on."""
+    """The remote took the tag and the connection broke: the remote's state counts, and the release continues."""
     _hook(world.remote, "post-receive", "kill -9 $(ps -o ppid= -p $PPID) $PPID")
 
     ran = world.clone.release()
@@ -114,7 +114,7 @@ def test_a_push_whose_answer_is_lost(world: World) -> None:
 
 
 def test_a_remote_that_dies_with_the_tag(world: World) -> None:
-    """It took the tag and is away for good: that is said, nothing is published, and later --resume finishes it."""
+    """The remote took the tag and went down: the error says so, nothing is published, and --resume finishes it later."""
     _hook(world.remote, "post-receive", f'mv "{world.remote}" "{world.folder / "away"}"; kill -9 $PPID')
 
     ran = world.clone.release()
@@ -149,7 +149,7 @@ def test_the_same_version_is_pushed_between_plan_and_claim(world: World) -> None
 
 @pytest.mark.parametrize("moment", ["before the push asks", "after it asked"])
 def test_the_same_version_is_pushed_in_the_last_moment(world: World, moment: str) -> None:
-    """A tag that comes after our last look is found by the push itself, which never overwrites: exit 15."""
+    """A tag that appears after our last check is detected by the push itself, which never overwrites: exit 15."""
     theirs = 'git update-ref refs/tags/v0.1.0 "$(git rev-parse main)"'
     script = f'cd "{world.remote}" && if [ -f armed ]; then rm armed; {theirs}; fi'
     if moment == "after it asked":
@@ -169,7 +169,7 @@ def test_the_same_version_is_pushed_in_the_last_moment(world: World, moment: str
 
 
 def test_a_higher_version_is_pushed_between_plan_and_claim(world: World) -> None:
-    """A patch goes above what others took: a plan that would not is given up, with exit 15."""
+    """A patch must rank above the versions others took: a plan that would not is refused with exit 15."""
     assert world.clone.release().code == 0
     world.clone.commit("one")
     before = world.public()
@@ -187,7 +187,7 @@ def test_a_higher_version_is_pushed_between_plan_and_claim(world: World) -> None
 
 
 def test_a_higher_series_does_not_matter(world: World) -> None:
-    """1.0.0 of somebody else leaves our 0.1.1 what it is."""
+    """Someone else's 1.0.0 does not affect our 0.1.1."""
     assert world.clone.release().code == 0
     world.clone.commit("one")
     running = world.clone.start("release", *FAST)
@@ -200,14 +200,14 @@ def test_a_higher_series_does_not_matter(world: World) -> None:
 
 
 def _foreign(world: World, tag: str) -> None:
-    """A lightweight tag that no release made, on a commit that is not ours."""
+    """Create a lightweight tag that no release made, on a commit that is not ours."""
     remote = ("--git-dir", str(world.remote))
     commit = world.clone.git(*remote, "commit-tree", "main^{tree}", "-m", f"Elsewhere {tag}")
     world.clone.git(*remote, "tag", tag, commit)
 
 
 def test_a_local_tag_that_differs_from_the_remotes(world: World) -> None:
-    """A version of ours that names another object than the remote's: exit 3, and the command that drops ours."""
+    """A local version tag that names another object than the remote's: exit 3, and the command that replaces it."""
     assert world.clone.release().code == 0
     other = world.another()
     other.git("tag", "--force", "v0.1.0", "HEAD")
@@ -223,7 +223,7 @@ def test_a_local_tag_that_differs_from_the_remotes(world: World) -> None:
 
 
 def test_a_tag_of_others_that_was_moved(world: World) -> None:
-    """`nightly` that the remote moved on is no business of a release."""
+    """A release ignores tags such as `nightly` that were moved on the remote."""
     world.clone.git("tag", "nightly")
     world.clone.git("push", "--quiet", "origin", "nightly")
     world.clone.commit("one")
@@ -233,7 +233,7 @@ def test_a_tag_of_others_that_was_moved(world: World) -> None:
 
 
 def test_a_local_tag_with_a_record_that_the_remote_lacks(faulty: World, proxy: Proxy) -> None:
-    """A claim that only this clone has is none: the remote decides, and what was never claimed is not published."""
+    """A tag that only this clone has is not a claim: the remote decides, and what was never claimed is not published."""
     world = faulty
     assert world.clone.release().code == 0
     world.clone.commit("one")
@@ -248,7 +248,7 @@ def test_a_local_tag_with_a_record_that_the_remote_lacks(faulty: World, proxy: P
 
 
 def test_other_tags_are_not_pushed(world: World) -> None:
-    """The push takes the release's tag and nothing else, whatever push.followTags says."""
+    """The push sends the release's tag and nothing else, whatever push.followTags says."""
     world.clone.git("config", "push.followTags", "true")
     world.clone.git("tag", "--annotate", "--message", "mine", "private")
 
@@ -272,7 +272,7 @@ def test_a_branch_that_is_behind_the_remote(make_world: Callable[..., World]) ->
 
 
 def test_a_lock_that_a_killed_git_left(world: World) -> None:
-    """A stale lock of a tag here is named with git's own words, and does not stop what the remote has decided."""
+    """A stale local tag lock is reported with git's own message, and does not stop what the remote has decided."""
     assert world.clone.release().code == 0
     world.clone.commit("one")
     lock = world.clone.project.root / ".git" / "refs" / "tags" / "v0.1.1.lock"
@@ -286,7 +286,7 @@ def test_a_lock_that_a_killed_git_left(world: World) -> None:
 
 
 def test_without_a_remote_this_clone_decides(faulty: World, proxy: Proxy) -> None:
-    """No remote: the local tag is the claim, killed and finished as any other."""
+    """Without a remote the local tag is the claim, and can be killed and finished like any other."""
     world = faulty
     world.clone.git("remote", "remove", "origin")
     _killed_before_it_publishes(world, proxy, "0.1.0")

@@ -1,6 +1,6 @@
-"""A release that is killed anywhere: nothing public before its claim, and the next run ends where it would have.
+"""A release killed at any point: nothing is public before its claim, and the next run ends where it would have.
 
-`nox -s fault -- --kills 300 --seed 1000` tries that many seeds, from that one on, instead of the few of every day.
+`nox -s fault -- --kills 300 --seed 1000` tries 300 seeds starting at 1000, instead of the few of a normal run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SMOKE = "  starting 2 containers"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """As many seeds as were asked for, and with many seeds every boundary with its gates on."""
+    """Parametrize with the requested number of seeds, and with many seeds also every boundary with gates on."""
     if "gated" in metafunc.fixturenames:
         many = metafunc.config.getoption("--kills", 20) > 20
         metafunc.parametrize("gated", [boundary(at) for at in BOUNDARIES] if many else [_SMOKE])
@@ -52,7 +52,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @dataclass(slots=True)
 class Lane:
-    """A world in which one release after another is killed and finished; a new one when it is old or broken."""
+    """A world in which one release after another is killed and finished; replaced when it is old or broken."""
 
     make_world: Callable[..., World]
     proxy: Proxy
@@ -62,7 +62,7 @@ class Lane:
     age: int = 0
 
     def current(self) -> World:
-        """The world, whose first release is made and settled; every other one has none yet."""
+        """The current world; its first release is complete."""
         if self.world is None or self.age >= _LONGEST_LIFE:
             self.world, self.age = self.make_world(self.proxy.address, **self.settings), 0
             for name in ("pre-receive", "post-receive"):
@@ -76,7 +76,7 @@ class Lane:
 
 
 def _measured(clone: Clone) -> dict[str, float]:
-    """How long the second release takes: the first also learns what the registry allows."""
+    """Measure the second release: the first also probes what the registry allows."""
     for _ in range(2):
         clone.commit("one")
         running = clone.start("release", *FAST)
@@ -118,14 +118,14 @@ def gate_lane(
 
 
 def _expected(before: Public) -> str:
-    """The version that comes next, by the tags that there are."""
+    """The next version, according to the existing tags."""
     versions = [Version.parse(tag.removeprefix("v")) for tag in before.git]
     return str(max(versions).bump_patch()) if versions else "0.1.0"
 
 
 def _kill_and_finish(lane: Lane, tally: Tally, kills: list[Kill], dice: random.Random) -> None:
     world = lane.current()
-    broken, lane.world = lane.world, None  # put back when all went well
+    broken, lane.world = lane.world, None  # reused if all went well
     clone = world.clone
     changed = dice.choice([["one"], ["two"], ["one", "two"]])
     before = world.public()
@@ -147,7 +147,7 @@ def _kill_and_finish(lane: Lane, tally: Tally, kills: list[Kill], dice: random.R
             tally.claimed += 1
         assert_invariants(world, settled=False)
         if world.public().git != before.git and _is_settled(world):
-            arguments = ()  # all was done: the same command again would rightly make another release
+            arguments = ()  # the release had finished: the same command would correctly make another one
             break
     if elsewhere:
         clone = world.another()
@@ -166,7 +166,7 @@ def _is_settled(world: World) -> bool:
 
 
 def _finish(clone: Clone, arguments: tuple[str, ...], tally: Tally, *, killed_at_claim: bool) -> None:
-    """Run it again to its end. A push that outlived its release may still win against the second try, which says so."""
+    """Run it again to its end. A push that outlived its release may still beat the second try, which reports it."""
     for _ in range(2):
         ran = clone.release(*arguments)
         tally.runs += 1
@@ -178,7 +178,7 @@ def _finish(clone: Clone, arguments: tuple[str, ...], tally: Tally, *, killed_at
 
 
 def _assert_as_uninterrupted(world: World, before: Public, changed: list[str]) -> None:
-    """One release more, with the version that was next, and no other digest than that of what changed."""
+    """Assert exactly one more release, with the expected next version, and a new digest only for what changed."""
     assert_invariants(world)
     now, version = world.public(), _expected(before)
     assert set(now.git) - set(before.git) == {f"v{version}"}
@@ -193,19 +193,19 @@ def _assert_as_uninterrupted(world: World, before: Public, changed: list[str]) -
 
 @pytest.mark.parametrize("step", BOUNDARIES)
 def test_killed_between_steps(lane: Lane, tally: Tally, step: str) -> None:
-    """Killed the moment a step begins, or when all is done: the next run ends where the first would have."""
+    """Killed as a step begins, or after the last one: the next run ends where the first would have."""
     _guarded(lane, tally, [Kill("step", at=step)], random.Random(step))
 
 
 def test_killed_inside_steps(lane: Lane, tally: Tally, seed: int) -> None:
-    """Killed at any time, at any write to the registry, before or after the remote took the tag: the same."""
+    """Killed at any time, at any registry write, before or after the remote took the tag: the same."""
     kills = [drawn(seed)] if seed % 5 else [drawn(seed), drawn(seed + 1000)]
     _guarded(lane, tally, kills, random.Random(seed))
 
 
 @pytest.mark.parametrize("where", ["pre-receive", "post-receive"])
 def test_killed_while_the_branch_is_pushed_too(branch_lane: Lane, tally: Tally, where: str) -> None:
-    """With push_branch, tag and branch are on the remote both or neither."""
+    """With push_branch, the remote has both tag and branch or neither."""
     _guarded(branch_lane, tally, [Kill("hook", at=where)], random.Random(where))
 
 
@@ -218,7 +218,7 @@ def _guarded(lane: Lane, tally: Tally, kills: list[Kill], dice: random.Random) -
 
 
 def test_killed_with_the_gates_on(gate_lane: Lane, tally: Tally, gated: str) -> None:
-    """With both gates on it is the same, and no container of a killed smoke test is left."""
+    """With both gates on, the result is the same, and no container of a killed smoke test is left."""
     world = gate_lane.world
     assert world is not None
     before = world.public()
@@ -244,7 +244,7 @@ def test_killed_with_the_gates_on(gate_lane: Lane, tally: Tally, gated: str) -> 
 
 
 def test_a_yank_that_is_killed(make_world: Callable[..., World], module_proxy: Proxy, tally: Tally) -> None:
-    """Killed at any write, a yank is finished by the same command, or by the next release."""
+    """A yank killed at any write is finished by the same command, or by the next release."""
     world = make_world(module_proxy.address)
     assert world.clone.release().code == 0
     for number, (write, before) in enumerate([(0, True), (2, False), (3, True), (4, False), (6, True), (8, True)]):
@@ -272,5 +272,5 @@ def test_a_yank_that_is_killed(make_world: Callable[..., World], module_proxy: P
 
 
 def test_the_kills_came_in_time(tally: Tally) -> None:
-    """A suite whose kills come when all is done would pass whatever a release does."""
+    """Most kills hit a running release; kills that come too late would pass whatever a release does."""
     tally.assert_landed()

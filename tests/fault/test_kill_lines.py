@@ -1,4 +1,4 @@
-"""Independent mode, killed: all lines of one release are claimed or none, and each is finished by its own record."""
+"""Kills in independent mode: all lines of a release are claimed or none, and each is finished from its own record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KILLS = [
 
 @pytest.fixture(scope="module")
 def lines(make_world: Callable[..., World], module_proxy: Proxy) -> World:
-    """Two services with versions of their own, each released once; its remote can kill what pushes to it."""
+    """Two services with their own versions, each released once; the remote can kill whatever pushes to it."""
     made = make_world(module_proxy.address, mode='"independent"')
     for name in ("pre-receive", "post-receive"):
         hook = made.remote / "hooks" / name
@@ -44,7 +44,7 @@ def tally() -> Iterator[Tally]:
 
 @pytest.mark.parametrize("kill", _KILLS, ids=str)
 def test_lines_that_were_claimed_together(lines: World, module_proxy: Proxy, tally: Tally, kill: Kill) -> None:
-    """Before the claim nothing is public, after it both lines are ours; another clone ends where this one would have."""
+    """Before the claim nothing is public, after it both lines are claimed; another clone finishes as this one would have."""
     before = lines.public()
     for service in SERVICES:
         lines.clone.commit(service)
@@ -64,7 +64,7 @@ def test_lines_that_were_claimed_together(lines: World, module_proxy: Proxy, tal
 
     ran = lines.another().release()
 
-    # A push that outlived its killed release may still win against this one, which says so.
+    # A push that outlived its killed release may still beat this one, which reports it.
     if ran.code == 15 and _CLAIM in running.lines:
         ran = lines.another().release()
     assert ran.code == 0, ran.text
@@ -78,7 +78,7 @@ def _latest(public: Public, service: str) -> Version:
 
 
 def _assert_whole(world: World, before: Public, now: Public) -> None:
-    """What was immutable is as it was; each version has its record's digest; floats name the highest of their line."""
+    """Assert that immutable tags are unchanged, versions have their record's digest, and floats name the highest."""
     immutable = {name: digest for name, digest in before.images.items() if name.count(".") == 2}
     assert immutable.items() <= now.images.items()
     assert before.git.items() <= now.git.items()
@@ -95,5 +95,5 @@ def _assert_whole(world: World, before: Public, now: Public) -> None:
 
 
 def test_the_kills_came_in_time(tally: Tally) -> None:
-    """Each step from the claim on was hit, of a release of several lines too."""
+    """Each step from the claim on was hit, also in a release of several lines."""
     tally.assert_landed()

@@ -1,4 +1,4 @@
-"""Registries with rules of their own (Harbor, ProGet), logins that expire, and a disk that is full."""
+"""Registries with their own policies (Harbor, ProGet), expiring logins, and a full disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _login(world: World) -> dict[str, str]:
 
 
 def test_a_registry_whose_full_versions_are_immutable(faulty: World, proxy: Proxy, hub: Hub) -> None:
-    """412 to any PUT of a full version that is there, an equal one too: releases, kills and resumes all the same."""
+    """Releases, kills and resumes work where any PUT of an existing full version gets 412, even an identical one."""
     proxy.rules = [immutable(hub, pattern=r"^\d+\.\d+\.\d+")]
     assert faulty.clone.release().code == 0
     faulty.clone.commit("one")
@@ -44,7 +44,7 @@ def test_a_registry_whose_full_versions_are_immutable(faulty: World, proxy: Prox
 
 
 def test_a_registry_where_every_tag_is_immutable(faulty: World, proxy: Proxy, hub: Hub) -> None:
-    """Floats can't be moved there: that is learnt and said, and the releases are made without them."""
+    """Where floats can't be moved, the release detects and reports it, and completes without them."""
     proxy.rules = [immutable(hub)]
     for _ in range(2):
         faulty.clone.commit("one")
@@ -58,7 +58,7 @@ def test_a_registry_where_every_tag_is_immutable(faulty: World, proxy: Proxy, hu
 
 
 def test_a_registry_that_takes_three_parts_and_moves_floats_itself(faulty: World, proxy: Proxy, hub: Hub) -> None:
-    """Nothing but X.Y.Z is put, and the registry's own floats are right."""
+    """Only X.Y.Z is written, and the registry's own floats are right."""
     proxy.rules = [three_parts(hub)]
     for _ in range(2):
         faulty.clone.commit("one")
@@ -70,8 +70,8 @@ def test_a_registry_that_takes_three_parts_and_moves_floats_itself(faulty: World
 
 
 def test_a_registry_that_keeps_the_older_of_two_tags(faulty: World, proxy: Proxy, hub: Hub) -> None:
-    """201 to a PUT and another digest under the tag: the read-back finds it, both digests are named, the version is
-    burned; given up by a yank, the next release goes on."""
+    """201 to a PUT but another digest under the tag: the read-back detects it, the error names both digests, and the
+    version is burned; after a yank, the next release proceeds."""
     strange = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 
     def raced(request: Request) -> Answer:
@@ -97,8 +97,8 @@ def test_a_registry_that_keeps_the_older_of_two_tags(faulty: World, proxy: Proxy
 
 
 def test_basic_login(faulty: World, proxy: Proxy) -> None:
-    """With user and password file a release goes through; a login that is refused on the way is not tried again, and
-    what was claimed by then is finished by the next run."""
+    """A release works with user and password file; a login refused midway is not retried, and what was claimed by then
+    is finished by the next run."""
     proxy.rules = [Rule(r"^PUT .*/two/manifests/\d", status(401, WWW_Authenticate='Basic realm="test"')), basic()]
 
     ran = faulty.clone.release(**_login(faulty))
@@ -113,7 +113,7 @@ def test_basic_login(faulty: World, proxy: Proxy) -> None:
 
 
 def test_a_wrong_password(faulty: World, proxy: Proxy) -> None:
-    """Refused once and not tried again: exit 10, the settings named, the password not."""
+    """Refused once and not retried: exit 10; the message names the settings and not the password."""
     proxy.rules = [basic()]
     login = _login(faulty)
     (faulty.folder / "password").write_text("battery staple")
@@ -129,7 +129,7 @@ def test_a_wrong_password(faulty: World, proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("uses", [3, 1])
 def test_tokens_that_expire(faulty: World, proxy: Proxy, uses: int) -> None:
-    """A token that runs out in the middle is renewed, once for each request that found it stale."""
+    """A token that expires midway is renewed, once for each request that finds it stale."""
     service = TokenService(proxy.address, uses=uses)
     proxy.rules = [*service.rules]
 
@@ -142,7 +142,7 @@ def test_tokens_that_expire(faulty: World, proxy: Proxy, uses: int) -> None:
 
 
 def test_a_token_service_that_is_busy(faulty: World, proxy: Proxy) -> None:
-    """503 and a page of HTML from the token service are overcome or told, never a traceback."""
+    """503 and an HTML page from the token service are retried or reported, never a traceback."""
     service = TokenService(proxy.address, uses=50)
     proxy.rules = [Rule(r"^GET /token", status(503), times=2, after=1), *service.rules]
     ran = faulty.clone.release(**_login(faulty))
@@ -158,7 +158,7 @@ def test_a_token_service_that_is_busy(faulty: World, proxy: Proxy) -> None:
 
 
 def test_a_permanent_401_is_not_retried_forever(faulty: World, proxy: Proxy) -> None:
-    """A token that is never good enough: two logins at most, then exit 10."""
+    """A token that is never accepted: two logins at most, then exit 10."""
     service = TokenService(proxy.address, uses=0)
     proxy.rules = [*service.rules]
 
@@ -185,7 +185,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def small(small_disk: Path, registry_program: str, tmp_path: Path) -> Iterator[tuple[World, Proxy]]:
-    """A world whose registry stores on that disk, and the proxy through which it is seen."""
+    """A world whose registry stores its data on that disk, and the proxy in front of it."""
     server = Registry(
         registry_program, tmp_path / "small", free_address(f"127.8.0.{1 + os.getpid() % 250}"), small_disk / "storage"
     )
@@ -198,7 +198,7 @@ def small(small_disk: Path, registry_program: str, tmp_path: Path) -> Iterator[t
 
 
 def _fill(disk: Path) -> Path:
-    """A file that takes all the room there is."""
+    """Create a file that fills the disk."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -220,7 +220,7 @@ def _fill(disk: Path) -> Path:
 def test_a_disk_that_is_full(
     small: tuple[World, Proxy], small_disk: Path, request_that_finds_it: str, step: str
 ) -> None:
-    """Exit 10 and the registry's reason; before the claim nothing is public; with room again the next run completes."""
+    """Exit 10 with the registry's reason; before the claim nothing is public; with space again the next run completes."""
     small_world, proxy = small
     proxy.rules = [Rule(request_that_finds_it, then(lambda: _fill(small_disk), before=True))]
 
@@ -243,7 +243,7 @@ def test_a_disk_that_is_full(
 
 
 def test_a_manifest_that_a_full_disk_took(world: World, registry: Registry) -> None:
-    """Distribution empties a manifest's link when it can't write it again: the clone that staged it puts it back."""
+    """Distribution empties a manifest's link if it can't rewrite it: the clone that staged the manifest restores it."""
     running = world.clone.start("release", *FAST)
     assert running.when(begins("publish"), running.kill).wait().code == -9
     links = registry.storage / "docker/registry/v2/repositories" / world.namespace

@@ -1,4 +1,4 @@
-"""Releases that run at once, from clones of their own: one owner for each version, and floats that are right."""
+"""Concurrent releases from separate clones: one owner for each version, and correct floats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.world import FAST, Clone, World, clean
 
 
 def _prepare(world: World, count: int) -> list[Clone]:
-    """A world with a release, and so many clones of it with a commit each that only they have."""
+    """Create a world with a release, and this many clones of it, each with a commit of its own."""
     assert world.clone.release().code == 0
     clones = [world.another() for _ in range(count)]
     for number, clone in enumerate(clones):
@@ -32,7 +32,7 @@ def _race(clones: list[Clone], bumps: list[str]) -> list[Ran]:
 
 
 def _assert_one_owner_each(world: World, clones: list[Clone], ran: list[Ran]) -> None:
-    """Winners published what they built; losers ended with 15, said why, and left nothing."""
+    """Assert that winners published what they built, and that losers exited with 15, gave a reason, and left nothing."""
     for one in ran:
         assert one.code in {0, 15}, one.text
         if one.code == 15:
@@ -46,7 +46,7 @@ def _assert_one_owner_each(world: World, clones: list[Clone], ran: list[Ran]) ->
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One round, and four where many kills are tried too."""
+    """Run one round, or four when many kills are tried."""
     if "seed" in metafunc.fixturenames:
         metafunc.parametrize("seed", range(4 if metafunc.config.getoption("--kills", 20) > 20 else 1))
 
@@ -60,14 +60,14 @@ def test_releases_of_the_same_bump(world: World, count: int, seed: int) -> None:
 
     _assert_one_owner_each(world, clones, ran)
     codes = Counter(one.code for one in ran)
-    # A slow starter plans after the winner's claim and rightly gets the next version.
+    # A release that starts late plans after the winner's claim and correctly gets the next version.
     assert codes[0] >= 1
     assert len(set(world.public().git)) == 1 + codes[0]
 
 
 @pytest.mark.parametrize("count", [2, 8])
 def test_releases_of_different_bumps(world: World, count: int, seed: int) -> None:
-    """Each version has one owner, and X.Y and X name the highest whatever came last."""
+    """Each version has one owner, and X.Y and X name the highest, whichever finished last."""
     dice = random.Random(seed * 10 + count)
     clones = _prepare(world, count)
     bumps = [("patch", "minor", "major")[number % 3] for number in range(count)]
@@ -80,7 +80,7 @@ def test_releases_of_different_bumps(world: World, count: int, seed: int) -> Non
 
 
 def test_a_racer_is_killed_and_another_finishes_it(world: World, seed: int) -> None:
-    """A racer that dies after its claim owns its version all the same; whoever comes next finishes it."""
+    """A release killed after its claim still owns its version; the next run, by anyone, finishes it."""
     dice = random.Random(seed)
     clones = _prepare(world, 3)
     running = [
@@ -102,7 +102,7 @@ def test_a_racer_is_killed_and_another_finishes_it(world: World, seed: int) -> N
 
 
 def test_two_clones_finish_the_same_release(world: World) -> None:
-    """An interrupted release that two finish at once is finished once."""
+    """An interrupted release that two clones finish concurrently is finished once."""
     clones = _prepare(world, 3)
     running = clones[0].start("release", *FAST)
     assert running.when(begins("publish"), running.kill).wait().code == -9
@@ -115,7 +115,7 @@ def test_two_clones_finish_the_same_release(world: World) -> None:
 
 
 def test_two_releases_in_one_clone(world: World) -> None:
-    """A release that is started twice in the same folder: one is made, and the other says so; no traceback."""
+    """If a release is started twice in one folder, one is made and the other reports it, without a traceback."""
     assert world.clone.release().code == 0
     world.clone.commit("one")
     world.clone.commit("two")
@@ -131,7 +131,7 @@ def test_two_releases_in_one_clone(world: World) -> None:
 
 
 def test_a_float_that_a_slow_racer_puts_back(make_world: Callable[..., World], proxy: Proxy) -> None:
-    """A PUT of a float that arrives after a newer release's, from a release that dies of it, is mended by the next."""
+    """A float's PUT that arrives after a newer release's is corrected by the next release."""
     world = make_world(proxy.address)
     slow, fast = _prepare(world, 2)
     running = slow.start("release", *FAST, "--bump", "patch")

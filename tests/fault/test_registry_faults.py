@@ -1,4 +1,4 @@
-"""A registry that fails: passing faults are overcome, lasting ones told plainly, and after them the next run completes."""
+"""A failing registry: transient faults are retried, lasting ones reported plainly, and then the next run completes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PASSING: dict[str, list[Rule]] = {
 
 @pytest.mark.parametrize("name", PASSING)
 def test_passing_faults_are_overcome(faulty: World, proxy: Proxy, name: str) -> None:
-    """The release succeeds, and all invariants hold."""
+    """The release succeeds despite the fault, and all invariants hold."""
     proxy.rules = [Rule(one.pattern, one.act, one.times, one.after) for one in PASSING[name]]
 
     ran = faulty.clone.release()
@@ -59,7 +59,7 @@ def _date(seconds: float) -> str:
 
 @pytest.mark.parametrize("asked", ["3", "date"])
 def test_429_waits_as_long_as_it_is_asked_to(faulty: World, proxy: Proxy, asked: str) -> None:
-    """Retry-After is obeyed, in seconds and as a date, for each kind of write."""
+    """Retry-After is honoured, in seconds and as a date, for each kind of write."""
 
     def busy(_request: Request) -> Answer:
         return Answer(429, {"Retry-After": _date(4) if asked == "date" else asked})
@@ -72,7 +72,7 @@ def test_429_waits_as_long_as_it_is_asked_to(faulty: World, proxy: Proxy, asked:
     refused = [one for one in proxy.seen if one.status == 429]
     assert len(refused) == 5
     for one in refused:
-        # An upload begins again under another name: what it is, its digest says.
+        # A retried upload has another URL: its digest identifies it.
         same = one.path.partition("digest=")[2] or one.path
         again = next(two for two in proxy.seen if two.at > one.at and two.method == "PUT" and two.path.endswith(same))
         assert again.at - one.at >= 2.9, one
@@ -106,7 +106,7 @@ LASTING: dict[str, tuple[str, Act, bool]] = {
 
 
 def test_lasting_faults_before_the_claim(faulty: World, proxy: Proxy) -> None:
-    """Exit 10 with a reason and no traceback, and nothing is public; once they are gone, the next run completes."""
+    """Exit 10 with a reason and no traceback, and nothing is public; once the fault is gone, the next run completes."""
     before = faulty.public()
     for name, (pattern, act, claimed) in LASTING.items():
         if claimed:
@@ -125,8 +125,8 @@ def test_lasting_faults_before_the_claim(faulty: World, proxy: Proxy) -> None:
 
 
 def test_lasting_faults_after_the_claim(faulty: World, proxy: Proxy) -> None:
-    """Exit 10, and the error says how far the release is and what finishes it; every next run takes it up where the
-    last one ended, and in the end it is complete."""
+    """Exit 10, and the error says how far the release got and what finishes it; each further run continues where the
+    last one stopped, until the release is complete."""
     for name, (pattern, act, claimed) in LASTING.items():
         if not claimed:
             continue
@@ -148,7 +148,7 @@ def test_lasting_faults_after_the_claim(faulty: World, proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("code", [400, 403, 405])
 def test_a_refusal_is_not_asked_again(faulty: World, proxy: Proxy, code: int) -> None:
-    """A 4xx is final: each tag is put once."""
+    """A 4xx is final: each tag is written once."""
     proxy.rules = [Rule(IMAGE_TAG, status(code), times=ALWAYS)]
 
     ran = faulty.clone.release()
@@ -159,7 +159,7 @@ def test_a_refusal_is_not_asked_again(faulty: World, proxy: Proxy, code: int) ->
 
 
 def test_a_registry_that_is_away_after_the_claim(faulty: World, proxy: Proxy) -> None:
-    """A registry that dies between claim and publish leaves a claim that another clone finishes."""
+    """If the registry goes down between claim and publish, another clone finishes the claim."""
     proxy.rules = [
         Rule(IMAGE_TAG, reset, times=ALWAYS),
         Rule(r"^HEAD .*/(one|two)" + VERSION, reset, times=ALWAYS, after=2),
@@ -177,7 +177,7 @@ def test_a_registry_that_is_away_after_the_claim(faulty: World, proxy: Proxy) ->
 
 
 def test_only_what_changed_is_sent(faulty: World, proxy: Proxy) -> None:
-    """No blob of an unchanged service is uploaded or mounted again, and no manifest of it put by digest."""
+    """For an unchanged service no blob is uploaded or mounted again, and no manifest is written by digest."""
     assert faulty.clone.release().code == 0
     faulty.clone.commit("one")
     proxy.heal()
@@ -193,7 +193,7 @@ def test_only_what_changed_is_sent(faulty: World, proxy: Proxy) -> None:
 
 
 def test_each_tag_is_asked_put_and_read_back_once(faulty: World, proxy: Proxy) -> None:
-    """From the claim on: one question, one PUT and one read-back for each tag, and not more."""
+    """From the claim on, each tag takes one lookup, one PUT and one read-back, no more."""
     claimed: list[int] = []
     running = faulty.clone.start("release", "--skip-scan", "--skip-smoke")
     running.when(begins("publish"), lambda: claimed.append(len(proxy.seen)))
@@ -209,7 +209,7 @@ def test_each_tag_is_asked_put_and_read_back_once(faulty: World, proxy: Proxy) -
 
 
 def test_a_finished_release_is_not_put_again(faulty: World, proxy: Proxy) -> None:
-    """Running it again writes nothing into the registry, nor does --resume."""
+    """Neither a repeated release nor --resume writes anything to the registry."""
     assert faulty.clone.release().code == 0
     proxy.heal()
 
@@ -219,7 +219,7 @@ def test_a_finished_release_is_not_put_again(faulty: World, proxy: Proxy) -> Non
 
 
 def test_a_resumed_release_puts_only_what_is_missing(faulty: World, proxy: Proxy) -> None:
-    """A tag that was put before the release died is not put again."""
+    """A tag that was written before the release died is not written again."""
     proxy.rules = [Rule(r"^PUT .*/two" + VERSION, status(403), times=ALWAYS)]
     assert faulty.clone.release().code == 10
     proxy.heal()

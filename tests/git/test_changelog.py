@@ -1,4 +1,4 @@
-"""Which commit belongs to which release, on real git; and the tasks that tell it, as a user runs them."""
+"""Which commit belongs to which release, on real git; and the tasks that show it, as a user runs them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.support.project import Project
 
 
 def told(project: Project, version: str = "", **environment: str) -> dict[str, list[str]]:
-    """Section → descriptions of its commits, newest first."""
+    """Return section → descriptions of its commits, newest first."""
     found = git_releases.sections(project.load(**environment), version=version)
     return {one.title: [commit.description for commit in one.commits] for one in found}
 
 
 def test_each_commit_belongs_to_the_first_release_that_has_it(project: Project) -> None:
-    """Merged branches count for the release that merged them; a backfill takes nothing from the versions above it."""
+    """Merged branches count for the release that merged them; a backport takes nothing from the versions above it."""
     project.git("tag", "v1.0.0")
     project.git("switch", "--quiet", "--create", "side")
     project.commit("feat: side")
@@ -41,7 +41,7 @@ def test_each_commit_belongs_to_the_first_release_that_has_it(project: Project) 
 
 
 def test_a_release_has_all_of_its_pre_releases(project: Project) -> None:
-    """rc.1 and rc.2 have sections until 1.0.0 is there, which then has everything; rc of the next one stays."""
+    """rc.1 and rc.2 have sections until 1.0.0 takes in their entries; a pre-release of the next version stays."""
     for tag in ("v1.0.0-rc.1", "v1.0.0-rc.2"):
         project.commit(f"feat: {tag}")
         project.git("tag", tag)
@@ -59,7 +59,7 @@ def test_a_release_has_all_of_its_pre_releases(project: Project) -> None:
 
 
 def test_one_version_and_one_that_is_not_there_yet(project: Project) -> None:
-    """--version gives one section; a version above gets what is unreleased under its name."""
+    """--version prints one section; a higher version gets the unreleased changes under its name."""
     project.git("tag", "v1.0.0")
     project.commit("feat: next")
 
@@ -68,7 +68,7 @@ def test_one_version_and_one_that_is_not_there_yet(project: Project) -> None:
 
 
 def test_each_line_has_its_own_sections(project: Project) -> None:
-    """In independent mode a service's sections have the commits that touch what it is built from."""
+    """In independent mode a service's sections list the commits that touch what it is built from."""
     project.service("api", 18981)
     project.commit("feat: api")
     project.git("tag", "api/v1.0.0")
@@ -90,7 +90,7 @@ def test_each_line_has_its_own_sections(project: Project) -> None:
 
 
 def test_the_changelog_task_writes_only_when_asked(project: Project) -> None:
-    """`changelog` prints; --write makes the file, a second time changes nothing; --json has the same data."""
+    """`changelog` prints; --write writes the file and is idempotent; --json has the same data."""
     project.git("remote", "add", "origin", "git@github.com:a/b.git")
     project.git("tag", "v1.0.0")
     commit = project.commit("feat(web): next")
@@ -109,7 +109,7 @@ def test_the_changelog_task_writes_only_when_asked(project: Project) -> None:
 
 
 def test_the_version_task_shows_each_bump_and_why(project: Project) -> None:
-    """`version` names the commit's own version and the next by every bump; why auto chooses; --json the same."""
+    """`version` shows the commit's version, the next one for every bump, and why auto chooses; so does --json."""
     project.git("tag", "v1.4.0")
     project.commit("fix: a")
     commit = project.commit("feat(web)!: b")

@@ -1,4 +1,4 @@
-"""The claim against a real remote: who loses a race is told so, however long the winner takes."""
+"""The claim against a real remote: the loser of a race learns that it lost, however long the winner takes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _prepared(machine: Project) -> claim.Claim:
 
 
 def test_a_push_that_meets_the_winner_s_lock_loses_the_race(remote: Path, tmp_path: Path) -> None:
-    """While the winner's tag is locked and not there yet, the loser's push fails: exit 15 and never a hook's refusal."""
+    """While the winner's tag is locked but not yet written, the loser's push fails with exit 15, not as a hook's refusal."""
     first, second = (_machine(remote, tmp_path / name) for name in ("first", "second"))
     winner, loser = _prepared(first), _prepared(second)
     hook = remote / "hooks" / "reference-transaction"
@@ -67,7 +67,7 @@ def test_a_push_that_meets_the_winner_s_lock_loses_the_race(remote: Path, tmp_pa
 
 
 def test_a_refusal_is_retried_once_and_then_reported(remote: Path, tmp_path: Path) -> None:
-    """A hook's refusal stays one, with the hook's words, and no tag is left behind."""
+    """A hook's refusal is reported as one, with the hook's message, and no tag is left behind."""
     machine = _machine(remote, tmp_path / "machine")
     wanted = _prepared(machine)
     hook = remote / "hooks" / "pre-receive"

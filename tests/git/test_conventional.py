@@ -1,4 +1,4 @@
-"""The check of commit messages, on real commits and as a hook gets them."""
+"""The commit message check, on real commits and as a hook calls it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KNOWN = ("feat", "fix", "docs")
     ],
 )
 def test_a_conventional_commit_has_no_fault(message: str) -> None:
-    """Any case of a type, merges and git's own reverts are taken."""
+    """A type in any case, merges and git's own reverts are accepted."""
     assert list(reasons(message, KNOWN)) == []
 
 
@@ -39,12 +39,12 @@ def test_a_conventional_commit_has_no_fault(message: str) -> None:
     ],
 )
 def test_what_breaks_the_rules_is_named(message: str, reason: str) -> None:
-    """Each kind of fault has its own words."""
+    """Each kind of mistake has its own message."""
     assert list(reasons(message, KNOWN)) == [reason]
 
 
 def test_types_of_the_manifest_count(project: Project) -> None:
-    """A type that [release.types] gives a bump is one that a commit may have."""
+    """A type listed in [release.types] is allowed."""
     project.append('\n[release.types]\nmodule = "minor"\n')
 
     assert {"module", "docs", "ci"} <= set(types(project.load().release))
@@ -67,7 +67,7 @@ def test_only_what_came_after_the_first_conventional_commit_is_checked(project: 
 
 
 def test_unknown_revisions_are_refused(project: Project) -> None:
-    """A range that this clone does not have is no empty one."""
+    """A range that this clone does not have is an error, not an empty range."""
     ran = project.inv("commits.check", "--range", "nowhere..HEAD")
 
     assert ran.code == 3
@@ -75,7 +75,7 @@ def test_unknown_revisions_are_refused(project: Project) -> None:
 
 
 def test_a_hook_s_message_is_read_without_comments_and_diff(project: Project) -> None:
-    """What git adds for the writer is no part of a message; a fixup is accepted until it is shared."""
+    """Git's comments and diff are not part of the message; a fixup is accepted until it is shared."""
     good = project.write(
         "good", "fixup! feat: x\n# feat: y\n# ------------------------ >8 ------------------------\nno\n"
     )

@@ -1,4 +1,4 @@
-"""What is read from real git: last versions, what is taken, commits since, and the states a clone can be in."""
+"""What is read from real git: last versions, taken versions, commits since, and the states a clone can be in."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_annotated_and_lightweight_tags_count(project: Project, options: tuple[s
 
 
 def test_foreign_tags_are_ignored(project: Project) -> None:
-    """A sha, a date, another prefix, a half version: none of them is the last version, even nearer than it."""
+    """A sha, a date, another prefix or a partial version is never the last version, even if it is nearer."""
     project.git("tag", "v1.2.3")
     project.commit("More")
     for tag in ("sha-abcdef", "20261122", "v2026.01", "web/v9.0.0", "release-9.0.0", "v9", "v09.0.0"):
@@ -41,7 +41,7 @@ def test_foreign_tags_are_ignored(project: Project) -> None:
 
 
 def test_the_highest_reachable_version_counts_not_the_nearest(project: Project) -> None:
-    """A backfill tagged later does not become the last: 1.4.0 stays it after 1.3.5 was merged."""
+    """A backport tagged later is not the last version: 1.4.0 stays the last after 1.3.5 was merged."""
     project.git("tag", "v1.4.0")
     project.commit("Backfill")
     project.git("tag", "v1.3.5")
@@ -51,7 +51,7 @@ def test_the_highest_reachable_version_counts_not_the_nearest(project: Project) 
 
 
 def test_a_maintenance_branch_counts_its_own(project: Project) -> None:
-    """1.3.x goes on from 1.3.4 after 1.4.0 exists elsewhere, and knows that 1.4.0 is taken."""
+    """1.3.x continues from 1.3.4 after 1.4.0 exists elsewhere, and knows that 1.4.0 is taken."""
     project.git("tag", "v1.3.4")
     project.git("branch", "1.3.x")
     project.commit("feat: more")
@@ -80,7 +80,7 @@ def test_a_merged_tag_counts(project: Project) -> None:
 
 
 def test_higher_versions_elsewhere_do_not_hide_the_last(project: Project) -> None:
-    """Many higher tags on branches that HEAD does not reach: the last is still the highest that it reaches."""
+    """With many higher tags that HEAD does not reach, the last version is still the highest reachable one."""
     project.git("tag", "v1.0.0")
     project.git("switch", "--quiet", "--create", "next")
     for number in range(3):
@@ -104,7 +104,7 @@ def test_tags_of_an_unrelated_history_are_only_taken(project: Project) -> None:
 
 
 def test_a_version_tag_of_no_commit_is_only_taken(project: Project) -> None:
-    """A tag that names a file's content or a folder can't be where a release stands, but its version is taken."""
+    """A tag on a blob or a tree can't be a release, but its version is taken."""
     project.git("tag", "v1.0.0")
     project.git("tag", "v3.0.0", project.git("rev-parse", "HEAD^{tree}"))
     project.git("tag", "--annotate", "--message", "x", "v2.0.0", project.git("rev-parse", "HEAD:versions.toml"))
@@ -125,7 +125,7 @@ def test_a_pre_release_is_the_last_until_its_release(project: Project) -> None:
 
 
 def test_messages_come_whole(project: Project) -> None:
-    """Blank lines, quotes, umlauts and a less-than sign at a line's start survive the way from git."""
+    """Blank lines, quotes, umlauts and a leading less-than sign are read from git unchanged."""
     project.git("tag", "v1.0.0")
     project.commit('fix(web): says "größer" <3\n\n< not a mark\n\nBREAKING CHANGE: all\nof it\n\nRefs: #1')
 
@@ -153,7 +153,7 @@ def test_a_revert_by_git_cancels_what_is_unreleased(project: Project) -> None:
 
 
 def test_a_revert_of_a_merge_cancels_what_it_brought(project: Project) -> None:
-    """Taking back an unreleased merge takes back the commits of its branch, and no others."""
+    """Reverting an unreleased merge cancels the commits of its branch, and no others."""
     project.git("tag", "v1.0.0")
     project.git("switch", "--quiet", "--create", "side")
     project.write("side.txt", "x")
@@ -185,7 +185,7 @@ def two(project: Project) -> Project:
 
 
 def since(project: Project) -> dict[str, list[str]]:
-    """Of each line, what was committed since its last release."""
+    """Return, for each line, the commits since its last release."""
     return {name: [one.description for one in told.commits] for name, told in read(project).lines.items()}
 
 
@@ -200,7 +200,7 @@ def since(project: Project) -> dict[str, list[str]]:
     ],
 )
 def test_a_line_follows_the_paths_it_is_built_from(two: Project, path: str, expected: dict[str, list[str]]) -> None:
-    """A change counts for the services whose folder, shared stage or further path it touches, and for no other."""
+    """A change counts only for services whose folder, shared stage or additional path it touches."""
     two.write(path, "x")
     two.commit("fix: change")
 
@@ -208,7 +208,7 @@ def test_a_line_follows_the_paths_it_is_built_from(two: Project, path: str, expe
 
 
 def test_a_line_has_its_own_tags_and_branch(two: Project) -> None:
-    """Each line finds its own last version; a higher one on an unmerged branch is taken, though its paths are silent."""
+    """Each line finds its own last version; a higher one on an unmerged branch is taken, even if its paths did not change."""
     two.git("switch", "--quiet", "--create", "side")
     two.commit("chore: nothing that web is built from")
     two.git("tag", "web/v2.0.0")

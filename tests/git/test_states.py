@@ -1,4 +1,4 @@
-"""The states a clone can be in, each with its defined answer: shallow, tagless, detached, dirty, stray files."""
+"""The states a clone can be in, each with a defined outcome: shallow, tagless, detached, dirty, stray files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.project import Project
 
 
 def refuse(project: Project) -> RepositoryError:
-    """What a task that needs the whole history is refused with."""
+    """Return the error of a task that needs the whole history."""
     manifest = project.load()
     with pytest.raises(RepositoryError) as caught:
         git_history.require_history(project.root, git_history.read(manifest), manifest.release)
@@ -41,7 +41,7 @@ def test_v1_a_shallow_clone_is_refused_with_the_fetch_command(released: Project,
 
 
 def test_v1_the_fetch_command_repairs_a_shallow_clone(released: Project, tmp_path: Path) -> None:
-    """V1: what the message tells to type makes the clone whole."""
+    """V1: the command in the message completes the clone."""
     shallow = clone(released, tmp_path / "shallow", "--depth", "1")
 
     shallow.git("fetch", "--quiet", "--unshallow", "--tags")
@@ -60,7 +60,7 @@ def test_v1_a_tagless_clone_is_refused_with_the_fetch_command(released: Project,
 
 
 def test_v1_before_the_first_release_a_clone_is_not_refused(project: Project, tmp_path: Path) -> None:
-    """V1: no tag anywhere is a first release, also in a clone, also when the remote can't be reached."""
+    """V1: no tag anywhere means a first release, also in a clone, and also if the remote is unreachable."""
     fresh = clone(project, tmp_path / "fresh")
     manifest = fresh.load()
     git_history.require_history(fresh.root, git_history.read(manifest), manifest.release)
@@ -72,7 +72,7 @@ def test_v1_before_the_first_release_a_clone_is_not_refused(project: Project, tm
 
 
 def test_a_detached_head_has_versions_and_no_branch(released: Project) -> None:
-    """A checkout of a commit, as CI makes it, is told like any other; only its branch is not known."""
+    """A detached checkout, as in CI, has a version like any other; only its branch is unknown."""
     released.git("switch", "--quiet", "--detach")
 
     assert read(released).branch is None
@@ -92,7 +92,7 @@ def test_v2_a_changed_file_makes_the_tree_dirty(released: Project, staged: bool)
 
 
 def test_v2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:
-    """V2: a rename is told by its new path, a removal by its old one, and odd names are told as they are."""
+    """V2: a rename is reported under its new path, a removal under its old one, and unusual names unchanged."""
     released.write('docker/web/größe "1".txt', "x" * 50)
     released.write("docker/web/gone.txt", "y" * 50)
     released.write("? stray.txt", "z" * 50)
@@ -120,7 +120,7 @@ def test_v2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:
     ],
 )
 def test_an_untracked_file_counts_when_it_enters_a_build_context(released: Project, path: str, stray: str) -> None:
-    """A file unknown to git makes the tree dirty when a build would send it, by .dockerignore, and only then."""
+    """An untracked file makes the tree dirty only if .dockerignore lets it into a build."""
     released.write("docker/web/.dockerignore", "*.md\n**/*.md\n!never.md\n")
     released.commit("Ignore")
     released.write(path, "x")
@@ -132,7 +132,7 @@ def test_an_untracked_file_counts_when_it_enters_a_build_context(released: Proje
 
 
 def test_an_untracked_folder_around_a_context_counts(empty_project: Project) -> None:
-    """A service whose whole folder is unknown to git is a stray as well."""
+    """A service whose whole folder is untracked makes the tree dirty as well."""
     empty_project.commit("Start")
     empty_project.service("web", 18980)
 
@@ -140,7 +140,7 @@ def test_an_untracked_folder_around_a_context_counts(empty_project: Project) -> 
 
 
 def test_a_file_of_a_shared_stage_and_of_a_source_counts(project: Project) -> None:
-    """Every folder that an image is built from is looked at, not only the service's own."""
+    """Every folder that an image is built from is checked, not only the service's own."""
     text = (project.root / "versions.toml").read_text().replace('watched = ""', 'watched = "tree"')
     (project.root / "versions.toml").write_text(text)
     project.append('\n[stages.base]\nfolder = "docker/base"\ntarget = "base"\n')
@@ -155,7 +155,7 @@ def test_a_file_of_a_shared_stage_and_of_a_source_counts(project: Project) -> No
 
 
 def test_a_project_below_the_repository_s_top(tmp_path: Path, project: Project) -> None:
-    """Paths are told from the manifest's folder, wherever the repository begins."""
+    """Paths are relative to the manifest's folder, wherever the repository's root is."""
     outer = Project(tmp_path / "outer")
     outer.root.mkdir()
     outer.git("init", "--quiet", "--initial-branch", "main")
@@ -189,7 +189,7 @@ def test_a_hook_s_variables_do_not_decide(released: Project, tmp_path: Path, mon
 
 
 def test_a_person_s_settings_do_not_decide(released: Project) -> None:
-    """log.showSignature, log.decorate, status and colour settings of a person change nothing of what is read."""
+    """A user's log.showSignature, log.decorate, status and colour settings do not affect what is read."""
     head, _, message = released.git("cat-file", "commit", "HEAD").partition("\n\n")
     signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n iQ==\n -----END PGP SIGNATURE-----"
     signed = released.write(".git/signed", f"{head}\n{signature}\n\n{message}\n")
@@ -208,7 +208,7 @@ def test_a_person_s_settings_do_not_decide(released: Project) -> None:
 
 
 def test_tags_that_contain_a_commit(released: Project) -> None:
-    """Of the tags that are asked about, those from the commit on are told, one by one whatever a person's columns."""
+    """Of the given tags, those that contain the commit are returned, whatever the user's column settings."""
     first = released.git("rev-parse", "HEAD~1")
     released.git("config", "column.ui", "always")
     released.git("tag", "v1.4.1")
@@ -221,7 +221,7 @@ def test_tags_that_contain_a_commit(released: Project) -> None:
 
 
 def test_a_password_in_the_remote_s_url_is_not_shown(released: Project) -> None:
-    """The URL ends up in an image's label: user and password are taken out of it, the user of ssh stays."""
+    """The URL ends up in an image's label: user and password are removed from it, an ssh user stays."""
     released.git("remote", "add", "origin", "https://me:hunter2@git.example.invalid/a/b.git")
     assert read(released).remote == "https://git.example.invalid/a/b.git"
 
@@ -231,7 +231,7 @@ def test_a_password_in_the_remote_s_url_is_not_shown(released: Project) -> None:
 
 
 def test_no_repository(empty_project: Project) -> None:
-    """A folder outside git is refused with the command that mends it."""
+    """A folder outside git is refused with the command that fixes it."""
     with pytest.raises(RepositoryError, match="not a git repository") as caught:
         read(empty_project)
 

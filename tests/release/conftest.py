@@ -1,4 +1,4 @@
-"""Worlds to release in, unbroken; the fixtures are those of every suite that releases."""
+"""Fixtures of the release suite: worlds without faults, as in every suite that releases."""
 
 from __future__ import annotations
 

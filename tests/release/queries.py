@@ -1,4 +1,4 @@
-"""Short questions that the tests of releasing ask, and the ways of registries that are not Distribution's."""
+"""Queries that the release tests share, and the behaviour of registries other than Distribution."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ BLOB = b"some bytes"
 
 
 def ok(ran: Ran) -> Ran:
-    """The same, seen to have succeeded."""
+    """Return the finished command after asserting that it succeeded."""
     assert ran.code == 0, ran.text
     return ran
 
 
 def digests(world: World, tag: str) -> dict[str, str]:
-    """What a tag names in the repository of each service that has it."""
+    """The digest that a tag names, for each service that has the tag."""
     found = {name: world.hub.digest(f"{world.namespace}/{name}", tag) for name in SERVICES}
     return {name: digest for name, digest in found.items() if digest}
 
@@ -45,12 +45,12 @@ def listed(clone: Clone) -> dict[str, Any]:
 
 
 def client(project: Project, address: str, **environment: str) -> RegistryClient:
-    """A client of the registry at an address, that tries twice."""
+    """A registry client for an address, with two attempts."""
     return RegistryClient(project.load(UC_REGISTRY_ADDRESS=address, **environment), attempts=2)
 
 
 def immutable() -> Rule:
-    """Harbor's rule: 412 for any PUT of a three-part tag that exists, its digest is not looked at."""
+    """Harbor's rule: 412 for any PUT of an existing three-part tag, whatever its digest."""
 
     def act(request: Request) -> Answer:
         asked = {name: value for name, value in request.headers.items() if not name.lower().startswith("content-")}
@@ -61,7 +61,7 @@ def immutable() -> Rule:
 
 
 def three_part_tags() -> list[Rule]:
-    """ProGet's rules: other tags than three-part versions are refused, and the registry moves X.Y and X itself."""
+    """ProGet's rules: only three-part versions are accepted, and the registry moves X.Y and X itself."""
 
     def refuse(_request: Request) -> Answer:
         return Answer(400)
@@ -80,5 +80,5 @@ def three_part_tags() -> list[Rule]:
 
 
 def is_public_write(request: str) -> bool:
-    """Whether a request, as the proxy remembers it, changes what a tag names outside the scratch repository."""
+    """Whether a recorded request changes a tag outside the scratch repository."""
     return bool(re.search(r"(PUT|DELETE) .*/manifests/(?!sha256:)", request)) and "/uc-probe/" not in request

@@ -1,4 +1,4 @@
-"""Registries with TLS, logins and odd habits: Distribution's own program under its own settings."""
+"""Registries with TLS, logins and other settings: Distribution's own program, configured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def serve(program: str, folder: Path, address: str, **settings: Any) -> Iterator[Path]:
-    """A registry at `address` with more settings, until the block ends; its log."""
+    """Run a registry at `address` with extra settings until the block ends; yields its log."""
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "info"},

@@ -1,4 +1,4 @@
-"""A saved plan and what excludes it: tags that moved since, and flags that say something else."""
+"""A saved plan and what invalidates it: tags that have moved, and conflicting flags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.world import World
 
 
 def test_a_tag_that_moved_since_the_plan_refuses_it(world: World) -> None:
-    """A tag that was reviewed as new is not put over what somebody put there meanwhile: it is named, nothing is claimed."""
+    """A tag planned as new does not overwrite one that appeared since: it is named, and nothing is claimed."""
     ok(world.clone.inv("release", "--plan", ".uc/plan.json"))
     for repository, tag in (("two", "0.1.0"), ("one", "0.1")):
         world.hub.put(f"{world.namespace}/{repository}", tag, OTHER, INDEX)
@@ -35,7 +35,7 @@ def test_a_tag_that_moved_since_the_plan_refuses_it(world: World) -> None:
     ],
 )
 def test_a_plan_excludes_conflicting_flags(world: World, flags: tuple[str, ...], said: str) -> None:
-    """A flag that the plan would silently outrank is refused before anything is done."""
+    """A flag that the plan would silently override is refused before anything is done."""
     world.clone.project.write(".uc/plan.json", "{}")
 
     ran = world.clone.release("--apply", ".uc/plan.json", *flags)

@@ -1,4 +1,4 @@
-"""Images that `build --push` made before a release: taken over when they are the commit's, and else built again."""
+"""Images that `build --push` made before a release: reused if they are the commit's, otherwise rebuilt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.world import World
 
 @pytest.fixture
 def building(make_world: Callable[..., World], registry: Registry) -> Iterator[World]:
-    """A world whose images the engine keeps as well; they are removed afterwards."""
+    """A world whose images are also in the engine; they are removed afterwards."""
     made = make_world()
     yield made
     clean(f"uct-{made.namespace}", registry.address)
@@ -34,7 +34,7 @@ def _labels(world: World, service: str, tag: str) -> dict[str, Any]:
 
 
 def test_what_was_built_of_a_clean_commit_is_taken_over(building: World) -> None:
-    """The build of this commit, or of one behind it with the same sources, is the release's: nothing is built twice."""
+    """A build of this commit, or of an ancestor with the same sources, is reused: nothing is built twice."""
     built = building.clone.git("rev-parse", "HEAD")
     ok(building.clone.inv("build", "--push"))
     assert {one["action"] for one in planned(building.clone)["lines"][0]["services"]} == {"reuse"}
@@ -47,7 +47,7 @@ def test_what_was_built_of_a_clean_commit_is_taken_over(building: World) -> None
 
 
 def test_what_was_built_of_an_edited_tree_is_built_again(building: World) -> None:
-    """Committed afterwards, the sources are the same and the labels are not: they say .dirty and another commit."""
+    """After a commit the sources are the same but the labels say .dirty and another commit, so the image is rebuilt."""
     building.clone.project.write("docker/one/content", "edited, committed later\n")
     ok(building.clone.inv("build", "--push"))
     building.clone.project.commit("feat: edit")
@@ -60,7 +60,7 @@ def test_what_was_built_of_an_edited_tree_is_built_again(building: World) -> Non
 
 
 def test_what_was_built_of_a_commit_that_is_gone_is_built_again(building: World) -> None:
-    """An image whose labels name a commit that the released one does not have behind it is not taken over."""
+    """An image labelled with a commit that is not an ancestor of the released one is not reused."""
     ok(building.clone.inv("build", "--push"))
     building.clone.git("commit", "--quiet", "--amend", "--message", "feat: another start")
 
@@ -70,7 +70,7 @@ def test_what_was_built_of_a_commit_that_is_gone_is_built_again(building: World)
 
 
 def test_what_changed_while_it_was_built_is_built_again(building: World) -> None:
-    """Bytes that came into an image after its sources were looked at are not taken for those sources, ever."""
+    """An image built while its sources changed is never reused for those sources."""
     manifest = building.clone.project.load()
     history = git_history.read(manifest)
     plan = plan_build(manifest, history, build.snapshots(manifest, history), {}, ["one", "two"])

@@ -1,4 +1,4 @@
-"""Two at once: one gets the version, and what counts is what the remote and the registry say afterwards."""
+"""Two concurrent releases: one gets the version, and the state of the remote and the registry afterwards decides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STAGING = "PUT .*/one/manifests/sha256:"
 
 
 def test_c1_the_loser_of_a_race_publishes_nothing(faulty: World, proxy: Proxy) -> None:
-    """Another machine releases the same version between plan and claim: the first to claim has it, the other stops."""
+    """Another machine releases the same version between plan and claim: the first to claim gets it, the other stops."""
     other = faulty.another()
     other.commit("two")
     proxy.rules = [Rule(STAGING, then(lambda: ok(other.release()), before=True))]
@@ -28,7 +28,7 @@ def test_c1_the_loser_of_a_race_publishes_nothing(faulty: World, proxy: Proxy) -
 
 
 def test_c2_the_version_comes_from_the_remote_s_tags(world: World) -> None:
-    """A clone that never heard of a release takes the version after it, not the same."""
+    """A clone that never fetched a release takes the version after it, not the same one."""
     stale = world.another()
     ok(world.clone.release())
     world.clone.commit("one")
@@ -43,7 +43,7 @@ def test_c2_the_version_comes_from_the_remote_s_tags(world: World) -> None:
 
 
 def test_c2_a_tag_that_appears_before_the_claim_is_seen(faulty: World, proxy: Proxy) -> None:
-    """The version is computed again against the remote right before the claim, whoever made the tag."""
+    """The version is recomputed against the remote right before the claim, whoever made the tag."""
     other = faulty.another()
 
     def push_tag() -> None:
@@ -60,7 +60,7 @@ def test_c2_a_tag_that_appears_before_the_claim_is_seen(faulty: World, proxy: Pr
 
 
 def test_c3_a_tag_that_was_acknowledged_and_lost_is_put_again(faulty: World, proxy: Proxy) -> None:
-    """An answer 201 proves nothing: each tag is read back, versions, record and floats."""
+    """A 201 proves nothing: each tag is read back, for versions, record and floats."""
     proxy.rules = [
         Rule("PUT .*/one/manifests/0.1.0", pretend),
         Rule("PUT .*/release/manifests/0.1.0", pretend),
@@ -74,7 +74,9 @@ def test_c3_a_tag_that_was_acknowledged_and_lost_is_put_again(faulty: World, pro
 
 
 def test_c3_a_success_that_kept_another_s_image_is_noticed(faulty: World, proxy: Proxy) -> None:
-    """A registry that tells two racers yes and keeps one: the other finds a burned version, and does not overwrite it."""
+    """If a registry accepts two racing writes and keeps one, the other release finds a burned version and does not
+    overwrite it.
+    """
 
     def keep_other(request: Request) -> Answer:
         faulty.hub.put(f"{faulty.namespace}/one", "0.1.0", OTHER, INDEX)
@@ -91,7 +93,7 @@ def test_c3_a_success_that_kept_another_s_image_is_noticed(faulty: World, proxy:
 
 
 def test_c4_an_unchanged_image_is_taken_by_digest(world: World) -> None:
-    """The digest of the record is released again, even where somebody moved the tag that it had."""
+    """The record's digest is released again, even if someone moved its tag."""
     ok(world.clone.release())
     wanted = recorded(world, "v0.1.0")["two"]
     for name in ("0.1.0", "0.1", "0"):
@@ -104,7 +106,7 @@ def test_c4_an_unchanged_image_is_taken_by_digest(world: World) -> None:
 
 
 def test_a_refused_tag_leaves_nothing(world: World) -> None:
-    """A hook that says no: its words are shown, nothing is public, and no tag stays in the clone."""
+    """If a hook refuses the tag, its message is shown, nothing is public, and no tag stays in the clone."""
     hook = world.remote / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'releases are frozen' >&2\nexit 1\n")
     hook.chmod(0o755)

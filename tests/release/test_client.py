@@ -1,4 +1,4 @@
-"""The registry client over real sockets: pages, redirects, retries, refusals, and bytes that are not what was asked for."""
+"""The registry client over real sockets: pagination, redirects, retries, refusals, and content with a wrong digest."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.support.world import World
 
 @pytest.mark.parametrize("start", ["", "http://{address}"])
 def test_tags_come_page_after_page(faulty: World, proxy: Proxy, hub: Hub, start: str) -> None:
-    """A registry that gives ten tags at a time and a Link to the next page is asked until there is none."""
+    """Tags are read page by page while the registry sends a Link to the next page."""
     repository = f"{faulty.namespace}/release"
     names = sorted(f"1.{number}.0" for number in range(25))
     for name in names:
         hub.put(repository, name, OTHER, INDEX)
 
     def page(request: Request) -> Answer:
-        """Ten tags after `last`, and where the next are (OCI distribution specification, "Listing Tags")."""
+        """Ten tags after `last`, and the link to the next page (OCI distribution specification, "Listing Tags")."""
         path, _, query = request.path.partition("?")
         after = urllib.parse.parse_qs(query).get("last", [""])[0]
         tags = [name for name in names if name > after]
@@ -51,7 +51,7 @@ def test_tags_come_page_after_page(faulty: World, proxy: Proxy, hub: Hub, start:
 
 @pytest.fixture
 def store() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """A blob store beside the registry: its URL, and the headers of each request that it got."""
+    """A blob store separate from the registry: its URL, and the headers of each request it received."""
     asked: list[dict[str, str]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -63,7 +63,7 @@ def store() -> Iterator[tuple[str, list[dict[str, str]]]]:
             self.wfile.write(BLOB)
 
         def log_message(self, format: str, *args: object) -> None:
-            """It keeps its own memory."""
+            """Log nothing; the requests are recorded."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -76,7 +76,7 @@ def store() -> Iterator[tuple[str, list[dict[str, str]]]]:
 def test_a_blob_may_be_elsewhere(
     project: Project, registry: object, proxy: Proxy, store: tuple[str, list[dict[str, str]]], code: int
 ) -> None:
-    """A registry may send the reader of a blob to a store, which gets no login of the registry's; the bytes are checked."""
+    """A blob may be redirected to a store, which does not get the registry's login; its digest is checked."""
     url, asked = store
     proxy.rules = [
         Rule("GET .*/blobs/", lambda _request: Answer(code, {"Location": url}), times=ALWAYS),
@@ -94,7 +94,7 @@ def test_a_blob_may_be_elsewhere(
 
 
 def test_retry_after_is_obeyed(project: Project, proxy: Proxy) -> None:
-    """After 429 with Retry-After the client waits that long before it asks again."""
+    """After 429 with Retry-After the client waits that long before it retries."""
     proxy.rules = [Rule("GET /v2/$", status(429, Retry_After="1"))]
 
     started = time.monotonic()
@@ -107,7 +107,7 @@ def test_retry_after_is_obeyed(project: Project, proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("code", [400, 403, 404, 405, 412])
 def test_a_refusal_is_not_tried_again(project: Project, proxy: Proxy, code: int) -> None:
-    """4xx is an answer: it is told at once, with its status."""
+    """A 4xx is final: it is reported immediately, with its status."""
     proxy.rules = [Rule("PUT ", status(code), times=ALWAYS)]
 
     with client(project, proxy.address) as registry, pytest.raises(RegistryError) as caught:
@@ -118,7 +118,7 @@ def test_a_refusal_is_not_tried_again(project: Project, proxy: Proxy, code: int)
 
 
 def test_a_manifest_is_checked_against_its_digest(world: World, proxy: Proxy) -> None:
-    """A registry or a proxy that sends other bytes than the digest asked for is not believed."""
+    """A manifest whose bytes don't match the requested digest is rejected."""
     ok(world.clone.release())
     digest = world.hub.digest(f"{world.namespace}/one", "0.1.0")
     proxy.rules = [

@@ -1,4 +1,4 @@
-"""Floating tags over a history of releases: never backwards, always the highest stable one that is left."""
+"""Floating tags over a history of releases: never backwards, always the highest remaining stable release."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.world import SERVICES, Public, World
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A world in which much was released, and what was public after each release, by version."""
+    """A world with many releases, and what was public after each of them, by version."""
 
     world: World
     after: dict[str, Public]
@@ -37,7 +37,7 @@ class Past:
 
 @pytest.fixture(scope="module")
 def past(make_world: Callable[..., World]) -> Past:
-    """1.3.4, 1.4.0, then backfills and pre-releases in between, to 1.10.0; each has an image of its own."""
+    """1.3.4, 1.4.0, then backports and pre-releases in between, up to 1.10.0; each has its own image."""
     world = make_world()
     clone, after = world.clone, {}
 
@@ -63,7 +63,7 @@ def past(make_world: Callable[..., World]) -> Past:
     release("1.5.0-rc.2", "--pre", "rc")
     clone.commit("one", "fix: done")
     release("1.5.0")
-    # What a registry and a repository also have: names that look like numbers, and are no versions.
+    # Tags in git and the registry that look like numbers but are not versions.
     for name in ("6943991", "2026.03.01", "sha-6943991"):
         world.hub.put(f"{world.namespace}/release", name, OTHER, INDEX)
         clone.git("tag", f"v{name}")
@@ -76,13 +76,13 @@ def past(make_world: Callable[..., World]) -> Past:
 
 
 def test_f1_a_backfill_moves_its_own_minor_alone(past: Past) -> None:
-    """1.3.5 after 1.4.0 moves 1.3, and neither 1.4 nor 1."""
+    """1.3.5 after 1.4.0 moves 1.3, but neither 1.4 nor 1."""
     assert past.named("1.4.0") == {"1.3": "1.3.4", "1.4": "1.4.0", "1": "1.4.0"}
     assert past.named("1.3.5") == {"1.3": "1.3.5", "1.4": "1.4.0", "1": "1.4.0"}
 
 
 def test_f2_a_repair_of_an_old_release_moves_no_float(past: Past) -> None:
-    """Finishing again what is finished changes nothing at all."""
+    """Resuming a finished release changes nothing."""
     before = past.world.public()
 
     ran = ok(past.world.another().inv("release", "--resume"))
@@ -92,19 +92,19 @@ def test_f2_a_repair_of_an_old_release_moves_no_float(past: Past) -> None:
 
 
 def test_f3_a_release_candidate_does_not_hold_back_a_patch(past: Past) -> None:
-    """1.4.1 after 1.5.0-rc.1 is the newest stable one: 1.4 and 1 name it."""
+    """1.4.1 after 1.5.0-rc.1 is the highest stable release: 1.4 and 1 name it."""
     assert past.named("1.4.1") == {"1.3": "1.3.5", "1.4": "1.4.1", "1": "1.4.1"}
 
 
 def test_f4_a_pre_release_moves_nothing(past: Past) -> None:
-    """Neither rc.1 nor rc.2 moves a float or makes one; 1.5.0 does."""
+    """Neither rc.1 nor rc.2 moves or creates a float; 1.5.0 does."""
     assert past.named("1.5.0-rc.1") == past.named("1.3.5")
     assert past.named("1.5.0-rc.2") == past.named("1.4.1")
     assert past.named("1.5.0") == {"1.3": "1.3.5", "1.4": "1.4.1", "1.5": "1.5.0", "1": "1.5.0"}
 
 
 def test_f5_ten_is_above_nine_and_a_sha_is_not_a_version(past: Past) -> None:
-    """Versions are compared as numbers; a tag 6943991 or 2026.03.01 in git or the registry is passed over."""
+    """Versions are compared as numbers; a tag 6943991 or 2026.03.01 in git or the registry is ignored."""
     named = past.named("1.10.0")
 
     assert (named["1"], named["1.9"], named["1.10"]) == ("1.10.0", "1.9.0", "1.10.0")
@@ -128,7 +128,7 @@ def test_f6_a_float_is_the_same_bytes_as_its_release(past: Past) -> None:
 
 
 def test_f7_latest_is_neither_made_nor_started(past: Past) -> None:
-    """There is no tag latest, and a stack can't be asked for by it; what a float names is started by its digests."""
+    """There is no tag latest, and a stack can't be started by it; what a float names is started by its digests."""
     assert [name for name in past.world.public().images if name.endswith(":latest")] == []
 
     ran = past.world.clone.inv("up", "--release", "latest")
@@ -138,7 +138,7 @@ def test_f7_latest_is_neither_made_nor_started(past: Past) -> None:
 
 
 def test_f8_a_registry_that_moves_floats_itself_is_left_to_it(faulty: World, proxy: Proxy) -> None:
-    """Where only three-part tags are taken and the server moves X.Y and X, the client puts neither, and succeeds."""
+    """If the registry accepts only three-part tags and moves X.Y and X itself, the client writes neither and succeeds."""
     proxy.rules = three_part_tags()
 
     ok(faulty.clone.release())
@@ -148,7 +148,7 @@ def test_f8_a_registry_that_moves_floats_itself_is_left_to_it(faulty: World, pro
 
 
 def test_f8_where_floats_are_refused_a_release_goes_without_them(faulty: World, proxy: Proxy) -> None:
-    """Where only three-part tags are taken and nobody moves floats, the release is complete and says that it has none."""
+    """If the registry accepts only three-part tags and moves no floats, the release completes and reports that."""
     proxy.rules = three_part_tags()[1:]
 
     ran = ok(faulty.clone.release())
@@ -161,7 +161,7 @@ def test_f8_where_floats_are_refused_a_release_goes_without_them(faulty: World, 
 
 @pytest.mark.parametrize("code", [404, 408, 429])
 def test_a_temporary_failure_is_not_recorded_as_policy(faulty: World, proxy: Proxy, code: int) -> None:
-    """A probe that was told to come back later learns nothing and keeps nothing: asked again, floats are ours to move."""
+    """A probe that fails temporarily records no policy; the next one finds that the client may move floats."""
     manifest = faulty.clone.project.load()
     proxy.rules = [Rule(r"PUT .*/uc-probe/manifests/\d+(\.0)?$", status(code), times=ALWAYS)]
     with RegistryClient(manifest, attempts=1) as registry, pytest.raises(RegistryError) as caught:
@@ -176,7 +176,7 @@ def test_a_temporary_failure_is_not_recorded_as_policy(faulty: World, proxy: Pro
 
 
 def test_floats_move_where_versions_are_immutable(faulty: World, proxy: Proxy) -> None:
-    """Under an immutability rule for versions, two releases and the floats between them go through."""
+    """Under an immutability rule for versions, two releases and their floats succeed."""
     proxy.rules = [immutable()]
     ok(faulty.clone.release())
     faulty.clone.commit("one")
@@ -188,7 +188,7 @@ def test_floats_move_where_versions_are_immutable(faulty: World, proxy: Proxy) -
 
 
 def test_a_float_moved_by_hand_is_corrected(world: World) -> None:
-    """A float that somebody moved by hand is put right by --resume, with the bytes of the release."""
+    """--resume corrects a float that someone moved by hand, with the bytes of the release."""
     ok(world.clone.release())
     ok(world.clone.release("--bump", "patch"))
     world.hub.put(f"{world.namespace}/one", "0.1", OTHER, INDEX)
@@ -199,7 +199,7 @@ def test_a_float_moved_by_hand_is_corrected(world: World) -> None:
 
 
 def test_yank_moves_floats_to_the_best_remaining_release(past: Past) -> None:
-    """After a yank X names the release before; its immutable tags stay, it can't be started, and the list says why."""
+    """After a yank, X names the previous release; the immutable tags stay, `up` refuses it, and the list says why."""
     world, clone = past.world, past.world.another()
     refused = clone.inv("yank", "1.10.0", "--reason", " ")
     assert refused.code == 14

@@ -1,4 +1,4 @@
-"""Running it again: an equal tag is left alone, a different one burns the version, nothing is built twice."""
+"""Reruns: an identical tag is left alone, a different one burns the version, nothing is built twice."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.support.world import World
 
 
 def _interrupted(world: World, proxy: Proxy, pattern: str) -> None:
-    """A release that was claimed, and whose publishing was refused at the requests of `pattern`."""
+    """Create a release that was claimed, and whose publishing failed at requests matching `pattern`."""
     proxy.rules = [Rule(pattern, status(403), times=ALWAYS)]
     assert world.clone.release().code == 10
     proxy.heal()
 
 
 def test_r1_an_equal_tag_is_left_alone(faulty: World, proxy: Proxy) -> None:
-    """A tag that has the digest already is not put again: Harbor would answer 412 to an equal PUT too."""
+    """A tag that already has the digest is not written again: Harbor answers 412 even to an identical PUT."""
     _interrupted(faulty, proxy, "PUT .*/release/manifests/0.1.0")
     proxy.rules = [immutable()]
 
@@ -38,7 +38,7 @@ def test_r1_an_equal_tag_is_left_alone(faulty: World, proxy: Proxy) -> None:
 
 
 def test_r2_another_digest_burns_the_version(world: World) -> None:
-    """A tag that names something else is never pointed elsewhere: both digests are named, giving it up goes on."""
+    """A tag that names something else is never re-pointed: both digests are named, and after a yank releases go on."""
     repository = f"{world.namespace}/one"
     running = world.clone.start("release", "--skip-scan", "--skip-smoke")
     ran = running.when(
@@ -58,7 +58,7 @@ def test_r2_another_digest_burns_the_version(world: World) -> None:
 
 
 def test_r2_a_burned_version_is_seen_before_anything_is_built(world: World) -> None:
-    """A tag in the registry that no release made stops the plan, with what it names and how to go on."""
+    """A tag in the registry that no release made stops the plan, with its digest and the way to proceed."""
     world.hub.put(f"{world.namespace}/one", "0.1.0", OTHER, INDEX)
 
     ran = world.clone.release()
@@ -71,7 +71,7 @@ def test_r2_a_burned_version_is_seen_before_anything_is_built(world: World) -> N
 
 
 def test_r3_resuming_never_builds(faulty: World, proxy: Proxy) -> None:
-    """Another machine finishes the digests of the record: a build would give others, because of its provenance."""
+    """Another machine publishes the record's digests: a build would give new ones, because of its provenance."""
     _interrupted(faulty, proxy, "PUT .*/one/manifests/0.1.0")
     claimed = recorded(faulty, "v0.1.0")
 
@@ -85,7 +85,7 @@ def test_r3_resuming_never_builds(faulty: World, proxy: Proxy) -> None:
 
 
 def test_r3_resuming_needs_git_and_no_engine(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
-    """A machine without Docker lists and finishes what another began; a release of its own is refused before a build."""
+    """A machine without Docker lists and finishes another's release; a release of its own is refused before a build."""
     _interrupted(faulty, proxy, "PUT .*/one/manifests/0.1.0")
     (tmp_path / "git").symlink_to(shutil.which("git") or "")
     clone, bare = faulty.another(), {"PATH": str(tmp_path)}
@@ -101,7 +101,7 @@ def test_r3_resuming_needs_git_and_no_engine(faulty: World, proxy: Proxy, tmp_pa
 
 
 def test_r4_a_stale_local_record_is_not_published(world: World) -> None:
-    """What this machine remembers of an older content counts for nothing: the fingerprint decides."""
+    """A local record of older content is ignored: the fingerprint decides."""
     ok(world.clone.release())
     before = recorded(world, "v0.1.0")
     world.clone.commit("one")
@@ -113,7 +113,7 @@ def test_r4_a_stale_local_record_is_not_published(world: World) -> None:
 
 
 def test_r4_r5_a_candidate_that_the_registry_lacks_is_built_again(world: World) -> None:
-    """Whether something was pushed is asked of the registry, not of this machine's memory."""
+    """The registry, not this machine's records, says whether a candidate was pushed."""
     (line,) = planned(world.clone)["lines"]
     remembered = {
         one["service"]: {"digest": digest_of(b"gone"), "fingerprint": one["fingerprint"]} for one in line["services"]
@@ -129,7 +129,7 @@ def test_r4_r5_a_candidate_that_the_registry_lacks_is_built_again(world: World) 
 
 
 def test_r5_a_second_try_takes_what_was_staged(world: World) -> None:
-    """A try that a gate or a hook stopped is not built again: its candidates are still in the registry."""
+    """After a gate or a hook stopped a release nothing is rebuilt: its candidates are still in the registry."""
     hook = world.remote / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
@@ -143,7 +143,7 @@ def test_r5_a_second_try_takes_what_was_staged(world: World) -> None:
 
 
 def test_r6_an_old_claim_is_finished_from_a_later_commit(faulty: World, proxy: Proxy) -> None:
-    """A half-published release is repaired by the toolkit that is checked out now, whatever its own tag holds."""
+    """A half-published release is finished by the toolkit that is checked out now, whatever its own tag contains."""
     ok(faulty.clone.release())
     faulty.clone.commit("one")
     _interrupted(faulty, proxy, "PUT .*/two/manifests/0.1.1")
@@ -155,7 +155,7 @@ def test_r6_an_old_claim_is_finished_from_a_later_commit(faulty: World, proxy: P
 
 
 def _layout(folder: Path) -> str:
-    """An OCI layout of an image for two platforms; the digest of its index."""
+    """Write an OCI layout of an image for two platforms; return the digest of its index."""
 
     def store(content: bytes) -> dict[str, object]:
         digest = digest_of(content)
@@ -183,7 +183,7 @@ def _layout(folder: Path) -> str:
 
 
 def test_r7_an_image_for_two_platforms_in_an_immutable_repository(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
-    """Children go by digest, so an immutability rule refuses none of them; all platforms are read back."""
+    """Children are pushed by digest, so an immutability rule refuses none of them; all platforms are read back."""
     proxy.rules = [immutable()]
     digest = _layout(tmp_path / "one")
     repository = f"{faulty.namespace}/one"
@@ -201,7 +201,7 @@ def test_r7_an_image_for_two_platforms_in_an_immutable_repository(faulty: World,
 
 
 def test_a_candidate_that_lost_a_child_is_not_released(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
-    """Reading back asks for every manifest that an index names."""
+    """Reading back requests every manifest that an index names."""
     digest = _layout(tmp_path / "one")
     repository = f"{faulty.namespace}/one"
     manifest = faulty.clone.project.load()

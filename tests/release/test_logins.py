@@ -1,4 +1,4 @@
-"""The registry client's logins over real sockets: passwords, helpers, tokens; and where a password never turns up."""
+"""The registry client's logins over real sockets: passwords, helpers, tokens; and where passwords never appear."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def bearer(registry_program: str, tmp_path: Path, address: str, tokens: TokenSer
 
 
 def test_basic_auth_from_a_secret_file(project: Project, basic: str, login: dict[str, str]) -> None:
-    """The manifest's user and password file log in; nobody and a wrong password are refused with what to do."""
+    """The manifest's user and password file log in; no login and a wrong password are refused with a remedy."""
     with client(project, basic, **login) as registry:
         registry.put_blob("test/web", digest_of(BLOB), BLOB)
 
@@ -92,7 +92,7 @@ def _helper(folder: Path, monkeypatch: pytest.MonkeyPatch, user: str, secret: st
 def test_a_credential_helper_logs_in(
     project: Project, basic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What Docker's credential helper answers for this registry is used, with no password in any file."""
+    """The login from Docker's credential helper is used, with no password in any file."""
     _helper(tmp_path, monkeypatch, USER, PASSWORD)
     (tmp_path / "config.json").write_text(json.dumps({"credHelpers": {basic: "vault"}}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
@@ -105,7 +105,7 @@ def test_a_credential_helper_logs_in(
 def test_tokens_are_asked_for_by_scope_and_kept(
     project: Project, bearer: str, tokens: TokenService, login: dict[str, str]
 ) -> None:
-    """A token is asked for when the registry wants one, with the scope that it names, and used again while it is good."""
+    """A token is requested when the registry demands one, with the scope it names, and reused while it is valid."""
     with client(project, bearer, **login) as registry:
         for _ in range(3):
             registry.put_blob("test/web", digest_of(BLOB), BLOB)
@@ -123,7 +123,7 @@ def test_tokens_are_asked_for_by_scope_and_kept(
 def test_an_identity_token_is_traded_for_access(
     project: Project, bearer: str, tokens: TokenService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
 ) -> None:
-    """A cloud's login leaves no password but an identity token: the token service takes it by OAuth2's form."""
+    """A cloud login leaves an identity token instead of a password: it is exchanged with OAuth2 at the token service."""
     nobody = base64.b64encode(b"00000000-0000-0000-0000-000000000000:").decode()
     config: dict[str, object] = {"auths": {bearer: {"auth": nobody, "identitytoken": IDENTITY}}}
     if kept == "by a helper":
@@ -142,7 +142,7 @@ def test_an_identity_token_is_traded_for_access(
 def test_an_identity_token_is_not_a_password(
     project: Project, basic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A registry that wants a password gets no identity token: it is refused with what to do."""
+    """A registry with basic auth gets no identity token: the request is refused with a remedy."""
     (tmp_path / "config.json").write_text(json.dumps({"auths": {basic: {"identitytoken": IDENTITY}}}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
@@ -156,7 +156,7 @@ def test_an_identity_token_is_not_a_password(
 def test_a_token_that_ran_out_is_renewed(
     project: Project, bearer: str, tokens: TokenService, login: dict[str, str]
 ) -> None:
-    """A long release outlives its tokens: a 401 in the middle gets a new one, and the request goes through."""
+    """A long release outlives its tokens: after a 401 midway a new one is requested, and the request succeeds."""
     with client(project, bearer, **login) as registry:
         registry.put_manifest("test/web", "1.0.0", OTHER, INDEX)
         first = len(tokens.given)
@@ -170,7 +170,7 @@ def test_a_token_that_ran_out_is_renewed(
 def test_a_token_without_the_right_is_a_refusal(
     project: Project, bearer: str, tokens: TokenService, login: dict[str, str]
 ) -> None:
-    """Where the service grants less than was asked, the client gives up after a second try and says who refuses."""
+    """If the service grants fewer rights than requested, the client stops after a second try and says who refused."""
     tokens.grant = lambda actions: [one for one in actions if one == "pull"]
 
     with client(project, bearer, **login) as registry:
@@ -183,7 +183,7 @@ def test_a_token_without_the_right_is_a_refusal(
 
 
 def test_a_mount_works_with_tokens(project: Project, bearer: str, tokens: TokenService, login: dict[str, str]) -> None:
-    """Mounting a blob from a sister repository needs rights on both, and gets them."""
+    """Mounting a blob from another repository needs rights on both, and requests them."""
     with client(project, bearer, **login) as registry:
         registry.put_blob("test/web", digest_of(BLOB), BLOB)
 
@@ -194,7 +194,7 @@ def test_a_mount_works_with_tokens(project: Project, bearer: str, tokens: TokenS
 def test_a_release_needs_no_password_in_sight(
     make_world: Callable[..., World], registry_program: str, tmp_path: Path, address: str, tokens: TokenService
 ) -> None:
-    """A whole release under token auth: the password is in no argument of any process, no output, no file of the state."""
+    """In a whole release under token auth, the password is in no process argument, no output and no state file."""
     auth = {
         "token": {
             "realm": tokens.realm,
@@ -237,7 +237,7 @@ def _command_lines() -> set[bytes]:
 
 
 def test_the_scan_of_a_release_logs_in_too(make_world: Callable[..., World], basic: str, tmp_path: Path) -> None:
-    """Trivy reads the candidates from the registry: the manifest's login is enough for it, where nobody logged Docker in."""
+    """Trivy reads the candidates with the manifest's login, even if Docker is not logged in."""
     world = make_world(basic)
     world.clone.project.write(".uc/password", PASSWORD)
     environment = {

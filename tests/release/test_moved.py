@@ -1,4 +1,4 @@
-"""The checkout moves while a release is made: what is published is what the commit says, or nothing is."""
+"""The checkout changes during a release: either exactly the commit is published, or nothing is."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _commit(world: World) -> None:
 def test_what_moves_while_images_are_built_stops_the_release(
     world: World, move: Callable[[World], None], reason: str
 ) -> None:
-    """Bytes that the commit does not have never get its version: nothing is staged, and what moved is named."""
+    """Content that is not in the commit never gets its version: nothing is staged, and what changed is named."""
     running = world.clone.start("release", *FAST).when(begins("build"), lambda: move(world))
 
     ran = running.wait()
@@ -54,7 +54,7 @@ def test_what_moves_while_images_are_built_stops_the_release(
 
 
 def test_what_was_built_of_an_edited_file_is_not_taken_later(world: World) -> None:
-    """A refused build leaves nothing that the next release would mistake for the commit's."""
+    """A refused build leaves nothing that the next release would mistake for the commit's images."""
     running = world.clone.start("release", *FAST).when(begins("build"), lambda: _edit(world))
     assert running.wait().code == 14
     world.clone.git("checkout", "--quiet", ".")
@@ -65,7 +65,7 @@ def test_what_was_built_of_an_edited_file_is_not_taken_later(world: World) -> No
 
 
 def test_an_edit_is_seen_where_nothing_is_built(world: World) -> None:
-    """Taken over or built, an image is paired with the commit's sources: those are looked at again either way."""
+    """Reused or built, an image must match the commit's sources: they are checked again either way."""
     ok(world.clone.release())
     running = world.clone.start("release", *FAST, "--bump", "patch")
 

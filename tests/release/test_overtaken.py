@@ -1,4 +1,4 @@
-"""A commit that a newer release has already: releasing it again, as a higher version, would take changes back."""
+"""A commit that a newer release already contains: releasing it as a higher version would revert changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.support.world import Clone, World
 
 
 def _overtaken(world: World, later: str = "fix: later", *arguments: str) -> Clone:
-    """0.1.0, then two commits of which the later is released; the job of the earlier one, a checkout of it on main."""
+    """0.1.0, then two commits of which the later is released; returns a checkout of the earlier one on main."""
     ok(world.clone.release())
     earlier = world.clone.commit("one")
     world.clone.commit("two", later)
@@ -18,7 +18,7 @@ def _overtaken(world: World, later: str = "fix: later", *arguments: str) -> Clon
 
 
 def test_a_late_job_of_an_older_commit_releases_nothing(world: World) -> None:
-    """A job that waited or is run again says which version has its commit, and is green; floats keep the newer one."""
+    """A job that waited or was rerun says which version contains its commit, and succeeds; floats stay on the newer one."""
     job = _overtaken(world)
     before = world.public()
 
@@ -33,7 +33,7 @@ def test_a_late_job_of_an_older_commit_releases_nothing(world: World) -> None:
 
 
 def test_a_withdrawn_release_does_not_count(world: World) -> None:
-    """After a yank the commit before the broken one can be released: nobody is offered what came after it."""
+    """After a yank the commit before the broken one can be released."""
     job = _overtaken(world)
     ok(world.clone.inv("yank", "0.1.1", "--reason", "broken"))
 
@@ -44,7 +44,7 @@ def test_a_withdrawn_release_does_not_count(world: World) -> None:
 
 
 def test_a_maintenance_branch_releases_what_a_later_series_has(world: World) -> None:
-    """On main the commit is in 0.2.0 already; a branch for 0.1 may release it, and 0 stays where it is."""
+    """On main the commit is already in 0.2.0; a branch for 0.1 may release it, and the float 0 stays where it is."""
     job = _overtaken(world, "feat: later")
     assert "in v0.2.0 already" in ok(job.release()).stderr
 
@@ -56,7 +56,7 @@ def test_a_maintenance_branch_releases_what_a_later_series_has(world: World) -> 
 
 
 def test_a_pre_release_of_a_later_version_does_not_hold_a_patch_back(world: World) -> None:
-    """0.2.0-rc.1 has the commit and 0.1.1 ranks below it; what would rank above it is not released without its changes."""
+    """0.2.0-rc.1 contains the commit and 0.1.1 ranks below it; a version above the rc must contain its changes."""
     job = _overtaken(world, "feat: later", "--pre", "rc")
 
     assert "in v0.2.0-rc.1 already" in ok(job.release("--bump", "minor")).stderr

@@ -1,4 +1,4 @@
-"""Half a release: what may fail fails before anything is public, and what is public is one coherent set."""
+"""Partial releases: failures happen before anything is public, and what is public is one consistent set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.world import World
 
 
 def test_p1_a_service_that_fails_to_build_stops_all(world: World) -> None:
-    """One broken Dockerfile, and there is no version tag, no git tag and no float of any service."""
+    """With one broken Dockerfile there is no version tag, no git tag and no float of any service."""
     world.clone.project.write("docker/two/Dockerfile", "FROM scratch\nCOPY not-there /content\n")
     world.clone.commit("one")
 
@@ -26,7 +26,7 @@ def test_p1_a_service_that_fails_to_build_stops_all(world: World) -> None:
 
 
 def test_p2_floats_name_one_set_until_all_is_published(faulty: World, proxy: Proxy) -> None:
-    """When publishing stops between two tags, the floats of both services name the release before; resuming ends it."""
+    """If publishing stops between two tags, both services' floats name the previous release; resuming finishes it."""
     ok(faulty.clone.release())
     faulty.clone.commit("one")
     faulty.clone.commit("two")
@@ -48,7 +48,7 @@ def test_p2_floats_name_one_set_until_all_is_published(faulty: World, proxy: Pro
 def test_p3_p4_a_repository_that_takes_no_push_is_found_before_the_build(
     faulty: World, proxy: Proxy, target: str
 ) -> None:
-    """The right to push is proven for each service and for the record, before anything is built or claimed."""
+    """The right to push is checked for each service and for the record before anything is built or claimed."""
     proxy.rules = [Rule(f"POST .*/{target}/blobs/uploads/", status(403), times=ALWAYS)]
 
     ran = faulty.clone.release()
@@ -61,7 +61,7 @@ def test_p3_p4_a_repository_that_takes_no_push_is_found_before_the_build(
 
 
 def test_p4_a_remote_that_takes_no_tag_is_found_before_the_build(world: World) -> None:
-    """The right to push a tag is proven too."""
+    """The right to push a tag is checked too."""
     world.clone.git("remote", "set-url", "--push", "origin", str(world.folder / "nowhere"))
 
     ran = world.clone.release()
@@ -72,7 +72,7 @@ def test_p4_a_remote_that_takes_no_tag_is_found_before_the_build(world: World) -
 
 
 def test_p5_the_record_comes_after_every_tag_was_read_back(faulty: World, proxy: Proxy) -> None:
-    """The release counts as complete by a record that is put last of all immutable tags, floats only after it."""
+    """The record, written after all immutable tags and before the floats, marks the release as complete."""
     ok(faulty.clone.release())
 
     seen = [str(one) for one in proxy.seen]
@@ -83,7 +83,7 @@ def test_p5_the_record_comes_after_every_tag_was_read_back(faulty: World, proxy:
 
 
 def test_p6_a_rejected_branch_leaves_no_tag(make_world: Callable[..., World]) -> None:
-    """Where the branch goes along, both are taken or neither."""
+    """If the branch is pushed too, the remote takes both or neither."""
     world = make_world(push_branch="true")
     other = world.another()
     other.commit("one")
@@ -101,7 +101,7 @@ def test_p6_a_rejected_branch_leaves_no_tag(make_world: Callable[..., World]) ->
 
 
 def test_p7_a_failed_release_deletes_nothing(faulty: World, proxy: Proxy) -> None:
-    """Nothing is rolled back, because before the claim nothing is public: no manifest of anybody is deleted."""
+    """Nothing is rolled back, because nothing is public before the claim: no manifest is deleted."""
     ok(faulty.clone.release())
     before = faulty.public()
     faulty.clone.commit("one")
@@ -117,7 +117,7 @@ def test_p7_a_failed_release_deletes_nothing(faulty: World, proxy: Proxy) -> Non
 
 
 def test_p8_an_incomplete_release_is_finished_before_the_next(faulty: World, proxy: Proxy) -> None:
-    """The next release sees the one that was interrupted, finishes it, and counts from it."""
+    """The next release detects the interrupted one, finishes it, and counts from it."""
     proxy.rules = [Rule("PUT .*/one/manifests/0.1.0", status(403), times=ALWAYS)]
     assert faulty.clone.release().code == 10
     proxy.heal()
@@ -141,7 +141,7 @@ def test_p9_read_only_commands_write_nothing(faulty: World, proxy: Proxy) -> Non
 
 
 def test_an_interrupted_release_can_be_withdrawn(faulty: World, proxy: Proxy) -> None:
-    """A yank of what was never completed lets the next release go on without it; its version stays taken."""
+    """After a yank of an incomplete release the next one proceeds without it; its version stays taken."""
     ok(faulty.clone.release())
     faulty.clone.commit("one")
     proxy.rules = [Rule("PUT .*/two/manifests/0.1.1", status(403), times=ALWAYS)]
@@ -158,7 +158,7 @@ def test_an_interrupted_release_can_be_withdrawn(faulty: World, proxy: Proxy) ->
 
 
 def test_only_what_changed_is_sent(faulty: World, proxy: Proxy) -> None:
-    """In a release in which one of two services changed, the other gets no upload, no mount and no manifest by digest."""
+    """If one of two services changed, the other gets no upload, no mount and no manifest by digest."""
     ok(faulty.clone.release())
     faulty.clone.commit("one")
     proxy.heal()
@@ -172,7 +172,7 @@ def test_only_what_changed_is_sent(faulty: World, proxy: Proxy) -> None:
 
 
 def test_a_tag_costs_one_put_and_one_read_back(faulty: World, proxy: Proxy) -> None:
-    """Publishing from staged candidates fetches no manifest again: each tag is looked at, put once, read back."""
+    """Publishing staged candidates fetches no manifest again: each tag is looked up, written once and read back."""
     ok(faulty.clone.release())
 
     seen = [str(one) for one in proxy.seen]

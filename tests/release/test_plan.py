@@ -1,4 +1,4 @@
-"""Plans that are saved, reviewed and carried out, or refused because the world moved; and what needs no release."""
+"""Plans that are saved, reviewed and applied, or refused because something changed; and commits without a release."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _sources(world: World) -> None:
 def test_a_plan_is_refused_when_the_world_moved(
     make_world: Callable[..., World], move: Callable[[World], None], part: str
 ) -> None:
-    """What moved since the plan was saved is named, and nothing is done."""
+    """The error names what changed since the plan was saved, and nothing is done."""
     world = make_world()
     world.clone.environment = dict(world.clone.environment)
     ok(world.clone.inv("release", "--plan", ".uc/plan.json"))
@@ -61,7 +61,7 @@ def test_a_plan_is_refused_when_the_world_moved(
 
 
 def test_a_saved_plan_is_carried_out(world: World) -> None:
-    """What was reviewed is what is done: version, images, tags."""
+    """Applying a plan does exactly what was reviewed: version, images, tags."""
     ok(world.clone.inv("release", "--bump", "minor", "--plan", ".uc/plan.json"))
     saved = json.loads((world.clone.project.root / ".uc" / "plan.json").read_text())
 
@@ -75,7 +75,7 @@ def test_a_saved_plan_is_carried_out(world: World) -> None:
 
 @pytest.mark.parametrize("line", [begins("build"), begins("claim"), begins("record")])
 def test_a_plan_whose_release_was_killed_is_carried_out_by_the_same_command(world: World, line: str) -> None:
-    """Before the claim it applies as ever; after it the release that it made is finished, and no other is made."""
+    """Killed before the claim, the plan still applies; after it, its release is finished and no other is made."""
     ok(world.clone.inv("release", "--bump", "minor", "--plan", ".uc/plan.json"))
     running = world.clone.start("release", *FAST, "--apply", ".uc/plan.json")
     assert running.when(line, lambda: running.kill(children=True)).wait().code == -9
@@ -89,7 +89,7 @@ def test_a_plan_whose_release_was_killed_is_carried_out_by_the_same_command(worl
 
 @pytest.mark.parametrize(("text", "reason"), [(None, "no such file"), ("{}", "not a plan"), ("x", "not a plan")])
 def test_a_file_that_is_not_a_plan_is_refused(world: World, text: str | None, reason: str) -> None:
-    """A missing file and another file are refused in words, with the command that makes one."""
+    """A missing file and a file that is not a plan are refused, with the command that creates one."""
     if text is not None:
         world.clone.project.write(".uc/plan.json", text)
 
@@ -101,7 +101,7 @@ def test_a_file_that_is_not_a_plan_is_refused(world: World, text: str | None, re
 
 
 def test_a_plan_that_can_t_be_saved_is_reported(world: World) -> None:
-    """A folder that is missing is made; a place that can't be written to is named, and nothing else happens."""
+    """A missing folder is created; a path that can't be written to is named, and nothing else happens."""
     ok(world.clone.inv("release", "--plan", "plans/today/plan.json"))
     assert json.loads((world.clone.project.root / "plans/today/plan.json").read_text())["lines"]
 
@@ -113,7 +113,7 @@ def test_a_plan_that_can_t_be_saved_is_reported(world: World) -> None:
 
 
 def _stale(world: World) -> Clone:
-    """A clone that has the last commit, and not the tag of the release that was made of it elsewhere."""
+    """A clone with the last commit, but without the tag of its release, which was made elsewhere."""
     ok(world.clone.release())
     world.clone.commit("one")
     stale = world.another()
@@ -122,7 +122,7 @@ def _stale(world: World) -> Clone:
 
 
 def test_a_dry_run_knows_what_the_remote_knows(world: World) -> None:
-    """A clone that never fetched a tag plans what its release would make, from the version that it would count from."""
+    """A dry run in a clone that never fetched a tag plans the same version as a release would make."""
     stale = _stale(world)
 
     assert planned(stale)["lines"] == []
@@ -132,7 +132,7 @@ def test_a_dry_run_knows_what_the_remote_knows(world: World) -> None:
 
 
 def test_a_plan_of_a_stale_clone_is_carried_out(world: World) -> None:
-    """A plan is saved with the remote's tags, so that what was reviewed is what a release records."""
+    """A plan is saved with the remote's tags, so a release records what was reviewed."""
     stale = _stale(world)
     ok(stale.inv("release", "--bump", "patch", "--plan", ".uc/plan.json"))
 
@@ -142,7 +142,7 @@ def test_a_plan_of_a_stale_clone_is_carried_out(world: World) -> None:
 
 
 def test_a_plan_asks_the_registry_about_what_it_would_do_and_no_more(faulty: World, proxy: Proxy) -> None:
-    """One question for each image that it reuses and each tag that it moves, none for a plan of nothing."""
+    """A plan makes one request for each reused image and each tag it moves; an empty plan makes none."""
     ok(faulty.clone.release())
     faulty.clone.commit("one")
     proxy.heal()
@@ -162,7 +162,7 @@ def test_a_plan_asks_the_registry_about_what_it_would_do_and_no_more(faulty: Wor
 
 
 def test_a_dry_run_names_what_was_interrupted_elsewhere(world: World) -> None:
-    """A release that another clone claimed and did not finish is what a release here would finish first."""
+    """A dry run names a release that another clone claimed but did not finish: it would be finished first."""
     other = world.another()
     running = world.clone.start("release", *FAST)
     assert running.when(begins("publish"), running.kill).wait().code == -9
@@ -171,7 +171,7 @@ def test_a_dry_run_names_what_was_interrupted_elsewhere(world: World) -> None:
 
 
 def test_what_was_claimed_elsewhere_is_listed(world: World) -> None:
-    """A clone that has not fetched lists it as interrupted; with the remote away it says so and lists what it knows."""
+    """A clone that has not fetched lists it as interrupted; if the remote is unreachable it says so and lists its own tags."""
     other = world.another()
     running = world.clone.start("release", *FAST)
     assert running.when(begins("publish"), running.kill).wait().code == -9
@@ -185,7 +185,7 @@ def test_what_was_claimed_elsewhere_is_listed(world: World) -> None:
 
 
 def test_nothing_to_release_is_not_a_failure(world: World) -> None:
-    """A push that bumps nothing is no error: exit 0, it is said why, and nothing is made."""
+    """A push that bumps nothing is not an error: exit 0 with the reason, and nothing is made."""
     ok(world.clone.release())
     world.clone.commit("one", "docs: words")
     before = world.public()
@@ -199,7 +199,7 @@ def test_nothing_to_release_is_not_a_failure(world: World) -> None:
 
 
 def test_pre_releases_climb_to_their_release(world: World) -> None:
-    """rc.1, rc.2, then the release itself with the very images of rc.2."""
+    """rc.1, rc.2, then the release itself with exactly the images of rc.2."""
     clone = world.clone
     for arguments, version in (
         (("--version", "1.4.0"), "1.4.0"),
@@ -215,7 +215,7 @@ def test_pre_releases_climb_to_their_release(world: World) -> None:
 
 
 def test_an_explicit_version(world: World) -> None:
-    """--version takes what it is given, once, as a version and not below what is behind it."""
+    """--version takes a valid version that is unused and higher than the last."""
     ok(world.clone.release("--version", "2.0.0"))
 
     for version, code, reason in (
@@ -234,7 +234,7 @@ def test_an_explicit_version(world: World) -> None:
 
 
 def test_v2_a_dirty_tree_is_not_released(world: World) -> None:
-    """A changed file stops a release before anything is built, and so does one that git does not know but an image has."""
+    """A changed file, or an untracked file that gets into an image, stops a release before anything is built."""
     for name in ("docker/one/content", "docker/one/stray"):
         world.clone.project.write(name, "changed\n")
         ran = world.clone.release()
@@ -245,7 +245,7 @@ def test_v2_a_dirty_tree_is_not_released(world: World) -> None:
 
 
 def test_v1_a_shallow_clone_is_not_released(world: World) -> None:
-    """A shallow clone is refused with the command that mends it, which does."""
+    """A shallow clone is refused with the command that fixes it, and that command works."""
     ok(world.clone.release())
     world.clone.commit("one")
     world.clone.commit("two")

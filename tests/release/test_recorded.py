@@ -1,4 +1,4 @@
-"""What a release says of itself: its record, and what was skipped, waived or stood in, wherever it is listed."""
+"""A release's record, and how skipped gates, waivers and stand-ins are recorded and listed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ secrets:
 
 
 def test_the_record_is_the_same_bytes_in_git_and_registry(world: World) -> None:
-    """The git tag and the artifact hold one record, it fits its schema, and it names what was released."""
+    """The git tag and the artifact contain the same record; it matches its schema and names what was released."""
     ok(world.clone.release())
     repository = f"{world.namespace}/release"
 
@@ -52,7 +52,7 @@ def test_the_record_is_the_same_bytes_in_git_and_registry(world: World) -> None:
 
 
 def test_v4_every_image_carries_the_version_that_was_computed(world: World) -> None:
-    """The version that was computed is the tag and the label of each image, and of none another."""
+    """The computed version is the tag and the label of every image, and no other version is."""
     ok(world.clone.release("--version", "0.7.0"))
 
     for name in ("one", "two"):
@@ -64,7 +64,7 @@ def test_v4_every_image_carries_the_version_that_was_computed(world: World) -> N
 
 
 def test_skipped_gates_are_recorded_permanently(world: World) -> None:
-    """A gate that was skipped is in the record, in what the release prints, and in every list from any clone."""
+    """A skipped gate is in the record, in the release's output, and in every list from any clone."""
     ran = ok(world.clone.release())
 
     assert "scan SKIPPED; smoke SKIPPED" in ran.stdout
@@ -82,7 +82,7 @@ def _leak(world: World) -> None:
 
 
 def test_g1_nothing_is_public_before_the_scan_has_passed_and_waivers_are_recorded(world: World) -> None:
-    """A finding stops the release with nothing public; waived, the same digests are released and the waiver is listed."""
+    """A finding stops the release with nothing public; once waived, the same digests are released, with the waiver listed."""
     _leak(world)
 
     refused = world.clone.inv("release", "--skip-smoke")
@@ -98,7 +98,7 @@ def test_g1_nothing_is_public_before_the_scan_has_passed_and_waivers_are_recorde
 
 
 def test_a_scan_without_a_database_is_refused_where_one_is_required(world: World) -> None:
-    """Where vulnerabilities must be checked and can't be, the gate could not run: exit 8, and nothing is public."""
+    """If vulnerabilities must be checked and can't be, the gate could not run: exit 8, and nothing is public."""
     ran = world.clone.inv("release", "--skip-smoke", UC_GATES_REQUIRE_VULNERABILITIES="true")
 
     assert ran.code == 8, ran.text
@@ -106,7 +106,7 @@ def test_a_scan_without_a_database_is_refused_where_one_is_required(world: World
 
 
 def test_only_ci_releases_where_it_is_the_authority(make_world: Callable[..., World]) -> None:
-    """authority = "ci" refuses a person before anything is done, takes --local and records it, and takes a CI job."""
+    """authority = "ci" refuses a person before anything is done, accepts and records --local, and accepts a CI job."""
     world = make_world(authority='"ci"')
     refused = world.clone.release()
     assert refused.code == 14, refused.text
@@ -122,7 +122,7 @@ def test_only_ci_releases_where_it_is_the_authority(make_world: Callable[..., Wo
 
 
 def test_another_branch_does_not_release(world: World) -> None:
-    """A branch that is none of [release] branches is refused before anything is built."""
+    """A branch that is not in [release] branches is refused before anything is built."""
     world.clone.git("switch", "--quiet", "--create", "feature")
 
     ran = world.clone.release()
@@ -133,7 +133,7 @@ def test_another_branch_does_not_release(world: World) -> None:
 
 
 def test_a_stand_in_base_is_refused_unless_named(world: World, python_base: dict[str, Any]) -> None:
-    """A release on a stand-in is refused by the base's name before the build; allowed by name it is recorded and listed."""
+    """A stand-in base is refused by name before the build; if named in the settings, it is recorded and listed."""
     project = world.clone.project
     text = (project.root / "versions.toml").read_text()
     project.write("versions.toml", text.replace("port = 18980", 'port = 18980\nbases = ["python"]'))

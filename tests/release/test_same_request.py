@@ -1,4 +1,4 @@
-"""Asked again after an interruption: the same wish makes no second release, another wish is not taken for it."""
+"""Rerunning after an interruption: the same request makes no second release, a different one does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOGETHER = ("--service", "one", "--service", "two", "--bump", "minor")
 def test_an_interrupted_release_answers_only_the_same_request(
     faulty: World, proxy: Proxy, first: tuple[str, ...], second: tuple[str, ...], tags: list[str]
 ) -> None:
-    """At one commit, what was interrupted is finished; what asks for another version then gets that one as well."""
+    """At one commit, an interrupted release is finished; a request for another version then gets that one as well."""
     ok(faulty.clone.release())
     faulty.clone.commit("one")
     proxy.rules = [Rule(r"PUT .*/release/manifests/", status(403), times=ALWAYS)]
@@ -48,7 +48,7 @@ def test_an_interrupted_release_answers_only_the_same_request(
 def test_lines_that_were_claimed_together_are_done_together(
     make_world: Callable[..., World], proxy: Proxy, pre: tuple[str, ...], killed_at: str
 ) -> None:
-    """Killed when one line was complete and the other not, the same command finishes the other and makes nothing new."""
+    """Killed with one line complete and the other not, the same command finishes the other and makes nothing new."""
     world = make_world(proxy.address, mode='"independent"')
     ok(world.clone.release())
     for service in ("one", "two"):
@@ -66,7 +66,7 @@ def test_lines_that_were_claimed_together_are_done_together(
 
 
 def test_a_corrected_float_does_not_change_the_applied_plan(world: World) -> None:
-    """A float of the last release that had to be put right says nothing about a plan for the next one."""
+    """Correcting a float of the last release does not affect a plan for the next one."""
     ok(world.clone.release())
     ok(world.clone.inv("release", "--bump", "minor", "--plan", ".uc/plan.json"))
     world.hub.put(f"{world.namespace}/one", "0.1", OTHER, INDEX)

@@ -1,4 +1,4 @@
-"""What others do to a release repository: their images in it, another name for it, a clean-up that went too far."""
+"""What others do to a release repository: foreign images, another registry name, an overzealous clean-up."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def _repository(world: World) -> str:
 
 @pytest.mark.parametrize("copied", [False, True])
 def test_an_image_among_the_records_is_not_a_release(world: World, copied: bool) -> None:
-    """An image, or the record of another version, under a version of ours is listed as foreign, gets no float and is
-    not given away again; releases go on beside it."""
+    """An image, or another version's record, under one of our versions is listed as foreign, gets no float, and its number
+    is not used again; releases continue."""
     ok(world.clone.release())
     world.hub.put(
         _repository(world), "2.0.0", *(world.hub.raw(_repository(world), "0.1.0") if copied else (OTHER, INDEX))
@@ -34,7 +34,7 @@ def test_an_image_among_the_records_is_not_a_release(world: World, copied: bool)
 
 
 def test_an_image_in_a_record_s_place_is_reported(world: World) -> None:
-    """Starting a version whose record somebody has replaced by an image ends with its name, and with no traceback."""
+    """`up` of a version whose record was replaced by an image names it, without a traceback."""
     ok(world.clone.release())
     world.hub.put(_repository(world), "0.1.0", OTHER, INDEX)
 
@@ -47,7 +47,7 @@ def test_an_image_in_a_record_s_place_is_reported(world: World) -> None:
 
 
 def test_a_registry_under_another_name(world: World, proxy: Proxy) -> None:
-    """A release that was made under another address is foreign here, tag or no tag, and its images are not started."""
+    """A release made under another registry address is foreign here, tagged or not, and its images are not started."""
     ok(world.clone.release())
     other = world.another()
     other.git("tag", "--delete", "v0.1.0")
@@ -62,7 +62,7 @@ def test_a_registry_under_another_name(world: World, proxy: Proxy) -> None:
 
 
 def test_a_yank_counts_when_its_reason_is_lost(world: World) -> None:
-    """A withdrawn release is refused by its mark, even where a clean-up took the text of it."""
+    """A withdrawn release is refused by its mark, even if a clean-up deleted the reason."""
     ok(world.clone.release())
     ok(world.clone.inv("yank", "0.1.0", "--reason", "loses events"))
     (layer,) = world.hub.manifest(_repository(world), "0.1.0-yanked")["layers"]

@@ -32,7 +32,7 @@ def tls(registry_program: str, tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def test_a_private_ca_is_trusted_where_it_is_named(project: Project, tls: tuple[str, Path]) -> None:
-    """[registry] ca_file lets a certificate of a private CA in; without it the connection is refused in words."""
+    """[registry] ca_file makes a private CA's certificate trusted; without it the connection is refused with a message."""
     address, ca = tls
 
     with client(project, address) as registry, pytest.raises(RegistryError, match=r"(?i)certificate verify failed"):
@@ -56,7 +56,7 @@ def test_docker_s_own_certificates_are_trusted(project: Project, tls: tuple[str,
 
 
 def test_another_ca_is_not_enough(project: Project, tls: tuple[str, Path], tmp_path: Path) -> None:
-    """A CA that did not sign the certificate lets nobody in."""
+    """A CA that did not sign the certificate does not make it trusted."""
     other = tmp_path / "other"
     other.mkdir()
 
@@ -68,7 +68,7 @@ def test_another_ca_is_not_enough(project: Project, tls: tuple[str, Path], tmp_p
 
 
 def test_a_file_that_is_not_a_certificate_is_reported(project: Project) -> None:
-    """A ca_file that is no PEM is named, with what is wanted, and is no traceback."""
+    """A ca_file that is not PEM is named, with the expected format, without a traceback."""
     project.write("ca.pem", "not a certificate\n")
 
     with pytest.raises(RegistryError, match=r"ca\.pem: no certificates can be read") as caught:
