@@ -1,4 +1,4 @@
-"""Projects of small services, built and run by the real engine. Never skips in CI."""
+"""Projects of small services, built and run by the real engine. Never skipped in CI."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["docker_engine", "powershell_base", "python_base", "registry_program"
 
 @pytest.fixture
 def stack_project(empty_project: Project, python_base: dict[str, Any]) -> Iterator[Project]:
-    """A committed project of two small services (one, two) with a network, a secret and a volume; nothing stays of it."""
+    """A committed project of two small services (one, two) with a network, a secret and a volume; removed afterwards."""
     manifest_text = (empty_project.root / "versions.toml").read_text()
     port = free_port()
     host = f"127.0.0.{2 + os.getpid() % 200}:{port}"
@@ -34,7 +34,7 @@ def stack_project(empty_project: Project, python_base: dict[str, Any]) -> Iterat
 
 @pytest.fixture
 def built(stack_project: Project) -> Project:
-    """The project with its images built and its secrets made."""
+    """The project with its images built and its secrets created."""
     for arguments in (["build"], ["secrets.init"]):
         ran = stack_project.inv(*arguments)
         assert ran.code == 0, ran.text

@@ -1,4 +1,4 @@
-"""What a person sees when the machine or the input is wrong: exit code by kind, what failed, the command that mends it."""
+"""What a user sees if the machine or the input is wrong: exit code by kind, what failed, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLUGINS = "/usr/libexec/docker/cli-plugins"
 
 
 def _tools_without(tmp_path: Path, *missing: str) -> str:
-    """A PATH that has git, sh and the rest of the machine's tools, but none of those called `missing`."""
+    """Return a PATH with git, sh and the machine's other tools, but without those in `missing`."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("git", "sh", "env", "uname", "apt-get", "perl"):
@@ -45,7 +45,7 @@ def test_no_engine(stack_project: Project, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", ["build", "up", "smoke", "ps", "down", "registry.up"])
 def test_daemon_not_running(stack_project: Project, task: str) -> None:
-    """Every task that needs the daemon says that it does not run: exit 7, never a traceback."""
+    """Every task that needs the daemon says that it is not running: exit 7, never a traceback."""
     ran = stack_project.inv(task, DOCKER_HOST="unix:///nowhere/docker.sock")
 
     assert ran.code in ({7, 13} if task == "up" else {7, 12} if task == "registry.up" else {7}), ran.text
@@ -55,7 +55,7 @@ def test_daemon_not_running(stack_project: Project, task: str) -> None:
 
 
 def test_a_build_without_a_daemon_does_not_blame_the_bases(stack_project: Project) -> None:
-    """Where the bases were never resolved, a daemon that does not run is told as such too: exit 7, not nine reasons."""
+    """Before the bases are resolved, a stopped daemon is reported as such too: exit 7, not nine reasons."""
     (stack_project.root / ".uc/bases.json").unlink()
 
     ran = stack_project.inv("build", DOCKER_HOST="unix:///nowhere/docker.sock")
@@ -119,7 +119,7 @@ def test_no_commit_yet(empty_project: Project, python_base: dict[str, Any]) -> N
 
 
 def test_a_malformed_manifest(project: Project) -> None:
-    """Every task refuses a broken manifest in the same words: exit 2, file and place."""
+    """Every task refuses a broken manifest with the same message: exit 2, file and position."""
     project.append("[oops\n")
     for task in ("build", "ps", "version", "smoke"):
         ran = project.inv(task)
@@ -128,7 +128,7 @@ def test_a_malformed_manifest(project: Project) -> None:
 
 
 def test_a_base_that_no_source_has(stack_project: Project) -> None:
-    """A base that is unreachable and has no stand-in is named with its reasons; the other services are built: exit 13."""
+    """A base that is unreachable and has no stand-in is named with the reasons; the other services are built: exit 13."""
     text = (stack_project.root / "versions.toml").read_text()
     lost = '[bases.images.lost]\nreference = "nowhere.invalid/lost:1"\npackages = ["x"]\narchive = "lost.tar.xz"\n\n[build_secrets]'
     (stack_project.root / "versions.toml").write_text(text.replace("[build_secrets]", lost))
@@ -147,7 +147,7 @@ def test_a_base_that_no_source_has(stack_project: Project) -> None:
 
 
 def test_an_archive_that_is_not_the_one_named(stack_project: Project) -> None:
-    """An archive whose hash is not the manifest's is refused with both hashes."""
+    """An archive with another hash than the manifest's is refused with both hashes."""
     text = (stack_project.root / "versions.toml").read_text()
     lost = (
         '[bases.images.lost]\nreference = "nowhere.invalid/lost:1"\npackages = ["x"]\narchive = "lost.tar.xz"\n'
@@ -164,7 +164,7 @@ def test_an_archive_that_is_not_the_one_named(stack_project: Project) -> None:
 
 
 def _unity_claude(tmp_path: Path, **sources: Path) -> Project:
-    """A checkout of this repository in its own folder, its sources pointed elsewhere."""
+    """A checkout of this repository in a separate folder, with other sources."""
     root = tmp_path / "checkout"
     ignored = shutil.ignore_patterns(".git", ".venv", ".nox", ".uc", "__pycache__", ".*_cache", "node_modules")
     shutil.copytree(REPOSITORY, root, ignore=ignored)
@@ -185,7 +185,7 @@ def _unity_claude(tmp_path: Path, **sources: Path) -> Project:
 
 @pytest.mark.timeout(900)
 def test_docs_with_broken_links(tmp_path: Path, python_base: dict[str, Any]) -> None:
-    """A broken link, a missing anchor and a page outside the navigation stop the docs image, each named."""
+    """A broken link, a missing anchor and a page outside the navigation fail the docs image, each by name."""
     docs = tmp_path / "docs"
     shutil.copytree(REPOSITORY / "docs", docs)
     (docs / "pages" / "index.md").write_text("# Start\n\n[gone](nowhere.md) and [no anchor](index.md#not-there)\n")
@@ -200,13 +200,13 @@ def test_docs_with_broken_links(tmp_path: Path, python_base: dict[str, Any]) -> 
 
 @pytest.mark.timeout(900)
 def test_a_modules_tree_with_broken_manifests(tmp_path: Path, powershell_base: None) -> None:
-    """Modules that can't be imported are reported with their reason and stop nothing; a critical one stops the image."""
+    """Modules that can't be imported are reported with their reason and stop nothing; a critical one fails the image."""
     modules = tmp_path / "Modules"
     shutil.copytree(REPOSITORY / "Modules", modules)
     (modules / "Broken").mkdir()
     (modules / "Broken" / "Broken.psd1").write_text("@{ RootModule = 'Nowhere.psm1'; ModuleVersion = '1.0' }\n")
     (modules / "Unparsable").mkdir()
-    # Something new, so that no build before this one is reused: its words would not be said again.
+    # Something new, so that no earlier build is reused: its output would not be shown again.
     (modules / "Unparsable" / "Unparsable.psm1").write_text(f"# {tmp_path} {time.time_ns()}\nfunction Get-It {{\n")
     project = _unity_claude(tmp_path, modules=modules)
 
@@ -225,7 +225,7 @@ def test_a_modules_tree_with_broken_manifests(tmp_path: Path, powershell_base: N
 
 
 def test_a_port_of_the_stack_is_taken(stack_project: Project) -> None:
-    """The doctor names the process on a port of ours as well as `up` does."""
+    """The doctor names the process on one of our ports, as `up` does."""
     port = stack_project.load().containers()["one"][1].port
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
@@ -237,7 +237,7 @@ def test_a_port_of_the_stack_is_taken(stack_project: Project) -> None:
 
 
 def test_an_unknown_task_gives_no_traceback(project: Project) -> None:
-    """A misspelt task is Invoke's own message."""
+    """A misspelt task gives Invoke's own message."""
     ran = project.inv("biuld")
 
     assert ran.code == 1
@@ -245,7 +245,7 @@ def test_an_unknown_task_gives_no_traceback(project: Project) -> None:
 
 
 def test_every_task_has_help_with_an_example() -> None:
-    """`--help` of every task says what it does and shows how it is called."""
+    """`--help` of every task says what it does and shows an example call."""
     listed = subprocess.run(
         [sys.executable, "-m", "invoke", "--list", "--list-format", "json"],
         cwd=REPOSITORY,

@@ -12,7 +12,7 @@ from tests.support.stack import free_port
 
 
 def test_a_stand_in_that_was_made_anew_is_looked_at_again(stack_project: Project) -> None:
-    """A record of another image than the engine has is no answer: an image's fingerprint holds its base's digest."""
+    """A record that differs from the engine's image is not used: an image's fingerprint includes its base's digest."""
     manifest = stack_project.load()
     path = manifest.workspace.bases
     stored = json_file.read(path)
@@ -25,7 +25,7 @@ def test_a_stand_in_that_was_made_anew_is_looked_at_again(stack_project: Project
 
 
 def test_a_mirror_whose_host_has_no_dot(stack_project: Project, tmp_path: Path) -> None:
-    """The image that a build takes is the one that was looked at in the mirror, not one of that name on Docker Hub."""
+    """A build uses the image that was resolved in the mirror, not one of that name on Docker Hub."""
     mirror = f"localhost:{free_port()}"
     up = stack_project.inv("registry.up", UC_REGISTRY_ADDRESS=mirror.replace("localhost", "127.0.0.1"))
     assert up.code == 0, up.text
@@ -44,7 +44,7 @@ def test_a_mirror_whose_host_has_no_dot(stack_project: Project, tmp_path: Path) 
 
 
 def test_the_bases_are_made_ready_before_the_tests(stack_project: Project) -> None:
-    """What a first resolution takes is not taken from the time of the first test that needs a base."""
+    """The first resolution does not count against the time limit of the first test that needs a base."""
     ran = stack_project.inv("test", "--session", "docker", UC_BASES_SOURCE="archive")
 
     assert ran.code == 13, ran.text

@@ -26,7 +26,7 @@ def _digests(project: Project) -> dict[str, str]:
 
 
 def test_build_records_a_digest_for_each_service(stack_project: Project) -> None:
-    """One build leaves name@digest of every service, and the engine has exactly that image."""
+    """A build records name@digest of every service, and the engine has exactly that image."""
     ran = stack_project.inv("build", "--json")
 
     assert ran.code == 0, ran.text
@@ -37,7 +37,7 @@ def test_build_records_a_digest_for_each_service(stack_project: Project) -> None
 
 
 def test_all_services_go_through_one_bake(stack_project: Project) -> None:
-    """The whole build is one buildx invocation: one solve log with every target in it."""
+    """The whole build is one buildx invocation: one solve log with every target."""
     ran = stack_project.inv("build", UC_VERBOSE="1")
 
     assert ran.code == 0, ran.text
@@ -45,7 +45,7 @@ def test_all_services_go_through_one_bake(stack_project: Project) -> None:
 
 
 def test_labels_and_provenance(stack_project: Project) -> None:
-    """An image says what it is (OCI labels and annotations), when its commit was made, and how it was built."""
+    """An image states what it is (OCI labels and annotations), the date of its commit, and how it was built."""
     commit = stack_project.git("rev-parse", "HEAD")
     assert stack_project.inv("registry.up").code == 0
     assert stack_project.inv("build", "--push", "--service", "one").code == 0
@@ -62,7 +62,7 @@ def test_labels_and_provenance(stack_project: Project) -> None:
 
 
 def test_a_second_build_keeps_the_digests(stack_project: Project) -> None:
-    """Nothing changed, so nothing is renamed: provenance would give a new digest to equal content."""
+    """If nothing changed, the digests stay: with provenance a rebuild would give equal content a new digest."""
     assert stack_project.inv("build").code == 0
     before = _digests(stack_project)
     assert stack_project.inv("build").code == 0
@@ -71,7 +71,7 @@ def test_a_second_build_keeps_the_digests(stack_project: Project) -> None:
 
 
 def test_a_changed_service_gets_a_new_digest_alone(stack_project: Project) -> None:
-    """A change of one folder changes the content of that service's image and of no other."""
+    """A change in one folder changes only that service's image."""
     assert stack_project.inv("build").code == 0
     before = _digests(stack_project)
     stack_project.write("docker/two/server.py", "# changed\n")
@@ -85,7 +85,7 @@ def test_a_changed_service_gets_a_new_digest_alone(stack_project: Project) -> No
 
 
 def test_an_image_that_the_engine_lost_is_built_again(stack_project: Project) -> None:
-    """A record is trusted only while its image is there."""
+    """A record is trusted only while its image exists."""
     assert stack_project.inv("build").code == 0
     image = store.recorded(stack_project.load())["one"]
     docker.cli("rmi", "--force", f"{image.name}:{image.tag}")
@@ -112,7 +112,7 @@ def test_push_sends_an_unchanged_image_that_the_registry_lacks(stack_project: Pr
 
 
 def test_a_failing_service_does_not_take_the_others_with_it(stack_project: Project) -> None:
-    """The others get their digests, the table names the one that failed, its log lines are shown once, exit 13."""
+    """The others get their digests, the table names the failed one, its log lines are shown once: exit 13."""
     stack_project.write("docker/two/Dockerfile", DOCKERFILE.replace("USER", "RUN echo the-reason-why && false\nUSER"))
     stack_project.commit("Break two")
 
@@ -122,7 +122,7 @@ def test_a_failing_service_does_not_take_the_others_with_it(stack_project: Proje
     assert list(_digests(stack_project)) == ["one"]
     assert "two" in ran.stdout
     assert "not built" in ran.stdout
-    # Once as the step's own output; the command line that buildx quotes holds the words as well.
+    # Once as the step's own output; the command line that buildx quotes contains the text as well.
     assert (
         sum(
             "the-reason-why" in line and "RUN" not in line and "process" not in line for line in ran.stderr.splitlines()
@@ -132,7 +132,7 @@ def test_a_failing_service_does_not_take_the_others_with_it(stack_project: Proje
 
 
 def test_a_failing_shared_stage_is_named_for_each_service_on_it(stack_project: Project) -> None:
-    """When the stage that services stand on fails, each of them is reported, and the rest go on."""
+    """If a shared stage fails, each service that uses it is reported, and the others are built."""
     stack_project.write("docker/shared/Dockerfile", "FROM python:3.12-slim AS shared\nRUN false\n")
     stack_project.append('\n[stages.shared]\nfolder = "docker/shared"\ntarget = "shared"\nbases = ["python"]\n')
     add_server(
@@ -170,7 +170,7 @@ def _with_secret(project: Project, token: Path) -> None:
 
 
 def test_a_build_secret_is_in_no_layer_and_no_record(stack_project: Project, tmp_path: Path) -> None:
-    """A canary mounted as a secret is absent from layers, history, config, provenance and the build log."""
+    """A canary mounted as a secret appears in no layer, history, config, provenance or build log."""
     token = tmp_path / "token"
     token.write_text(CANARY)
     _with_secret(stack_project, token)
@@ -202,7 +202,7 @@ def _blobs_with(archive: Path, needle: bytes) -> list[str]:
 
 
 def test_the_canary_search_finds_what_is_there(stack_project: Project, tmp_path: Path) -> None:
-    """The search that proves absence finds a string that a layer does hold."""
+    """The search that proves absence does find a string that is in a layer."""
     stack_project.write("docker/one/server.py", f"# {CANARY}\n")
     assert stack_project.inv("build", "--service", "one").code == 0
     saved = tmp_path / "image.tar"
@@ -212,7 +212,7 @@ def test_the_canary_search_finds_what_is_there(stack_project: Project, tmp_path:
 
 
 def test_a_configured_secret_whose_file_is_missing_stops_the_build(stack_project: Project, tmp_path: Path) -> None:
-    """A build never goes on without a secret that was configured."""
+    """A build never proceeds without a configured secret."""
     _with_secret(stack_project, tmp_path / "nowhere")
     stack_project.commit("Add three")
 
@@ -223,7 +223,7 @@ def test_a_configured_secret_whose_file_is_missing_stops_the_build(stack_project
 
 
 def test_a_build_by_hand_that_forgets_the_secret_fails(stack_project: Project, tmp_path: Path) -> None:
-    """required=true: without the mount the RUN fails instead of going on with nothing."""
+    """With required=true, the RUN fails without the mount instead of proceeding without the secret."""
     _with_secret(stack_project, tmp_path / "x")
     base = json_file.read(stack_project.load().workspace.bases)["python"]["context"]
     done = subprocess.run(
@@ -236,13 +236,13 @@ def test_a_build_by_hand_that_forgets_the_secret_fails(stack_project: Project, t
 
 
 def _processes(project: Project) -> str:
-    """The processes that have the project's folder in their command line."""
+    """The processes with the project's folder in their command line."""
     argv = ["pgrep", "-fl", str(project.root)]
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
 def test_ctrl_c_in_a_build_leaves_the_last_good_state(stack_project: Project) -> None:
-    """An interrupt ends the build at once with 130, no traceback, the earlier digests, and no buildx left behind."""
+    """An interrupt stops the build with 130 and no traceback, keeps the earlier digests, and leaves no buildx behind."""
     assert stack_project.inv("build").code == 0
     before = _digests(stack_project)
     stack_project.write("docker/two/Dockerfile", DOCKERFILE.replace("USER", f"RUN sleep 97 # {os.getpid()}\nUSER"))
@@ -269,7 +269,7 @@ def test_ctrl_c_in_a_build_leaves_the_last_good_state(stack_project: Project) ->
 
 
 def test_dry_run_prints_the_definition_and_builds_nothing(stack_project: Project) -> None:
-    """--dry-run shows the bake definition; no image and no record appear."""
+    """--dry-run shows the bake definition; it creates no image and no record."""
     ran = stack_project.inv("build", "--dry-run")
 
     assert ran.code == 0, ran.text
@@ -279,7 +279,7 @@ def test_dry_run_prints_the_definition_and_builds_nothing(stack_project: Project
 
 @pytest.mark.parametrize("progress", ["auto", "quiet"])
 def test_output_is_plain_in_a_pipe(stack_project: Project, progress: str) -> None:
-    """Where nobody watches there are no escape codes."""
+    """Output to a pipe has no escape codes."""
     ran = stack_project.inv("build", "--progress", progress)
 
     assert ran.code == 0, ran.text

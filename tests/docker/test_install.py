@@ -1,4 +1,4 @@
-"""Provisioning against the real engine, which is only looked at, and daemons of our own, which are started."""
+"""Installing and starting an engine: read-only checks of the machine's engine, and daemons started by the tests."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ PLUGINS = Path("/usr/libexec/docker/cli-plugins")
 
 @pytest.fixture(autouse=True)
 def fresh_client() -> Iterator[None]:
-    """The docker binary is chosen afresh, before and after."""
+    """Choose the docker binary again, before and after the test."""
     docker.docker.cache_clear()
     yield
     docker.docker.cache_clear()
 
 
 def untouched() -> list[str]:
-    """What provisioning would change: the daemon, its configuration, apt's sources."""
+    """What an installation would change: the daemon, its configuration, apt's sources."""
     files = (Path("/run/docker.pid"), Path("/etc/docker/daemon.json"))
     sources = (path.name for path in Path("/etc/apt/sources.list.d").glob("*"))
     return [*(path.read_text() if path.exists() else "" for path in files), *sorted(sources)]
 
 
 def test_an_engine_that_will_do_is_left_alone(docker_engine: dict[str, str]) -> None:
-    """With everything there, consent or not, nothing is installed or written."""
+    """If everything is present, nothing is installed or written, with or without consent."""
     before = untouched()
     assert install.ensure(TOOLS, os.environ, yes=True, interactive=False) == docker_engine
     assert untouched() == before
@@ -60,14 +60,14 @@ def test_an_engine_that_is_too_old_is_not_replaced(docker_engine: dict[str, str]
 
 
 def test_a_plugin_that_is_too_old_is_named_with_its_place(docker_engine: dict[str, str]) -> None:
-    """Whoever put it there can find it."""
+    """The error names the plugin's path, so that its owner can find it."""
     with pytest.raises(MissingTool, match=r"buildx .* is too old: 99\.0") as caught:
         install.ensure(Tools(engine="0", buildx="99.0", compose="0"), os.environ, yes=True, interactive=False)
     assert "docker-buildx" in caught.value.hint
 
 
 def test_a_dead_docker_host_is_not_ours_to_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """DOCKER_HOST names an engine that its user chose: starting another would not be what was meant."""
+    """DOCKER_HOST names an engine that the user chose: no other one is started."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone.sock")
     before = untouched()
     with pytest.raises(MissingTool, match=re.escape(f"DOCKER_HOST=unix://{tmp_path}/gone.sock")) as caught:
@@ -110,7 +110,7 @@ def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str,
 
 @contextlib.contextmanager
 def bridge(root: list[str]) -> Iterator[str]:
-    """A network bridge for one daemon, with an address of the range kept for tests (RFC 5737)."""
+    """A network bridge for one daemon, with an address from the range reserved for documentation (RFC 5737)."""
     name = f"uct{os.getpid() % 100000}"
     subprocess.run([*root, "ip", "link", "add", "name", name, "type", "bridge"], check=True)
     try:
@@ -125,7 +125,7 @@ Start = Callable[[], None]
 
 @pytest.fixture
 def second(docker_engine: dict[str, str]) -> Iterator[tuple[daemon.Daemon, Start]]:
-    """A daemon beside the machine's own, with files and a bridge of its own; and the function that starts it, as root.
+    """A second daemon with its own files and bridge, and the function that starts it as root.
 
     Not "bridge": "none": that daemon would remove docker0, and with it the network of the machine's own engine.
     """
@@ -146,7 +146,7 @@ def second(docker_engine: dict[str, str]) -> Iterator[tuple[daemon.Daemon, Start
         if own.pid_files[0].exists() and daemon._runs(own.pid_files[0]):
             subprocess.run([*root, "kill", own.pid_files[0].read_text()], check=True)
             until(lambda: not own.pid_files[0].exists())
-        # A dockerd that was killed leaves its data folder mounted on itself.
+        # A killed dockerd leaves its data folder bind-mounted on itself.
         subprocess.run([*root, "umount", "--lazy", folder / "data"], capture_output=True, check=False)
         subprocess.run([*root, "rm", "-rf", folder], check=True)
 
@@ -159,7 +159,7 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def test_a_stopped_daemon_is_started_past_stale_pid_files(second: tuple[daemon.Daemon, Start]) -> None:
-    """After a crash other programs may have the pids: dockerd would refuse to start, so the files are removed first."""
+    """After a crash other programs may have the pids and dockerd would refuse to start: stale files are removed first."""
     own, start = second
     with subprocess.Popen(["sleep", "600"]) as other:
         for path in own.pid_files:
@@ -175,7 +175,7 @@ def test_a_stopped_daemon_is_started_past_stale_pid_files(second: tuple[daemon.D
 
 
 def test_a_daemon_that_can_not_start_shows_its_log(second: tuple[daemon.Daemon, Start]) -> None:
-    """The reason is in the log's last lines, and it is shown without waiting for the whole deadline."""
+    """The log's last lines, with the reason, are shown without waiting for the whole deadline."""
     own, start = second
     config = Path(own.arguments[-1])
     config.write_text('{"no-such-key": 1}')

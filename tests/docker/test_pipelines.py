@@ -1,4 +1,4 @@
-"""Every task that a pipeline calls, really run on a project with two services."""
+"""Every task that a pipeline calls, run on a project with two services."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FLAGS = {str(context.name): set(context.flags) for context in commands.CONTEXTS}
 
 
 def test_every_task_of_a_pipeline_runs_dry(stack_project: Project) -> None:
-    """Each goes through with --dry-run; those without it say with --help that they are there."""
+    """Each task succeeds with --dry-run; those without it succeed with --help."""
     assert stack_project.inv("registry.up").code == 0
     assert stack_project.inv("build", "--push").code == 0
 
@@ -29,7 +29,7 @@ def test_every_task_of_a_pipeline_runs_dry(stack_project: Project) -> None:
 
 
 def test_a_gitlab_job_releases_what_a_person_may_not(stack_project: Project, tmp_path: Path) -> None:
-    """The job's own script takes a detached checkout to a tag on the remote, under an authority that refuses a person."""
+    """From a detached checkout the job's script gets a tag to the remote, with an authority that refuses a person."""
     remote = tmp_path / "remote.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
     stack_project.append('\n[release]\nauthority = "ci"\nstand_ins = ["python"]\n')
@@ -52,7 +52,7 @@ def test_a_gitlab_job_releases_what_a_person_may_not(stack_project: Project, tmp
 
 
 def _prepare(project: Project, commit: str) -> None:
-    """Run the before_script of GitLab's release job as its runner does."""
+    """Run the before_script of GitLab's release job as its runner would."""
     script = next(one for one in pipelines.scripts() if one.place.endswith(":release:before_script"))
     given = {
         "CI_COMMIT_BRANCH": "main",

@@ -1,4 +1,4 @@
-"""The PowerShell image alone, hardened as the stack runs it: what its callers, its operator and `docker stop` may rely on."""
+"""The PowerShell image, hardened as in the stack: what its callers, its operator and `docker stop` can rely on."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ function Start-Blocking { [Threading.Thread]::Sleep(3600000) }
 
 
 def build(modules: Path, critical: str, tag: str) -> None:
-    """Build the image from a tree of modules; raises ToolFailed when the build refuses."""
+    """Build the image from a tree of modules; raises ToolFailed if the build fails."""
     found, reasons = bases.resolve(load(REPOSITORY, os.environ), ["powershell"])
     assert not reasons, reasons
     base = found["powershell"]
@@ -56,7 +56,7 @@ def build(modules: Path, critical: str, tag: str) -> None:
 
 
 def write_tree(folder: Path) -> Path:
-    """The shipped modules and a module Probe."""
+    """Write the shipped modules and a module Probe."""
     tree = folder / "Modules"
     shutil.copytree(REPOSITORY / "Modules", tree)
     (tree / "Probe").mkdir()
@@ -66,7 +66,7 @@ def write_tree(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def image(powershell_base: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The image with Probe beside the shipped modules."""
+    """The image with the shipped modules and Probe."""
     tree = write_tree(tmp_path_factory.mktemp("image"))
     build(tree, "Probe,Unity-Claude-CompileLog", IMAGE)
     yield IMAGE
@@ -82,7 +82,7 @@ class Container:
     token_file: Path
 
     def request(self, method: str, path: str, **options: object) -> httpx.Response:
-        """One request on a connection of its own, with the bearer token."""
+        """Send one request on a new connection, with the bearer token."""
         headers = {"Authorization": f"Bearer {TOKEN}"} | options.pop("headers", {})  # type: ignore[operator]
         return httpx.request(method, f"http://{HOST}:{self.port}{path}", headers=headers, timeout=60, **options)  # type: ignore[arg-type]
 
@@ -91,7 +91,7 @@ class Container:
         return self.request("POST", "/invoke", json={"module": "Probe", "command": command, "parameters": parameters})
 
     def wait(self, path: str, status: int, seconds: float = 60) -> httpx.Response:
-        """Until this path answers with this status."""
+        """Wait until this path answers with this status."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
@@ -124,13 +124,13 @@ def running(image: str, folder: Path, *options: str, **environment: object) -> I
 
 @pytest.fixture(scope="module")
 def service(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """The service with a call limit of 2 s; no test may end it."""
+    """The service with a call limit of 2 s; no test may stop it."""
     with running(image, tmp_path_factory.mktemp("service"), UC_CALL_TIMEOUT_SECONDS=2) as started:
         yield started
 
 
 def test_health_reports_every_critical_module(service: Container) -> None:
-    """Healthy, every critical module available, a runspace that opens; the engine's own probe says the same."""
+    """Healthy means every critical module is available and a runspace opens; the engine's health check agrees."""
     body = service.request("GET", "/health").json()
     assert body["status"] == "healthy"
     assert [module["available"] for module in body["modules"]] == [True, True]
@@ -141,14 +141,14 @@ def test_health_reports_every_critical_module(service: Container) -> None:
 
 
 def test_32_callers_at_once_are_all_answered(service: Container) -> None:
-    """None is lost and none gets another's answer."""
+    """No call is lost and none gets another's response."""
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda number: service.invoke("Get-Echo", Text=f"caller {number}"), range(32)))
     assert [answer.json().get("result") for answer in answers] == [[f"caller {number}"] for number in range(32)]
 
 
 def test_a_blocking_call_is_504_and_costs_no_worker(service: Container) -> None:
-    """Four block all workers; the next calls are answered all the same."""
+    """Four calls block all workers; the next calls are still answered."""
     with ThreadPoolExecutor(4) as pool:
         blocked = list(pool.map(lambda _: service.invoke("Start-Blocking"), range(4)))
         assert [answer.status_code for answer in blocked] == [504] * 4
@@ -157,7 +157,7 @@ def test_a_blocking_call_is_504_and_costs_no_worker(service: Container) -> None:
 
 
 def test_the_edge_refuses_what_it_should(service: Container) -> None:
-    """Any Host is served; unknown commands, unknown parameters, 10 MB and a body with two ends are refused by their own codes."""
+    """Any Host is served; unknown commands and parameters, 10 MB and a body with two lengths get their own error codes."""
     assert service.request("GET", "/health", headers={"Host": "any.host.example:81"}).status_code == 200
     assert service.invoke("Get-Absent").status_code == 403
     assert service.invoke("Get-Echo", Nope=1).status_code == 400
@@ -167,7 +167,7 @@ def test_the_edge_refuses_what_it_should(service: Container) -> None:
 
 
 def test_a_token_rotated_in_place_counts_at_once(service: Container) -> None:
-    """The file is overwritten where it is mounted: old and new, then the new alone, without a restart."""
+    """The mounted file is overwritten in place: first both tokens are valid, then only the new one, without a restart."""
 
     def status(token: str) -> int:
         return service.request("GET", "/modules", headers={"Authorization": f"Bearer {token}"}).status_code
@@ -192,7 +192,7 @@ def test_a_critical_module_removed_from_the_volume_is_reported(image: str, tmp_p
 
 @pytest.mark.parametrize(("seconds", "status"), [(0.5, 200), (60, 503)])
 def test_docker_stop_answers_what_is_in_flight(image: str, tmp_path: Path, seconds: float, status: int) -> None:
-    """As PID 1: a call that ends in time is finished, one that does not is answered 503; the engine never has to kill."""
+    """As PID 1, it finishes calls that end in time and answers the others with 503; the engine never has to kill it."""
     with running(image, tmp_path) as container, ThreadPoolExecutor(1) as pool:
         assert container.invoke("Get-Echo", Text="x").status_code == 200
         call: Future[httpx.Response] = pool.submit(container.invoke, "Start-Sleepy", Seconds=seconds)
@@ -208,7 +208,7 @@ def test_docker_stop_answers_what_is_in_flight(image: str, tmp_path: Path, secon
 
 
 def test_the_image_holds_no_tools_to_build_with(image: str) -> None:
-    """No package manager, downloader, compiler or interpreter but the two it runs; and its package list says so too."""
+    """No package manager, downloader, compiler or interpreter except the two it runs, also by its package list."""
     gone = "apt apt-get dpkg perl curl wget git gcc cc make dotnet-sdk npm pip tar openssl"
     found = docker.cli(
         "run", "--rm", "--entrypoint=bash", image, "-c", f"for one in {gone}; do command -v $one; done; ls -d /usr/share/dotnet/sdk || true"

@@ -62,7 +62,7 @@ def test_a_port_taken_by_another_process(stack_project: Project) -> None:
 
 
 def test_localhost_is_served(stack_project: Project) -> None:
-    """The name of loopback does as well as its address."""
+    """`localhost` is accepted as well as the loopback address."""
     address = f"localhost:{free_port()}"
 
     ran = stack_project.inv("registry.up", UC_REGISTRY_ADDRESS=address)
@@ -80,7 +80,7 @@ def test_an_address_elsewhere_is_not_served(stack_project: Project) -> None:
 
 
 def test_down_without_a_registry(stack_project: Project) -> None:
-    """Removing what is not there says so and succeeds."""
+    """Removing a registry that does not exist says so and succeeds."""
     ran = stack_project.inv("registry.down")
 
     assert ran.code == 0

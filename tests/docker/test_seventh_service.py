@@ -1,4 +1,4 @@
-"""A newcomer's service: a folder and a table, and every task and check knows it."""
+"""A new service: with a folder and a table, every task and check includes it."""
 
 from __future__ import annotations
 

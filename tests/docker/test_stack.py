@@ -103,7 +103,7 @@ def test_a_dependency_comes_along(stack_project: Project) -> None:
 
 
 def test_fluentd_overlay_starts_and_stops_without_a_fluentd(built: Project) -> None:
-    """With --fluentd and nobody on its port the stack starts, is healthy, and stops cleanly."""
+    """With --fluentd and no listener on its port the stack starts, is healthy, and stops cleanly."""
     ran = built.inv("up", "--fluentd", FLUENTD_ADDRESS="127.0.0.1:1")
     driver = docker.cli(
         "inspect", "--format", "{{.HostConfig.LogConfig.Type}}", f"{built.load().project.name}-one-1"

@@ -1,4 +1,4 @@
-"""`watch` on the real engine: what changed is built and started again, what is broken is shown and outlived."""
+"""`watch` on the real engine: it rebuilds and restarts what changed, and reports and survives broken builds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Watching:
                 self.lines.put(line)
 
     def until(self, words: str) -> str:
-        """What it prints up to a line with these words."""
+        """Read its output up to a line with these words."""
         seen = ""
         while True:
             line = self.lines.get(timeout=_SECONDS)
@@ -44,14 +44,14 @@ class Watching:
                 return seen
 
     def end(self) -> int:
-        """Its exit code on Ctrl-C."""
+        """Send Ctrl-C; return its exit code."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(30)
 
 
 @pytest.fixture
 def watching(stack_project: Project) -> Iterator[Watching]:
-    """A watched stack of two services that is up."""
+    """A running, watched stack of two services."""
     for arguments in (["build"], ["secrets.init"], ["up"]):
         ran = stack_project.inv(*arguments)
         assert ran.code == 0, ran.text
@@ -70,7 +70,7 @@ def _images(project: Project) -> dict[str, str]:
 
 
 def test_a_changed_file_renews_its_service_alone(stack_project: Project, watching: Watching) -> None:
-    """A saved file gives its service a new image and container; the other service runs on."""
+    """A saved file gives its service a new image and container; the other service keeps running."""
     before = _images(stack_project)
 
     stack_project.write("docker/one/server.py", SERVER + "# changed\n")
@@ -83,13 +83,13 @@ def test_a_changed_file_renews_its_service_alone(stack_project: Project, watchin
 
 
 def test_a_broken_build_is_shown_and_watching_goes_on(stack_project: Project, watching: Watching) -> None:
-    """A file that does not build is told with its reason, the stack stays as it was, and the mended file is taken."""
+    """A file that does not build is reported with its reason, the stack stays as it was, and the fixed file is built."""
     before = _images(stack_project)
 
     stack_project.write("docker/two/Dockerfile", DOCKERFILE + "RUN false\n")
     said = watching.until("error: not built: two")
     during = _images(stack_project)
-    stack_project.write("docker/two/Dockerfile", DOCKERFILE + "LABEL mended=yes\n")
+    stack_project.write("docker/two/Dockerfile", DOCKERFILE + "LABEL fixed=yes\n")
     watching.until("✓ rebuild two")
 
     assert "Traceback" not in said

@@ -1,4 +1,4 @@
-"""What the tests of scanning share: a registry with databases, tiny images with something to find, and the gate on them."""
+"""Shared by the scan tests: a registry with databases, tiny images with findings, and the gate on them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DEBIAN = {
     ),
     "usr/share/doc/libssl3t64/copyright": "License: GPL-3.0\n",
 }
-# Put together here, so that no scanner of this repository takes it for a real one.
+# Assembled here, so that no scanner of this repository takes it for a real token.
 TOKEN = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
 LEAK = {"app/settings.env": f"GITHUB_PAT={TOKEN}\n"}
 
@@ -45,20 +45,20 @@ Build = Callable[..., Image]
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """A throw-away registry: its address, the process that serves it, and the databases pushed to it."""
+    """A disposable registry: its address, the process that serves it, and the databases pushed to it."""
 
     address: str
     process: subprocess.Popen[bytes]
 
     def push(self, name: str, database: bytes, *, age: timedelta = timedelta()) -> str:
-        """Push a database made `age` ago; its reference by digest."""
+        """Push a database created `age` ago; return its reference by digest."""
         made = datetime.now(UTC).replace(microsecond=0) - age
         return database_writer.push(self.address, f"db/{name}", database_writer.artifact(database, made))
 
 
 @contextlib.contextmanager
 def serve(program: str, folder: Path, host: str) -> Iterator[Registry]:
-    """A Distribution registry on a free port of a loopback address, without TLS, until the block ends."""
+    """Run a Distribution registry on a free port of a loopback address, without TLS, until the block ends."""
     address = f"{host}:{free_port()}"
     storage = {"filesystem": {"rootdirectory": str(folder / "storage")}}
     config = {"version": "0.1", "log": {"level": "error"}, "storage": storage, "http": {"addr": address}}
@@ -86,14 +86,14 @@ def answers(address: str) -> bool:
 
 @pytest.fixture(scope="package")
 def registry(registry_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry for the images and databases of this folder, on an address of its own."""
+    """A registry for the images and databases of this folder, on its own address."""
     with serve(registry_program, tmp_path_factory.mktemp("registry"), f"127.0.77.{2 + os.getpid() % 200}") as running:
         yield running
 
 
 @pytest.fixture(scope="package")
 def database(registry: Registry) -> str:
-    """A fresh database that knows all that these tests' images hold."""
+    """A fresh database that covers everything in these tests' images."""
     return registry.push("full", database_writer.bolt(database_writer.advisories()))
 
 
@@ -101,7 +101,7 @@ def database(registry: Registry) -> str:
 def build(
     registry: Registry, docker_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Build]:
-    """Builds an image of a few files, with provenance as the real ones have, and pushes it unless told not to."""
+    """Return a function that builds an image of a few files, with provenance as in production, and by default pushes it."""
     made: set[str] = set()
 
     def build(service: str, files: dict[str, str], *, more: str = "", push: bool = True, platform: str = "") -> Image:
@@ -126,19 +126,19 @@ def build(
 
 @pytest.fixture(scope="package")
 def vulnerable(build: Build) -> Image:
-    """An image that holds Jinja2 2.10."""
+    """An image that contains Jinja2 2.10."""
     return build("vulnerable", JINJA2)
 
 
 @pytest.fixture(scope="package")
 def leaking(build: Build) -> Image:
-    """An image that holds a token in a file."""
+    """An image that contains a token in a file."""
     return build("leaking", LEAK)
 
 
 @pytest.fixture(scope="package")
 def clean(build: Build) -> Image:
-    """An image without anything to find."""
+    """An image without findings."""
     return build("clean", {"app/hello.txt": "hello\n"})
 
 
@@ -149,7 +149,7 @@ def manifest(project: Project, database: str) -> Manifest:
 
 
 def gate(manifest: Manifest, *images: Image, **gates: Any) -> tuple[ImageVerdict, ...]:
-    """Scan the images with some gate settings changed."""
+    """Scan the images, with these gate settings changed."""
     changed = replace(manifest, gates=replace(manifest.gates, **gates))
     return scan(changed, {image.service: image for image in images})
 

@@ -1,4 +1,4 @@
-"""Makes Trivy vulnerability databases: a small writer of bbolt files, advisories, and the artifact in a registry."""
+"""Creates Trivy vulnerability databases: a small writer of bbolt files, advisories, and the artifact in a registry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Union
 
 import httpx
 
-# A bucket: keys to values or to further buckets.
+# A bucket maps keys to values or to nested buckets.
 Bucket = Mapping[str, Union[bytes, "Bucket"]]
 
 _PAGE = 4096
@@ -26,7 +26,7 @@ _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 def bolt(root: Bucket) -> bytes:
-    """A bbolt file with the root bucket `root`: two meta pages, an empty freelist, then a leaf page for each bucket."""
+    """Return a bbolt file with the root bucket `root`: two meta pages, an empty freelist, a leaf page for each bucket."""
     pages = [b"", b"", struct.pack("<QHHI", 2, _FREELIST, 0, 0).ljust(_PAGE, b"\0")]
     top = _leaf(root, pages)
     pages[0], pages[1] = (_meta(number, top, len(pages)) for number in (0, 1))
@@ -43,7 +43,7 @@ def _meta(number: int, root: int, count: int) -> bytes:
 
 
 def _leaf(bucket: Bucket, pages: list[bytes]) -> int:
-    """Append the page of a bucket, after those of the buckets in it; its number."""
+    """Append the page of a bucket after those of its nested buckets; return its number."""
     elements, data = b"", b""
     for index, (name, value) in enumerate(sorted(bucket.items(), key=lambda item: item[0].encode())):
         key = name.encode()
@@ -119,7 +119,7 @@ def artifact(database: bytes, updated: datetime) -> bytes:
 
 
 def push(registry: str, repository: str, layer: bytes) -> str:
-    """Push a database artifact under the tag 2 to a plain-HTTP registry; its reference by digest."""
+    """Push a database artifact under the tag 2 to a plain-HTTP registry; return its reference by digest."""
     base = f"http://{registry}/v2/{repository}"
     config = b"{}"
     with httpx.Client(timeout=10) as client:

@@ -1,4 +1,4 @@
-"""Databases that are absent, away, old, cut, empty or another's: what is not checked is said, or the gate breaks."""
+"""Databases that are missing, unreachable, stale, truncated, empty or foreign: the scan says so, or the gate breaks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_without_a_database_an_sbom_is_kept(manifest: Manifest, vulnerable: Imag
 def test_an_unreachable_database_leaves_the_other_scanners(
     manifest: Manifest, leaking: Image, capsys: pytest.CaptureFixture[str], listens: bool
 ) -> None:
-    """The database's registry is away, or lost behind a firewall: as with none configured, and said as plainly."""
+    """If the database's registry is down, or behind a firewall, the scan behaves and reports as with none configured."""
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         if listens:
@@ -59,12 +59,12 @@ def test_a_copy_in_the_cache_serves_while_the_registry_is_away(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A database fetched by digest needs no registry again; one fetched by tag is used with a warning."""
+    """A database fetched by digest needs no registry afterwards; one fetched by tag is used with a warning."""
     with serve(registry_program, tmp_path, "127.0.0.1") as other:
         pinned = other.push("own", database_writer.bolt(database_writer.advisories()), age=timedelta(hours=30))
         tagged = pinned.partition("@")[0] + ":2"
         assert gate(manifest, vulnerable, db_repository=pinned)[0].refused
-    # As a day later, when Trivy holds its copy no longer for current.
+    # As if a day later, when Trivy no longer considers its copy current.
     metadata = manifest.workspace.trivy / "db" / "metadata.json"
     json_file.write(metadata, json_file.read(metadata) | {"DownloadedAt": "2020-01-01T00:00:00Z"})
     assert gate(manifest, vulnerable, db_repository=pinned)[0].vulnerabilities_checked
@@ -78,7 +78,7 @@ def test_a_copy_in_the_cache_serves_while_the_registry_is_away(
 def test_another_database_replaces_the_one_in_the_cache(
     manifest: Manifest, vulnerable: Image, registry: Registry
 ) -> None:
-    """A new gates.db_repository takes effect at once, though Trivy holds its copy for current."""
+    """A new gates.db_repository takes effect immediately, although Trivy considers its copy current."""
     gate(manifest, vulnerable)
     advisories = database_writer.advisories()
     advisories["pip::GHSA"] = {
@@ -91,7 +91,7 @@ def test_another_database_replaces_the_one_in_the_cache(
 
 
 def test_a_stale_database_breaks_the_gate(manifest: Manifest, clean: Image, registry: Registry) -> None:
-    """A database older than gates.db_max_age_hours is a gate that could not run: date and setting are named."""
+    """With a database older than gates.db_max_age_hours the gate can't run: the error names date and setting."""
     stale = registry.push("stale", database_writer.bolt(database_writer.advisories()), age=timedelta(hours=49))
 
     with pytest.raises(ScanBroken, match=r"stale: made \d{4}-.* UTC, 49 h ago; gates.db_max_age_hours allows 48"):
@@ -102,7 +102,7 @@ def test_a_stale_database_breaks_the_gate(manifest: Manifest, clean: Image, regi
 def test_a_truncated_database_breaks_the_gate_until_it_is_whole(
     manifest: Manifest, clean: Image, registry: Registry
 ) -> None:
-    """Trivy crashes on it; the cached copy is dropped, so that the mended one is fetched."""
+    """Trivy crashes on it; the cached copy is dropped, so the repaired database is fetched."""
     whole = database_writer.bolt(database_writer.advisories())
     tag = registry.push("cut", whole[: len(whole) // 2]).partition("@")[0] + ":2"
 
@@ -115,7 +115,7 @@ def test_a_truncated_database_breaks_the_gate_until_it_is_whole(
 
 
 def test_a_download_that_was_cut_off_is_made_again(manifest: Manifest, clean: Image) -> None:
-    """Killed while unpacking, Trivy leaves a database that looks whole; one without our mark is fetched again."""
+    """Killed while unpacking, Trivy leaves a database that looks complete; one without our marker is fetched again."""
     gate(manifest, clean)
     (manifest.workspace.trivy / "origin.json").unlink()
     half = manifest.workspace.trivy / "db" / "trivy.db"
@@ -125,7 +125,7 @@ def test_a_download_that_was_cut_off_is_made_again(manifest: Manifest, clean: Im
 
 
 def test_an_empty_database_breaks_the_gate(manifest: Manifest, vulnerable: Image, registry: Registry) -> None:
-    """Trivy finds nothing with it and exits 0; a package known bad shows it up."""
+    """Trivy finds nothing with it and exits 0; a package known to be vulnerable reveals that."""
     empty = registry.push("empty", database_writer.bolt({"data-source": {}, "vulnerability": {}}))
 
     with pytest.raises(ScanBroken, match="knows nothing about Python packages"):
@@ -142,7 +142,7 @@ def test_an_empty_database_breaks_the_gate(manifest: Manifest, vulnerable: Image
 def test_a_database_without_what_an_image_holds_breaks_the_gate(
     manifest: Manifest, build: Build, registry: Registry, bucket: str, files: dict[str, str], unknown: str
 ) -> None:
-    """No advisories for the image's distribution or package type would look like no findings."""
+    """Missing advisories for the image's distribution or package type would look like no findings."""
     advisories = {name: content for name, content in database_writer.advisories().items() if name != bucket}
     partial = registry.push("partial", database_writer.bolt(advisories))
     image = build("partial", files)
@@ -155,7 +155,7 @@ def test_a_database_without_what_an_image_holds_breaks_the_gate(
 def test_a_repository_that_is_not_a_database_breaks_the_gate(
     manifest: Manifest, clean: Image, registry: Registry
 ) -> None:
-    """A registry that answers and has no database there is a wrong setting, not an absent network."""
+    """A registry that answers but has no such database is a wrong setting, not a network failure."""
     for wrong in (f"{registry.address}/nothing:2", clean.reference):
         with pytest.raises(ScanBroken) as broken:
             gate(manifest, clean, db_repository=wrong)
@@ -163,6 +163,6 @@ def test_a_repository_that_is_not_a_database_breaks_the_gate(
 
 
 def test_vulnerabilities_alone_without_a_database_break_the_gate(manifest: Manifest, clean: Image) -> None:
-    """When nothing at all can be scanned for, that is no pass."""
+    """A scan that can check nothing is not a pass."""
     with pytest.raises(ScanBroken, match="there is nothing to scan for"):
         gate(manifest, clean, db_repository="", scanners=("vuln",))

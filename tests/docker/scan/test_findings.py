@@ -1,4 +1,4 @@
-"""What the real Trivy finds in tiny images, which of it refuses them, and what the reports hold."""
+"""What the real Trivy finds in tiny images, which findings refuse them, and what the reports contain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.docker.scan.conftest import DEBIAN, JINJA2, METADATA, TOKEN, Build, g
 
 
 def test_findings_at_the_gate_refuse(manifest: Manifest, vulnerable: Image, clean: Image) -> None:
-    """An image with a HIGH finding is refused with its id, package and fix; the clean one beside it is not."""
+    """An image with a HIGH finding is refused with its id, package and fix; the clean one next to it passes."""
     verdicts = gate(manifest, vulnerable, clean)
 
     assert [(one.service, one.refused) for one in verdicts] == [("vulnerable", True), ("clean", False)]
@@ -29,7 +29,7 @@ def test_findings_at_the_gate_refuse(manifest: Manifest, vulnerable: Image, clea
 
 
 def test_a_clean_image_passes(manifest: Manifest, clean: Image) -> None:
-    """No findings, vulnerabilities checked, nothing raised."""
+    """A clean image passes with vulnerabilities checked and no findings."""
     (verdict,) = gate(manifest, clean)
 
     enforce([verdict])
@@ -37,7 +37,7 @@ def test_a_clean_image_passes(manifest: Manifest, clean: Image) -> None:
 
 
 def test_findings_below_the_gate_pass_and_are_counted(manifest: Manifest, vulnerable: Image) -> None:
-    """The gate decides by gates.severity alone; what is below is in the reports."""
+    """The gate decides by gates.severity alone; findings below it are in the reports."""
     (verdict,) = gate(manifest, vulnerable, severity=("CRITICAL",))
 
     enforce([verdict])
@@ -54,7 +54,7 @@ def test_a_vulnerable_distribution_package_refuses(manifest: Manifest, build: Bu
 
 
 def test_a_secret_in_a_file_refuses_and_stays_out_of_the_reports(manifest: Manifest, leaking: Image) -> None:
-    """The token is found by rule and line, and no report repeats it."""
+    """The finding names rule and line, and no report contains the token itself."""
     (verdict,) = gate(manifest, leaking)
 
     assert [str(finding) for finding in verdict.gated] == ["CRITICAL github-pat: /app/settings.env:1"]
@@ -62,7 +62,7 @@ def test_a_secret_in_a_file_refuses_and_stays_out_of_the_reports(manifest: Manif
 
 
 def test_a_secret_in_the_configuration_refuses(manifest: Manifest, build: Build) -> None:
-    """A token that came in by ENV is in the image as much as one in a file."""
+    """A token in ENV is found like one in a file."""
     (verdict,) = gate(manifest, build("environment", {"a": "a"}, more=f"ENV GITHUB_PAT={TOKEN}"))
 
     assert {finding.id for finding in verdict.gated} == {"github-pat"}
@@ -74,7 +74,7 @@ def test_a_secret_in_the_configuration_refuses(manifest: Manifest, build: Build)
 
 
 def test_licenses_of_the_distribution_do_not_refuse(manifest: Manifest, build: Build) -> None:
-    """With the license scanner on, a Python package's license counts and the base image's GPL packages don't."""
+    """With the license scanner on, a Python package's license counts, and the base image's GPL packages don't."""
     package = {"usr/lib/python3/thing-1.dist-info/METADATA": METADATA.format("thing", "1") + "License: AGPL-3.0\n"}
     (verdict,) = gate(manifest, build("licensed", DEBIAN | package), scanners=("license",))
 
@@ -104,14 +104,14 @@ def test_the_reports_hold_the_finding(manifest: Manifest, vulnerable: Image) -> 
 
 
 def test_the_findings_of_a_service_have_a_category_of_their_own(manifest: Manifest, vulnerable: Image) -> None:
-    """Code scanning takes the SARIF files of all services in one upload, because no two runs are of one category."""
+    """Each service has its own category, so code scanning accepts all SARIF files in one upload."""
     (verdict,) = gate(manifest, vulnerable)
 
     assert [run["automationDetails"]["id"] for run in report(verdict, "sarif")["runs"]] == ["vulnerable/"]
 
 
 def test_the_given_digest_is_scanned_though_its_tag_moved(manifest: Manifest, build: Build) -> None:
-    """A verdict is about name@digest: another image under the same tag changes nothing."""
+    """A verdict is about name@digest: moving the tag to another image changes nothing."""
     first = build("moving", JINJA2)
     second = build("moving", {"a": "a"})
     (verdict,) = gate(manifest, first)
@@ -122,7 +122,7 @@ def test_the_given_digest_is_scanned_though_its_tag_moved(manifest: Manifest, bu
 
 
 def test_an_image_that_was_not_pushed_is_scanned_in_the_engine(manifest: Manifest, build: Build) -> None:
-    """Without a registry the engine's image of that digest is scanned."""
+    """Without a registry, the engine's image of that digest is scanned."""
     image = build("local", JINJA2, push=False)
     (verdict,) = gate(manifest, image)
 
@@ -131,7 +131,7 @@ def test_an_image_that_was_not_pushed_is_scanned_in_the_engine(manifest: Manifes
 
 
 def test_an_image_for_arm_is_scanned(manifest: Manifest, build: Build) -> None:
-    """An index without an amd64 image, as an Apple laptop builds it, is no obstacle."""
+    """An index without an amd64 image, as built on an Apple laptop, can be scanned."""
     (verdict,) = gate(manifest, build("arm", JINJA2, platform="linux/arm64"))
 
     assert verdict.refused
@@ -140,7 +140,7 @@ def test_an_image_for_arm_is_scanned(manifest: Manifest, build: Build) -> None:
 def test_java_archives_are_reported_as_not_scanned(
     manifest: Manifest, build: Build, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A .jar needs a second database: without it the rest of the image is scanned and a note tells."""
+    """A .jar needs a second database: without it the rest of the image is scanned, and a note says so."""
     (verdict,) = gate(manifest, build("java", JINJA2 | {"app/a.jar": "its name is enough"}))
 
     assert verdict.refused

@@ -1,4 +1,4 @@
-"""What could open the gate and does not, what breaks it, how its task ends, and two gates at once."""
+"""What must not open the gate, what breaks it, its task's exit codes, and two scans at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.project import Project
 
 
 def test_the_shell_cannot_open_the_gate(manifest: Manifest, vulnerable: Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trivy's own variables and files, left where the task is called, decide nothing."""
+    """Trivy's own variables and files in the caller's environment have no effect."""
     for name, value in {"TRIVY_SKIP_DIRS": "/usr", "TRIVY_SEVERITY": "LOW", "TRIVY_IGNOREFILE": ".trivyignore"}.items():
         monkeypatch.setenv(name, value)
     (manifest.root / ".trivyignore").write_text("CVE-2019-10906\n")
@@ -31,7 +31,7 @@ def test_the_shell_cannot_open_the_gate(manifest: Manifest, vulnerable: Image, m
 
 
 def test_an_image_that_is_not_there_breaks_the_gate(manifest: Manifest, clean: Image) -> None:
-    """Trivy's own failure is told apart from findings, and an old report does not stand in for the new one."""
+    """A failure of Trivy is distinguished from findings, and an old report is not mistaken for the new one."""
     gate(manifest, clean)
     gone = replace(clean, digest="sha256:" + "a" * 64)
 
@@ -44,7 +44,7 @@ def test_an_image_that_is_not_there_breaks_the_gate(manifest: Manifest, clean: I
 def test_a_missing_trivy_is_named(
     manifest: Manifest, clean: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither beside this Python nor on PATH: a missing tool, with the command that tells more."""
+    """Neither next to this Python nor on PATH: a missing tool, with the command that tells more."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
 
@@ -57,7 +57,7 @@ def test_a_missing_trivy_is_named(
 def test_the_task_ends_with_the_code_of_its_kind(
     project: Project, build: Build, registry: Registry, database: str, files: dict[str, str], repository: str, code: int
 ) -> None:
-    """`invoke scan` ends with 0, with 5 where findings refuse and with 8 where the gate could not run."""
+    """`invoke scan` exits with 0, with 5 if findings refuse an image, and with 8 if the gate could not run."""
     reference = {"": "", "full": database, "none": f"{registry.address}/none:2"}[repository]
     project.append(f'\n[gates]\ndb_repository = "{reference}"\n')
     json_file.write(project.root / ".uc" / "images.json", {"web": asdict(build("web", files)) | {"service": "web"}})
@@ -68,7 +68,7 @@ def test_the_task_ends_with_the_code_of_its_kind(
 
 
 def test_two_scans_at_once_take_turns(manifest: Manifest, clean: Image) -> None:
-    """While another scan holds the cache for longer than Trivy waits, ours waits on instead of breaking."""
+    """If another scan holds the cache for longer than Trivy waits, ours keeps waiting instead of failing."""
     gate(manifest, clean)
     held = manifest.workspace.trivy / "fanal" / "fanal.db"
     with held.open("rb") as file:

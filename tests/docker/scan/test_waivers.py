@@ -1,4 +1,4 @@
-"""Waivers under the real Trivy: dated and reasoned they take a finding out, and else they are named or refused."""
+"""Waivers with the real Trivy: with a date and a reason they waive a finding; otherwise they are reported or refused."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.docker.scan.conftest import gate, report
 
 
 def waive(manifest: Manifest, text: str) -> str:
-    """Write a waiver file; its name for gates.ignore_file."""
+    """Write a waiver file; return its name for gates.ignore_file."""
     (manifest.root / ".trivyignore.yaml").write_text(text)
     return ".trivyignore.yaml"
 
 
 def test_a_waiver_takes_a_finding_out_and_keeps_the_evidence(manifest: Manifest, vulnerable: Image) -> None:
-    """A dated, reasoned waiver lets the image pass; the JSON report keeps the finding with the reason."""
+    """A waiver with date and reason lets the image pass; the JSON report keeps the finding with the reason."""
     name = waive(
         manifest,
         "vulnerabilities:\n- id: CVE-2019-10906\n  expired_at: 2999-01-31\n  statement: only our own templates\n"
@@ -38,7 +38,7 @@ def test_a_waiver_takes_a_finding_out_and_keeps_the_evidence(manifest: Manifest,
 def test_an_expired_waiver_counts_again_and_is_named(
     manifest: Manifest, vulnerable: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From its date on a waiver does nothing but be mentioned."""
+    """From its date on, a waiver has no effect and is reported."""
     today = datetime.now(UTC).date()
     name = waive(
         manifest,
@@ -53,7 +53,7 @@ def test_an_expired_waiver_counts_again_and_is_named(
 def test_a_waiver_that_matches_nothing_is_reported(
     manifest: Manifest, leaking: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A used waiver is silent, one without a finding is named, one for what was not scanned for is let be."""
+    """A waiver without a finding is reported, unless its kind was not scanned; a used one is not."""
     name = waive(
         manifest,
         "secrets:\n- {id: github-pat, expired_at: 2999-01-01, statement: a sample, paths: [/app/settings.env]}\n"
@@ -70,7 +70,7 @@ def test_a_waiver_that_matches_nothing_is_reported(
 
 
 def test_a_waiver_without_reason_is_refused_before_the_scan(manifest: Manifest, clean: Image) -> None:
-    """The manifest's waiver file is checked first: no report is written."""
+    """The waiver file is checked before the scan: no report is written."""
     name = waive(manifest, "vulnerabilities:\n- id: CVE-2019-10906\n  expired_at: 2999-01-31\n")
 
     with pytest.raises(ManifestError, match=r"vulnerabilities\[0\]\.statement: missing"):
