@@ -1,4 +1,4 @@
-"""Large repositories to measure on: one generated history of 100,000 commits, and the tags of each case over it.
+"""Large repositories for benchmarks: one generated history of 100,000 commits, with each case's tags on top.
 
 `git fast-import` writes them once, in seconds, into .uc/bench; a case shares the objects of the history and has its
 own refs and work tree, as a fresh clone would: packed refs, no commit-graph.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 SERVICES = ("api", "auth", "docs", "jobs", "mail", "site")
 FILES = 215  # of each service
-_FORMAT = "1"  # raise it when what is written changes
+_FORMAT = "1"  # increase when the generated content changes
 _GIT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "LC_ALL": "C.UTF-8"}
 _KINDS = ("fix", "feat", "chore", "docs", "refactor", "fix", "test", "perf")
 _WHO = "Bench <bench@example.invalid>"
@@ -22,7 +22,7 @@ _START = 1_500_000_000
 
 
 def git(root: Path, *arguments: str, stdin: bytes | None = None) -> str:
-    """The stdout of git in `root`, untouched by this machine's configuration. Raises CalledProcessError."""
+    """Return git's stdout in `root`, without this machine's configuration. Raises CalledProcessError."""
     done = subprocess.run(
         ["git", *arguments], cwd=root, env=os.environ | _GIT, input=stdin, stdout=subprocess.PIPE, check=True
     )
@@ -30,7 +30,7 @@ def git(root: Path, *arguments: str, stdin: bytes | None = None) -> str:
 
 
 def environment() -> dict[str, str]:
-    """What a measured command runs under: the same git configuration for everyone."""
+    """The environment of a measured command: the same git configuration on every machine."""
     return dict(os.environ) | _GIT
 
 
@@ -83,7 +83,7 @@ def _commits(count: int) -> Iterator[str]:
         if number % 21 == 0:
             parents = [main, number - 1]
         elif number % 21 != 20:
-            main = number  # the commit before a merge stays beside the main line
+            main = number  # the commit before a merge stays off the main line
         yield _commit(number, _message(number, merge=len(parents) > 1), parents, _change(number))
         if len(parents) > 1:
             main = number

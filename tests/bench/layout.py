@@ -22,7 +22,7 @@ def floors(imports: Mapping[str, Set[str]]) -> int:
 
 
 def of_packages(library: Library) -> dict[str, set[str]]:
-    """Each package, or module beside the packages, with those that it imports."""
+    """Each package, or top-level module, with those that it imports."""
     found: dict[str, set[str]] = {}
     for module, imported in library.imports.items():
         top = module.partition(".")[0]
@@ -31,7 +31,7 @@ def of_packages(library: Library) -> dict[str, set[str]]:
 
 
 def counts(library: Library) -> dict[str, int]:
-    """Modules, packages, lines, and the arrows and floors of the imports between modules and between packages."""
+    """Counts of modules, packages and lines, and of import edges and levels between modules and packages."""
     modules = {name: imported for name, imported in library.imports.items() if library.modules[name].stem != "__init__"}
     packages = of_packages(library)
     return {

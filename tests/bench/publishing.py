@@ -1,4 +1,4 @@
-"""What publishing costs: tags beside `imagetools create`, and a release in which one of six changed beside the least."""
+"""The cost of publishing: tags compared with `imagetools create`, and a one-of-six release with the minimum."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HOST = "127.77.0.1"
 
 @contextlib.contextmanager
 def _registry(manifest: Manifest, folder: Path) -> Iterator[Registry]:
-    """A registry of its own for a bench, as a process."""
+    """A separate registry process for a benchmark."""
     resolved, reasons = bases.resolve(manifest, ["registry"])
     assert not reasons, reasons
     program = take_registry_program(resolved["registry"].context.removeprefix("docker-image://"), folder)
@@ -48,7 +48,7 @@ def _registry(manifest: Manifest, folder: Path) -> Iterator[Registry]:
 
 
 def _staged(registry: RegistryClient, home: str, folder: Path) -> dict[str, Candidate]:
-    """Six small images with provenance, in the registry by digest alone."""
+    """Six small images with provenance, in the registry by digest only."""
     exports = {}
     for name in IMAGES:
         context, layout = folder / name, folder / f"{name}.oci"
@@ -62,7 +62,7 @@ def _staged(registry: RegistryClient, home: str, folder: Path) -> dict[str, Cand
 
 
 def _tag_all(registry: RegistryClient, staged: Mapping[str, Candidate], tags: tuple[str, str]) -> float:
-    """Seconds to let both tags name every image, as a release does: looked at, put, read back."""
+    """Seconds to point both tags at every image as a release does: look up, write, read back."""
     started = time.perf_counter()
     wanted = [(name, tag) for name in staged for tag in tags]
     at_once(lambda one: publish.pin(registry, f"{NAMESPACE}/{one[0]}", one[1], staged[one[0]].stored), wanted)
@@ -81,7 +81,7 @@ def _imagetools(address: str, staged: Mapping[str, Candidate], tags: tuple[str, 
 
 
 def bench_publish(manifest: Manifest, rounds: int) -> Rows:
-    """Six staged images × two more tags, beside imagetools in sequence; and the requests of a tag."""
+    """Six staged images × two tags, compared with sequential imagetools; and the requests for each tag."""
     with tempfile.TemporaryDirectory() as name, _registry(manifest, Path(name)) as server:
         own = replace(manifest, registry=replace(manifest.registry, address=server.address))
         numbers = itertools.count(1)
@@ -125,7 +125,7 @@ def _six(world: World) -> World:
 
 
 def _least(proxy: Proxy, services: int) -> tuple[int, int]:
-    """The fewest writing requests, and bytes in them, for what was sent: each new blob and manifest once, each tag once."""
+    """The minimum of write requests and bytes for what was sent: each new blob, manifest and tag once."""
     blobs = {
         re.search(r"sha256[:%][^&]*", one.path): one for one in proxy.seen if re.match("PUT .*/uploads/", str(one))
     }
@@ -137,7 +137,7 @@ def _least(proxy: Proxy, services: int) -> tuple[int, int]:
 
 
 def bench_release(manifest: Manifest, _rounds: int) -> Rows:
-    """Requests and bytes of a release in which one of six images changed, beside what could not be left out."""
+    """Requests and bytes of a release in which one of six images changed, compared with the minimum."""
     with tempfile.TemporaryDirectory() as name, _registry(manifest, Path(name)) as server:
         hub = Hub(server.address)
         with contextlib.closing(hub), Proxy(free_address(HOST), server.address) as proxy:

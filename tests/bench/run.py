@@ -1,8 +1,8 @@
-"""`nox -s bench`: ratios to a floor or a peer, taken in one run, rounds interleaved (A B A B …), medians quoted.
+"""`nox -s bench`: ratios to a bare tool or a peer, measured in one run with interleaved rounds (A B A B …), as medians.
 
 usage: run.py [--rounds N] [--only build,list,up,scan,size,versions,publish,release] [--json FILE]
-needs the six images (./inv build --push), but for list and versions
-Nothing here asserts: these figures depend on the machine, and the ratio is what travels.
+needs the six images (./inv build --push), except for list and versions
+Nothing is asserted: the figures depend on the machine; the ratios are comparable.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BUILD_STAGE = {
 
 
 def bench_build(manifest: Manifest, rounds: int) -> Rows:
-    """A build with nothing to do, beside buildx on the same file with everything cached."""
+    """A build with nothing to do, compared with buildx on the same file with everything cached."""
     definition = manifest.workspace.root / "bench-bake.json"
     shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
     model = json.loads(shown.stdout)
@@ -56,7 +56,7 @@ def bench_build(manifest: Manifest, rounds: int) -> Rows:
 
 
 def bench_list(_manifest: Manifest, rounds: int) -> Rows:
-    """The task list, beside the bare import of its framework; and the wrapper beside what it calls."""
+    """The task list, compared with the bare import of its framework; and the wrapper, compared with what it calls."""
     bare = [sys.executable, "-c", "import invoke"]
     a, b, ratio = pair(max(rounds, 9), lambda: timed([*INVOKE, "--list"]), lambda: timed(bare))
     rows: Rows = [
@@ -86,7 +86,7 @@ def bench_list(_manifest: Manifest, rounds: int) -> Rows:
 
 
 def bench_up(manifest: Manifest, rounds: int) -> Rows:
-    """From nothing to every service healthy, beside Compose started without waiting for the answers."""
+    """From nothing to every service healthy, compared with Compose without waiting for health."""
 
     def down() -> None:
         subprocess.run([*INVOKE, "down"], cwd=ROOT, check=True, capture_output=True)
@@ -98,7 +98,7 @@ def bench_up(manifest: Manifest, rounds: int) -> Rows:
 
 
 def bench_scan(manifest: Manifest, rounds: int) -> Rows:
-    """A scan of all images, with its caches gone and with them there."""
+    """A scan of all images, with and without its caches."""
     cache = manifest.workspace.trivy
 
     def empty() -> None:
@@ -118,7 +118,7 @@ def bench_scan(manifest: Manifest, rounds: int) -> Rows:
 
 
 def bench_size(manifest: Manifest, _rounds: int) -> Rows:
-    """Each image, beside the image of the stage that builds it: the same application in one stage on the same base."""
+    """Each image, compared with its build stage: the same application in a single stage on the same base."""
     recorded = store.recorded(manifest)
     shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
     model = json.loads(shown.stdout)
@@ -160,7 +160,7 @@ BENCHES = {
 
 
 def main() -> None:
-    """Run the chosen benches and print one table."""
+    """Run the chosen benchmarks and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default=",".join(BENCHES))

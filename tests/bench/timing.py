@@ -1,4 +1,4 @@
-"""How a bench measures: whole processes or calls, rounds interleaved, medians of both and of the ratios."""
+"""Timing of benchmarks: whole processes or calls, interleaved rounds, medians of both and of the ratios."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def timed(
     cwd: Path = ROOT,
     env: Mapping[str, str] | None = None,
 ) -> float:
-    """Seconds of wall time of one whole process; its output is thrown away. Raises CalledProcessError on failure."""
+    """Wall time of one process in seconds; its output is discarded. Raises CalledProcessError on failure."""
     if before:
         before()
     started = time.perf_counter()
@@ -31,7 +31,7 @@ def timed(
 
 
 def pair(rounds: int, ours: Callable[[], float], peer: Callable[[], float]) -> tuple[float, float, float]:
-    """Medians of both, and the median of the per-round ratios, after one round that does not count."""
+    """Medians of both, and the median of the per-round ratios, after one warm-up round."""
     ours(), peer()
     taken = [(ours(), peer()) for _ in range(rounds)]
     return (
@@ -42,5 +42,5 @@ def pair(rounds: int, ours: Callable[[], float], peer: Callable[[], float]) -> t
 
 
 def milliseconds(seconds: float) -> str:
-    """For a table."""
+    """Format seconds as milliseconds for a table."""
     return f"{seconds * 1000:.0f} ms"

@@ -1,4 +1,4 @@
-"""Versions from git, on generated repositories of 100,000 commits, beside what a shell would do with git alone."""
+"""Versions from git, on generated repositories of 100,000 commits, compared with plain git commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.bench.histories import SERVICES, environment, repository
 from tests.bench.timing import INVOKE, Rows, milliseconds, pair, timed
 
 COMMITS = 100_000
-_MAIN_LINE = 90_000  # how far back the first tag may stand
+_MAIN_LINE = 90_000  # the greatest distance of the nearest tag
 _LOG_SINCE = "tag=$(git describe --tags --abbrev=0 --match 'v*') && git log $tag..HEAD"
 _EACH_LOG_SINCE = (
     f"for s in {' '.join(SERVICES)}; do "

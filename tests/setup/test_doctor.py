@@ -1,4 +1,4 @@
-"""The doctor on bad machines: real sockets, real git, real files, and the docker client where this machine has one."""
+"""The doctor on broken machines: real sockets, git and files, and the docker client if this machine has one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ needs_client = pytest.mark.skipif(not shutil.which("docker"), reason="no docker 
 
 @pytest.fixture(autouse=True)
 def fresh_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The choice of the docker binary is made anew, before and after; no engine of the caller's is meant."""
+    """Choose the docker binary again before and after the test, without the caller's DOCKER_HOST."""
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     docker.docker.cache_clear()
     yield
@@ -41,20 +41,20 @@ def fresh_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def manifest(project: Project) -> Manifest:
-    """A project's manifest whose registry's address nobody listens on."""
+    """A manifest with a registry address on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return project.load(UC_REGISTRY_ADDRESS=f"127.0.0.1:{server.getsockname()[1]}")
 
 
 def examined(manifest: Manifest) -> dict[str, Row]:
-    """The rows by their check; whatever the machine, each failure and warning has its remedy."""
+    """Return the rows by check, after asserting that each failure and warning has a remedy."""
     rows = doctor.examine(manifest)
     assert [row for row in rows if row.state in {"fail", "warn"} and not row.remedy] == []
     return {row.check: row for row in rows}
 
 
 def test_a_row_for_everything_that_is_needed(manifest: Manifest, capsys: pytest.CaptureFixture[str]) -> None:
-    """The report has each check once, in its order, and goes through JSON unchanged."""
+    """The report has each check once, in order, and survives JSON unchanged."""
     rows = doctor.examine(manifest)
     names = [row.check for row in rows]
     assert names[:6] == ["Python", "Git", "repository", "place", "root", "Docker client"]
@@ -65,7 +65,7 @@ def test_a_row_for_everything_that_is_needed(manifest: Manifest, capsys: pytest.
 
 
 def test_without_docker_nothing_raises(monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path) -> None:
-    """No client: one failure that says what to install, and what follows from it is skipped, not failed again."""
+    """Without a client there is one failure that says what to install; checks that depend on it are skipped."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/git").symlink_to(shutil.which("git") or "")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -82,7 +82,7 @@ def test_without_docker_nothing_raises(monkeypatch: pytest.MonkeyPatch, manifest
 def test_a_docker_that_can_not_be_executed_is_named(
     monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path
 ) -> None:
-    """A client made for another machine is one failure, with its path and the system's reason."""
+    """A client for another architecture is one failure, with its path and the system's reason."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/git").symlink_to(shutil.which("git") or "")
     (tmp_path / "bin/docker").write_bytes(b"MZ\x90\x00")
@@ -97,7 +97,7 @@ def test_a_docker_that_can_not_be_executed_is_named(
 
 @needs_client
 def test_a_dead_docker_host_is_named(monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path) -> None:
-    """The daemon that does not answer is told by its address; the client's plugins are still looked at."""
+    """A daemon that does not answer is named by its address; the client's plugins are still checked."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone.sock")
     rows = examined(manifest)
     assert rows["Docker Engine"].state == "fail"
@@ -112,7 +112,7 @@ def test_a_dead_docker_host_is_named(monkeypatch: pytest.MonkeyPatch, manifest: 
 def test_a_docker_without_plugins_that_comes_first_is_named(
     monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path
 ) -> None:
-    """The toolkit passes it over; its owner, who types `docker`, is told."""
+    """The toolkit ignores it, but warns the user, whose `docker` command would use it."""
     first = tmp_path / "bin/docker"
     first.parent.mkdir()
     first.write_text("#!/bin/sh\necho 'could not be found in this WSL 2 distro' >&2\nexit 1\n")
@@ -130,7 +130,7 @@ def test_a_docker_without_plugins_that_comes_first_is_named(
 def test_a_credential_helper_that_can_not_run(
     monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path, helper: str
 ) -> None:
-    """Docker Desktop leaves a Windows helper in the configuration: without Windows every pull fails on it."""
+    """A Windows helper that Docker Desktop left in the configuration, which breaks every pull elsewhere, is reported."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     (tmp_path / "config.json").write_text('{"credsStore": "desktop.exe"}')
@@ -147,7 +147,7 @@ def test_a_credential_helper_that_can_not_run(
 def test_a_broken_docker_configuration_is_a_row(
     monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path, text: str
 ) -> None:
-    """A file that is no JSON, or no configuration, is told with its path, and the other rows are there."""
+    """A file that is not JSON, or not a configuration, is reported with its path, next to the other rows."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     (tmp_path / "config.json").write_text(text)
     row = examined(manifest)["credential helper"]
@@ -156,7 +156,7 @@ def test_a_broken_docker_configuration_is_a_row(
 
 @contextlib.contextmanager
 def answering(status: int, kind: str = "application/json") -> Iterator[str]:
-    """The address of a server on loopback that answers every request so."""
+    """The address of a loopback server that answers every request like this."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -186,7 +186,7 @@ def answering(status: int, kind: str = "application/json") -> Iterator[str]:
 def test_what_the_registry_answers(
     monkeypatch: pytest.MonkeyPatch, project: Project, tmp_path: Path, status: int, kind: str, state: str, says: str
 ) -> None:
-    """A registry, a login, and another program on its port are told apart; a proxy is not asked about loopback."""
+    """A registry, a required login, and another program on the port are distinguished; loopback bypasses proxies."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with answering(status, kind) as address:
@@ -196,7 +196,7 @@ def test_what_the_registry_answers(
 
 
 def test_an_embedded_registry_that_is_down_is_a_warning(project: Project, manifest: Manifest) -> None:
-    """It is one command away; a registry of somebody else's that can't be reached is a failure."""
+    """A stopped embedded registry is a warning; an external one that can't be reached is a failure."""
     row = examined(manifest)["registry"]
     assert (row.state, row.remedy) == ("warn", "./inv registry.up")
     other = dataclasses.replace(manifest, registry=dataclasses.replace(manifest.registry, embedded=False))
@@ -204,7 +204,7 @@ def test_an_embedded_registry_that_is_down_is_a_warning(project: Project, manife
 
 
 def test_a_taken_port_is_a_row_that_names_the_process(project: Project) -> None:
-    """The port, who has it, which container wants it."""
+    """The row names the port, the process that has it, and the container that needs it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         project.service("api", port)
@@ -231,7 +231,7 @@ def test_outside_a_repository(empty_project: Project) -> None:
 
 
 def test_files_that_are_missing(project: Project) -> None:
-    """Build secrets, runtime secrets and what a stand-in is made from: each by name, with where it belongs."""
+    """Missing build secrets, runtime secrets and stand-in files are each named, with their expected place."""
     project.append(
         '\n[bases.images.shell]\nreference = "example/shell:1"\npackages = ["x"]\narchive = "shell.tar.xz"\n'
     )
@@ -245,7 +245,7 @@ def test_files_that_are_missing(project: Project) -> None:
 
 
 def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, manifest: Manifest) -> None:
-    """Little space is a warning, next to none a failure."""
+    """Little free space is a warning, almost none a failure."""
     monkeypatch.setattr(disk, "WARN_GIGABYTES", 10**9)
     assert examined(manifest)["disk"].state == "warn"
     monkeypatch.setattr(disk, "FAIL_GIGABYTES", 10**9)
@@ -253,11 +253,11 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, manifest: Manifest) -> Non
 
 
 @needs_client
-@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the pipes of the client that was given up
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the pipes of the abandoned client
 def test_an_engine_that_hangs_does_not_hold_up_the_rest(
     monkeypatch: pytest.MonkeyPatch, manifest: Manifest, tmp_path: Path
 ) -> None:
-    """A socket that takes the question and never answers ends in a row after the deadline."""
+    """A socket that accepts the request and never answers gives a row after the deadline."""
     monkeypatch.setattr(docker_checks, "_INFO_SECONDS", 1)
     path = f"/tmp/uc-{os.getpid()}.sock"
     with socket.socket(socket.AF_UNIX) as server:
@@ -273,7 +273,7 @@ def test_an_engine_that_hangs_does_not_hold_up_the_rest(
 
 
 def test_the_task_fails_when_a_row_does(capsys: pytest.CaptureFixture[str]) -> None:
-    """A pipeline sees a bad machine by the exit code, and a person by the sign before the row."""
+    """A failing row sets the exit code for pipelines and a sign for people."""
     rows = (
         Row(check="disk", state="fail", found="1 GB", remedy="docker system df"),
         Row(check="Git", state="ok", found="2"),

@@ -1,4 +1,4 @@
-"""Ctrl-C and time limits where something keeps the toolkit waiting: nothing of it is left behind."""
+"""Ctrl-C and timeouts while the toolkit waits for something: no process is left behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 @pytest.fixture
 def silent_docker(tmp_path: Path) -> Path:
-    """A folder for PATH whose docker hangs; the pid of each call that waits is a line of the file `calls` in it."""
+    """A folder for PATH with a docker that hangs; its file `calls` has the pid of each waiting call."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("git", "sh", "sleep"):
@@ -33,7 +33,7 @@ def silent_docker(tmp_path: Path) -> Path:
 
 
 def _runs(pid: str) -> bool:
-    """Whether a process does; one that nobody has collected has no command line."""
+    """Whether the process is running; a zombie has no command line."""
     with contextlib.suppress(OSError):
         return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
     return False
@@ -41,7 +41,7 @@ def _runs(pid: str) -> bool:
 
 @pytest.mark.parametrize(("task", "calls"), [("bases", 2), ("doctor", 1)])
 def test_ctrl_c_ends_a_task_that_waits_for_docker(project: Project, silent_docker: Path, task: str, calls: int) -> None:
-    """An interrupt ends the task with 130 long before its lookups would give up, and their processes with it."""
+    """An interrupt ends the task with 130, and its processes, long before its lookups would time out."""
     project.append('\n[bases.images.second]\nreference = "debian:trixie"\n')
     environment = project.environment(PATH=str(silent_docker))
     log = silent_docker / "calls"
@@ -65,7 +65,7 @@ def test_ctrl_c_ends_a_task_that_waits_for_docker(project: Project, silent_docke
 
 
 def test_a_timeout_ends_the_child_and_its_children() -> None:
-    """After the deadline nothing of the child's process group is left."""
+    """After the timeout no process of the child's group is left."""
     seconds = f"61.{os.getpid()}"
     program = f"import subprocess; subprocess.Popen(['sleep', '{seconds}']).wait()"
     with pytest.raises(ToolFailed, match=r"timed out after 1 s"):
@@ -76,11 +76,11 @@ def test_a_timeout_ends_the_child_and_its_children() -> None:
 
 @pytest.mark.parametrize("last", ["hang()", "time.sleep(60)", "None"])
 def test_an_interrupt_ends_what_runs_together(last: str) -> None:
-    """Ctrl-C waits for no thread, wherever it finds the main one, and leaves none of their processes behind."""
+    """Ctrl-C does not wait for threads, whatever the main thread is doing, and leaves no process behind."""
     seconds = f"60.{os.getpid()}"
     program = (
         "import time; from build import parallel, process\n"
-        # Seen when it sleeps for long: by then whoever started it is waiting.
+        # Recognised by its long sleep: by then its parent is waiting.
         f"hang = lambda: process.run(['sh', '-c', 'sleep 0.5; exec sleep {seconds}'])\n"
         f"parallel.together([hang, lambda: parallel.together([hang, hang]), lambda: time.sleep(60), lambda: {last}])"
     )

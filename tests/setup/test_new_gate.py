@@ -1,4 +1,4 @@
-"""A gate is added as a newcomer would: one folder, and its line in the list of gates."""
+"""Adding a gate as a newcomer would: one folder, and its line in the list of gates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.project import REPOSITORY, Project
 
-# A gate as a newcomer writes it, after a look at build/gates/protocol.py.
+# A gate as a newcomer would write it after reading build/gates/protocol.py.
 LICENCE = '''\
 """The licence gate: every image has a LICENSE file."""
 
@@ -59,7 +59,7 @@ print(json.dumps({
 
 
 def test_a_gate_is_one_folder_and_one_entry(project: Project, tmp_path: Path) -> None:
-    """A new gate has a row at the doctor, is required by the preflight, is a step of a release, and can be skipped."""
+    """A new gate has a row in the doctor, is required by the preflight, is a step of a release, and can be skipped."""
     library = tmp_path / "scratch" / "build"
     shutil.copytree(REPOSITORY / "build", library, ignore=shutil.ignore_patterns("__pycache__"))
     (library / "gates/licence").mkdir()

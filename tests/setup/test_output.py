@@ -1,4 +1,4 @@
-"""What becomes of a task whose output nobody reads."""
+"""A task whose output is closed early."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.project import Project
 
 
 def test_a_reader_that_leaves_early_causes_no_crash(project: Project) -> None:
-    """`./inv TASK | head` ends with 141, as other programs do, and without a stack trace."""
+    """`./inv TASK | head` exits with 141, like other programs, without a traceback."""
     reading, writing = os.pipe()
     os.close(reading)
     try:

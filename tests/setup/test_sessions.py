@@ -1,4 +1,4 @@
-"""What nox itself says of the sessions that pipelines run."""
+"""The sessions that pipelines run, checked with nox itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.project import REPOSITORY
 
 
 def test_every_session_of_a_pipeline_is_one_of_nox() -> None:
-    """nox itself knows each session that a pipeline runs, by itself or through ./inv test."""
+    """Every session that a pipeline runs, directly or through ./inv test, is one of nox's."""
     calls = [words for words in pipelines.commands() if words[0] != "./inv" or words[1] == "test"]
     pairs = [pair for words in calls for pair in itertools.pairwise(words)]
     named = [value for flag, value in pairs if flag in {"-s", "--session"}]

@@ -45,7 +45,7 @@ class Live:
         self.http.close()
 
     def names(self) -> list[str]:
-        """The containers that are there, in manifest order."""
+        """The existing containers, in manifest order."""
         return [one.name for one in status.containers(self.manifest)]
 
     def port(self, container: str) -> int:
@@ -53,7 +53,7 @@ class Live:
         return self.manifest.containers()[container][1].port
 
     def url(self, container: str, path: str) -> str:
-        """The address of a path of a container."""
+        """The URL of a path on a container."""
         return f"http://127.0.0.1:{self.port(container)}{path}"
 
     def token_names(self) -> dict[str, str]:
@@ -64,14 +64,14 @@ class Live:
         return {name: smoke[service][0] for name, (service, _) in self.manifest.containers().items() if smoke[service]}
 
     def headers(self, container: str, token: str = "") -> dict[str, str]:
-        """What a client of the container sends: `token`, or the current value of its secret, and what MCP wants."""
+        """A client's headers: `token` or the secret's current value, and what MCP requires."""
         extra = MCP_HEADERS if container.startswith("mcp-") else {}
         if name := self.token_names().get(container):
             return {"Authorization": f"Bearer {token or secrets.value(self.manifest, name)}"} | extra
         return extra
 
     def call(self, container: str, method: str, path: str, body: Any = None, *, token: str = "") -> httpx.Response:
-        """One authorised request."""
+        """Send one authorised request."""
         headers = self.headers(container, token)
         return self.http.request(method, self.url(container, path), headers=headers, json=body)
 
@@ -82,16 +82,16 @@ class Live:
         return entry
 
     def lives(self) -> dict[str, tuple[str, str, int]]:
-        """Container → what changes when it is made again or restarted: id, start, count of restarts."""
+        """Container → what changes if it is recreated or restarted: id, start time, restart count."""
         entries = {name: self.inspect(name) for name in self.names()}
         return {name: (one["Id"], one["State"]["StartedAt"], one["RestartCount"]) for name, one in entries.items()}
 
     def report(self, name: str, figures: dict[str, Any]) -> None:
-        """Keep figures that nothing asserts in .uc/reports/stack-NAME.json."""
+        """Write figures that no test asserts to .uc/reports/stack-NAME.json."""
         json_file.write(self.manifest.workspace.reports / f"stack-{name}.json", figures)
 
     def bad_log_lines(self) -> list[str]:
-        """The lines of all logs that are not one JSON object with time, level, service and event as agreed."""
+        """The log lines that are not one JSON object with time, level, service and event."""
         found = []
         for name in self.names():
             lines = evidence.log(self.manifest, name).splitlines()

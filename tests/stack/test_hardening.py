@@ -1,4 +1,4 @@
-"""The hardening as rules on the running containers: what the engine says, what the kernel says, who reaches whom."""
+"""The hardening of the running containers, as the engine and the kernel report it, and who can reach whom."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.project import REPOSITORY
 
 pytestmark = pytest.mark.timeout(1800)
 
-# Run in a container on the default bridge: which of the addresses given can be connected to.
+# Run in a container on the default bridge: prints which of the given addresses accept connections.
 _KNOCK = """\
 import concurrent.futures, socket, sys
 def knock(address):
@@ -35,7 +35,7 @@ with concurrent.futures.ThreadPoolExecutor(32) as pool:
 
 
 def test_every_container_of_the_manifest_runs(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
-    """All containers of the services that have an image run; with every base at hand that is all nine."""
+    """All containers of services with an image are running; if every base is available, that is all nine."""
     built = store.recorded(running)
     expected = {name for name, (service, _) in running.containers().items() if service in built}
 
@@ -44,7 +44,7 @@ def test_every_container_of_the_manifest_runs(running: Manifest, inspected: dict
 
 
 def test_user_capabilities_and_filesystem(inspected: dict[str, dict[str, Any]]) -> None:
-    """Non-root numeric user, every capability dropped, no new privileges, read-only root, nothing privileged."""
+    """Every container has a numeric non-root user, no capabilities, no new privileges and a read-only root."""
     for name, found in inspected.items():
         host = found["HostConfig"]
         assert found["Config"]["User"] == "10001:10001", name
@@ -65,7 +65,7 @@ def test_user_capabilities_and_filesystem(inspected: dict[str, dict[str, Any]]) 
 def test_mounts_are_volumes_secrets_and_read_only_trees(
     running: Manifest, inspected: dict[str, dict[str, Any]]
 ) -> None:
-    """A container can write to its named volumes and to nothing else of the host; the Docker socket is nowhere."""
+    """A container can write to its named volumes and to nothing else on the host; none mounts the Docker socket."""
     for name, found in inspected.items():
         settings = running.containers()[name][1]
         bound = {mount["Destination"] for mount in found["Mounts"] if mount["Type"] == "bind"}
@@ -76,7 +76,7 @@ def test_mounts_are_volumes_secrets_and_read_only_trees(
 
 
 def test_the_kernel_agrees(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
-    """Process 1 of every container runs as 10001 without any effective capability, and can't write to its root."""
+    """Process 1 of every container runs as 10001 without effective capabilities, and can't write to its root."""
     for name in inspected:
         status = docker.cli("exec", f"{running.project.name}-{name}-1", "cat", "/proc/1/status").stdout
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -92,7 +92,7 @@ def test_the_kernel_agrees(running: Manifest, inspected: dict[str, dict[str, Any
 
 
 def test_no_runtime_image_can_install_or_compile(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
-    """What built an image is not in it: no package manager of a language, no compiler."""
+    """Build tools are not in the image: no language package manager, no compiler."""
     names = "npm npx corepack yarn pip pip3 uv gcc cc make"
     for name in inspected:
         script = f"for each in {names}; do command -v $each || true; done"
@@ -101,7 +101,7 @@ def test_no_runtime_image_can_install_or_compile(running: Manifest, inspected: d
 
 
 def test_every_named_volume_can_be_written(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
-    """A volume that its service can't write to is a volume for nothing."""
+    """Every service can write to its named volumes."""
     for name in inspected:
         for path in running.containers()[name][1].volumes.values():
             docker.cli(
@@ -110,7 +110,7 @@ def test_every_named_volume_can_be_written(running: Manifest, inspected: dict[st
 
 
 def test_networks_and_published_addresses(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
-    """Own bridge networks only; the documented port and no other is published, on loopback."""
+    """Containers use only their own bridge networks; only the documented port is published, on loopback."""
     project = running.project.name
     for name, found in inspected.items():
         service, settings = running.containers()[name]
@@ -125,7 +125,7 @@ def test_networks_and_published_addresses(running: Manifest, inspected: dict[str
 
 
 def test_nobody_outside_reaches_a_container(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
-    """From a container on another network no address of ours answers, be it on the edge or the internal network."""
+    """A container on another network can't reach ours, neither on the edge nor on the internal network."""
     targets = [
         f"{network['IPAddress']}:{running.services[running.containers()[name][0]].port}"
         for name, found in inspected.items()
@@ -144,7 +144,7 @@ def test_nobody_outside_reaches_a_container(running: Manifest, inspected: dict[s
 
 
 def test_the_internal_network_has_no_way_out(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
-    """A member of the internal network alone reaches no other network: no port that this machine listens on."""
+    """A container on only the internal network reaches no other network and no port of this machine."""
     image = store.recorded(running)["monitoring"].reference
     bridge = json.loads(docker.cli("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]["Gateway"]
     with socket.create_server((bridge, 0)) as server:
@@ -159,7 +159,7 @@ def test_the_internal_network_has_no_way_out(running: Manifest, inspected: dict[
 
 
 def test_published_ports_are_on_loopback_only(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
-    """A published port answers on 127.0.0.1, and on no other address of this machine."""
+    """A published port answers on 127.0.0.1 and on no other address of this machine."""
     bridge = json.loads(docker.cli("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]["Gateway"]
     for name in inspected:
         port = running.containers()[name][1].port
@@ -169,7 +169,7 @@ def test_published_ports_are_on_loopback_only(running: Manifest, inspected: dict
 
 
 def test_no_secret_in_the_environment(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
-    """No runtime secret's value is in any container's environment, labels, arguments or log."""
+    """No runtime secret is in any container's environment, labels, arguments or log."""
     values = [secrets.value(running, name) for name, kind in running.secrets.items() if kind == "random"]
     for name, found in inspected.items():
         text = json.dumps(found) + evidence.log(running, name)
@@ -177,7 +177,7 @@ def test_no_secret_in_the_environment(running: Manifest, inspected: dict[str, di
 
 
 def test_no_secret_in_any_layer(running: Manifest) -> None:
-    """No runtime secret and no build secret's value is in an image's history or configuration."""
+    """No runtime secret or build secret is in an image's history or configuration."""
     values = [secrets.value(running, name) for name, kind in running.secrets.items() if kind == "random"]
     for image in store.recorded(running).values():
         text = docker.cli("history", "--no-trunc", image.reference).stdout
@@ -187,7 +187,7 @@ def test_no_secret_in_any_layer(running: Manifest) -> None:
 
 
 def test_every_container_runs_its_recorded_digest(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
-    """What runs is name@digest of the record; no container was started from a tag."""
+    """Every container runs name@digest of the record; none was started from a tag."""
     recorded = store.recorded(running)
     for name, found in inspected.items():
         assert found["Config"]["Image"] == recorded[running.containers()[name][0]].reference, name

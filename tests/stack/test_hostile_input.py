@@ -1,4 +1,4 @@
-"""Hostile input on every published port: refused with a reason, never a fault of ours, never a traceback in an answer."""
+"""Hostile input on every published port is refused with a reason, never with a server error or a traceback."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BODIES: dict[str, list[tuple[str, str, Any]]] = {
     "monitoring": [("POST", "/events/x/redeliver", {"a": 1})],
 }
 _ANY_BODY: list[tuple[str, str, Any]] = [("POST", "/", {"a": 1})]
-# {} is where a path, a name or an id goes that a client chooses.
+# {} stands for a path, a name or an id chosen by the client.
 PATHS: dict[str, list[str]] = {
     "powershell-modules": ["/{}", "/modules/{}/commands"],
     "langgraph-api": ["/{}", "/threads/{}", "/threads/{}/state", "/assistants/{}", "/store/items?key={}&namespace={}"],
@@ -67,7 +67,7 @@ _VALUES: list[Any] = [
 ]  # fmt: skip
 _UNSPOKEN = "HTTP/9.9"
 _TOO_LARGE = 10 * 1024 * 1024
-# Words that only a program's own failure puts into an answer.
+# Words that appear in a response only after an unhandled failure.
 _TRACES = re.compile(
     rb'Traceback \(most recent|File "/|\.py", line \d|\n\s+at .+:\d+:\d+\)?|node:internal|ScriptStackTrace'
     rb"|at <ScriptBlock>|\.psm1: line \d|System\.[A-Z]\w+Exception|sqlite3\.\w*Error|pydantic_core\."
@@ -76,7 +76,7 @@ _TRACES = re.compile(
 
 @dataclass
 class Tally:
-    """What one container was asked and how it answered; `faults` are the answers that break the rule."""
+    """The requests to one container and its responses; `faults` are the responses that break the rule."""
 
     answers: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -92,7 +92,7 @@ def _request(method: str, path: str, headers: dict[str, str], body: bytes = b"")
 
 
 def _bodies(rng: random.Random, right: Any) -> Iterator[tuple[str, bytes]]:
-    """Bodies that are no JSON, JSON of another kind, and the right one with a value of the wrong type in each place."""
+    """Bodies that are not JSON, JSON of another kind, and the valid one with a wrongly typed value in each place."""
     text = json.dumps(right).encode()
     yield "empty", b" "
     yield from (("not JSON", wrong) for wrong in (text[:-1], text + b"}", b"{'a': 1}", b"\xff\xfe\x00", b"NaN", b"{]"))
@@ -122,7 +122,7 @@ def _with(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 
 
 def _cases(container: str, authorised: dict[str, str]) -> Iterator[tuple[str, bytes]]:
-    """Every request of one container, in the same order on each run."""
+    """Every request to one container, in the same order on each run."""
     rng = random.Random(f"{_SEED} {container}")
     for method, path, right in BODIES.get(container, _ANY_BODY):
         for name, body in _bodies(rng, right):
@@ -159,7 +159,7 @@ def _headers() -> dict[str, dict[str, str]]:
 
 
 def _broken(authorised: dict[str, str]) -> Iterator[tuple[str, bytes]]:
-    """What is no HTTP, or HTTP that contradicts itself."""
+    """Malformed or self-contradictory HTTP."""
     token = "".join(f"{name}: {value}\r\n" for name, value in authorised.items())
     head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{token}"
     yield "no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"
@@ -181,9 +181,9 @@ def _broken(authorised: dict[str, str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _answer(port: int, request: bytes, method: str) -> tuple[int, bytes, bytes]:
-    """Status, headers and body; status 0 where the connection was closed without an answer."""
+    """Return status, headers and body; status 0 if the connection was closed without a response."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as opened:
-        # Refused before all of it was read; the answer may be there all the same.
+        # Refused before all of it was read; there may still be a response.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             opened.sendall(request)
         found = http.client.HTTPResponse(opened, method=method)
@@ -197,7 +197,7 @@ def _answer(port: int, request: bytes, method: str) -> tuple[int, bytes, bytes]:
 
 
 def _fault(name: str, status: int, headers: bytes, body: bytes) -> str:
-    # 503 is an answer by design, 505 the one that HTTP has for a version that is not spoken.
+    # 503 is intended, and 505 is HTTP's status for an unsupported version.
     if status >= 500 and status != 503 and (name, status) != (_UNSPOKEN, 505):
         return f"status {status}"
     if b"x-injected" in headers.lower():
@@ -228,7 +228,7 @@ def _attack(live: Live, container: str, deadline: float) -> Tally:
 
 
 def test_hostile_input_is_refused_with_a_reason(live: Live) -> None:
-    """No malformed, oversized, mistyped, traversing, injecting or oddly asked request makes a 5xx but 503, or a traceback.
+    """No malformed, oversized, mistyped, traversing or injecting request causes a 5xx other than 503, or a traceback.
 
     Counts and faults go to .uc/reports/stack-hostile-input.json.
     """

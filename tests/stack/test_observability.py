@@ -50,25 +50,25 @@ def ports(running: Manifest) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def prometheus() -> Program:
-    """Prometheus of this machine, else Debian's, unpacked for the tests alone."""
+    """This machine's Prometheus, otherwise Debian's, unpacked for the tests."""
     return program("prometheus", "prometheus", "usr/bin/prometheus")
 
 
 @pytest.fixture(scope="module")
 def promtool() -> Program:
-    """The checker that comes with it."""
+    """The checker that comes with Prometheus."""
     return program("prometheus", "promtool", "usr/bin/promtool")
 
 
 def _promtool(tool: Program, *arguments: str, given: str = "") -> str:
-    """What promtool complains about; nothing when it is content."""
+    """Return promtool's complaints, empty if there are none."""
     argv = [tool.path, "check", *arguments]
     done = subprocess.run(argv, env=tool.environment, input=given, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 def test_promtool_accepts_the_example_and_every_exposition(promtool: Program, ports: dict[str, int]) -> None:
-    """The example is a valid configuration, and promtool has nothing to say on any container's /metrics."""
+    """The example is a valid configuration, and promtool has no complaint about any container's /metrics."""
     assert _promtool(promtool, "config", str(EXAMPLE)) == ""
     complaints = {
         name: _promtool(promtool, "metrics", given=_get(port, "/metrics").text) for name, port in ports.items()
@@ -78,7 +78,7 @@ def test_promtool_accepts_the_example_and_every_exposition(promtool: Program, po
 
 
 def test_prometheus_scrapes_every_container(prometheus: Program, ports: dict[str, int], tmp_path: Path) -> None:
-    """A real Prometheus with the example of the documentation has up == 1 for each container, and no target is missing."""
+    """A real Prometheus with the documentation's example has up == 1 for each container, and no target is missing."""
     example = EXAMPLE.read_text(encoding="utf-8")
     jobs = yaml.safe_load(example)["scrape_configs"][0]["static_configs"]
     assert {one["labels"]["container"]: one["targets"] for one in jobs if one["labels"]["container"] in ports} == {
@@ -139,7 +139,7 @@ class Receiver:
 
 @pytest.fixture
 def receiver(running: Manifest) -> Iterator[Receiver]:
-    """A receiver that the whole stack logs to; afterwards the stack logs to files again."""
+    """A receiver for the logs of the whole stack; afterwards the stack logs to files again."""
     made = Receiver()
     ran = inv("up", "--fluentd", FLUENTD_ADDRESS=made.address)
     assert ran.code == 0, ran.text
@@ -150,7 +150,7 @@ def receiver(running: Manifest) -> Iterator[Receiver]:
 
 
 def test_fluentd_gets_every_container_s_events(running: Manifest, receiver: Receiver, ports: dict[str, int]) -> None:
-    """Each container's lines arrive under its own tag as JSON with the common keys; when the receiver dies all go on."""
+    """Each container's lines arrive under its own tag as JSON with the common keys; the stack survives the receiver."""
     for port in ports.values():
         _get(port, "/not-there")
 

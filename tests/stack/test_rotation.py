@@ -1,4 +1,4 @@
-"""Every runtime secret is renewed while the stack runs: nobody who does it right is refused, and nothing restarts."""
+"""Every runtime secret is rotated while the stack runs: no correct client is refused, and nothing restarts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(300)
 
 _TREE = {"module": "Unity-Claude-FileTree", "command": "Get-FileTreeSummary", "parameters": {"Path": "."}}
 _EVENT = {"id": "rotation", "path": "README.md", "kind": "modified", "at": "2026-01-01T00:00:00Z"}
-# What clients ask all the time: each server directly, and through it the servers that it asks with a secret of its own.
+# Requests that clients keep sending: to each server directly, and through it to the servers that it calls.
 CALLS: dict[str, tuple[str, str, str, Any]] = {
     "modules": ("powershell-modules", "GET", "/modules", None),
     "threads": ("langgraph-api", "POST", "/threads/search", {"limit": 1}),
@@ -35,7 +35,7 @@ CALLS: dict[str, tuple[str, str, str, Any]] = {
 
 
 class _Clients:
-    """One thread for each of CALLS, which asks again and again with the current token; failures are kept as text."""
+    """One thread for each of CALLS, which keeps sending requests with the current token; failures are kept as text."""
 
     def __init__(self, live: Live) -> None:
         self.live = live
@@ -46,7 +46,7 @@ class _Clients:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """The clients run inside this block, and each has been answered before it begins."""
+        """Run the clients inside this block; each has received a response before the block begins."""
         for thread in self._threads:
             thread.start()
         try:
@@ -58,7 +58,7 @@ class _Clients:
                 thread.join()
 
     def round(self) -> None:
-        """Return when each client has sent a request after now and was answered: it has the value that is current now."""
+        """Wait until each client has had a new request answered, and so uses the current value."""
         before = dict(self.done)
         _wait(lambda: all(self.done[name] >= before.get(name, 0) + 2 for name in CALLS), "every client is answered")
 
@@ -95,7 +95,7 @@ def _wait(done: Callable[[], bool], what: str, seconds: float = 60) -> None:
 
 
 def test_rotation_refuses_nobody_and_restarts_nothing(live: Live) -> None:
-    """Old and new value are accepted in the overlap, the new one alone after it; clients and peers see no failure."""
+    """Both values are accepted during the overlap, only the new one after it; clients and peers see no failure."""
     names = [name for name, kind in live.manifest.secrets.items() if kind == "random"]
     sent = live.token_names()
     assert set(names) == set(sent.values()), "no secret is left out"

@@ -1,4 +1,4 @@
-"""SIGTERM while clients hold streams, sockets and calls: each container ends in time, and no accepted work is lost."""
+"""SIGTERM while clients hold streams, sockets and calls: each container exits in time, and no accepted work is lost."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.stack.live import Live, inv, tool_call
 
 pytestmark = pytest.mark.timeout(600)
 
-# What users are promised is three seconds; a machine that is busy with other things gets more, and still no SIGKILL.
+# Users are promised three seconds; a busy test machine gets more, but still no SIGKILL.
 _BOUND_SECONDS = 7.0
 _COMPILE_LOG = "".join(f"Assets/Player.cs({n},5): error CS0103: The name 'speed' does not exist\n" for n in range(4000))
-# The PowerShell service is not among them: it waits for a body that stalls as long as it always does, five seconds.
+# Without the PowerShell service: it always waits five seconds for a body that stalls.
 _UPLOADS = {
     "langgraph-api": "/threads",
     "autogen-groupchat": "/groupchat",
@@ -41,7 +41,7 @@ _EVENT = {"id": "shutdown", "path": "README.md", "kind": "modified", "at": "2026
 
 
 def _ended_after(live: Live, container: str) -> float:
-    """Stop the container as `docker stop` does; seconds from the signal until its process had ended, by its own record."""
+    """Stop the container as `docker stop` does; return the seconds until its process exited, by the engine's record."""
     signalled = time.time()
     docker.cli("stop", "--time", "20", f"{live.manifest.project.name}-{container}-1")
     state = live.inspect(container)["State"]
@@ -53,7 +53,7 @@ def _ended_after(live: Live, container: str) -> float:
 
 @contextmanager
 def _hanging(live: Live, container: str) -> Iterator[None]:
-    """The container's process stands still inside this block: what is sent to it hangs.
+    """Suspend the container's process inside this block: requests to it hang.
 
     `docker pause` would do the same, and leave it unhealthy until its next check.
     """
@@ -74,7 +74,7 @@ def _wait(look: Any, what: str, seconds: float = 60) -> Any:
 
 
 def _stream(held: ExitStack, live: Live, container: str, method: str, path: str, body: Any = None) -> httpx.Response:
-    """An event stream that is open, its headers read."""
+    """Open an event stream and read its headers."""
     request = live.http.stream(method, live.url(container, path), headers=live.headers(container), json=body)
     answer = held.enter_context(request)
     assert answer.status_code == 200, answer.read()
@@ -83,7 +83,7 @@ def _stream(held: ExitStack, live: Live, container: str, method: str, path: str,
 
 
 def _websocket(held: ExitStack, live: Live, container: str, path: str) -> socket.socket:
-    """A web socket after its handshake."""
+    """Open a WebSocket and complete its handshake."""
     opened = held.enter_context(socket.create_connection(("127.0.0.1", live.port(container)), timeout=30))
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{live.port(container)}", "Upgrade: websocket",
@@ -95,12 +95,12 @@ def _websocket(held: ExitStack, live: Live, container: str, path: str) -> socket
 
 
 def _rest(opened: socket.socket) -> bytes:
-    """Everything that the other side sends until it closes."""
+    """Return everything that the other side sends until it closes."""
     return b"".join(iter(lambda: opened.recv(65536), b""))
 
 
 def _idle(held: ExitStack, live: Live, container: str) -> None:
-    """A connection kept alive after an answer, one with half a request line, and one whose body stops half-way."""
+    """A connection kept alive after a response, one with half a request line, and one with half a body."""
     headers = "".join(f"{name}: {value}\r\n" for name, value in live.headers(container).items())
     probe = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     begun = [probe, probe[:9]]
@@ -119,7 +119,7 @@ def _result(live: Live, thread: str) -> Any:
 
 
 def test_an_interrupted_delivery_is_made_after_the_restart(live: Live) -> None:
-    """monitoring stops while its target hangs: it ends in time, and the change is delivered by the next start."""
+    """monitoring stopped while its target hangs exits in time, and delivers the change after the next start."""
     watched = live.manifest.source("watched")
     assert watched
     path = watched / f"uc-stack-{uuid.uuid4().hex[:8]}.txt"
@@ -152,7 +152,7 @@ def _delivered(live: Live, event_id: str) -> dict[str, Any] | None:
 
 
 def _refuse(live: Live, path: Path) -> None:
-    """The deletion of the test's own file waits for a human: refuse it, so that nothing stays open."""
+    """Reject the approval request for the deletion of the test's own file, so that none stays pending."""
     event = _wait(lambda: _event(live, path, "deleted"), "the deletion is recorded")
     delivery = _wait(lambda: _delivered(live, event["id"]), "the deletion is delivered")
     thread = delivery["response"]["body"]["thread_id"]
@@ -162,7 +162,7 @@ def _refuse(live: Live, path: Path) -> None:
 
 
 def test_every_container_ends_in_time_with_streams_open(live: Live) -> None:
-    """Runs, chats, calls and streams are open when SIGTERM comes: each ends in time, finished or resumed by the next start."""
+    """With runs, chats, calls and streams open at SIGTERM, each container exits in time, and work is finished or resumed."""
     seconds: dict[str, float] = {}
     with ExitStack() as held:
         pool = held.enter_context(ThreadPoolExecutor(4))
@@ -206,7 +206,7 @@ def test_every_container_ends_in_time_with_streams_open(live: Live) -> None:
 
 
 def _hanging_run(held: ExitStack, live: Live) -> tuple[str, str]:
-    """Thread and run of a triage that waits for the PowerShell service, with its stream open."""
+    """Start a triage run that waits for the PowerShell service, with its stream open; return thread and run."""
     thread = live.call("langgraph-api", "POST", "/threads", {}).json()["thread_id"]
     body = {"assistant_id": "triage", "input": {"event": _EVENT}, "stream_mode": "values", "on_disconnect": "continue"}
     stream = _stream(held, live, "langgraph-api", "POST", f"/threads/{thread}/runs/stream", body)
@@ -215,13 +215,13 @@ def _hanging_run(held: ExitStack, live: Live) -> tuple[str, str]:
 
 
 def _slow_call() -> dict[str, Any]:
-    """A call that takes a moment, so that the stop comes while it runs."""
+    """A call that takes long enough to be running at the stop."""
     parameters = {"Text": _COMPILE_LOG}
     return {"module": "Unity-Claude-CompileLog", "command": "ConvertFrom-UnityCompileLog", "parameters": parameters}
 
 
 def _in_flight(live: Live, pool: ThreadPoolExecutor, call: Any) -> Future[httpx.Response]:
-    """The answer to come of a call that a worker of the PowerShell service has begun."""
+    """Return the future response of a call that a worker of the PowerShell service has started."""
     for _ in range(20):
         future = pool.submit(call)
         while not (future.done() or _busy(live)):
@@ -232,14 +232,14 @@ def _in_flight(live: Live, pool: ThreadPoolExecutor, call: Any) -> Future[httpx.
 
 
 def _busy(live: Live) -> bool:
-    """Whether the PowerShell service has another request in hand than the one that asks."""
+    """Whether the PowerShell service is handling a request other than this one."""
     metrics = live.http.get(live.url("powershell-modules", "/metrics")).text
     values = [line.split()[-1] for line in metrics.splitlines() if line.startswith("uc_requests_in_flight ")]
     return float(values[0]) > 1
 
 
 def _chat(held: ExitStack, live: Live) -> tuple[str, httpx.Response, socket.socket]:
-    """A session with a chat under way, followed by an event stream and by a web socket."""
+    """Start a chat, followed by an event stream and a WebSocket; return its session."""
     opened = live.call("autogen-groupchat", "POST", "/groupchat", {"task": "Two compile errors in Player.cs?"})
     session = opened.json()["session_id"]
     events = _stream(held, live, "autogen-groupchat", "GET", f"/groupchat/{session}/events?follow=true")

@@ -1,4 +1,4 @@
-"""The tasks on the running stack: quickstart again, smoke with its journey, every command of the README."""
+"""The tasks on the running stack: a second quickstart, smoke with its journey, every command of the README."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def test_a_second_quickstart_builds_nothing(running: Manifest) -> None:
-    """A second quickstart builds nothing, and its result names image, digest, URL, scan and smoke of each service."""
+    """A second quickstart builds nothing, and reports image, digest, URL, scan and smoke of each service."""
     before = {name: image.digest for name, image in store.recorded(running).items()}
 
     ran = inv("quickstart", "--json")
@@ -46,7 +46,7 @@ def test_smoke_and_journey_pass(running: Manifest) -> None:
 
 
 def test_the_journey_leaves_nothing_behind(live: Live) -> None:
-    """After it the watched tree is as it was, and no thread of it waits for a human."""
+    """After the journey the watched tree is unchanged, and none of its threads waits for a human."""
     watched = live.manifest.source("watched")
     assert watched
     before = sorted(watched.rglob("*"))
@@ -60,13 +60,13 @@ def test_the_journey_leaves_nothing_behind(live: Live) -> None:
 
 
 def _waiting(live: Live) -> set[str]:
-    """The threads that are interrupted."""
+    """Return the interrupted threads."""
     found = live.call("langgraph-api", "POST", "/threads/search", {"status": "interrupted", "limit": 1000}).json()
     return {thread["thread_id"] for thread in found}
 
 
 def test_a_failed_journey_says_where_it_stopped(live: Live) -> None:
-    """With the AutoGen team stopped the first step fails with its reason, and the others are named as not reached."""
+    """With AutoGen stopped, the first step fails with its reason, and the others are reported as not reached."""
     docker.cli("stop", f"{live.manifest.project.name}-autogen-groupchat-1")
 
     first, *others = journey.run(live.manifest)
@@ -76,7 +76,7 @@ def test_a_failed_journey_says_where_it_stopped(live: Live) -> None:
 
 
 def test_mcp_smoke_refuses_a_wrong_token(running: Manifest) -> None:
-    """The MCP check can fail: with a wrong token the same request is refused."""
+    """The MCP check can fail: a wrong token is refused."""
     port = running.containers()["mcp-docs"][1].port
     with httpx.Client(timeout=10, trust_env=False) as http:
         reason = checks._mcp(http, f"http://127.0.0.1:{port}/mcp", {"Authorization": "Bearer wrong"})
@@ -90,10 +90,9 @@ def _readme_commands() -> list[str]:
 
 
 def test_every_command_of_the_readme_runs(running: Manifest) -> None:
-    """Each command that the README shows for every day ends as it should, on a stack that is up.
+    """Each command in the README's daily list ends as it should on a running stack.
 
-    quickstart started that stack; `./inv test` and nox are what runs this test; releases are made in repositories of
-    their own tests.
+    quickstart started the stack; `./inv test` and nox run this test; releases have their own tests.
     """
     elsewhere = {"./inv quickstart", "./inv test", ".venv/bin/nox", ".venv/bin/nox -s smoke"}
     commands = [one for one in _readme_commands() if one not in elsewhere and not one.startswith("./inv release ")]
@@ -101,7 +100,7 @@ def test_every_command_of_the_readme_runs(running: Manifest) -> None:
 
     for command in commands:
         done = subprocess.run(command.split(), cwd=REPOSITORY, capture_output=True, text=True, check=False)
-        # The doctor fails for what this machine lacks, build and scan name what can't be had or is refused: no tracebacks.
+        # The doctor may fail for what this machine lacks, and build and scan may refuse; there must be no tracebacks.
         allowed = {"./inv doctor": {0, 1}, "./inv build": {0, 13}}.get(command, {0})
         assert done.returncode in allowed, f"{command}: {done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, command
