@@ -1,4 +1,4 @@
-"""What can be typed: whether Invoke would take a command line, and the sessions of the noxfile."""
+"""Valid commands: whether Invoke accepts a command line, and the sessions of the noxfile."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CONTEXTS = tasks.ns.to_contexts()
 
 
 def refusal(words: list[str]) -> str:
-    """Why Invoke would not take the words after ./inv, or nothing."""
-    named = [one for one in CONTEXTS if one.name in words]  # a parser copies all that it is given
+    """Return why Invoke refuses these arguments of ./inv, or an empty string."""
+    named = [one for one in CONTEXTS if one.name in words]  # a parser copies the contexts it is given
     try:
         Parser(initial=INITIAL, contexts=named).parse_argv(words)
     except ParseError as error:
@@ -26,7 +26,7 @@ def refusal(words: list[str]) -> str:
 
 
 def sessions() -> set[str]:
-    """The names of all nox sessions."""
+    """Return the names of all nox sessions."""
     tree = ast.parse((REPOSITORY / "noxfile.py").read_text(encoding="utf-8"))
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     return {one.name for one in functions if any("nox.session" in ast.unparse(mark) for mark in one.decorator_list)}

@@ -1,4 +1,4 @@
-"""Programs of Debian packages for a test, unpacked beside the reports: nothing is installed on the machine."""
+"""Programs from Debian packages for tests, unpacked next to the reports: nothing is installed on the machine."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _FOLDER = Path(__file__).resolve().parent.parent / ".uc" / "debian"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that can be started, and the environment that it needs."""
+    """An executable, and the environment that it needs."""
 
     path: str
     environment: dict[str, str]
 
 
 def program(package: str, name: str, inside: str) -> Program:
-    """`name` of PATH, else `inside` of the package, downloaded with what it lacks on this machine.
+    """Return `name` from PATH, otherwise `inside` from the package, downloaded with its missing dependencies.
 
-    Skips where apt can't give the package, fails there when CI=true.
+    Skips the test if apt does not have the package, fails it if CI=true.
     """
     if found := shutil.which(name):
         return Program(found, dict(os.environ))
@@ -57,7 +57,7 @@ def _unpack(package: str, root: Path) -> None:
         _apt("download", *re.findall(r"^Inst (\S+)", plan, re.M), cwd=downloads)
         for file in downloads.glob("*.deb"):
             subprocess.run(["dpkg", "--extract", str(file), str(unpacked)], check=True, capture_output=True, text=True)
-        # The folder appears whole or not at all: an interrupted download is made again.
+        # The folder appears complete or not at all: an interrupted download is repeated.
         unpacked.rename(root)
 
 

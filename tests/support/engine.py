@@ -1,4 +1,4 @@
-"""Fixtures of the real engine: its versions, the bases that tests build on, the registry's program. Never skips in CI."""
+"""Fixtures of the real engine: its versions, the bases of test images, the registry's program. Never skip in CI."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.project import REPOSITORY
 
 @pytest.fixture(scope="session")
 def docker_engine() -> dict[str, str]:
-    """The versions of the engine, buildx and Compose; skips without one at home, fails in CI."""
+    """The versions of the engine, buildx and Compose; without an engine, skips locally and fails in CI."""
     try:
         return engine_client.require(load(REPOSITORY, {}, local=False).tools)
     except MissingTool as error:
@@ -38,7 +38,7 @@ def python_base(docker_engine: dict[str, str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def powershell_base(docker_engine: dict[str, str]) -> None:
-    """The record of the PowerShell base, resolved once in the repository; skips where nothing here has that base."""
+    """The record of the PowerShell base, resolved once in the repository; skips if no source has that base."""
     _, reasons = bases.resolve(load(REPOSITORY, os.environ), ["powershell"])
     if reasons:
         pytest.skip(f"no PowerShell base here: {reasons['powershell']}")
@@ -46,13 +46,13 @@ def powershell_base(docker_engine: dict[str, str]) -> None:
 
 @pytest.fixture(scope="session")
 def registry_program(python_base: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Distribution's own program, taken out of the registry base: for registries with odd settings, run as processes."""
+    """Distribution's binary from the registry base, for registries with special settings that run as processes."""
     image = python_base["registry"]["context"].removeprefix("docker-image://")
     return take_registry_program(image, tmp_path_factory.mktemp("registry-program"))
 
 
 def take_registry_program(image: str, folder: Path) -> str:
-    """Distribution's own program, copied out of its image into a folder; its path."""
+    """Copy Distribution's binary out of its image into a folder; return its path."""
     container = engine_client.cli("create", image, "x").stdout.strip()
     program = folder / "registry"
     try:

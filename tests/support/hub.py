@@ -1,4 +1,4 @@
-"""What the registry of a world holds, asked and changed past the library."""
+"""Read and change the contents of a world's registry without the library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ACCEPT = ", ".join(
 
 
 class Hub:
-    """What the registry holds, asked directly and not through the library."""
+    """Direct access to a registry's contents, not through the library."""
 
     def __init__(self, address: str) -> None:
         self._http = httpx.Client(
@@ -26,7 +26,7 @@ class Hub:
         )
 
     def close(self) -> None:
-        """Let go of its connections."""
+        """Close its connections."""
         self._http.close()
 
     def tags(self, repository: str) -> list[str]:
@@ -35,27 +35,27 @@ class Hub:
         return (answer.json().get("tags") or []) if answer.status_code == 200 else []
 
     def digest(self, repository: str, reference: str) -> str:
-        """The digest of a tag; "" when it is not there."""
+        """The digest of a tag, or "" if it does not exist."""
         answer = self._http.head(f"/v2/{repository}/manifests/{reference}")
         return answer.headers["Docker-Content-Digest"] if answer.status_code == 200 else ""
 
     def manifest(self, repository: str, reference: str) -> Any:
-        """The manifest as JSON; None when it is not there."""
+        """The manifest as JSON, or None if it does not exist."""
         answer = self._http.get(f"/v2/{repository}/manifests/{reference}")
         return answer.json() if answer.status_code == 200 else None
 
     def blob(self, repository: str, digest: str) -> bytes | None:
-        """The bytes of a blob; None when it is not there."""
+        """The bytes of a blob, or None if it does not exist."""
         answer = self._http.get(f"/v2/{repository}/blobs/{digest}")
         return answer.content if answer.status_code == 200 else None
 
     def put(self, repository: str, tag: str, content: bytes, media_type: str) -> int:
-        """Put a manifest as a stranger would; the status."""
+        """Write a manifest as a third party would; return the status."""
         path = f"/v2/{repository}/manifests/{tag}"
         return self._http.put(path, content=content, headers={"Content-Type": media_type}).status_code
 
     def forget(self, repository: str, digest: str) -> int:
-        """Delete a blob as a careless clean-up would; the status."""
+        """Delete a blob as a careless clean-up would; return the status."""
         return self._http.delete(f"/v2/{repository}/blobs/{digest}").status_code
 
     def raw(self, repository: str, reference: str) -> tuple[bytes, str]:
@@ -64,5 +64,5 @@ class Hub:
         return answer.content, answer.headers["Content-Type"]
 
     def has(self, repository: str, digest: str) -> bool:
-        """Whether a blob is there."""
+        """Whether a blob exists."""
         return self._http.head(f"/v2/{repository}/blobs/{digest}").status_code == 200

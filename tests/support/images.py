@@ -1,4 +1,4 @@
-"""Images that a test makes without a build."""
+"""Images that tests create without a build."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from build.images.layout import Layout
 
 
 def exported(home: str, service: str, folder: Path) -> Exported:
-    """The image of a layout in `folder` as an export would return it; `home` is ADDRESS/NAMESPACE."""
+    """Return the image of an OCI layout in `folder` as an export would; `home` is ADDRESS/NAMESPACE."""
     layout = Layout(folder)
     image = Image(
         service=service,

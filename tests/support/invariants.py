@@ -1,4 +1,4 @@
-"""Rules 1 to 5 of DESIGN.md ("Rules that hold always") as one question to a world, asked without the library's help."""
+"""Invariants of releases, checked on a world without the library: digests, immutable tags, owners, records, floats."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.support.world import SERVICES, World
 
 
 def assert_invariants(world: World, *, settled: bool = True) -> None:
-    """One digest, immutable tags, floats forward only, one owner per version; with `settled` nothing is half done.
+    """Assert one digest per version, immutable tags, forward-only floats, one owner; if `settled`, no partial release.
 
-    Remembers what it saw, so that the next call notices what moved.
+    Remembers what it saw, so that the next call detects what moved.
     """
     public = world.public()
     records = {tag: record for tag in public.git if (record := world.record(tag))}
@@ -42,7 +42,7 @@ def _versions(tags: list[str]) -> dict[str, Version]:
 
 
 def _immutable(world: World, git: dict[str, str], images: dict[str, str]) -> None:
-    """What had a full version once names the same for ever."""
+    """Assert that a full version never names another digest."""
     fixed = {f"git {tag}": found for tag, found in git.items()}
     fixed |= {name: digest for name, digest in images.items() if _versions([name.partition(":")[2]])}
     for name, before in world.memory.items():
@@ -52,7 +52,7 @@ def _immutable(world: World, git: dict[str, str], images: dict[str, str]) -> Non
 
 
 def _owned(images: dict[str, str], owners: dict[str, tuple[str, Any]]) -> None:
-    """No version tag in a service's repository but that of the release that claimed it, with its digest."""
+    """Assert that every version tag of a service belongs to the release that claimed it, with its digest."""
     for name, digest in images.items():
         repository, _, tag = name.partition(":")
         if repository == "release" or not _versions([tag]):
@@ -69,7 +69,7 @@ def _released(images: dict[str, str]) -> tuple[set[Version], set[Version]]:
 
 
 def _complete(world: World, tag: str, record: Any, images: dict[str, str]) -> None:
-    """A complete release: every image is there whole, under its digest, and the artifact is the tag's record."""
+    """Assert a complete release: every image is complete under its digest, and the artifact is the tag's record."""
     version = record["version"]
     assert set(record["services"]) == set(SERVICES)
     for service, one in record["services"].items():
@@ -91,7 +91,7 @@ def _whole(world: World, repository: str, digest: str) -> None:
 
 
 def winners(eligible: set[Version]) -> dict[str, Version]:
-    """The rule of floats: of all stable releases of X.Y, and of X, the highest."""
+    """Return what floats must name: the highest stable release of each X.Y and X."""
     stable = sorted(one for one in eligible if not one.prerelease)
     return {name: version for version in stable for name in (f"{version.major}.{version.minor}", f"{version.major}")}
 
@@ -99,7 +99,7 @@ def winners(eligible: set[Version]) -> dict[str, Version]:
 def _floats(
     world: World, images: dict[str, str], eligible: set[Version], owners: dict[str, tuple[str, Any]], *, settled: bool
 ) -> None:
-    """Each float names a complete release, never a lower one than before; settled, exactly the rule's."""
+    """Assert that floats name complete releases and never move back; if settled, exactly the highest."""
     wanted = winners(eligible)
     for name, digest in images.items():
         repository, _, tag = name.partition(":")
@@ -128,7 +128,7 @@ def _floats(
 
 
 def assert_nothing_new(world: World, before: Any) -> None:
-    """Nothing became public since: no tag in any repository, no git tag."""
+    """Assert that nothing became public since: no tag in any repository, no git tag."""
     now = world.public()
     assert now.git == before.git, "a git tag is public"
     assert now.images == before.images, f"public: {json.dumps(sorted(set(now.images) - set(before.images)))}"

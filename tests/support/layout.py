@@ -1,4 +1,4 @@
-"""Reads the layout of a library from its sources: which module imports which, who prints, what has no docstring."""
+"""Reads a library's layout from its sources: imports, modules that print, missing docstrings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _REASON = re.compile(r"longer than 300\s+lines because")
 
 
 class Library:
-    """A package of packages at `root`, whose `__init__.py` maps its packages in import order."""
+    """A package of packages at `root`, whose `__init__.py` lists its packages in import order."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.name = root, root.name
 
     @cached_property
     def modules(self) -> dict[str, Path]:
-        """Every module at any depth by its dotted name below the library; a package by its own name."""
+        """Every module at any depth, by dotted name within the library; a package by its own name."""
         found = {}
         for path in sorted(self.root.rglob("*.py")):
             parts = path.relative_to(self.root).with_suffix("").parts
@@ -43,12 +43,12 @@ class Library:
 
     @cached_property
     def packages(self) -> set[str]:
-        """The packages that there are: folders with modules in them."""
+        """The existing packages: folders that contain modules."""
         return {path.parent.name for path in self.root.glob("*/*.py")}
 
     @cached_property
     def imports(self) -> dict[str, set[str]]:
-        """The modules of the library that each imports, at any depth of its code, for types or at run time."""
+        """The library modules that each module imports, anywhere in its code, for types or at run time."""
         return {module: {*self._inner(tree)} - {"", module} for module, tree in self.trees.items()}
 
     def _inner(self, tree: ast.Module) -> Iterator[str]:
@@ -69,14 +69,14 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 
 def unmapped(library: Library) -> list[str]:
-    """Where map and folders differ: a package without a line, a line without a package."""
+    """Differences between map and folders: a package without a line, a line without a package."""
     order, packages = library.order, library.packages
     unlisted = [f"{name} is not in the map" for name in sorted(packages - set(order))]
     return unlisted + [f"{name} is in the map and is not there" for name in order if name not in packages]
 
 
 def opposing(library: Library) -> list[str]:
-    """Imports against the order of the map: a package takes from those above it; what stands in no package, from none."""
+    """Imports against the map's order: packages may import only those above them, top-level modules none."""
     rank = {name: position for position, name in enumerate(library.order, start=1)}
     top = {module: module.partition(".")[0] for module in library.modules}
 
@@ -92,7 +92,7 @@ def opposing(library: Library) -> list[str]:
 
 
 def circles(library: Library) -> list[str]:
-    """The modules that import each other, directly or by way of others, as one chain; empty when there are none."""
+    """The modules that import each other, directly or indirectly, as one chain; empty if there are none."""
     try:
         TopologicalSorter(library.imports).prepare()
     except CycleError as error:
@@ -110,7 +110,7 @@ def importing(library: Library, *programs: str) -> list[str]:
 
 
 def printing(library: Library) -> list[str]:
-    """The modules that write to a standard stream themselves, by print or by the stream's own write."""
+    """The modules that write to a standard stream themselves, with print or the stream's own write."""
     return [
         module
         for module in library.modules
@@ -124,7 +124,7 @@ def _prints(function: ast.expr) -> bool:
 
 
 def overlong(library: Library) -> list[str]:
-    """The modules past LONGEST lines whose docstring gives no reason."""
+    """The modules over LONGEST lines whose docstring gives no reason."""
     return [
         module
         for module, path in library.modules.items()

@@ -17,21 +17,21 @@ OWN_NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount")
 
 
 def lacking(reason: str) -> NoReturn:
-    """Skip the test on a person's machine, fail it in CI: there nothing is left out silently."""
+    """Skip the test on a developer's machine, fail it in CI, where nothing is skipped silently."""
     if os.environ.get("CI", "").lower() == "true":
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 def own_namespaces() -> tuple[str, ...]:
-    """The words that go before a command to run it as root of its own namespaces; `lacking` where that is forbidden."""
+    """The command prefix to run as root in new namespaces; calls `lacking` if that is forbidden."""
     if subprocess.run([*OWN_NAMESPACES, "true"], check=False, capture_output=True).returncode:
         lacking("needs user namespaces (Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0)")
     return OWN_NAMESPACES
 
 
 def as_root() -> list[str]:
-    """The words that go before a command to run it as root; `lacking` without sudo that asks for no password."""
+    """The command prefix to run as root; calls `lacking` without passwordless sudo."""
     if os.geteuid() == 0:
         return []
     if not shutil.which("sudo") or subprocess.run(["sudo", "-n", "true"], check=False, capture_output=True).returncode:
@@ -41,7 +41,7 @@ def as_root() -> list[str]:
 
 @contextlib.contextmanager
 def without_privilege() -> Iterator[None]:
-    """This process is not root meanwhile, who may read and write everything."""
+    """If this process is root, run the block as another user: root may read and write everything."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)

@@ -1,4 +1,4 @@
-"""The pipelines of CI as data: their jobs, the scripts in them, and the commands in those."""
+"""The CI pipelines as data: their jobs, the jobs' scripts, and the commands in them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _PROGRAM = re.compile(r"(?:\./inv|(?:\.venv/bin/)?nox)(?=\s|$)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Script:
-    """A piece of shell in a job, with the variables that its commands may use."""
+    """A shell script in a job, with the variables that its commands may use."""
 
     place: str
     text: str
     variables: dict[str, str]
 
     def commands(self) -> list[list[str]]:
-        """Its calls of tasks and sessions as words, variables filled in. Raises AssertionError for one inside a line."""
+        """Its calls of tasks and sessions, with variables filled in. Raises AssertionError for one inside a line."""
         lines = [line.strip() for line in self.text.splitlines()]
         found = [line for line in lines if _PROGRAM.match(line)]
         assert len(found) == len(_PROGRAM.findall(self.text)), f"{self.place}: a task inside a line can't be checked"
@@ -55,7 +55,7 @@ def gitlab_jobs() -> dict[str, dict[str, Any]]:
 
 
 def scripts() -> list[Script]:
-    """Every piece of shell in the pipelines."""
+    """Every shell script in the pipelines."""
     found = []
     for place, job in github_jobs().items():
         for step in job.get("steps", []):
@@ -77,7 +77,7 @@ def _variables() -> dict[str, Any]:
 
 
 def _usual(value: str) -> str:
-    """What an expression like ${{ inputs.bump || 'auto' }} gives when nothing was said."""
+    """Return the default of an expression like ${{ inputs.bump || 'auto' }}."""
     usual = re.fullmatch(r"\$\{\{ .* \|\| '(.*)' \}\}", value)
     return usual[1] if usual else value
 

@@ -1,4 +1,4 @@
-"""Worlds to plan in, made of plain values: two services, any history, any registry."""
+"""Worlds for planning, made of plain values: two services, any history, any registry."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def two_services(project: Project) -> Manifest:
 
 
 def version_set(*versions: str) -> frozenset[Version]:
-    """Some versions."""
+    """Return a set of parsed versions."""
     return frozenset(map(Version.parse, versions))
 
 
 def world(
     manifest: Manifest, last: str = "", *commits: str, released: tuple[str, ...] = (), branch: str = "main", **more: Any
 ) -> World:
-    """A world at `last` on every line, with these commits after it.
+    """Return a world whose last version on every line is `last`, with these commits after it.
 
     `released` are the complete releases (default: `last`), tagged on the remote and known in this clone.
     """
@@ -64,7 +64,7 @@ def world(
 
 
 def planned(at: World, request: Request | None = None, **details: Any) -> Plan:
-    """The plan of a world whose registry has none of the tags that would move, but for `details` of every line."""
+    """Return the plan of a world whose registry has none of the tags that would move, except `details` of every line."""
     request = request or Request()
     complete = {
         name: Details(**{"before": dict.fromkeys(tags(at, name, due.version), "")} | details)
@@ -74,13 +74,13 @@ def planned(at: World, request: Request | None = None, **details: Any) -> Plan:
 
 
 def tags(at: World, name: str, version: Version) -> list[tuple[str, str]]:
-    """The tags that a release of this version moves on a line."""
+    """Return the tags that a release of this version moves on a line."""
     line = at.history.lines[name]
     return at.moving(line, version, line.line.services)
 
 
 def only(made: Plan) -> PlannedLine:
-    """The one line of a plan."""
+    """Return the only line of a plan."""
     (line,) = made.lines
     return line
 

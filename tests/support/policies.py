@@ -1,4 +1,4 @@
-"""Registries with rules of their own, and logins, as rules of the proxy: what Harbor, ProGet and token services do."""
+"""Registry policies and logins as proxy rules: the behaviour of Harbor, ProGet and token services."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _refusal(status: int, code: str, message: str, **headers: str) -> Answer:
 
 
 def immutable(hub: Hub, *, pattern: str = "") -> Rule:
-    """Harbor: any PUT of a tag that is there is answered 412, an equal one too. `pattern` picks tags (default: all)."""
+    """Harbor: any PUT of an existing tag gets 412, even an identical one. `pattern` selects tags (default: all)."""
 
     def act(request: Request) -> Answer:
         found = _TAG.match(request.path)
@@ -36,7 +36,7 @@ def immutable(hub: Hub, *, pattern: str = "") -> Rule:
 
 
 def three_parts(hub: Hub) -> Rule:
-    """ProGet: only three-part tags are taken, and X.Y and X are moved by the registry itself."""
+    """ProGet: only three-part tags are accepted, and the registry moves X.Y and X itself."""
 
     def act(request: Request) -> Answer:
         found = _TAG.match(request.path)
@@ -75,7 +75,7 @@ def basic() -> Rule:
 
 
 class TokenService:
-    """Tokens for one repository and some actions, good for `uses` requests; the two rules are its own and the guard."""
+    """Tokens for one repository and some actions, valid for `uses` requests; its rules: the service and the guard."""
 
     def __init__(self, address: str, *, uses: int) -> None:
         self.address, self.uses = address, uses

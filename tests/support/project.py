@@ -1,4 +1,4 @@
-"""A small project in an empty folder, with real git, and the real `invoke` on it."""
+"""A small project in its own folder, with real git and the real `invoke`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Ran:
 
     @property
     def text(self) -> str:
-        """Both streams, for messages that may be on either."""
+        """Both streams, for messages that may appear on either."""
         return self.stdout + self.stderr
 
 
@@ -75,7 +75,7 @@ class Project:
     root: Path
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file below the project's folder, making folders on the way."""
+        """Write a file in the project's folder, creating parent folders."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -93,7 +93,7 @@ class Project:
         self.write(f"docker/{name}/Dockerfile", dockerfile)
 
     def git(self, *arguments: str) -> str:
-        """Run git in the project with a fixed identity and no configuration of this machine."""
+        """Run git in the project with a fixed identity and without this machine's configuration."""
         done = subprocess.run(
             ["git", *arguments],
             cwd=self.root,
@@ -105,7 +105,7 @@ class Project:
         return done.stdout.strip()
 
     def commit(self, message: str = "Change") -> str:
-        """Commit everything; the new commit's hash. Makes the repository when there is none."""
+        """Commit everything, creating the repository if necessary; return the commit's hash."""
         if not (self.root / ".git").exists():
             self.git("init", "--quiet", "--initial-branch", "main")
         self.git("add", "--all")
@@ -117,11 +117,11 @@ class Project:
         return load(self.root, environment)
 
     def command(self, *arguments: str) -> list[str]:
-        """The argv that `./inv ARGUMENTS` ends in."""
+        """The argv that `./inv ARGUMENTS` executes."""
         return [sys.executable, "-m", "invoke", *arguments]
 
     def environment(self, **extra: str) -> dict[str, str]:
-        """This process's environment with the library on the path, without this machine's overrides of a manifest."""
+        """This process's environment with the library on the path, without this machine's manifest overrides."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("UC_")}
         return kept | {"PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"} | extra
 
@@ -135,7 +135,7 @@ class Project:
 
 
 def make_empty(root: Path) -> Project:
-    """A project in the new folder `root` whose manifest has no service, outside any git repository."""
+    """Create a project in the new folder `root` whose manifest has no services, outside any git repository."""
     root.mkdir()
     shutil.copyfile(REPOSITORY / "tasks.py", root / "tasks.py")
     project = Project(root)

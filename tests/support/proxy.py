@@ -1,7 +1,7 @@
-"""An HTTP proxy in front of a real registry that breaks what its rules say, and remembers every request.
+"""An HTTP proxy in front of a real registry that injects faults by rules and records every request.
 
-A rule is a small object: which requests it is about, how often, and what is done with them. What no rule takes is
-passed on as it is.
+A rule is a small object: which requests it matches, how often, and what it does with them. Requests that no rule
+matches are forwarded unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Request:
-    """One request as it came, and a way to pass it on."""
+    """A request as received, and a way to forward it."""
 
     proxy: Proxy
     method: str
@@ -40,7 +40,7 @@ class Request:
     body: bytes
 
     def forward(self) -> Answer:
-        """What the registry answers to it."""
+        """Return the registry's response to it."""
         connection = http.client.HTTPConnection(self.proxy.upstream, timeout=60)
         try:
             connection.request(self.method, self.path, body=self.body, headers=self.headers)
@@ -52,12 +52,12 @@ class Request:
 
 
 class Reset(Exception):
-    """Raised by a rule: the connection is reset and nothing is answered."""
+    """Raised by a rule: the connection is reset without a response."""
 
 
 @dataclass(slots=True)
 class Rule:
-    """`act` takes the requests whose "METHOD /path" matches `pattern`: the first `times` after `after` have passed."""
+    """`act` handles requests whose "METHOD /path" matches `pattern`: the first `times` after skipping `after`."""
 
     pattern: str
     act: Callable[[Request], Answer]
@@ -66,7 +66,7 @@ class Rule:
     taken: int = 0
 
     def takes(self, request: Request) -> bool:
-        """Whether this request is one of those; counts it."""
+        """Count this request, and return whether the rule applies to it."""
         if self.taken >= self.times or not re.search(self.pattern, f"{request.method} {request.path}"):
             return False
         if self.after:
@@ -78,7 +78,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request that came, and the status that it was answered with (0: none)."""
+    """A recorded request and the status of its response (0: none)."""
 
     method: str
     path: str
@@ -91,7 +91,7 @@ class Seen:
 
 
 class Proxy:
-    """The proxy, a context manager: `address` is where the release finds its registry."""
+    """The proxy, a context manager: `address` is the registry address for the release."""
 
     def __init__(self, address: str, upstream: str) -> None:
         self.address, self.upstream = address, upstream
@@ -118,25 +118,25 @@ class Proxy:
         self._server.server_close()
 
     def count(self, pattern: str) -> int:
-        """How many requests "METHOD /path → STATUS" matched."""
+        """Return the number of requests whose "METHOD /path → STATUS" matches."""
         return sum(1 for one in self.seen if re.search(pattern, str(one)))
 
     def sent(self, pattern: str) -> int:
-        """How many bytes of body those requests had."""
+        """Return the total body size of those requests in bytes."""
         return sum(one.size for one in self.seen if re.search(pattern, str(one)))
 
     def heal(self) -> None:
-        """Break nothing any more, and forget what was seen."""
+        """Remove all rules and recorded requests."""
         self.rules, self.seen = [], []
 
     def answer(self, request: Request) -> Answer:
-        """What the first rule that takes the request makes of it, else what the registry answers."""
+        """Return the response of the first matching rule, otherwise the registry's."""
         with self._lock:
             rule = next((one for one in self.rules if one.takes(request)), None)
         return rule.act(request) if rule else request.forward()
 
     def remember(self, request: Request, status: int) -> None:
-        """Add to what was seen."""
+        """Record a request."""
         with self._lock:
             self.seen.append(Seen(request.method, request.path, status, len(request.body), time.monotonic()))
 
@@ -146,7 +146,7 @@ class _Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away, as a killed one does, is none of our errors."""
+        """Ignore a client that disconnected, as a killed one does."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -175,7 +175,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def _reset(self) -> None:
-        """Close with a RST, as a proxy that dies does."""
+        """Close with an RST, as a dying proxy would."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
         self.connection.close()
@@ -183,35 +183,35 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _handle
 
     def log_message(self, format: str, *args: object) -> None:
-        """The proxy keeps its own log."""
+        """Log nothing: the proxy keeps its own records."""
 
 
-# What a rule may do --------------------------------------------------------------------------------------------------
+# Actions of rules ---------------------------------------------------------------------------------------------------
 
 
 def status(code: int, **headers: str) -> Callable[[Request], Answer]:
-    """Answer with a status and no more; `Retry_After="1"` is a header."""
+    """Answer with just a status; `Retry_After="1"` adds a header."""
     return lambda _request: Answer(code, {key.replace("_", "-"): value for key, value in headers.items()})
 
 
 def reset(_request: Request) -> Answer:
-    """Take the request, do nothing, reset the connection."""
+    """Accept the request, do nothing, reset the connection."""
     raise Reset
 
 
 def lose_answer(request: Request) -> Answer:
-    """Let the registry do it, and reset the connection instead of answering."""
+    """Forward the request, then reset the connection instead of answering."""
     request.forward()
     raise Reset
 
 
 def pretend(_request: Request) -> Answer:
-    """Say 201 and do nothing: acknowledged, and lost."""
+    """Answer 201 and do nothing: acknowledged and lost."""
     return Answer(201)
 
 
 def slow(seconds: float) -> Callable[[Request], Answer]:
-    """Let the registry do it, and answer late."""
+    """Forward the request and answer late."""
 
     def act(request: Request) -> Answer:
         answer = request.forward()
@@ -222,7 +222,7 @@ def slow(seconds: float) -> Callable[[Request], Answer]:
 
 
 def instead(event: Callable[[], object]) -> Callable[[Request], Answer]:
-    """Let `event` happen in the registry's place: it does nothing, and the connection is reset."""
+    """Run `event` instead of forwarding, then reset the connection."""
 
     def act(_request: Request) -> Answer:
         event()
@@ -232,7 +232,7 @@ def instead(event: Callable[[], object]) -> Callable[[Request], Answer]:
 
 
 def then(event: Callable[[], object], *, before: bool) -> Callable[[Request], Answer]:
-    """Let `event` happen before the registry does it, or after it did and before the answer."""
+    """Run `event` before forwarding the request, or after forwarding and before the response."""
 
     def act(request: Request) -> Answer:
         if before:

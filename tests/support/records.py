@@ -1,4 +1,4 @@
-"""Release records to test with."""
+"""Release records for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A task as a process that is watched: its lines as they come, the step it is in, and its end by `kill -9`."""
+"""A task as a monitored process: its output lines, its current step, and its end by `kill -9`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.steps import step_of
 
 
 class Running:
-    """A task that runs; its output is read line by line as it comes."""
+    """A running task whose output is read line by line."""
 
     def __init__(self, project: Project, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
         self.lines: list[str] = []
@@ -53,7 +53,7 @@ class Running:
         self.stdout = self.process.stdout.read()
 
     def when(self, start: str, act: Callable[[], object]) -> Running:
-        """Do something the moment that a line with this start is printed."""
+        """Run an action as soon as a line with this start is printed."""
         self._watch = (start, act)
         for line in self.lines:
             if self._watch and line.startswith(start):
@@ -62,7 +62,7 @@ class Running:
         return self
 
     def kill(self, *, children: bool = False) -> None:
-        """`kill -9` of the process group; with `children` of the sessions below it too, as a container that ends."""
+        """`kill -9` the process group; with `children` also the sessions below it, as when a container ends."""
         below = _descendants(self.process.pid) if children else []
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -71,7 +71,7 @@ class Running:
                 os.kill(pid, signal.SIGKILL)
 
     def wait(self, timeout: float = 240) -> Ran:
-        """Its exit code and output, when it has ended."""
+        """Wait for its end; return its exit code and output."""
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -86,7 +86,7 @@ class Running:
 
     @property
     def step(self) -> str:
-        """The key of the step that was begun last."""
+        """The key of the step that started last."""
         return next(filter(None, map(step_of, reversed(self.lines))), "start")
 
 

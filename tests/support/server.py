@@ -1,4 +1,4 @@
-"""A registry as a process of its own: Distribution's program on its own loopback address and folder."""
+"""A registry process: Distribution's binary on its own loopback address and folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ http: {{ addr: "{address}" }}
 
 
 def free_address(host: str) -> str:
-    """An address of the loopback host that nobody listens on right now."""
+    """Return an unused port on the loopback host, as an address."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return f"{host}:{probe.getsockname()[1]}"
@@ -39,7 +39,7 @@ class Registry:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Run it, and return when it answers."""
+        """Start it, and return once it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "config.yml"
         config.write_text(_CONFIG.format(storage=self.storage, address=self.address))
@@ -57,7 +57,7 @@ class Registry:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """End the process; what it stored stays."""
+        """Stop the process; its storage stays."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

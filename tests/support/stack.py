@@ -1,4 +1,4 @@
-"""Small services on the Python base, free ports for them, and taking away what tests started."""
+"""Small services on the Python base, free ports for them, and removal of what tests started."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ENTRYPOINT ["python3", "/app/server.py"]
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now, and that was not given out before."""
+    """Return an unused port that was not returned before."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -47,7 +47,7 @@ def free_port() -> int:
 
 
 def reuse_bases(project: Project, record: dict[str, Any]) -> None:
-    """Let the project's record say what the repository's says, under its own settings."""
+    """Copy the repository's record of bases into the project, under the project's settings."""
     manifest_file = project.root / "versions.toml"
     shipped = load(REPOSITORY, {}, local=False).bases.images["registry"]
     manifest_file.write_text(
@@ -64,7 +64,7 @@ def reuse_bases(project: Project, record: dict[str, Any]) -> None:
 
 
 def add_server(project: Project, name: str, dockerfile: str = DOCKERFILE, **extra: str) -> int:
-    """Add a small HTTP service to the project on a free port; the port."""
+    """Add a small HTTP service to the project on a free port; return the port."""
     port = free_port()
     options = {"bases": '["python"]', "secrets": '["alpha"]', "volumes": f'{{ {name}-data = "/data" }}'} | extra
     container = "\n".join(f"{key} = {value}" for key, value in options.items() if key != "smoke")
@@ -79,7 +79,7 @@ def add_server(project: Project, name: str, dockerfile: str = DOCKERFILE, **extr
 
 
 def clean(project: str, registry: str) -> None:
-    """Remove containers, volumes, networks and images of a test project."""
+    """Remove the containers, volumes, networks and images of a test project."""
     docker = shutil.which("docker") or "docker"
 
     def listed(*arguments: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The steps of a release by their identifiers, and the lines that show them: titles may change, tests hang on keys."""
+"""The steps of a release by key, and the output lines that show them: tests depend on keys, not on titles."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _BEGUN, _DONE = "» ", "✓ "
 
 
 def begins(key: str) -> str:
-    """The line that is printed when a step begins."""
+    """Return the line that is printed when a step begins."""
     return f"{_BEGUN}{_TITLES[key]}"
 
 
 def ends(key: str) -> str:
-    """The start of the line that is printed when a step has succeeded."""
+    """Return the start of the line that is printed when a step succeeds."""
     return f"{_DONE}{_TITLES[key]}"
 
 
 def step_of(line: str) -> str:
-    """The key of the step that a line of output begins, "" for any other line; a step of another task by its title."""
+    """Return the key of the step that an output line begins, or "" for other lines; another task's step by title."""
     title = line.removeprefix(_BEGUN)
     if title == line:
         return ""

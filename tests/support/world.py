@@ -1,4 +1,4 @@
-"""The world of a release: a project in its clones, a bare repository as the remote, a registry; and what is public."""
+"""The world of a release: a project's clones, a bare repository as the remote, a registry; and what is public."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAST = ("--skip-scan", "--skip-smoke")
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """What anybody can see: the remote's tags (name → object), the registry's tags (repository:tag → digest)."""
+    """What is public: the remote's tags (name → object), the registry's tags (repository:tag → digest)."""
 
     git: dict[str, str]
     images: dict[str, str]
@@ -32,29 +32,29 @@ class Public:
 
 @dataclass(slots=True)
 class Clone:
-    """A checkout of the project, and releases made in it as a person would."""
+    """A checkout of the project, in which releases run as a user would run them."""
 
     project: Project
     environment: dict[str, str]
 
     def git(self, *arguments: str) -> str:
-        """Run git here."""
+        """Run git in this clone."""
         return self.project.git(*arguments)
 
     def start(self, *arguments: str, **environment: str) -> Running:
-        """Start an invoke task as a process in a session of its own."""
+        """Start an invoke task as a process in its own session."""
         return Running(self.project, arguments, self.environment | environment)
 
     def inv(self, *arguments: str, **environment: str) -> Ran:
-        """Run an invoke task to its end."""
+        """Run an invoke task to completion."""
         return self.start(*arguments, **environment).wait()
 
     def release(self, *arguments: str, **environment: str) -> Ran:
-        """`invoke release` without gates."""
+        """Run `invoke release` without gates."""
         return self.inv("release", *FAST, *arguments, **environment)
 
     def commit(self, service: str, message: str = "fix: change") -> str:
-        """Change one service and commit and push that."""
+        """Change one service, commit and push."""
         file = self.project.root / "docker" / service / "content"
         file.write_text(file.read_text() + f"{time.time_ns()}\n")
         made = self.project.commit(message)
@@ -65,7 +65,7 @@ class Clone:
 
 @dataclass(slots=True)
 class World:
-    """Everything around a release. `memory` is what invariants remember of what was public before."""
+    """Everything around a release. `memory` is where invariants remember what was public before."""
 
     folder: Path
     namespace: str
@@ -86,13 +86,13 @@ class World:
         return self.clones[0]
 
     def another(self) -> Clone:
-        """A fresh clone, as on another machine: no state, no tags that were not pushed."""
+        """Return a fresh clone, as on another machine: no state, no unpushed tags."""
         root = self.folder / f"clone-{len(self.clones)}"
         subprocess.run(["git", "clone", "--quiet", str(self.remote), str(root)], check=True, env=os.environ | _IDENTITY)
         return self.adopt(root)
 
     def adopt(self, root: Path) -> Clone:
-        """A checkout as one of this world's."""
+        """Register an existing checkout as one of this world's clones."""
         project = Project(root)
         project.git("config", "user.name", "Test")
         project.git("config", "user.email", "test@example.invalid")
@@ -106,18 +106,18 @@ class World:
         return dict(line.split() for line in listed.splitlines())
 
     def record(self, tag: str) -> Any:
-        """The record that a tag on the remote carries; None for a tag without one."""
+        """The record in a tag on the remote, or None for a tag without one."""
         message = _git(self.remote, "for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
         start = message.find("\n{")
         return json.loads(message[start:]) if start >= 0 else None
 
     def record_bytes(self, tag: str) -> bytes:
-        """The record's very bytes in the tag."""
+        """The record's exact bytes in the tag."""
         message = _git(self.remote, "cat-file", "tag", tag)
         return (message[message.index("\n{") + 1 :]).encode()
 
     def public(self) -> Public:
-        """What anybody can see now."""
+        """Return what is public now."""
         images = {
             f"{name}:{tag}": digest
             for name in (*SERVICES, "release")
@@ -138,9 +138,9 @@ def _git(folder: Path, *arguments: str) -> str:
 def make(
     folder: Path, namespace: str, address: str, hub: Hub, *, bases: dict[str, Any] | None = None, **settings: str
 ) -> World:
-    """A world with one clone, in which nothing is released. `settings` go to [release].
+    """Create a world with one clone, in which nothing is released yet. `settings` go to [release].
 
-    Its two services are a file each, or with `bases` (the record of the Python base) servers that gates can ask.
+    Its two services are one file each, or with `bases` (the record of the Python base) servers that gates can check.
     """
     root = folder / "clone-0"
     root.mkdir(parents=True)
@@ -170,5 +170,5 @@ def make(
 
 
 def clean(text: str) -> bool:
-    """Whether a failure was told plainly: a line that says what and no traceback."""
+    """Whether a failure was reported properly: an error line and no traceback."""
     return "Traceback" not in text and re.search(r"^error: ", text, re.M) is not None

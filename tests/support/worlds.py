@@ -1,4 +1,4 @@
-"""Fixtures of worlds: the real engine, a real registry, a bare git remote, the real `invoke`. Never skips in CI."""
+"""Fixtures of worlds: the real engine, a real registry, a bare git remote, the real `invoke`. Never skip in CI."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def registry(registry_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry for the whole session; each world has a namespace of its own in it."""
+    """A registry for the whole session, with a namespace for each world."""
     folder = tmp_path_factory.mktemp("registry")
-    # containerd keys mounts by host without port: each registry has an address of its own.
+    # containerd keys mounts by host without port, so each registry has its own address.
     host = f"127.{10 + os.getpid() % 200}.0.1"
     made = Registry(registry_program, folder, free_address(host), folder / "storage")
     made.start()
@@ -32,7 +32,7 @@ def registry(registry_program: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def hub(registry: Registry) -> Iterator[Hub]:
-    """The registry, asked directly."""
+    """Direct access to the registry."""
     made = Hub(registry.address)
     yield made
     made.close()
@@ -40,7 +40,7 @@ def hub(registry: Registry) -> Iterator[Hub]:
 
 @pytest.fixture(scope="session")
 def make_world(registry: Registry, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., World]:
-    """Makes a world, seen through `address` (default: the registry itself); other arguments go to [release]."""
+    """Return a function that makes a world with its registry at `address`; other arguments go to [release]."""
 
     def make(address: str = "", **settings: Any) -> World:
         number = next(_NUMBERS)
@@ -53,20 +53,20 @@ def make_world(registry: Registry, hub: Hub, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def module_proxy(registry: Registry) -> Iterator[Proxy]:
-    """A proxy for all kills of a module."""
+    """One proxy for all kills of a module."""
     with Proxy(free_address("127.9.0.1"), registry.address) as made:
         yield made
 
 
 @pytest.fixture
 def world(make_world: Callable[..., World]) -> World:
-    """A world in which nothing was released yet."""
+    """A world in which nothing is released yet."""
     return make_world()
 
 
 @pytest.fixture
 def proxy(registry: Registry) -> Iterator[Proxy]:
-    """A proxy in front of the registry, on an address of its own."""
+    """A proxy in front of the registry, on its own address."""
     number = next(_NUMBERS)
     host = f"127.{10 + os.getpid() % 200}.{1 + number // 250}.{1 + number % 250}"
     with Proxy(free_address(host), registry.address) as made:
@@ -75,5 +75,5 @@ def proxy(registry: Registry) -> Iterator[Proxy]:
 
 @pytest.fixture
 def faulty(make_world: Callable[..., World], proxy: Proxy) -> World:
-    """A world whose clones see the registry through the proxy."""
+    """A world whose clones reach the registry through the proxy."""
     return make_world(proxy.address)

@@ -1,4 +1,4 @@
-"""What contributors and maintainers rely on: hooks, editor, dev container, Renovate, records of decisions."""
+"""What contributors and maintainers rely on: hooks, editor settings, dev container, Renovate, decision records."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _hooks() -> list[dict[str, Any]]:
 
 
 def test_hooks_need_no_hub() -> None:
-    """Every hook runs a tool of this checkout: one that a hash lock holds, or a task."""
+    """Every hook runs a hash-locked tool or a task of this checkout."""
     locked = "\n".join(lock.read_text(encoding="utf-8") for lock in REPOSITORY.glob("requirements*.txt"))
     for hook in _hooks():
         folder, _, program = hook["entry"].split()[0].rpartition("/")
@@ -62,7 +62,7 @@ def test_hooks_need_no_hub() -> None:
 
 
 def test_every_tracked_file_is_as_the_editor_would_write_it() -> None:
-    """Encoding, line ends, the last line and trailing blanks are those of .editorconfig."""
+    """Encoding, line endings, final newline and trailing whitespace follow .editorconfig."""
     settings = configparser.ConfigParser()
     settings.read_string("[root]\n" + (REPOSITORY / ".editorconfig").read_text(encoding="utf-8"))
     line_ends = {"lf": "\n", "crlf": "\r\n"}
@@ -74,7 +74,7 @@ def test_every_tracked_file_is_as_the_editor_would_write_it() -> None:
         end = line_ends[wanted["end_of_line"]]
         lines = text.split(end)
         trimmed = wanted["trim_trailing_whitespace"] == "true"
-        blanks = any(line != line.rstrip() for line in lines)  # a line end of the other kind is one, too
+        blanks = any(line != line.rstrip() for line in lines)  # a line ending of the other kind also counts
         if (trimmed and blanks) or (text and not text.endswith(end)):
             wrong.append(str(path.relative_to(REPOSITORY)))
 
@@ -84,7 +84,7 @@ def test_every_tracked_file_is_as_the_editor_would_write_it() -> None:
 
 
 def test_the_dev_container_is_an_image_and_tasks() -> None:
-    """Nobody is root in it, nothing comes from a hub of features, and its commands can be typed."""
+    """It does not run as root, uses no features from a hub, and its commands exist."""
     container = _json(".devcontainer/devcontainer.json")
     tasks = [value for key, value in container.items() if key.endswith("Command") and value.startswith("./inv")]
 
@@ -99,7 +99,7 @@ def test_the_dev_container_is_an_image_and_tasks() -> None:
 
 
 def _base_manager() -> tuple[re.Pattern[str], str]:
-    """The expression that finds bases in versions.toml, and the template of what is written in its place."""
+    """The expression that finds bases in versions.toml, and the replacement template."""
     (manager,) = _json(".github/renovate.json")["customManagers"]
     (expression,) = manager["matchStrings"]
     (pattern,) = manager["managerFilePatterns"]
@@ -113,7 +113,7 @@ def _bases(text: str) -> set[tuple[str, str]]:
 
 
 def test_renovate_finds_every_base() -> None:
-    """Its expression matches the reference and the digest of each base of versions.toml, and nothing else."""
+    """The expression matches the reference and digest of each base in versions.toml, and nothing else."""
     expression, _ = _base_manager()
     text = (REPOSITORY / "versions.toml").read_text(encoding="utf-8")
     found = {
@@ -125,7 +125,7 @@ def test_renovate_finds_every_base() -> None:
 
 
 def test_what_renovate_writes_is_the_base_that_it_means() -> None:
-    """A new tag and a digest in the template's place are read as such, with a digest there before and without."""
+    """After the replacement the manifest has the new tag and digest, whether or not there was a digest before."""
     expression, template = _base_manager()
     text = (REPOSITORY / "versions.toml").read_text(encoding="utf-8")
     for digest in (f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"):
@@ -139,7 +139,7 @@ def test_what_renovate_writes_is_the_base_that_it_means() -> None:
 
 
 def test_renovate_merges_nothing() -> None:
-    """A person reads each change, bases first of all."""
+    """Renovate never merges automatically."""
     text = (REPOSITORY / ".github/renovate.json").read_text(encoding="utf-8")
 
     assert re.findall(r'"automerge\w*": (\w+)', text) == ["false"]
@@ -147,7 +147,7 @@ def test_renovate_merges_nothing() -> None:
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.relative_to(REPOSITORY)))
 def test_each_lock_says_the_command_that_made_it(lock: Path) -> None:
-    """Renovate looks at the lock, and finds in its header a command that it can run: uv's, on files that are there."""
+    """Each lock's header has the uv command that made it, which Renovate can run on existing files."""
     name = lock.relative_to(REPOSITORY).as_posix()
     patterns = _json(".github/renovate.json")["pip-compile"]["managerFilePatterns"]
     _, header = lock.read_text(encoding="utf-8").splitlines()[:2]
@@ -169,7 +169,7 @@ def test_each_lock_says_the_command_that_made_it(lock: Path) -> None:
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
 def test_a_decision_is_recorded_in_four_parts(record: Path) -> None:
-    """Context, decision, consequences and what would change it, on one screen."""
+    """Every record has context, decision, consequences and what would change it, in at most 40 lines."""
     text = record.read_text(encoding="utf-8")
 
     assert re.findall(r"^## (.*)$", text, re.M) == HEADINGS
@@ -178,7 +178,7 @@ def test_a_decision_is_recorded_in_four_parts(record: Path) -> None:
 
 
 def test_every_decision_is_listed() -> None:
-    """The index has each record under its title, in the order of their numbers, which have no gap."""
+    """The index lists each record under its title, by number, without gaps."""
     index = (MAINTAINING / "README.md").read_text(encoding="utf-8")
     titles = [record.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ") for record in RECORDS]
     listed = re.findall(r"^- \[(.*)\]\(decisions/(.*)\)$", index, re.M)
@@ -188,7 +188,7 @@ def test_every_decision_is_listed() -> None:
 
 
 def test_every_threat_names_what_holds_it() -> None:
-    """A row of what the threat model calls defended names a test, or says that people look."""
+    """Every threat that the threat model calls defended names a test, or reviewers."""
     text = (MAINTAINING / "threat-model.md").read_text(encoding="utf-8")
     holding = text.partition("## What is defended\n")[2].partition("\n## ")[0]
     rows: list[str] = re.findall(r"^\| (?!Threat)(.*) \|$", holding, re.M)
@@ -198,7 +198,7 @@ def test_every_threat_names_what_holds_it() -> None:
 
 
 def test_maintainers_pages_are_in_no_image() -> None:
-    """No build sends them: a change in them is no change of the documentation's image."""
+    """Maintainers' pages are in no build context, so changing them does not change the documentation's image."""
     rules = dockerignore.parse_ignore((REPOSITORY / "docs/.dockerignore").read_text(encoding="utf-8"))
 
     assert dockerignore.ignored("maintaining/README.md", rules)

@@ -1,4 +1,4 @@
-"""The pages say what is there: tasks, flags, sessions, keys with their defaults, exit codes."""
+"""The pages match the code: tasks, flags, sessions, keys with their defaults, exit codes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SECTIONS = {
 
 
 def _code(text: str) -> Iterator[str]:
-    """What a reader may copy: the lines of code blocks, and code inside sentences."""
+    """Yield what a reader may copy: the lines of code blocks, and inline code."""
     fenced = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.M | re.S)
     indented = re.findall(r"^    (\S.*)$", text, re.M)
     prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
@@ -57,7 +57,7 @@ def _code(text: str) -> Iterator[str]:
 
 
 def _commands(text: str, program: str) -> Iterator[list[str]]:
-    """The arguments of every call of `program`, without comments and placeholders such as TASK."""
+    """Yield the arguments of every call of `program`, without comments and placeholders such as TASK."""
     for code in _code(text):
         for found in re.findall(rf"(?:^|\s){re.escape(program)}(?=\s)([^|]*)", code):
             words = shlex.split(found.strip().partition("  ")[0], comments=True)
@@ -66,21 +66,21 @@ def _commands(text: str, program: str) -> Iterator[list[str]]:
 
 
 def _headings(page: str) -> dict[str, str]:
-    """Heading → the text below it, of one page."""
+    """Return heading → the text below it, for one page."""
     text = (PAGES / page).read_text(encoding="utf-8")
     parts = re.split(r"^#{2,3} (.*)$", text, flags=re.M)
     return {title.strip("`"): body for title, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def _rows(text: str) -> dict[str, list[str]]:
-    """The tables' rows by their first cell, code marks taken off."""
+    """Return the tables' rows by their first cell, without backticks."""
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
     return {row[0].strip("`"): row for row in rows}
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_every_inv_command_can_be_typed(path: Path) -> None:
-    """A reader who copies an ./inv command gets no complaint about a task, a flag or a stray word."""
+    """Every ./inv command in the pages has valid tasks, flags and arguments."""
     commands = list(_commands(path.read_text(encoding="utf-8"), "./inv"))
     wrong = {shlex.join(words): reason for words in commands if (reason := refusal(words))}
 
@@ -88,7 +88,7 @@ def test_every_inv_command_can_be_typed(path: Path) -> None:
 
 
 def test_the_table_of_pipelines_has_what_they_run() -> None:
-    """Who types the commands of the table has done all that CI does; a flag without a value says nothing."""
+    """The table lists exactly the commands that CI runs; flags with an empty value are ignored."""
     table = [line for line in _headings("pipelines.md")["What they do"].splitlines() if line.startswith("| ")]
     ran = {re.sub(r" --\w+ ''", "", shlex.join(words)) for words in pipelines.commands()}
 
@@ -97,7 +97,7 @@ def test_the_table_of_pipelines_has_what_they_run() -> None:
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_every_nox_session_exists(path: Path) -> None:
-    """A session that a page names is one of the noxfile."""
+    """Every session that a page names is in the noxfile."""
     text = path.read_text(encoding="utf-8")
     calls = [words for program in ("nox", ".venv/bin/nox") for words in _commands(text, program)]
     named = {words[1].partition("(")[0] for words in calls if words[0] in {"-s", "--session"}}
@@ -106,7 +106,7 @@ def test_every_nox_session_exists(path: Path) -> None:
 
 
 def test_every_task_and_session_has_a_section() -> None:
-    """Nothing that can be called is left out of the page on tasks."""
+    """The page on tasks covers every task and session."""
     headings = set(_headings("tasks.md"))
 
     assert {name for name in NAMES if name not in headings} == set()
@@ -115,7 +115,7 @@ def test_every_task_and_session_has_a_section() -> None:
 
 @pytest.mark.parametrize("context", CONTEXTS, ids=lambda context: str(context.name))
 def test_a_task_s_section_lists_its_flags(context: Any) -> None:
-    """A task's table of flags has all of them, and no other."""
+    """A task's table lists exactly its flags."""
     section = _headings("tasks.md")[context.name]
     listed = {flag.split()[0] for flag in _rows(section) if flag.startswith("--")}
 
@@ -124,7 +124,7 @@ def test_a_task_s_section_lists_its_flags(context: Any) -> None:
 
 @pytest.mark.parametrize(("shape", "heading"), SECTIONS.items(), ids=SECTIONS.values())
 def test_the_reference_has_every_key_with_its_default(shape: Any, heading: str) -> None:
-    """Each key of versions.toml stands in the table of its section, with the default that the code has."""
+    """Each key of versions.toml is in the table of its section, with the code's default."""
     rows = _rows(_headings("versions-toml.md")[heading])
     fields = {field.name: field for field in dataclasses.fields(shape)}
 
@@ -153,14 +153,14 @@ def test_the_example_of_a_service_passes_lint() -> None:
 
 
 def test_the_api_document_is_the_service_s_own() -> None:
-    """What the page of monitoring links to is the file that the service answers with."""
+    """The document that the page of monitoring links to is the one that the service serves."""
     service = REPOSITORY / "docker/monitoring/monitor_service/openapi.json"
 
     assert (PAGES / "services/monitoring.openapi.json").read_bytes() == service.read_bytes()
 
 
 def test_the_reference_has_every_section() -> None:
-    """A section of the manifest that no heading names would be a secret."""
+    """Every section of the manifest has a heading."""
     headings = " ".join(_headings("versions-toml.md"))
     fields = {field.name for field in dataclasses.fields(manifest.Manifest)} - {"root", "folder"}
 
@@ -168,7 +168,7 @@ def test_the_reference_has_every_section() -> None:
 
 
 def test_troubleshooting_has_every_exit_code() -> None:
-    """Each kind of failure stands in the table under its own number, with a mend."""
+    """Each kind of failure is in the table under its exit code, with a fix."""
     rows = _rows(_headings("troubleshooting.md")["Exit codes"])
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.BuildError)]
     told = {number: row[1].strip("`") for number, row in rows.items() if number.isdigit() and row[3]}

@@ -1,4 +1,4 @@
-"""The rules of the layout, on every module at any depth of build/; each rule is seen to be broken on a small library."""
+"""The layout rules, on every module at any depth of build/; each is also shown to fail on a small library."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ MAP = '"""A library.\n\n    low/    what is below\n    high/   what is above\n""
 
 
 def test_the_map_lists_the_packages() -> None:
-    """Every package has its line in build/__init__.py, and every line its package."""
+    """Every package has a line in build/__init__.py, and every line a package."""
     assert unmapped(LIBRARY) == []
 
 
 def test_a_package_imports_only_packages_above_it_in_the_map() -> None:
-    """What stands in no package imports none of ours."""
+    """A package imports only packages above it; top-level modules import none of ours."""
     assert opposing(LIBRARY) == []
 
 
 def test_no_two_modules_import_each_other() -> None:
-    """No circle of imports, however long, inside a package or across packages."""
+    """There is no import cycle of any length, within or across packages."""
     assert circles(LIBRARY) == []
 
 
@@ -46,18 +46,18 @@ def test_nothing_in_the_library_imports_a_front_end() -> None:
 
 
 def test_only_the_console_prints() -> None:
-    """Library code returns; build/console.py prints."""
+    """Only build/console.py prints; library code returns."""
     assert printing(LIBRARY) == ["console"]
 
 
 def test_no_module_is_longer_than_300_lines() -> None:
-    """A file that outgrows a reader is split, or says in its docstring why not."""
+    """A longer file is split, or gives a reason in its docstring."""
     assert overlong(LIBRARY) == []
     assert len((REPOSITORY / "noxfile.py").read_text(encoding="utf-8").splitlines()) <= 300
 
 
 def test_everything_public_has_a_docstring() -> None:
-    """Modules, functions, classes and their methods say what they own, return and raise."""
+    """Every public module, function, class and method has a docstring."""
     assert undocumented(LIBRARY) == []
 
 
@@ -94,7 +94,7 @@ BROKEN: dict[str, tuple[Rule, dict[str, str], list[str]]] = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_each_rule_sees_what_breaks_it(case: str, tmp_path: Path) -> None:
-    """A guard that can't fail guards nothing: each finds its offence, in a nested package too."""
+    """Each rule detects its violation, also in a nested package."""
     rule, files, broken = BROKEN[case]
     root = tmp_path / "sample"
     for name, text in {"__init__.py": MAP, "high/b.py": '"""B."""\n', "low/z.py": '"""Z."""\n', **files}.items():
@@ -108,7 +108,7 @@ def test_each_rule_sees_what_breaks_it(case: str, tmp_path: Path) -> None:
 
 
 def _rotated(line: str) -> str:
-    """A circle as it reads from its first module in the alphabet, in either direction; any other line as it is."""
+    """Return a cycle starting from its alphabetically first module; any other line unchanged."""
     modules = line.split(" → ")
     if len(modules) == 1:
         return line
@@ -119,7 +119,7 @@ def _rotated(line: str) -> str:
 
 
 def test_the_workspace_alone_names_what_is_written() -> None:
-    """No module but config.workspace puts a name behind the workspace's folder."""
+    """Only config.workspace appends names to the workspace's folder."""
     offenders = [
         module
         for module, tree in LIBRARY.trees.items()
@@ -130,7 +130,7 @@ def test_the_workspace_alone_names_what_is_written() -> None:
 
 
 def test_no_suite_imports_from_another() -> None:
-    """What two suites use stands in tests/support/; nothing is imported from a test or across suites."""
+    """Shared test code is in tests/support/; nothing is imported from a test or across suites."""
     tests = REPOSITORY / "tests"
     offenders = []
     for path in tests.rglob("*.py"):

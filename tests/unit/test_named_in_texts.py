@@ -1,4 +1,4 @@
-"""What texts for contributors and maintainers name is there: files, headings, tests, and the commands of hooks."""
+"""Texts for contributors and maintainers name only existing files, headings, tests and commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _identifier(path: Path) -> str:
 
 @cache
 def _top() -> set[str]:
-    """The names of what is committed at the top of the repository."""
+    """The committed top-level names of the repository."""
     listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     return {name.split("/")[0] for name in listed.splitlines()}
 
@@ -48,7 +48,7 @@ def _slug(heading: str) -> str:
 
 @pytest.mark.parametrize("text", TEXTS, ids=_identifier)
 def test_every_file_that_a_text_names_is_there(text: Path) -> None:
-    """Code marks around a path of the repository, or around a file of its top, hold one that exists."""
+    """Every path of the repository that a text names in backticks exists."""
     marked = re.findall(r"`([\w./*-]+)`", text.read_text(encoding="utf-8"))
     modules = {name for name in marked if re.fullmatch(r"\w+\.py", name)}
     paths = modules | {name for name in marked if name.split("/")[0] in _top()}
@@ -58,7 +58,7 @@ def test_every_file_that_a_text_names_is_there(text: Path) -> None:
 
 @pytest.mark.parametrize("text", TEXTS, ids=_identifier)
 def test_every_link_of_a_text_leads_somewhere(text: Path) -> None:
-    """A link to a file of the repository finds it, and a heading in it where it names one."""
+    """Every relative link leads to an existing file, and to an existing heading if it names one."""
     wrong = []
     for link in re.findall(r"\]\(([^)\s]+)\)", text.read_text(encoding="utf-8")):
         name, _, anchor = link.partition("#")
@@ -74,7 +74,7 @@ def test_every_link_of_a_text_leads_somewhere(text: Path) -> None:
 
 @pytest.mark.parametrize("text", TEXTS, ids=_identifier)
 def test_every_test_that_a_text_names_is_there(text: Path) -> None:
-    """A rule that is said to be held by a test is held by one of that name."""
+    """Every test that a text names exists."""
     named = set(re.findall(r"`(test_\w+)`", text.read_text(encoding="utf-8")))
 
     assert named - _tests() == set()
@@ -82,7 +82,7 @@ def test_every_test_that_a_text_names_is_there(text: Path) -> None:
 
 @pytest.mark.parametrize("text", TEXTS, ids=_identifier)
 def test_every_selection_of_a_text_finds_a_test(text: Path) -> None:
-    """Who copies a call of pytest with `-k WORD` runs at least one test."""
+    """Every call of pytest with `-k WORD` in a text selects at least one test."""
     calls = re.findall(r"pytest ([\w/]+) -k (\w+)", text.read_text(encoding="utf-8"))
     found = {
         (folder, word): [path for path in (REPOSITORY / folder).rglob("test_*.py")
@@ -94,7 +94,7 @@ def test_every_selection_of_a_text_finds_a_test(text: Path) -> None:
 
 
 def test_every_message_that_a_text_quotes_is_the_code_s() -> None:
-    """Who searches a text for the words of a failure finds them: each fixed part of a quoted message is in build/."""
+    """Each fixed part of a message quoted in the recovery guide appears in build/."""
     source = "\n".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "build").rglob("*.py"))
     prose = re.sub(r"^```.*?^```", "", WENT_WRONG.read_text(encoding="utf-8"), flags=re.M | re.S)
     quoted = [mark for mark in re.findall(r"`([^`\n]+)`", prose) if not re.match(r"\./inv|git |docker |--", mark)]
@@ -105,7 +105,7 @@ def test_every_message_that_a_text_quotes_is_the_code_s() -> None:
 
 
 def test_every_task_of_a_hook_can_be_typed() -> None:
-    """A hook calls tasks that Invoke knows, with flags that they have; git adds the file of the message."""
+    """Every task in a hook exists, with its flags; git appends the message file."""
     document = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     hooks = [hook for repository in document["repos"] for hook in repository["hooks"]]
     words = [shlex.split(hook["entry"])[1:] + ["MESSAGE"] * ("stages" in hook) for hook in hooks

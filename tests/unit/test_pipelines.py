@@ -1,4 +1,4 @@
-"""The pipelines name what is there, hold few rights, and never cancel a release."""
+"""The pipelines call existing tasks, have minimal rights, and never cancel a release."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ CHECKOUTS = {
 
 @pytest.mark.parametrize("words", TASKS, ids=shlex.join)
 def test_every_task_of_a_pipeline_can_be_typed(words: list[str]) -> None:
-    """No pipeline names a task or a flag that is not there."""
+    """Every task and flag in a pipeline exists."""
     assert commands.refusal(words) == ""
 
 
 def test_both_systems_do_what_the_other_does() -> None:
-    """GitHub and GitLab call the same tasks with the same words, in the same order."""
+    """GitHub and GitLab call the same tasks with the same arguments, in the same order."""
     github: list[list[str]] = []
     gitlab: list[list[str]] = []
     for one in pipelines.scripts():
@@ -40,7 +40,7 @@ def test_both_systems_do_what_the_other_does() -> None:
 
 @pytest.mark.parametrize("path", pipelines.FILES, ids=lambda path: path.name)
 def test_a_pipeline_repeats_nothing_of_the_manifest(path: Path) -> None:
-    """Services, images, ports and release branches stand in versions.toml alone."""
+    """Services, images, ports and release branches are only in versions.toml."""
     manifest = load(REPOSITORY, {}, local=False)
     bases = [base.reference for base in manifest.bases.images.values()]
     ports = [str(settings.port) for _, settings in manifest.containers().values()]
@@ -63,7 +63,7 @@ def test_a_pipeline_repeats_nothing_of_the_manifest(path: Path) -> None:
     ),
 )
 def test_a_setting_of_a_pipeline_is_a_key_of_the_manifest(name: str) -> None:
-    """A misspelt variable would leave the release at the registry of the developer's machine."""
+    """Every UC_ variable in a pipeline sets a key of the manifest."""
     shipped = load(REPOSITORY, {}, local=False)
 
     assert load(REPOSITORY, {name: "false"}, local=False) != shipped
@@ -84,7 +84,7 @@ def test_every_action_is_pinned_by_its_commit() -> None:
 
 
 def test_an_action_has_one_version() -> None:
-    """The same action is the same commit wherever it is used."""
+    """An action is pinned to the same commit wherever it is used."""
     text = "".join(path.read_text() for path in pipelines.WORKFLOWS)
     versions: dict[str, set[str]] = {}
     for name, version in re.findall(r"uses: ([\w./-]+)@(.+)", text):
@@ -95,7 +95,7 @@ def test_an_action_has_one_version() -> None:
 
 @pytest.mark.parametrize("path", pipelines.WORKFLOWS, ids=lambda path: path.name)
 def test_a_workflow_has_no_rights_that_no_job_asked_for(path: Path) -> None:
-    """The workflow itself has none, each job says which it needs, and only the release may write to the repository."""
+    """Workflows have no rights, each job requests its own, and only the release may write to the repository."""
     workflow = pipelines.read(path)
     writers = [name for name, job in workflow["jobs"].items() if job["permissions"].get("contents") == "write"]
 
@@ -105,19 +105,19 @@ def test_a_workflow_has_no_rights_that_no_job_asked_for(path: Path) -> None:
 
 @pytest.mark.parametrize("path", pipelines.WORKFLOWS, ids=lambda path: path.name)
 def test_no_workflow_gives_its_secrets_to_a_fork(path: Path) -> None:
-    """The triggers that run a stranger's commit with the repository's own rights are not used."""
+    """No workflow uses a trigger that runs a fork's commit with the repository's rights."""
     assert {"pull_request_target", "workflow_run"} & set(pipelines.read(path)[True]) == set()
 
 
 @pytest.mark.parametrize("script", pipelines.scripts(), ids=lambda script: script.place)
 def test_a_script_is_the_same_whatever_the_event(script: pipelines.Script) -> None:
-    """Values reach a script as variables: an expression inside it would be executed as part of it."""
+    """Scripts contain no expressions, which would be executed as code: values reach them as variables."""
     assert "${{" not in script.text
 
 
 @pytest.mark.parametrize("script", pipelines.scripts(), ids=lambda script: script.place)
 def test_no_password_stands_on_a_command_line(script: pipelines.Script) -> None:
-    """A password goes through the shell's own printf into a file made under umask 077, and nowhere else."""
+    """A password is only written by the shell's built-in printf to a file created under umask 077."""
     lines = [line for line in script.text.splitlines() if re.search(r"\$\{?\w*(PASSWORD|TOKEN)\b", line)]
 
     assert [line for line in lines if "printf '%s'" not in line or ">" not in line] == []
@@ -125,7 +125,7 @@ def test_no_password_stands_on_a_command_line(script: pipelines.Script) -> None:
 
 
 def test_only_the_release_keeps_its_credentials() -> None:
-    """A checkout leaves a token behind only where a tag is pushed, and always has the whole history."""
+    """Only the job that pushes a tag keeps its checkout token; every checkout has the full history."""
     assert {place for place, options in CHECKOUTS.items() if options["persist-credentials"]} == {"release.yml:release"}
     assert {options["fetch-depth"] for options in CHECKOUTS.values()} == {0}
     assert pipelines.read(pipelines.GITLAB)["variables"]["GIT_DEPTH"] == "0"
@@ -135,7 +135,7 @@ def test_only_the_release_keeps_its_credentials() -> None:
 
 
 def test_nothing_cancels_a_release() -> None:
-    """One release at a time in a repository, and no newer push ends one that may have claimed its version."""
+    """Releases run one at a time, and no newer push cancels one that may have claimed its version."""
     release, gitlab = JOBS["release.yml:release"], pipelines.gitlab_jobs()["release"]
 
     assert release["concurrency"] == {"group": "release", "cancel-in-progress": False}
@@ -144,7 +144,7 @@ def test_nothing_cancels_a_release() -> None:
 
 
 def test_only_protected_branches_release() -> None:
-    """Whoever can merely push a branch can't release from it."""
+    """The right to push a branch is not enough to release from it."""
     gitlab = pipelines.gitlab_jobs()["release"]
 
     assert JOBS["release.yml:release"]["if"] == "${{ github.ref_protected }}"
@@ -152,7 +152,7 @@ def test_only_protected_branches_release() -> None:
 
 
 def test_a_release_waits_for_the_checks_and_takes_nothing_from_a_cache() -> None:
-    """What a pull request left in a cache never gets into a release."""
+    """A release waits for the checks, and uses no cache that a pull request could have poisoned."""
     release = JOBS["release.yml:release"]
 
     assert release["needs"] == "check"
@@ -161,20 +161,20 @@ def test_a_release_waits_for_the_checks_and_takes_nothing_from_a_cache() -> None
 
 
 def test_every_job_ends() -> None:
-    """A job that hangs is stopped by its own limit, not by the system's of many hours."""
+    """Every job has its own timeout."""
     assert [place for place, job in JOBS.items() if "runs-on" in job and "timeout-minutes" not in job] == []
     assert "timeout" in pipelines.read(pipelines.GITLAB)["default"]
 
 
 @pytest.mark.parametrize("path", pipelines.FILES, ids=lambda path: path.name)
 def test_no_pipeline_runs_on_what_is_latest(path: Path) -> None:
-    """A runner or an image that moves by itself would make yesterday's green red."""
+    """Runners and images are pinned to a version."""
     assert "latest" not in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("place", [place for place, job in JOBS.items() if "steps" in job])
 def test_every_job_hands_over_its_reports(place: str) -> None:
-    """Reports are kept when a task failed, too: that is when they are wanted."""
+    """Every job uploads its reports, also after a failure."""
     job = JOBS[place]
     uploads = [step for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
 
@@ -184,7 +184,7 @@ def test_every_job_hands_over_its_reports(place: str) -> None:
 
 
 def test_gitlab_gets_the_reports_as_its_own_kinds() -> None:
-    """Test results are JUnit for every job, and the bills of materials go beside the findings."""
+    """GitLab gets JUnit test results from every job, and the bills of materials from the scan."""
     kept = pipelines.read(pipelines.GITLAB)["default"]["artifacts"]
     images = pipelines.gitlab_jobs()["images"]["artifacts"]
 

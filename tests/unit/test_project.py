@@ -1,4 +1,4 @@
-"""Rules of the house that no single module can keep: one manifest, the traps of a folder called build."""
+"""Repository-wide rules: one manifest, and the pitfalls of a folder called build."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.project import REPOSITORY
 
 
 def test_every_from_is_a_base_of_the_manifest() -> None:
-    """Dockerfiles name upstream bases, shared stages or their own stages; the manifest knows each base."""
+    """Every FROM names a base of the manifest, a shared stage or a stage of its own file."""
     manifest = load(REPOSITORY, {}, local=False)
     known = {base.reference for base in manifest.bases.images.values()} | set(manifest.stages) | {"scratch"}
     unknown = []
@@ -35,7 +35,7 @@ def test_every_from_is_a_base_of_the_manifest() -> None:
 
 
 def test_dockerfiles_keep_secrets_out_of_env_and_arg() -> None:
-    """No ENV or ARG carries a credential, and every mounted secret is required."""
+    """No ENV or ARG holds a credential, and every mounted secret is required."""
     offenders = []
     for dockerfile in (REPOSITORY / "docker").glob("*/Dockerfile"):
         text = dockerfile.read_text()
@@ -46,7 +46,7 @@ def test_dockerfiles_keep_secrets_out_of_env_and_arg() -> None:
 
 
 def test_no_latest_anywhere_that_ships() -> None:
-    """`latest` names nothing that production runs."""
+    """Nothing that ships refers to `latest`."""
     shipped = [
         REPOSITORY / "versions.toml",
         *(REPOSITORY / "docker").rglob("Dockerfile"),
@@ -57,7 +57,7 @@ def test_no_latest_anywhere_that_ships() -> None:
 
 
 def test_committed_compose_files_are_current() -> None:
-    """docker/compose.yaml is what versions.toml says today."""
+    """docker/compose.yaml matches versions.toml."""
     for name, text in compose.reference_files(load(REPOSITORY, {}, local=False)).items():
         assert (REPOSITORY / name).read_text(encoding="utf-8") == text, f"{name} is stale: ./inv compose"
 
@@ -70,7 +70,7 @@ def test_committed_compose_files_are_current() -> None:
     ),
 )
 def test_locks_carry_hashes_and_name_no_index(lock: str) -> None:
-    """Every requirement is pinned by hash; where packages come from is the machine's business."""
+    """Every requirement is pinned by hash, and no lock names a package index."""
     text = (REPOSITORY / lock).read_text()
     blocks = re.split(r"\n(?=\S)", text.strip())
 
@@ -115,7 +115,7 @@ def test_npm_locks_name_no_host() -> None:
 
 
 def test_build_is_not_ignored_by_git() -> None:
-    """The stock .gitignore line build/ would hide the library from git and from ruff."""
+    """No .gitignore line such as the common build/ hides the library from git and ruff."""
     done = subprocess.run(["git", "check-ignore", "build/errors.py"], cwd=REPOSITORY, capture_output=True, check=False)
 
     assert done.returncode == 1
@@ -129,7 +129,7 @@ def test_build_is_ours_for_pytest_and_invoke() -> None:
 
 
 def test_pytest_looks_into_folders_called_build() -> None:
-    """pytest's default norecursedirs would silently skip a test folder called build."""
+    """pytest collects test folders called build, which its default norecursedirs skips."""
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["pytest"]
 
     assert "build" not in settings["norecursedirs"]
@@ -137,7 +137,7 @@ def test_pytest_looks_into_folders_called_build() -> None:
 
 
 def test_ruff_sees_the_library() -> None:
-    """ruff reports on files below build/."""
+    """ruff checks the files in build/."""
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--show-files", "build"],
         cwd=REPOSITORY,
@@ -150,7 +150,7 @@ def test_ruff_sees_the_library() -> None:
 
 
 def test_mypy_names_its_folders() -> None:
-    """`mypy .` would stop at the services' equal module names; the files are listed instead."""
+    """mypy's folders are listed, because `mypy .` fails on the services' equal module names."""
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["mypy"]
 
     assert "build" in settings["files"]
@@ -169,7 +169,7 @@ TASKS = [
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: str(task.name))
 def test_a_task_is_thin(task: ast.FunctionDef) -> None:
-    """A task loads the manifest, calls the library and prints what that returns; more belongs into the library."""
+    """A task loads the manifest, calls the library and prints the result; anything more belongs in the library."""
     body = [node for node in task.body[1:] if not isinstance(node, ast.ImportFrom)]
     lines = {line for node in body for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
 
@@ -178,7 +178,7 @@ def test_a_task_is_thin(task: ast.FunctionDef) -> None:
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: str(task.name))
 def test_a_task_imports_the_library_in_its_body(task: ast.FunctionDef) -> None:
-    """`./inv --list` imports no module of the library, and a reader sees at once where a task's work is done."""
+    """Tasks import the library in their bodies, so that `./inv --list` imports none of it."""
     imported = [node.module or "" for node in ast.walk(task) if isinstance(node, ast.ImportFrom)]
 
     assert imported

@@ -1,9 +1,9 @@
-"""Where each rule of releasing that peers are known to break is tested: the rule, and the tests that hold it.
+"""Release rules that comparable tools are known to break, and the tests that enforce each.
 
-P: partial releases. R: running again. F: floating tags. C: races. V: versions from git.
+P: partial releases. R: reruns. F: floating tags. C: races. V: versions from git.
 
-Of each test the table has what it does and what it asserts, as its source says it. So a test that is emptied, skipped or
-renamed, that no longer does the one or looks at the other, is missed here, in the suite that runs everywhere.
+For each test the table quotes an action and an assertion from its source. A test that is emptied, skipped or renamed,
+or loses either of them, is detected here, in the suite that runs everywhere.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A test that holds a rule: `does` is somewhere in it or its helpers, `asserts` in one of its assertions."""
+    """A test that enforces a rule: `does` appears in it or its helpers, `asserts` in one of its assertions."""
 
     test: str
     does: str
@@ -167,7 +167,7 @@ HELD = [
 
 
 def _rules_of(test: str) -> list[str]:
-    """The rules that a test is named for: of test_p3_p4_…, P3 and P4."""
+    """Return the rules in a test's name: P3 and P4 for test_p3_p4_…."""
     numbers = re.match(r"test((?:_[prfcv]\d)+)_", test.rpartition("::")[2])
     return numbers[1].upper().split("_")[1:] if numbers else []
 
@@ -182,7 +182,7 @@ def _modules() -> dict[str, ast.Module]:
 
 
 def _found(wanted: str) -> list[tuple[ast.Module, ast.FunctionDef]]:
-    """The tests of this name; FILE.py::NAME looks in modules whose path ends so."""
+    """Return the tests of this name; FILE.py::NAME restricts them to modules with that path."""
     file, _, name = wanted.rpartition("::")
     return [
         (module, node)
@@ -209,7 +209,7 @@ def _with_helpers(module: ast.Module, test: ast.FunctionDef) -> str:
 
 
 def _assertions(test: ast.FunctionDef) -> Iterator[str]:
-    """What a test asserts, also in its loops: assertions that are not constant, and the exceptions that it expects."""
+    """Return a test's assertions, also in loops: non-constant assertions and expected exceptions."""
     for node in ast.walk(test):
         if isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant):
             yield ast.unparse(node.test)
@@ -218,7 +218,7 @@ def _assertions(test: ast.FunctionDef) -> Iterator[str]:
 
 
 def missing(held: Held, module: ast.Module, test: ast.FunctionDef) -> str:
-    """Why a test does not hold what the table says; "" when it does."""
+    """Return why a test does not match the table, or "" if it does."""
     marks = [ast.unparse(mark) for mark in test.decorator_list]
     calls = [ast.unparse(node.func) for node in ast.walk(test) if isinstance(node, ast.Call)]
     if any("skip" in text or "xfail" in text for text in (*marks, *calls)):
@@ -234,7 +234,7 @@ def missing(held: Held, module: ast.Module, test: ast.FunctionDef) -> str:
 
 @pytest.mark.parametrize("held", HELD, ids=lambda held: held.test)
 def test_each_listed_test_does_and_asserts_what_its_rule_is_about(held: Held) -> None:
-    """The test is there once, is not skipped, and its source has the action and the assertion."""
+    """Each listed test exists once, is not skipped, and contains the action and the assertion."""
     found = _found(held.test)
 
     assert len(found) == 1, f"{len(found)} tests are called {held.test}"
@@ -242,12 +242,12 @@ def test_each_listed_test_does_and_asserts_what_its_rule_is_about(held: Held) ->
 
 
 def test_each_rule_is_held() -> None:
-    """A rule's number is in the name of a listed test: test_p1_…, or test_p3_p4_… for two at once."""
+    """Each rule's number is in the name of a listed test: test_p1_…, or test_p3_p4_… for two."""
     assert {rule for held in HELD for rule in _rules_of(held.test)} == set(RULES)
 
 
 def test_each_test_that_is_named_for_a_rule_is_listed() -> None:
-    """A test with a rule's number in its name is in the table."""
+    """Every test with a rule's number in its name is in the table."""
     named = {
         node.name
         for module in _modules().values()
@@ -278,7 +278,7 @@ def test_each_test_that_is_named_for_a_rule_is_listed() -> None:
     ],
 )
 def test_a_gutted_test_is_seen(source: str, reason: str) -> None:
-    """Without its action or its assertion, skipped or left early, a test holds nothing."""
+    """A test without its action or assertion, or that is skipped or returns early, is detected."""
     module = ast.parse(source)
     test = next(node for node in module.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"))
 
