@@ -23,11 +23,11 @@ def floors(imports: Mapping[str, Set[str]]) -> int:
 
 def of_packages(library: Library) -> dict[str, set[str]]:
     """Each package, or top-level module, with those that it imports."""
-    found: dict[str, set[str]] = {}
+    imports: dict[str, set[str]] = {}
     for module, imported in library.imports.items():
         top = module.partition(".")[0]
-        found.setdefault(top, set()).update({name.partition(".")[0] for name in imported} - {top})
-    return found
+        imports.setdefault(top, set()).update({name.partition(".")[0] for name in imported} - {top})
+    return imports
 
 
 def counts(library: Library) -> dict[str, int]:

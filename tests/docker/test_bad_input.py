@@ -27,9 +27,9 @@ def _tools_without(tmp_path: Path, *missing: str) -> str:
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("git", "sh", "env", "uname", "apt-get", "perl"):
-        found = shutil.which(name)
-        if found and name not in missing:
-            (folder / name).symlink_to(found)
+        program = shutil.which(name)
+        if program and name not in missing:
+            (folder / name).symlink_to(program)
     return str(folder)
 
 

@@ -30,8 +30,8 @@ def test_build_records_a_digest_for_each_service(stack_project: Project) -> None
     ran = stack_project.inv("build", "--json")
 
     assert ran.code == 0, ran.text
-    made = json.loads(ran.stdout)["images"]
-    assert sorted(made) == ["one", "two"]
+    images = json.loads(ran.stdout)["images"]
+    assert sorted(images) == ["one", "two"]
     for image in store.recorded(stack_project.load()).values():
         assert docker.cli("image", "inspect", "--format", "{{.Id}}", image.reference).stdout.strip() == image.digest
 
@@ -190,15 +190,15 @@ def test_a_build_secret_is_in_no_layer_and_no_record(stack_project: Project, tmp
 def _blobs_with(archive: Path, needle: bytes) -> list[str]:
     import gzip
 
-    found = []
+    blobs = []
     with tarfile.open(archive) as tar:
         for member in tar:
             if member.isfile() and (file := tar.extractfile(member)):
                 content = file.read()
                 plain = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
                 if needle in plain:
-                    found.append(member.name)
-    return found
+                    blobs.append(member.name)
+    return blobs
 
 
 def test_the_canary_search_finds_what_is_there(stack_project: Project, tmp_path: Path) -> None:

@@ -210,10 +210,10 @@ def test_docker_stop_answers_what_is_in_flight(image: str, tmp_path: Path, secon
 def test_the_image_holds_no_tools_to_build_with(image: str) -> None:
     """No package manager, downloader, compiler or interpreter except the two it runs, also by its package list."""
     gone = "apt apt-get dpkg perl curl wget git gcc cc make dotnet-sdk npm pip tar openssl"
-    found = docker.cli(
+    tools = docker.cli(
         "run", "--rm", "--entrypoint=bash", image, "-c", f"for one in {gone}; do command -v $one; done; ls -d /usr/share/dotnet/sdk || true"
     )  # fmt: skip
-    assert found.stdout == ""
+    assert tools.stdout == ""
     installed = docker.cli("run", "--rm", "--entrypoint=cat", image, "/var/lib/dpkg/status").stdout
     assert "Package: libc6\nStatus: install ok installed" in installed
     assert "Package: apt\n" not in installed
@@ -225,8 +225,8 @@ def test_an_image_without_its_critical_modules_is_refused(powershell_base: None,
     (tree / "Probe" / "Probe.psm1").write_text("using assembly System.Windows.Forms\nfunction Get-Echo { }")
     with pytest.raises(ToolFailed) as failed:
         build(tree, "Probe,Unity-Claude-Absent", f"{IMAGE}-refused")
-    told = failed.value.output
-    assert "critical module Probe: windows-only-assembly: Probe.psm1 loads System.Windows.Forms" in told
-    assert "critical module Unity-Claude-Absent: not-in-tree" in told
-    assert "To fix: " in told
+    output = failed.value.output
+    assert "critical module Probe: windows-only-assembly: Probe.psm1 loads System.Windows.Forms" in output
+    assert "critical module Unity-Claude-Absent: not-in-tree" in output
+    assert "To fix: " in output
     assert docker.cli("images", "--quiet", f"{IMAGE}-refused").stdout == ""

@@ -87,11 +87,11 @@ def test_a_broken_build_is_shown_and_watching_goes_on(stack_project: Project, wa
     before = _images(stack_project)
 
     stack_project.write("docker/two/Dockerfile", DOCKERFILE + "RUN false\n")
-    said = watching.until("error: not built: two")
+    output = watching.until("error: not built: two")
     during = _images(stack_project)
     stack_project.write("docker/two/Dockerfile", DOCKERFILE + "LABEL fixed=yes\n")
     watching.until("✓ rebuild two")
 
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     assert during == before
     assert _images(stack_project)["two"] != before["two"]

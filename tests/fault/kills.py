@@ -46,13 +46,13 @@ class Kill:
     children: bool = False
 
     def __str__(self) -> str:
-        told = {
+        descriptions = {
             "step": self.at,
             "time": f"{self.share:.2f} of {self.at or 'the run'}",
             "write": f"{'before' if self.before else 'after'} write {self.write}",
             "hook": self.at,
         }
-        return f"{told[self.how]}{', with its children' if self.children else ''}"
+        return f"{descriptions[self.how]}{', with its children' if self.children else ''}"
 
 
 def drawn(seed: int) -> Kill:

@@ -88,9 +88,9 @@ def _measured(clone: Clone) -> dict[str, float]:
 @pytest.fixture(scope="module")
 def tally() -> Iterator[Tally]:
     """Counts over all kills, kept in .uc/reports/fault-kills.json."""
-    made = Tally()
-    yield made
-    made.write(REPOSITORY / ".uc" / "reports" / "fault-kills.json")
+    counts = Tally()
+    yield counts
+    counts.write(REPOSITORY / ".uc" / "reports" / "fault-kills.json")
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +110,11 @@ def gate_lane(
     make_world: Callable[..., World], module_proxy: Proxy, python_base: dict[str, Any], registry: Registry
 ) -> Iterator[Lane]:
     """Releases of services that run, with both gates."""
-    made = Lane(make_world, module_proxy, {})
-    made.world = make_world(bases=python_base, stand_ins='["python"]')
-    assert made.world.clone.inv("release").code == 0
-    yield made
-    clean_engine(f"uct-{made.world.namespace}", registry.address)
+    lane = Lane(make_world, module_proxy, {})
+    lane.world = make_world(bases=python_base, stand_ins='["python"]')
+    assert lane.world.clone.inv("release").code == 0
+    yield lane
+    clean_engine(f"uct-{lane.world.namespace}", registry.address)
 
 
 def _expected(before: Public) -> str:

@@ -25,21 +25,21 @@ _KILLS = [
 @pytest.fixture(scope="module")
 def lines(make_world: Callable[..., World], module_proxy: Proxy) -> World:
     """Two services with their own versions, each released once; the remote can kill whatever pushes to it."""
-    made = make_world(module_proxy.address, mode='"independent"')
+    world = make_world(module_proxy.address, mode='"independent"')
     for name in ("pre-receive", "post-receive"):
-        hook = made.remote / "hooks" / name
+        hook = world.remote / "hooks" / name
         hook.write_text(HOOK.format(name=name))
         hook.chmod(0o755)
-    assert made.clone.release().code == 0
-    return made
+    assert world.clone.release().code == 0
+    return world
 
 
 @pytest.fixture(scope="module")
 def tally() -> Iterator[Tally]:
     """Counts over all kills, kept in .uc/reports/fault-kills-lines.json."""
-    made = Tally()
-    yield made
-    made.write(REPOSITORY / ".uc" / "reports" / "fault-kills-lines.json")
+    counts = Tally()
+    yield counts
+    counts.write(REPOSITORY / ".uc" / "reports" / "fault-kills-lines.json")
 
 
 @pytest.mark.parametrize("kill", _KILLS, ids=str)
@@ -68,29 +68,29 @@ def test_lines_that_were_claimed_together(lines: World, module_proxy: Proxy, tal
     if ran.code == 15 and _CLAIM in running.lines:
         ran = lines.another().release()
     assert ran.code == 0, ran.text
-    now = lines.public()
-    assert set(now.git) - set(before.git) == expected
-    _assert_whole(lines, before, now)
+    after = lines.public()
+    assert set(after.git) - set(before.git) == expected
+    _assert_whole(lines, before, after)
 
 
 def _latest(public: Public, service: str) -> Version:
     return max(Version.parse(tag.rpartition("/v")[2]) for tag in public.git if tag.startswith(f"{service}/v"))
 
 
-def _assert_whole(world: World, before: Public, now: Public) -> None:
+def _assert_whole(world: World, before: Public, after: Public) -> None:
     """Assert that immutable tags are unchanged, versions have their record's digest, and floats name the highest."""
     immutable = {name: digest for name, digest in before.images.items() if name.count(".") == 2}
-    assert immutable.items() <= now.images.items()
-    assert before.git.items() <= now.git.items()
-    for tag in now.git:
+    assert immutable.items() <= after.images.items()
+    assert before.git.items() <= after.git.items()
+    for tag in after.git:
         service, _, version = tag.rpartition("/v")
-        assert now.images[f"{service}:{version}"] == world.record(tag)["services"][service]["digest"]
+        assert after.images[f"{service}:{version}"] == world.record(tag)["services"][service]["digest"]
     for service in SERVICES:
-        newest = _latest(now, service)
+        newest = _latest(after, service)
         floats = (f"{newest.major}.{newest.minor}", f"{newest.major}")
-        assert {now.images[f"{service}:{name}"] for name in floats} == {now.images[f"{service}:{newest}"]}
-        versions = {tag.rpartition("/v")[2] for tag in now.git if tag.startswith(f"{service}/v")}
-        tags = {name.partition(":")[2] for name in now.images if name.startswith(f"{service}:")}
+        assert {after.images[f"{service}:{name}"] for name in floats} == {after.images[f"{service}:{newest}"]}
+        versions = {tag.rpartition("/v")[2] for tag in after.git if tag.startswith(f"{service}/v")}
+        tags = {name.partition(":")[2] for name in after.images if name.startswith(f"{service}:")}
         assert tags == versions | set(floats)
 
 

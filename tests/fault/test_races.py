@@ -28,17 +28,17 @@ def _prepare(world: World, count: int) -> list[Clone]:
 
 def _race(clones: list[Clone], bumps: list[str]) -> list[Ran]:
     running = [clone.start("release", *FAST, "--bump", bump) for clone, bump in zip(clones, bumps, strict=True)]
-    return [one.wait(400) for one in running]
+    return [task.wait(400) for task in running]
 
 
 def _assert_one_owner_each(world: World, clones: list[Clone], ran: list[Ran]) -> None:
     """Assert that winners published what they built, and that losers exited with 15, gave a reason, and left nothing."""
-    for one in ran:
-        assert one.code in {0, 15}, one.text
-        if one.code == 15:
-            assert clean(one.stderr), one.text
-            assert "nothing of" in one.stderr, one.text
-    won = [clone for clone, one in zip(clones, ran, strict=True) if one.code == 0]
+    for result in ran:
+        assert result.code in {0, 15}, result.text
+        if result.code == 15:
+            assert clean(result.stderr), result.text
+            assert "nothing of" in result.stderr, result.text
+    won = [clone for clone, result in zip(clones, ran, strict=True) if result.code == 0]
     tags = set(world.public().git) - {"v0.1.0"}
     owners = [world.record(tag)["commit"] for tag in tags]
     assert sorted(owners) == sorted(clone.git("rev-parse", "HEAD") for clone in won)
@@ -59,7 +59,7 @@ def test_releases_of_the_same_bump(world: World, count: int, seed: int) -> None:
     ran = _race(clones, ["patch"] * count)
 
     _assert_one_owner_each(world, clones, ran)
-    codes = Counter(one.code for one in ran)
+    codes = Counter(result.code for result in ran)
     # A release that starts late plans after the winner's claim and correctly gets the next version.
     assert codes[0] >= 1
     assert len(set(world.public().git)) == 1 + codes[0]
@@ -76,7 +76,7 @@ def test_releases_of_different_bumps(world: World, count: int, seed: int) -> Non
     ran = _race(clones, bumps)
 
     _assert_one_owner_each(world, clones, ran)
-    assert Counter(one.code for one in ran)[0] >= len(set(bumps))
+    assert Counter(result.code for result in ran)[0] >= len(set(bumps))
 
 
 def test_a_racer_is_killed_and_another_finishes_it(world: World, seed: int) -> None:
@@ -87,11 +87,11 @@ def test_a_racer_is_killed_and_another_finishes_it(world: World, seed: int) -> N
         clone.start("release", *FAST, "--bump", bump)
         for clone, bump in zip(clones, ("patch", "minor", "major"), strict=True)
     ]
-    for one in running:
-        if dice.random() < 0.7 or one is running[0]:
-            one.when(begins(dice.choice(["publish", "record", "float"])), one.kill)
-    for one in running:
-        assert one.wait().code in {0, -9}, "\n".join(one.lines)
+    for release in running:
+        if dice.random() < 0.7 or release is running[0]:
+            release.when(begins(dice.choice(["publish", "record", "float"])), release.kill)
+    for release in running:
+        assert release.wait().code in {0, -9}, "\n".join(release.lines)
     assert_invariants(world, settled=False)
 
     ran = world.another().inv("release", "--resume")
@@ -109,8 +109,8 @@ def test_two_clones_finish_the_same_release(world: World) -> None:
 
     both = [clone.start("release", "--resume") for clone in clones[1:]]
 
-    for one in both:
-        assert one.wait().code == 0, "\n".join(one.lines)
+    for release in both:
+        assert release.wait().code == 0, "\n".join(release.lines)
     assert_invariants(world)
 
 
@@ -121,11 +121,11 @@ def test_two_releases_in_one_clone(world: World) -> None:
     world.clone.commit("two")
 
     both = [world.clone.start("release", *FAST) for _ in range(2)]
-    ran = [one.wait() for one in both]
+    ran = [release.wait() for release in both]
 
-    for one in ran:
-        assert "Traceback" not in one.text, one.text
-    assert 0 in {one.code for one in ran}, ran[0].text + ran[1].text
+    for result in ran:
+        assert "Traceback" not in result.text, result.text
+    assert 0 in {result.code for result in ran}, ran[0].text + ran[1].text
     assert set(world.public().git) == {"v0.1.0", "v0.1.1"}
     assert_invariants(world)
 

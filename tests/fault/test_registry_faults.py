@@ -69,13 +69,17 @@ def test_429_waits_as_long_as_it_is_asked_to(faulty: World, proxy: Proxy, asked:
     ran = faulty.clone.release()
 
     assert ran.code == 0, ran.text
-    refused = [one for one in proxy.seen if one.status == 429]
+    refused = [attempt for attempt in proxy.seen if attempt.status == 429]
     assert len(refused) == 5
-    for one in refused:
+    for attempt in refused:
         # A retried upload has another URL: its digest identifies it.
-        same = one.path.partition("digest=")[2] or one.path
-        again = next(two for two in proxy.seen if two.at > one.at and two.method == "PUT" and two.path.endswith(same))
-        assert again.at - one.at >= 2.9, one
+        same = attempt.path.partition("digest=")[2] or attempt.path
+        again = next(
+            other
+            for other in proxy.seen
+            if other.at > attempt.at and other.method == "PUT" and other.path.endswith(same)
+        )
+        assert again.at - attempt.at >= 2.9, attempt
     assert_invariants(faulty)
 
 
@@ -91,7 +95,7 @@ LASTING: dict[str, tuple[str, Act, bool]] = {
         False,
     ),
     "an upload without a location": (r"^POST .*/blobs/uploads/", status(202), False),
-    "401 for ever": (r"^(PUT|POST) ", status(401), False),
+    "a permanent 401": (r"^(PUT|POST) ", status(401), False),
     "403 to uploads": (r"^POST .*/blobs/uploads/", status(403), False),
     "502 to every tag": (IMAGE_TAG, status(502), True),
     "tags acknowledged and lost": (IMAGE_TAG, pretend, True),

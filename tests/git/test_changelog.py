@@ -13,8 +13,8 @@ from tests.support.project import Project
 
 def told(project: Project, version: str = "", **environment: str) -> dict[str, list[str]]:
     """Return section → descriptions of its commits, newest first."""
-    found = git_releases.sections(project.load(**environment), version=version)
-    return {one.title: [commit.description for commit in one.commits] for one in found}
+    sections = git_releases.sections(project.load(**environment), version=version)
+    return {one.title: [commit.description for commit in one.commits] for one in sections}
 
 
 def test_each_commit_belongs_to_the_first_release_that_has_it(project: Project) -> None:

@@ -33,10 +33,10 @@ def remote(project: Project, tmp_path: Path) -> Path:
 
 
 def _machine(remote: Path, root: Path) -> Project:
-    made = clone(Project(remote), root)
-    made.git("config", "user.name", "Test")
-    made.git("config", "user.email", "test@example.invalid")
-    return made
+    machine = clone(Project(remote), root)
+    machine.git("config", "user.name", "Test")
+    machine.git("config", "user.email", "test@example.invalid")
+    return machine
 
 
 def _prepared(machine: Project) -> claim.Claim:

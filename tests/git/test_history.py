@@ -14,10 +14,10 @@ TYPES: dict[str, Bump] = {"feat": "minor", "fix": "patch", "revert": "patch"}
 
 def test_git_state_of_a_clean_commit(project: Project) -> None:
     """Commit, branch and cleanliness come from real git; before the first tag all commits count."""
-    told = read(project)
-    (only,) = told.lines.values()
+    history = read(project)
+    (only,) = history.lines.values()
 
-    assert (told.commit, told.branch, told.dirty) == (project.git("rev-parse", "HEAD"), "main", False)
+    assert (history.commit, history.branch, history.dirty) == (project.git("rev-parse", "HEAD"), "main", False)
     assert (only.last, only.last_tag, only.distance) == (None, "", 1)
 
 

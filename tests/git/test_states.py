@@ -52,10 +52,10 @@ def test_v1_the_fetch_command_repairs_a_shallow_clone(released: Project, tmp_pat
 def test_v1_a_tagless_clone_is_refused_with_the_fetch_command(released: Project, tmp_path: Path) -> None:
     """V1: no tag here and some on the remote is a clone without its tags, not a first release."""
     tagless = clone(released, tmp_path / "tagless", "--no-tags")
-    told = refuse(tagless)
+    error = refuse(tagless)
 
-    assert "origin has 1" in str(told)
-    tagless.git(*told.hint.split()[1:])
+    assert "origin has 1" in str(error)
+    tagless.git(*error.hint.split()[1:])
     assert last(tagless) == ("1.4.0", 1, ["more"])
 
 
@@ -85,10 +85,10 @@ def test_v2_a_changed_file_makes_the_tree_dirty(released: Project, staged: bool)
     released.write("docker/web/Dockerfile", "FROM scratch\nLABEL a=b\n")
     if staged:
         released.git("add", "--all")
-    told = read(released)
+    history = read(released)
 
-    assert (told.dirty, told.changed) == (True, ("docker/web/Dockerfile",))
-    assert snapshots(released.load(), told)["web"].endswith(".dirty")
+    assert (history.dirty, history.changed) == (True, ("docker/web/Dockerfile",))
+    assert snapshots(released.load(), history)["web"].endswith(".dirty")
 
 
 def test_v2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:
@@ -101,10 +101,10 @@ def test_v2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:
     released.git("mv", "? stray.txt", "found.txt")
     (released.root / "docker/web/gone.txt").unlink()
 
-    told = read(released)
+    history = read(released)
 
-    assert set(told.changed) == {"docker/web/new name.txt", "docker/web/gone.txt", "found.txt"}
-    assert told.untracked == ()
+    assert set(history.changed) == {"docker/web/new name.txt", "docker/web/gone.txt", "found.txt"}
+    assert history.untracked == ()
 
 
 @pytest.mark.parametrize(
@@ -124,11 +124,11 @@ def test_an_untracked_file_counts_when_it_enters_a_build_context(released: Proje
     released.write("docker/web/.dockerignore", "*.md\n**/*.md\n!never.md\n")
     released.commit("Ignore")
     released.write(path, "x")
-    told = read(released)
+    history = read(released)
 
-    assert told.untracked
-    assert told.strays == ((stray,) if stray else ())
-    assert told.dirty == bool(stray)
+    assert history.untracked
+    assert history.strays == ((stray,) if stray else ())
+    assert history.dirty == bool(stray)
 
 
 def test_an_untracked_folder_around_a_context_counts(empty_project: Project) -> None:
@@ -167,12 +167,12 @@ def test_a_project_below_the_repository_s_top(tmp_path: Path, project: Project) 
     outer.git("commit", "--quiet", "--message", "Start")
     inner.write("docker/web/stray.txt", "x")
     inner.write("docker/web/Dockerfile", "FROM scratch\n# changed\n")
-    told = read(inner)
+    history = read(inner)
 
-    assert (told.strays, told.changed) == (("docker/web/stray.txt",), ("docker/web/Dockerfile",))
+    assert (history.strays, history.changed) == (("docker/web/stray.txt",), ("docker/web/Dockerfile",))
     again = git_status.read(inner.load())
-    assert (again.commit, again.branch) == (told.commit, told.branch)
-    assert (again.strays, again.changed, again.untracked) == (told.strays, told.changed, told.untracked)
+    assert (again.commit, again.branch) == (history.commit, history.branch)
+    assert (again.strays, again.changed, again.untracked) == (history.strays, history.changed, history.untracked)
 
 
 def test_a_hook_s_variables_do_not_decide(released: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,10 +182,10 @@ def test_a_hook_s_variables_do_not_decide(released: Project, tmp_path: Path, mon
     Project(other).git("init", "--quiet")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git/index"))
-    found = read(released)
+    history = read(released)
     monkeypatch.undo()
 
-    assert str(found.lines[next(iter(found.lines))].last) == "1.4.0"
+    assert str(history.lines[next(iter(history.lines))].last) == "1.4.0"
 
 
 def test_a_person_s_settings_do_not_decide(released: Project) -> None:

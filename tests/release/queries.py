@@ -25,8 +25,8 @@ def ok(ran: Ran) -> Ran:
 
 def digests(world: World, tag: str) -> dict[str, str]:
     """The digest that a tag names, for each service that has the tag."""
-    found = {name: world.hub.digest(f"{world.namespace}/{name}", tag) for name in SERVICES}
-    return {name: digest for name, digest in found.items() if digest}
+    names = {name: world.hub.digest(f"{world.namespace}/{name}", tag) for name in SERVICES}
+    return {name: digest for name, digest in names.items() if digest}
 
 
 def recorded(world: World, tag: str) -> dict[str, str]:

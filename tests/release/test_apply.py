@@ -24,7 +24,7 @@ def test_a_tag_that_moved_since_the_plan_refuses_it(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (("--dry-run",), "neither --dry-run nor --plan"),
         (("--plan", ".uc/other.json"), "neither --dry-run nor --plan"),
@@ -34,12 +34,12 @@ def test_a_tag_that_moved_since_the_plan_refuses_it(world: World) -> None:
         (("--resume",), "--apply excludes --resume"),
     ],
 )
-def test_a_plan_excludes_conflicting_flags(world: World, flags: tuple[str, ...], said: str) -> None:
+def test_a_plan_excludes_conflicting_flags(world: World, flags: tuple[str, ...], message: str) -> None:
     """A flag that the plan would silently override is refused before anything is done."""
     world.clone.project.write(".uc/plan.json", "{}")
 
     ran = world.clone.release("--apply", ".uc/plan.json", *flags)
 
     assert ran.code == 14, ran.text
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert "» " not in ran.stderr

@@ -20,9 +20,9 @@ from tests.support.world import World
 @pytest.fixture
 def building(make_world: Callable[..., World], registry: Registry) -> Iterator[World]:
     """A world whose images are also in the engine; they are removed afterwards."""
-    made = make_world()
-    yield made
-    clean(f"uct-{made.namespace}", registry.address)
+    world = make_world()
+    yield world
+    clean(f"uct-{world.namespace}", registry.address)
 
 
 def _labels(world: World, service: str, tag: str) -> dict[str, Any]:

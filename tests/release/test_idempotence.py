@@ -192,10 +192,10 @@ def test_r7_an_image_for_two_platforms_in_an_immutable_repository(faulty: World,
 
     with RegistryClient(manifest) as registry:
         for _ in range(2):
-            found = candidates.push(registry, {"one": exported(manifest.home, "one", tmp_path / "one")})["one"]
-            publish.pin(registry, repository, "1.0.0", found.stored)
+            candidate = candidates.push(registry, {"one": exported(manifest.home, "one", tmp_path / "one")})["one"]
+            publish.pin(registry, repository, "1.0.0", candidate.stored)
 
-    assert found.platforms == ("linux/amd64", "linux/arm64")
+    assert candidate.platforms == ("linux/amd64", "linux/arm64")
     assert faulty.hub.digest(repository, "1.0.0") == digest
     assert proxy.count(r"PUT .*/manifests/1\.0\.0") == 1
 

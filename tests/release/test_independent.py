@@ -136,10 +136,10 @@ def test_an_interrupted_set_is_finished_line_by_line(make_world: Callable[..., W
 
     ok(other.inv("release", "--resume"))
 
-    found = images(world)
+    tags = images(world)
     for name in NAMES:
         digest = world.record(f"{name}/v0.1.0")["services"][name]["digest"]
-        assert [found[f"{name}:{tag}"] for tag in ("0.1.0", "0.1", "0")] == [digest] * 3
+        assert [tags[f"{name}:{tag}"] for tag in ("0.1.0", "0.1", "0")] == [digest] * 3
 
 
 def test_a_line_is_yanked_by_its_service(lines: World) -> None:
@@ -153,9 +153,9 @@ def test_a_line_is_yanked_by_its_service(lines: World) -> None:
     assert lines.clone.inv("yank", "0.1.1", "--reason", "wrong").code == 14
     ok(lines.clone.inv("yank", "0.1.1", "--service", "one", "--reason", "wrong"))
 
-    now = images(lines)
-    assert now["one:0.1"] == now["one:0"] == now["one:0.1.0"]
-    assert {name: found for name, found in now.items() if not name.startswith("one:0")} == {
-        name: found for name, found in before.items() if not name.startswith("one:0")
+    after = images(lines)
+    assert after["one:0.1"] == after["one:0"] == after["one:0.1.0"]
+    assert {name: digest for name, digest in after.items() if not name.startswith("one:0")} == {
+        name: digest for name, digest in before.items() if not name.startswith("one:0")
     }
     assert listed(lines.clone)["one/v0.1.1"]["state"] == "yanked"

@@ -117,8 +117,8 @@ def test_only_ci_releases_where_it_is_the_authority(make_world: Callable[..., Wo
     ok(world.clone.release("--local"))
     ok(world.clone.release("--bump", "patch", CI="true", GITLAB_CI="true"))
 
-    found = listed(world.clone)
-    assert [found[tag]["authority"] for tag in ("v0.1.0", "v0.1.1")] == ["local", "GitLab CI"]
+    releases = listed(world.clone)
+    assert [releases[tag]["authority"] for tag in ("v0.1.0", "v0.1.1")] == ["local", "GitLab CI"]
 
 
 def test_another_branch_does_not_release(world: World) -> None:

@@ -39,8 +39,8 @@ def brought_up(docker_engine: dict[str, str]) -> Iterator[Manifest]:
 @pytest.fixture
 def running(brought_up: Manifest) -> Manifest:
     """The manifest of the stack with every container healthy again: an earlier test may have stopped some."""
-    found = status.containers(brought_up)
-    if not found or any(one.health != "healthy" for one in found):
+    containers = status.containers(brought_up)
+    if not containers or any(one.health != "healthy" for one in containers):
         ran = inv("up")
         assert ran.code == 0, ran.text
     return brought_up
@@ -49,8 +49,8 @@ def running(brought_up: Manifest) -> Manifest:
 @pytest.fixture
 def live(running: Manifest) -> Iterator[Live]:
     """The running stack as clients use it: addresses, tokens, logs."""
-    with Live(running) as found:
-        yield found
+    with Live(running) as client:
+        yield client
 
 
 @pytest.fixture

@@ -77,14 +77,16 @@ class Live:
 
     def inspect(self, container: str) -> dict[str, Any]:
         """`docker inspect` of a container."""
-        found = json.loads(docker.cli("inspect", f"{self.manifest.project.name}-{container}-1").stdout)
-        entry: dict[str, Any] = found[0]
+        entries = json.loads(docker.cli("inspect", f"{self.manifest.project.name}-{container}-1").stdout)
+        entry: dict[str, Any] = entries[0]
         return entry
 
     def lives(self) -> dict[str, tuple[str, str, int]]:
         """Container → what changes if it is recreated or restarted: id, start time, restart count."""
         entries = {name: self.inspect(name) for name in self.names()}
-        return {name: (one["Id"], one["State"]["StartedAt"], one["RestartCount"]) for name, one in entries.items()}
+        return {
+            name: (entry["Id"], entry["State"]["StartedAt"], entry["RestartCount"]) for name, entry in entries.items()
+        }
 
     def report(self, name: str, figures: dict[str, Any]) -> None:
         """Write figures that no test asserts to .uc/reports/stack-NAME.json."""
@@ -92,11 +94,11 @@ class Live:
 
     def bad_log_lines(self) -> list[str]:
         """The log lines that are not one JSON object with time, level, service and event."""
-        found = []
+        bad = []
         for name in self.names():
             lines = evidence.log(self.manifest, name).splitlines()
-            found += [f"{name}: {line[:300]}" for line in lines if not _as_agreed(line, name)]
-        return found
+            bad += [f"{name}: {line[:300]}" for line in lines if not _as_agreed(line, name)]
+        return bad
 
 
 def _as_agreed(line: str, service: str) -> bool:

@@ -96,8 +96,8 @@ def test_no_runtime_image_can_install_or_compile(running: Manifest, inspected: d
     names = "npm npx corepack yarn pip pip3 uv gcc cc make"
     for name in inspected:
         script = f"for each in {names}; do command -v $each || true; done"
-        found = docker.cli("exec", f"{running.project.name}-{name}-1", "sh", "-c", script).stdout
-        assert found.split() == [], name
+        tools = docker.cli("exec", f"{running.project.name}-{name}-1", "sh", "-c", script).stdout
+        assert tools.split() == [], name
 
 
 def test_every_named_volume_can_be_written(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:

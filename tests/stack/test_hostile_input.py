@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(300)
 _SEED = 20261122
 _BUDGET_SECONDS = 50.0
 _TREE = {"module": "Unity-Claude-FileTree", "command": "Get-FileTreeSummary", "parameters": {"Path": "."}}
-# The bodies that a container takes: the right ones, from which wrong ones are made; and those of any other container.
+# Valid bodies for a container, from which invalid ones are derived; and those of any other container.
 BODIES: dict[str, list[tuple[str, str, Any]]] = {
     "powershell-modules": [("POST", "/invoke", _TREE)],
     "langgraph-api": [
@@ -186,14 +186,14 @@ def _answer(port: int, request: bytes, method: str) -> tuple[int, bytes, bytes]:
         # Refused before all of it was read; there may still be a response.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             opened.sendall(request)
-        found = http.client.HTTPResponse(opened, method=method)
+        response = http.client.HTTPResponse(opened, method=method)
         try:
-            found.begin()
-            stream = found.headers.get_content_type() == "text/event-stream"
-            body = found.read1() if stream else found.read()
+            response.begin()
+            stream = response.headers.get_content_type() == "text/event-stream"
+            body = response.read1() if stream else response.read()
         except (ConnectionResetError, BrokenPipeError, http.client.HTTPException):
             return 0, b"", b""
-        return found.status, str(found.headers).encode("utf-8", "replace"), body
+        return response.status, str(response.headers).encode("utf-8", "replace"), body
 
 
 def _fault(name: str, status: int, headers: bytes, body: bytes) -> str:

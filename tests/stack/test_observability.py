@@ -29,9 +29,9 @@ pytestmark = pytest.mark.timeout(1200)
 EXAMPLE = REPOSITORY / "docs/pages/operating/prometheus.yml"
 
 
-def _eventually(found: Callable[[], Any], seconds: float = 40) -> Any:
+def _eventually(condition: Callable[[], Any], seconds: float = 40) -> Any:
     deadline = time.monotonic() + seconds
-    while not (answer := found()):
+    while not (answer := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.1)
     return answer
@@ -140,11 +140,11 @@ class Receiver:
 @pytest.fixture
 def receiver(running: Manifest) -> Iterator[Receiver]:
     """A receiver for the logs of the whole stack; afterwards the stack logs to files again."""
-    made = Receiver()
-    ran = inv("up", "--fluentd", FLUENTD_ADDRESS=made.address)
+    receiver = Receiver()
+    ran = inv("up", "--fluentd", FLUENTD_ADDRESS=receiver.address)
     assert ran.code == 0, ran.text
-    yield made
-    made.close()
+    yield receiver
+    receiver.close()
     ran = inv("up")
     assert ran.code == 0, ran.text
 

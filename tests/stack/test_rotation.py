@@ -116,7 +116,7 @@ def test_rotation_refuses_nobody_and_restarts_nothing(live: Live) -> None:
         for name in names:
             assert inv("secrets.rotate", "--name", name, "--finish").code == 0
         after = statuses(old), statuses(new)
-        told = {result.check: result.reason for result in journey.run(live.manifest)}
+        reasons = {result.check: result.reason for result in journey.run(live.manifest)}
         clients.round()
 
     live.report("rotation", {"secrets": len(names), "requests": dict(clients.done), "failures": clients.failures})
@@ -125,5 +125,5 @@ def test_rotation_refuses_nobody_and_restarts_nothing(live: Live) -> None:
     assert overlap == (accepted, accepted)
     assert after == (refused, accepted)
     assert clients.failures == []
-    assert [reason for reason in told.values() if reason] == []
+    assert [reason for reason in reasons.values() if reason] == []
     assert live.lives() == before

@@ -61,8 +61,8 @@ def test_the_journey_leaves_nothing_behind(live: Live) -> None:
 
 def _waiting(live: Live) -> set[str]:
     """Return the interrupted threads."""
-    found = live.call("langgraph-api", "POST", "/threads/search", {"status": "interrupted", "limit": 1000}).json()
-    return {thread["thread_id"] for thread in found}
+    threads = live.call("langgraph-api", "POST", "/threads/search", {"status": "interrupted", "limit": 1000}).json()
+    return {thread["thread_id"] for thread in threads}
 
 
 def test_a_failed_journey_says_where_it_stopped(live: Live) -> None:

@@ -22,8 +22,8 @@ def line(project: Project) -> LineHistory:
 
 def last(project: Project) -> tuple[str, int, list[str]]:
     """Last version, distance and the descriptions since, newest first."""
-    told = line(project)
-    return str(told.last), told.distance, [one.description for one in told.commits]
+    history = line(project)
+    return str(history.last), history.distance, [one.description for one in history.commits]
 
 
 def clone(project: Project, folder: Path, *options: str) -> Project:

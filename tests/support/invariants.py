@@ -32,13 +32,13 @@ def assert_invariants(world: World, *, settled: bool = True) -> None:
 
 
 def _versions(tags: list[str]) -> dict[str, Version]:
-    found = {}
+    versions = {}
     for tag in tags:
         try:
-            found[tag] = Version.parse(tag)
+            versions[tag] = Version.parse(tag)
         except ValueError:
             continue
-    return found
+    return versions
 
 
 def _immutable(world: World, git: dict[str, str], images: dict[str, str]) -> None:
@@ -129,6 +129,6 @@ def _floats(
 
 def assert_nothing_new(world: World, before: Any) -> None:
     """Assert that nothing became public since: no tag in any repository, no git tag."""
-    now = world.public()
-    assert now.git == before.git, "a git tag is public"
-    assert now.images == before.images, f"public: {json.dumps(sorted(set(now.images) - set(before.images)))}"
+    after = world.public()
+    assert after.git == before.git, "a git tag is public"
+    assert after.images == before.images, f"public: {json.dumps(sorted(set(after.images) - set(before.images)))}"

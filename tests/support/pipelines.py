@@ -29,9 +29,9 @@ class Script:
     def commands(self) -> list[list[str]]:
         """Its calls of tasks and sessions, with variables filled in. Raises AssertionError for one inside a line."""
         lines = [line.strip() for line in self.text.splitlines()]
-        found = [line for line in lines if _PROGRAM.match(line)]
-        assert len(found) == len(_PROGRAM.findall(self.text)), f"{self.place}: a task inside a line can't be checked"
-        return [[self._filled(word) for word in shlex.split(line)] for line in found]
+        calls = [line for line in lines if _PROGRAM.match(line)]
+        assert len(calls) == len(_PROGRAM.findall(self.text)), f"{self.place}: a task inside a line can't be checked"
+        return [[self._filled(word) for word in shlex.split(line)] for line in calls]
 
     def _filled(self, word: str) -> str:
         return re.sub(r"\$(\w+)", lambda name: self.variables[name[1]], word)
@@ -50,25 +50,25 @@ def github_jobs() -> dict[str, dict[str, Any]]:
 
 def gitlab_jobs() -> dict[str, dict[str, Any]]:
     """Every job of the GitLab pipeline."""
-    found = {name: job for name, job in read(GITLAB).items() if name not in _NOT_JOBS}
-    return {name: job for name, job in found.items() if not name.startswith(".")}
+    jobs = {name: job for name, job in read(GITLAB).items() if name not in _NOT_JOBS}
+    return {name: job for name, job in jobs.items() if not name.startswith(".")}
 
 
 def scripts() -> list[Script]:
     """Every shell script in the pipelines."""
-    found = []
+    scripts = []
     for place, job in github_jobs().items():
         for step in job.get("steps", []):
             if "run" in step:
                 environment = {**job.get("env", {}), **step.get("env", {})}
                 variables = {name: _usual(value) for name, value in environment.items()}
-                found.append(Script(place=f"{place}:{step['name']}", text=step["run"], variables=variables))
+                scripts.append(Script(place=f"{place}:{step['name']}", text=step["run"], variables=variables))
     shared = {name: value["value"] if isinstance(value, dict) else value for name, value in _variables().items()}
     for name, job in gitlab_jobs().items():
         for part in [part for part in ("before_script", "script", "after_script") if part in job]:
             text = "\n".join(job[part])
-            found.append(Script(place=f"{GITLAB.name}:{name}:{part}", text=text, variables=shared))
-    return found
+            scripts.append(Script(place=f"{GITLAB.name}:{name}:{part}", text=text, variables=shared))
+    return scripts
 
 
 def _variables() -> dict[str, Any]:

@@ -79,17 +79,17 @@ def tags(at: World, name: str, version: Version) -> list[tuple[str, str]]:
     return at.moving(line, version, line.line.services)
 
 
-def only(made: Plan) -> PlannedLine:
+def only(plan: Plan) -> PlannedLine:
     """Return the only line of a plan."""
-    (line,) = made.lines
+    (line,) = plan.lines
     return line
 
 
-def versions(made: Plan) -> dict[str, str]:
+def versions(plan: Plan) -> dict[str, str]:
     """The version of each line of a plan."""
-    return {line.line: line.version for line in made.lines}
+    return {line.line: line.version for line in plan.lines}
 
 
-def moved(made: Plan) -> dict[str, tuple[str, str]]:
+def moved(plan: Plan) -> dict[str, tuple[str, str]]:
     """The tags that move in the first service's repository: before and after."""
-    return {tag.tag: (tag.before, tag.after) for tag in only(made).tags if tag.repository == "test/one"}
+    return {tag.tag: (tag.before, tag.after) for tag in only(plan).tags if tag.repository == "test/one"}

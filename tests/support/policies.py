@@ -19,17 +19,17 @@ USER, PASSWORD = "releaser", "correct horse"
 
 def _refusal(status: int, code: str, message: str, **headers: str) -> Answer:
     body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
-    told = {key.replace("_", "-"): value for key, value in headers.items()}
-    return Answer(status, {"Content-Type": "application/json"} | told, body)
+    extra = {key.replace("_", "-"): value for key, value in headers.items()}
+    return Answer(status, {"Content-Type": "application/json"} | extra, body)
 
 
 def immutable(hub: Hub, *, pattern: str = "") -> Rule:
     """Harbor: any PUT of an existing tag gets 412, even an identical one. `pattern` selects tags (default: all)."""
 
     def act(request: Request) -> Answer:
-        found = _TAG.match(request.path)
-        if found and re.search(pattern, found[2]) and hub.digest(found[1], found[2]):
-            return _refusal(412, "PRECONDITION", f"tag {found[2]} is immutable")
+        tag = _TAG.match(request.path)
+        if tag and re.search(pattern, tag[2]) and hub.digest(tag[1], tag[2]):
+            return _refusal(412, "PRECONDITION", f"tag {tag[2]} is immutable")
         return request.forward()
 
     return Rule(r"^PUT .*/manifests/", act, times=ALWAYS)
@@ -39,16 +39,16 @@ def three_parts(hub: Hub) -> Rule:
     """ProGet: only three-part tags are accepted, and the registry moves X.Y and X itself."""
 
     def act(request: Request) -> Answer:
-        found = _TAG.match(request.path)
-        if found is None:
+        tag = _TAG.match(request.path)
+        if tag is None:
             return request.forward()
-        if not re.match(r"\d+\.\d+\.\d+", found[2]):
-            return _refusal(400, "TAG_INVALID", f"{found[2]} is no semantic version")
+        if not re.match(r"\d+\.\d+\.\d+", tag[2]):
+            return _refusal(400, "TAG_INVALID", f"{tag[2]} is no semantic version")
         answer = request.forward()
-        if answer.status == 201 and re.fullmatch(r"\d+\.\d+\.\d+", found[2]):
-            parts = found[2].split(".")
+        if answer.status == 201 and re.fullmatch(r"\d+\.\d+\.\d+", tag[2]):
+            parts = tag[2].split(".")
             for name in (".".join(parts[:2]), parts[0]):
-                _move(hub, found[1], name, request)
+                _move(hub, tag[1], name, request)
         return answer
 
     return Rule(r"^PUT .*/manifests/", act, times=ALWAYS)
@@ -96,9 +96,9 @@ class TokenService:
         return Answer(200, {"Content-Type": "application/json"}, json.dumps({"token": token}).encode())
 
     def _guard(self, request: Request) -> Answer:
-        found = re.match(r"/v2/(.+?)/(?:manifests|blobs|tags|referrers)/", request.path)
+        repository = re.match(r"/v2/(.+?)/(?:manifests|blobs|tags|referrers)/", request.path)
         action = "pull" if request.method in {"GET", "HEAD"} else "pull,push"
-        scope = f"repository:{found[1]}:{action}" if found else ""
+        scope = f"repository:{repository[1]}:{action}" if repository else ""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         with self._lock:
             granted, left = self._left.get(token, ("", 0))

@@ -57,10 +57,10 @@ class Clone:
         """Change one service, commit and push."""
         file = self.project.root / "docker" / service / "content"
         file.write_text(file.read_text() + f"{time.time_ns()}\n")
-        made = self.project.commit(message)
+        commit = self.project.commit(message)
         if "origin" in self.git("remote"):
             self.git("push", "--quiet", "origin", "HEAD")
-        return made
+        return commit
 
 
 @dataclass(slots=True)

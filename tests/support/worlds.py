@@ -24,18 +24,18 @@ def registry(registry_program: str, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("registry")
     # containerd keys mounts by host without port, so each registry has its own address.
     host = f"127.{10 + os.getpid() % 200}.0.1"
-    made = Registry(registry_program, folder, free_address(host), folder / "storage")
-    made.start()
-    yield made
-    made.stop()
+    server = Registry(registry_program, folder, free_address(host), folder / "storage")
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
 def hub(registry: Registry) -> Iterator[Hub]:
     """Direct access to the registry."""
-    made = Hub(registry.address)
-    yield made
-    made.close()
+    client = Hub(registry.address)
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="session")
@@ -54,8 +54,8 @@ def make_world(registry: Registry, hub: Hub, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def module_proxy(registry: Registry) -> Iterator[Proxy]:
     """One proxy for all kills of a module."""
-    with Proxy(free_address("127.9.0.1"), registry.address) as made:
-        yield made
+    with Proxy(free_address("127.9.0.1"), registry.address) as running:
+        yield running
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def proxy(registry: Registry) -> Iterator[Proxy]:
     """A proxy in front of the registry, on its own address."""
     number = next(_NUMBERS)
     host = f"127.{10 + os.getpid() % 200}.{1 + number // 250}.{1 + number % 250}"
-    with Proxy(free_address(host), registry.address) as made:
-        yield made
+    with Proxy(free_address(host), registry.address) as running:
+        yield running
 
 
 @pytest.fixture

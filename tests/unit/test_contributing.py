@@ -116,12 +116,12 @@ def test_renovate_finds_every_base() -> None:
     """The expression matches the reference and digest of each base in versions.toml, and nothing else."""
     expression, _ = _base_manager()
     text = (REPOSITORY / "versions.toml").read_text(encoding="utf-8")
-    found = {
+    matches = {
         (f"{match['depName']}:{match['currentValue']}", match["currentDigest"] or "")
         for match in expression.finditer(text)
     }
 
-    assert found == _bases(text)
+    assert matches == _bases(text)
 
 
 def test_what_renovate_writes_is_the_base_that_it_means() -> None:

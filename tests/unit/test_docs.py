@@ -59,8 +59,8 @@ def _code(text: str) -> Iterator[str]:
 def _commands(text: str, program: str) -> Iterator[list[str]]:
     """Yield the arguments of every call of `program`, without comments and placeholders such as TASK."""
     for code in _code(text):
-        for found in re.findall(rf"(?:^|\s){re.escape(program)}(?=\s)([^|]*)", code):
-            words = shlex.split(found.strip().partition("  ")[0], comments=True)
+        for arguments in re.findall(rf"(?:^|\s){re.escape(program)}(?=\s)([^|]*)", code):
+            words = shlex.split(arguments.strip().partition("  ")[0], comments=True)
             if words and not words[0].isupper():
                 yield words
 
@@ -171,7 +171,7 @@ def test_troubleshooting_has_every_exit_code() -> None:
     """Each kind of failure is in the table under its exit code, with a fix."""
     rows = _rows(_headings("troubleshooting.md")["Exit codes"])
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.BuildError)]
-    told = {number: row[1].strip("`") for number, row in rows.items() if number.isdigit() and row[3]}
+    documented = {number: row[1].strip("`") for number, row in rows.items() if number.isdigit() and row[3]}
 
     others = {str(errors.INTERRUPTED): "Ctrl-C", str(errors.OUTPUT_CLOSED): "closed output"}
-    assert told == {str(kind.exit_code): kind.__name__ for kind in kinds} | others
+    assert documented == {str(kind.exit_code): kind.__name__ for kind in kinds} | others

@@ -102,9 +102,9 @@ def test_each_rule_sees_what_breaks_it(case: str, tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
-    found = rule(Library(root))
+    violations = rule(Library(root))
 
-    assert [_rotated(line) for line in found] == [_rotated(line) for line in broken]
+    assert [_rotated(line) for line in violations] == [_rotated(line) for line in broken]
 
 
 def _rotated(line: str) -> str:

@@ -84,13 +84,13 @@ def test_every_test_that_a_text_names_is_there(text: Path) -> None:
 def test_every_selection_of_a_text_finds_a_test(text: Path) -> None:
     """Every call of pytest with `-k WORD` in a text selects at least one test."""
     calls = re.findall(r"pytest ([\w/]+) -k (\w+)", text.read_text(encoding="utf-8"))
-    found = {
+    matches = {
         (folder, word): [path for path in (REPOSITORY / folder).rglob("test_*.py")
                          if word in path.stem or re.search(rf"^def test_\w*{word}", path.read_text(), re.M)]
         for folder, word in calls
     }  # fmt: skip
 
-    assert [call for call, paths in found.items() if not paths] == []
+    assert [call for call, paths in matches.items() if not paths] == []
 
 
 def test_every_message_that_a_text_quotes_is_the_code_s() -> None:

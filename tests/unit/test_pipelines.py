@@ -32,8 +32,8 @@ def test_both_systems_do_what_the_other_does() -> None:
     """GitHub and GitLab call the same tasks with the same arguments, in the same order."""
     github: list[list[str]] = []
     gitlab: list[list[str]] = []
-    for one in pipelines.scripts():
-        (gitlab if one.place.startswith(pipelines.GITLAB.name) else github).extend(one.commands())
+    for script in pipelines.scripts():
+        (gitlab if script.place.startswith(pipelines.GITLAB.name) else github).extend(script.commands())
 
     assert github == gitlab
 
@@ -47,12 +47,12 @@ def test_a_pipeline_repeats_nothing_of_the_manifest(path: Path) -> None:
     branches = [name for name in manifest.release.branches if name != "main"]
     text = path.read_text(encoding="utf-8")
 
-    said = [
+    repeated = [
         word
         for word in [*manifest.services, *bases, *ports, *branches]
         if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text)
     ]
-    assert said == []
+    assert repeated == []
 
 
 @pytest.mark.parametrize(

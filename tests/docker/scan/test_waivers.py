@@ -62,11 +62,11 @@ def test_a_waiver_that_matches_nothing_is_reported(
     )
     (verdict,) = gate(manifest, leaking, ignore_file=name, db_repository="")
 
-    said = capsys.readouterr().err
+    warnings = capsys.readouterr().err
     assert not verdict.refused
-    assert "the waiver of aws-access-key-id matches nothing" in said
-    assert "the waiver of github-pat" not in said
-    assert "CVE-1999-0001" not in said
+    assert "the waiver of aws-access-key-id matches nothing" in warnings
+    assert "the waiver of github-pat" not in warnings
+    assert "CVE-1999-0001" not in warnings
 
 
 def test_a_waiver_without_reason_is_refused_before_the_scan(manifest: Manifest, clean: Image) -> None:
