@@ -139,8 +139,8 @@ def test_lasting_faults_after_the_claim(faulty: World, proxy: Proxy) -> None:
         assert ran.code == 10, f"{name}: {ran.text}"
         assert clean(ran.stderr), f"{name}: {ran.text}"
         assert "./inv release --resume" in ran.stderr, f"{name}: {ran.text}"
-        told = r"^error: (v0\.1\.0 is (claimed|complete)|the floats of )"
-        assert re.search(told, ran.stderr, re.M), f"{name}: {ran.text}"
+        progress = r"^error: (v0\.1\.0 is (claimed|complete)|the floats of )"
+        assert re.search(progress, ran.stderr, re.M), f"{name}: {ran.text}"
         assert_invariants(faulty, settled=False)
     proxy.heal()
 

@@ -11,7 +11,7 @@ from build.git import releases as git_releases
 from tests.support.project import Project
 
 
-def told(project: Project, version: str = "", **environment: str) -> dict[str, list[str]]:
+def entries(project: Project, version: str = "", **environment: str) -> dict[str, list[str]]:
     """Return section → descriptions of its commits, newest first."""
     sections = git_releases.sections(project.load(**environment), version=version)
     return {one.title: [commit.description for commit in one.commits] for one in sections}
@@ -31,7 +31,7 @@ def test_each_commit_belongs_to_the_first_release_that_has_it(project: Project) 
     project.git("tag", "v1.0.1")
     project.commit("fix: now")
 
-    assert told(project) == {
+    assert entries(project) == {
         "Unreleased": ["now"],
         "1.2.0": ["Merge branch 'side'", "side"],
         "1.1.0": ["main"],
@@ -45,13 +45,13 @@ def test_a_release_has_all_of_its_pre_releases(project: Project) -> None:
     for tag in ("v1.0.0-rc.1", "v1.0.0-rc.2"):
         project.commit(f"feat: {tag}")
         project.git("tag", tag)
-    assert list(told(project)) == ["Unreleased", "1.0.0-rc.2", "1.0.0-rc.1"]
+    assert list(entries(project)) == ["Unreleased", "1.0.0-rc.2", "1.0.0-rc.1"]
 
     project.git("tag", "v1.0.0")
     project.commit("feat: next")
     project.git("tag", "v1.1.0-rc.1")
 
-    assert told(project) == {
+    assert entries(project) == {
         "Unreleased": [],
         "1.1.0-rc.1": ["next"],
         "1.0.0": ["v1.0.0-rc.2", "v1.0.0-rc.1", "Start"],
@@ -63,8 +63,8 @@ def test_one_version_and_one_that_is_not_there_yet(project: Project) -> None:
     project.git("tag", "v1.0.0")
     project.commit("feat: next")
 
-    assert told(project, "1.0.0") == {"1.0.0": ["Start"]}
-    assert told(project, "1.1.0") == {"1.1.0": ["next"]}
+    assert entries(project, "1.0.0") == {"1.0.0": ["Start"]}
+    assert entries(project, "1.1.0") == {"1.1.0": ["next"]}
 
 
 def test_each_line_has_its_own_sections(project: Project) -> None:
@@ -77,15 +77,15 @@ def test_each_line_has_its_own_sections(project: Project) -> None:
     project.commit("fix: web")
     mode = {"UC_RELEASE_MODE": "independent"}
 
-    assert told(project, **mode) == {
+    assert entries(project, **mode) == {
         "web Unreleased": ["web"],
         "web 2.0.0": ["Start"],
         "api Unreleased": [],
         "api 1.0.0": ["api"],
     }
-    assert list(told(project, "api/1.1.0", **mode)) == ["api 1.1.0"]
+    assert list(entries(project, "api/1.1.0", **mode)) == ["api 1.1.0"]
     with pytest.raises(RepositoryError, match=r"no line of versions has 9\.9\.9") as caught:
-        told(project, "9.9.9", **mode)
+        entries(project, "9.9.9", **mode)
     assert "web/9.9.9, api/9.9.9" in caught.value.hint
 
 

@@ -186,7 +186,7 @@ def two(project: Project) -> Project:
 
 def since(project: Project) -> dict[str, list[str]]:
     """Return, for each line, the commits since its last release."""
-    return {name: [one.description for one in told.commits] for name, told in read(project).lines.items()}
+    return {name: [one.description for one in history.commits] for name, history in read(project).lines.items()}
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_line_has_its_own_tags_and_branch(two: Project) -> None:
 
     lines = read(two).lines
 
-    assert {name: str(told.last) for name, told in lines.items()} == {"web": "1.0.0", "api": "1.0.0"}
+    assert {name: str(history.last) for name, history in lines.items()} == {"web": "1.0.0", "api": "1.0.0"}
     assert {str(one) for one in lines["web"].taken} == {"1.0.0", "2.0.0"}
     assert since(two) == {"web": ["web"], "api": []}
 

@@ -75,7 +75,7 @@ def past(make_world: Callable[..., World]) -> Past:
     return Past(world, after)
 
 
-def test_f1_a_backfill_moves_its_own_minor_alone(past: Past) -> None:
+def test_f1_a_backport_moves_only_its_own_minor(past: Past) -> None:
     """1.3.5 after 1.4.0 moves 1.3, but neither 1.4 nor 1."""
     assert past.named("1.4.0") == {"1.3": "1.3.4", "1.4": "1.4.0", "1": "1.4.0"}
     assert past.named("1.3.5") == {"1.3": "1.3.5", "1.4": "1.4.0", "1": "1.4.0"}

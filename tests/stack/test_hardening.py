@@ -124,7 +124,7 @@ def test_networks_and_published_addresses(running: Manifest, inspected: dict[str
     assert internal["Internal"] is True
 
 
-def test_nobody_outside_reaches_a_container(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
+def test_other_networks_cannot_reach_a_container(running: Manifest, inspected: dict[str, dict[str, Any]]) -> None:
     """A container on another network can't reach ours, neither on the edge nor on the internal network."""
     targets = [
         f"{network['IPAddress']}:{running.services[running.containers()[name][0]].port}"

@@ -94,7 +94,7 @@ def _wait(done: Callable[[], bool], what: str, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_rotation_refuses_nobody_and_restarts_nothing(live: Live) -> None:
+def test_rotation_refuses_no_client_and_restarts_nothing(live: Live) -> None:
     """Both values are accepted during the overlap, only the new one after it; clients and peers see no failure."""
     names = [name for name, kind in live.manifest.secrets.items() if kind == "random"]
     sent = live.token_names()

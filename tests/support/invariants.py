@@ -57,7 +57,7 @@ def _owned(images: dict[str, str], owners: dict[str, tuple[str, Any]]) -> None:
         repository, _, tag = name.partition(":")
         if repository == "release" or not _versions([tag]):
             continue
-        assert tag in owners, f"{name} is public and nobody claimed {tag}"
+        assert tag in owners, f"{name} is public but {tag} was never claimed"
         assert owners[tag][1]["services"][repository]["digest"] == digest, f"{name} is not what {tag} claimed"
 
 

@@ -43,7 +43,7 @@ def three_parts(hub: Hub) -> Rule:
         if tag is None:
             return request.forward()
         if not re.match(r"\d+\.\d+\.\d+", tag[2]):
-            return _refusal(400, "TAG_INVALID", f"{tag[2]} is no semantic version")
+            return _refusal(400, "TAG_INVALID", f"{tag[2]} is not a semantic version")
         answer = request.forward()
         if answer.status == 201 and re.fullmatch(r"\d+\.\d+\.\d+", tag[2]):
             parts = tag[2].split(".")
