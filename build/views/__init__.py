@@ -1,8 +1,8 @@
 """Results as people and programs read them: a table or a few lines, or one JSON document.
 
-    tables                        images, bases and containers
-    gates                         scans and smoke checks
-    versions, changelog, commits  what git says
-    releases                      plans, releases, withdrawals, what a registry allows
-    doctor, quickstart            the machine
+tables                        images, bases and containers
+gates                         scans and smoke checks
+versions, changelog, commits  what git says
+releases                      plans, releases, withdrawals, what a registry allows
+doctor, quickstart            the machine
 """
