@@ -54,7 +54,7 @@ def without_privilege() -> Iterator[None]:
 
 @contextlib.contextmanager
 def shut(path: Path) -> Iterator[None]:
-    """A file or folder that is closed to this process: nobody has a right on it, and root is another user meanwhile."""
+    """Make a file or folder inaccessible to this process: no permissions, and root becomes another user meanwhile."""
     mode = path.stat().st_mode
     path.chmod(0)
     try:

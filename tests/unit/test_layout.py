@@ -144,7 +144,7 @@ def test_no_suite_imports_from_another() -> None:
 
 @pytest.mark.parametrize("package", sorted(LIBRARY.packages))
 def test_a_package_s_map_names_its_modules(package: str) -> None:
-    """The docstring of a package names every module in it, so that a newcomer finds where something is done."""
+    """A package's docstring names every module in it."""
     named = set(re.findall(r"\w+", ast.get_docstring(LIBRARY.trees[package]) or ""))
     modules = {name.split(".")[1] for name in LIBRARY.modules if name.startswith(f"{package}.")}
 
