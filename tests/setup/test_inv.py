@@ -133,7 +133,7 @@ def test_a_changed_lock_in_an_activated_venv(project: Project) -> None:
     assert "second" in project.packages
 
 
-@pytest.mark.parametrize("setting", ["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PYTHONPATH", "file"])
+@pytest.mark.parametrize("setting", ["PIP_TARGET", "PIP_USER", "PYTHONPATH", "file"])
 def test_settings_that_send_packages_elsewhere_do_not(uv_project: Project, tmp_path: Path, setting: str) -> None:
     """Where a person's pip or Python installs or looks by habit, .venv is whole all the same."""
     elsewhere = tmp_path / "elsewhere"

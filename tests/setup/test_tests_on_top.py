@@ -25,13 +25,18 @@ from tests.support.machine import without_privilege
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX script")
 
 
-@pytest.fixture
-def checkout(either: Project) -> Project:
-    """A project with its .venv; on top of it the package `first` is wanted, and not yet there."""
-    code, _, err = either.run("show")
+def prepared(project: Project) -> Project:
+    """The project with its .venv; on top of it the package `first` is wanted, and not yet there."""
+    code, _, err = project.run("show")
     assert code == 0, err
-    either.test_lock(wheel(either.wheels, "first", {"first.py": b"FIRST = 1\n" * 1000}))
-    return either
+    project.test_lock(wheel(project.wheels, "first", {"first.py": b"FIRST = 1\n" * 1000}))
+    return project
+
+
+@pytest.fixture
+def checkout(uv_project: Project) -> Project:
+    """A project whose .venv has uv, and nothing on top of it yet."""
+    return prepared(uv_project)
 
 
 def add(project: Project) -> tuple[int, str]:
@@ -56,8 +61,9 @@ def test_only_tests_install_what_tests_need(checkout: Project) -> None:
     assert checkout.run("show")[2] == ""
 
 
-def test_a_changed_test_lock_is_installed_and_nothing_else_stays(checkout: Project) -> None:
+def test_a_changed_test_lock_is_installed_and_nothing_else_stays(either: Project) -> None:
     """After requirements-test.txt changed, .venv holds both locks, and no package that the old one named."""
+    checkout = prepared(either)
     add(checkout)
     before = checkout.packages
     checkout.test_lock(wheel(checkout.wheels, "second", {"second.py": b""}))
@@ -82,8 +88,9 @@ def test_a_changed_lock_takes_what_tests_need_with_it(checkout: Project) -> None
     assert {"second", "other"} <= checkout.packages
 
 
-def test_a_failed_addition_leaves_the_tasks_as_they_were(checkout: Project) -> None:
+def test_a_failed_addition_leaves_the_tasks_as_they_were(either: Project) -> None:
     """A wrong hash is refused with exit code 4; tasks run on, and with the old lock back the tests do at once."""
+    checkout = prepared(either)
     add(checkout)
     good = (checkout.root / "requirements-test.txt").read_text()
     wheel(checkout.wheels, "forged", {"forged.py": b""})
@@ -99,9 +106,14 @@ def test_a_failed_addition_leaves_the_tasks_as_they_were(checkout: Project) -> N
     assert "first" in checkout.packages
 
 
-@pytest.mark.parametrize("damage", ["a file lacks", "half a file", "no record"])
-def test_a_package_that_was_installed_by_half_is_installed_again(checkout: Project, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("either", "damage"),
+    [("uv", "a file lacks"), ("uv", "half a file"), ("pip", "a file lacks"), ("pip", "no record")],
+    indirect=["either"],
+)
+def test_a_package_that_was_installed_by_half_is_installed_again(either: Project, damage: str) -> None:
     """What a kill leaves of a package does not count as the package."""
+    checkout = prepared(either)
     add(checkout)
     stamp(checkout).unlink()
     packages = next((checkout.root / ".venv").glob("lib/*/site-packages"))
