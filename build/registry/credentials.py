@@ -38,21 +38,27 @@ def find(manifest: Manifest) -> tuple[str, str] | None:
 
     Raises RegistryError for an unreadable password file or configuration, or if a helper fails.
     """
+    return configured(manifest) or from_docker(docker_config(), manifest.registry.address)
+
+
+def configured(manifest: Manifest) -> tuple[str, str] | None:
+    """Return (user, password) that Docker does not know of, None if there are none: the place for a special login.
+
+    Raises RegistryError for an unreadable password file.
+    """
     settings = manifest.registry
-    if settings.username:
-        return settings.username, password(manifest)
-    return from_docker(docker_config(), settings.address)
+    return (settings.username, password(manifest)) if settings.username else None
 
 
 def login(manifest: Manifest) -> None:
-    """Log the Docker engine in with the manifest's user and password file; without a user, do nothing.
+    """Log the Docker engine in with what is configured; without credentials of ours, do nothing.
 
     Raises RegistryError for an unreadable password file, ToolFailed if the registry refuses.
     """
-    settings = manifest.registry
-    if settings.username:
-        argv = [docker(), "login", "--username", settings.username, "--password-stdin", settings.address]
-        run(argv, stdin=password(manifest), timeout=60)
+    if credentials := configured(manifest):
+        user, secret = credentials
+        argv = [docker(), "login", "--username", user, "--password-stdin", manifest.registry.address]
+        run(argv, stdin=secret, timeout=60)
 
 
 def docker_config() -> Path:
