@@ -161,7 +161,7 @@ def test_a_reader_finds_the_way_with_a_clean_console(page: Page, site: str) -> N
     page.screenshot("1-front.png")
 
     page.value("document.querySelector('.md-nav__link[href*=troubleshooting]').click()")
-    page.until("location.pathname === '/troubleshooting/'")
+    page.until("location.pathname === '/troubleshooting/' && document.readyState === 'complete'")
     page.until("document.querySelector('h1').textContent.startsWith('Troubleshooting')")
     page.screenshot("2-navigated.png")
 
@@ -174,9 +174,9 @@ def test_a_reader_finds_the_way_with_a_clean_console(page: Page, site: str) -> N
     page.screenshot("3-search.png")
     assert "/operating/secrets/" in hit
     page.value("document.querySelector('.md-search-result__item a').click()")
-    page.until("location.pathname === '/operating/secrets/'")
+    page.until("location.pathname === '/operating/secrets/' && document.readyState === 'complete'")
 
-    light = page.value(BY_THEME)
+    light = page.until(BY_THEME)
     page.value("[...document.querySelectorAll('form[data-md-component=palette] label')].find(l => !l.hidden).click()")
     page.until(f"document.body.dataset.mdColorScheme === 'slate' && {BY_THEME} !== {json.dumps(light)}")
     page.open(f"{site}/services/")
