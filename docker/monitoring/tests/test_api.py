@@ -160,4 +160,6 @@ def test_the_request_id_is_answered_and_logged(start: Start) -> None:
     answer = monitor._client.get("/events", headers={"x-request-id": "abc-1", "x-api-key": TOKEN})
 
     assert answer.headers["x-request-id"] == "abc-1"
-    assert [line["path"] for line in monitor.logs() if line.get("request_id") == "abc-1"] == ["/events"]
+    # The line is written after the answer is sent.
+    paths = eventually(lambda: [line["path"] for line in monitor.logs() if line.get("request_id") == "abc-1"])
+    assert paths == ["/events"]
