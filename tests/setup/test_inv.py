@@ -28,7 +28,7 @@ def project(pip_project: Project) -> Project:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, invoke_line: tuple[Path, str]) -> Project:
-    """A project with its .venv, for tests that change neither."""
+    """A project with its .venv, for tests that change nuv_project."""
     project = make_project(tmp_path_factory.mktemp("made"), *invoke_line)
     code, _, err = project.run("show")
     assert code == 0, err
@@ -106,9 +106,9 @@ def test_the_exit_code_is_the_tasks(made: Project) -> None:
     assert [made.run("leave", "--code", str(code))[0] for code in (0, 7)] == [0, 7]
 
 
-def test_a_changed_lock_is_installed_and_nothing_else_stays(either: Project) -> None:
+def test_a_changed_lock_is_installed_and_nothing_else_stays(uv_project: Project) -> None:
     """After requirements.txt changed, .venv holds what it names, and no package that it used to name."""
-    project = either
+    project = uv_project
     line = (project.root / "requirements.txt").read_text()
     project.lock(line, wheel(project.wheels, "first", {"first.py": b""}))
     project.run("show")
@@ -185,7 +185,7 @@ def test_without_python_it_says_what_to_install(project: Project, tmp_path: Path
 
 
 def test_without_the_venv_module_it_says_which_package(project: Project, tmp_path: Path) -> None:
-    """Debian's Python has no ensurepip until python3-venv is installed, and often no pip either."""
+    """Debian's Python has no ensurepip until python3-venv is installed, and often no pip uv_project."""
     tools = only_tools(tmp_path / "tools")
     python_without_ensurepip(tools)
     script = (tools / "python3.14").read_text().replace("*ensurepip*)", "*pip*)")

@@ -50,9 +50,9 @@ class Breaking(http.server.SimpleHTTPRequestHandler):
         """The test looks at what broke off."""
 
 
-def test_a_download_that_breaks_off_is_made_again(either: Project) -> None:
+def test_a_download_that_breaks_off_is_made_again(uv_project: Project) -> None:
     """One broken download costs a new machine seconds, not its set-up; it is said, and the second is the last."""
-    project = either
+    project = uv_project
     Breaking.broken.clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Breaking, directory=str(project.wheels))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -65,9 +65,9 @@ def test_a_download_that_breaks_off_is_made_again(either: Project) -> None:
     assert Breaking.broken
 
 
-def test_a_failed_setup_gives_the_old_venv_back(either: Project) -> None:
+def test_a_failed_setup_gives_the_old_venv_back(uv_project: Project) -> None:
     """A wrong hash is refused with exit code 4; with the old lock back, the old .venv works at once."""
-    project = either
+    project = uv_project
     line = (project.root / "requirements.txt").read_text()
     project.run("show")
     wheel(project.wheels, "forged", {"forged.py": b""})
@@ -87,11 +87,11 @@ def left(project: Project) -> list[str]:
     return sorted(path.name for path in (project.root / ".uc").iterdir())
 
 
-def test_a_failed_first_setup_leaves_no_venv(either: Project) -> None:
+def test_a_failed_first_setup_leaves_no_venv(uv_project: Project) -> None:
     """Nothing half-made is left where the next call, or an editor, would take it for whole."""
-    either.lock((either.root / "requirements.txt").read_text(), f"absent==1.0 --hash=sha256:{'0' * 64}\n")
-    assert either.run("show")[0] == 4
-    assert not (either.root / ".venv").exists()
+    uv_project.lock((uv_project.root / "requirements.txt").read_text(), f"absent==1.0 --hash=sha256:{'0' * 64}\n")
+    assert uv_project.run("show")[0] == 4
+    assert not (uv_project.root / ".venv").exists()
 
 
 @pytest.fixture
@@ -180,9 +180,9 @@ def test_a_signal_ends_the_setup_and_its_pip(project: Project, silent_index: str
     assert not (project.root / ".venv").exists()
 
 
-def test_first_calls_at_once_make_one_venv(either: Project) -> None:
+def test_first_calls_at_once_make_one_venv(uv_project: Project) -> None:
     """Of several first calls one makes .venv, the others wait for it, and all run their task."""
-    project = either
+    project = uv_project
     ends = [(process, *process.communicate(timeout=60)) for process in [project.start("show") for _ in range(4)]]
     assert [process.returncode for process, _, _ in ends] == [0] * 4, ends
     assert sum(err.count("» making") for _, _, err in ends) == 1

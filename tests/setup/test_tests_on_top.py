@@ -88,9 +88,8 @@ def test_a_changed_lock_takes_what_tests_need_with_it(checkout: Project) -> None
     assert {"second", "other"} <= checkout.packages
 
 
-def test_a_failed_addition_leaves_the_tasks_as_they_were(either: Project) -> None:
+def test_a_failed_addition_leaves_the_tasks_as_they_were(checkout: Project) -> None:
     """A wrong hash is refused with exit code 4; tasks run on, and with the old lock back the tests do at once."""
-    checkout = prepared(either)
     add(checkout)
     good = (checkout.root / "requirements-test.txt").read_text()
     wheel(checkout.wheels, "forged", {"forged.py": b""})
@@ -108,7 +107,7 @@ def test_a_failed_addition_leaves_the_tasks_as_they_were(either: Project) -> Non
 
 @pytest.mark.parametrize(
     ("either", "damage"),
-    [("uv", "a file lacks"), ("uv", "half a file"), ("pip", "a file lacks"), ("pip", "no record")],
+    [("uv", "a file lacks"), ("uv", "half a file"), ("pip", "no record")],
     indirect=["either"],
 )
 def test_a_package_that_was_installed_by_half_is_installed_again(either: Project, damage: str) -> None:
