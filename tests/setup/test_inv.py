@@ -138,8 +138,9 @@ def test_settings_that_send_packages_elsewhere_do_not(uv_project: Project, tmp_p
     """Where a person's pip or Python installs or looks by habit, .venv is whole all the same."""
     elsewhere = tmp_path / "elsewhere"
     if setting == "file":
-        (tmp_path / "pip.conf").write_text(f"[install]\ntarget = {elsewhere}\n[global]\nquiet = 3\n")
-        uv_project.environment["PIP_CONFIG_FILE"] = str(tmp_path / "pip.conf")
+        (tmp_path / "home/pip").mkdir(parents=True)
+        (tmp_path / "home/pip/pip.conf").write_text(f"[install]\ntarget = {elsewhere}\n[global]\nquiet = 3\n")
+        uv_project.environment["XDG_CONFIG_HOME"] = str(tmp_path / "home")
     else:
         uv_project.environment[setting] = "1" if setting == "PIP_USER" else str(elsewhere)
     code, out, err = uv_project.run("show")

@@ -68,7 +68,7 @@ def test_a_changed_test_lock_is_installed_and_nothing_else_stays(either: Project
     before = checkout.packages
     checkout.test_lock(wheel(checkout.wheels, "second", {"second.py": b""}))
     code, err = add(checkout)
-    assert code == 0, err
+    assert (code, "uv can't" in err) == (0, False), err
     assert checkout.packages == before - {"first"} | {"second"}
     assert not list((checkout.root / ".venv").glob("lib/*/site-packages/first.py"))
 
