@@ -28,7 +28,7 @@ def project(pip_project: Project) -> Project:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, invoke_line: tuple[Path, str]) -> Project:
-    """A project with its .venv, for tests that change nuv_project."""
+    """A project with its .venv, for tests that change neither."""
     project = make_project(tmp_path_factory.mktemp("made"), *invoke_line)
     code, _, err = project.run("show")
     assert code == 0, err
@@ -186,7 +186,7 @@ def test_without_python_it_says_what_to_install(project: Project, tmp_path: Path
 
 
 def test_without_the_venv_module_it_says_which_package(project: Project, tmp_path: Path) -> None:
-    """Debian's Python has no ensurepip until python3-venv is installed, and often no pip uv_project."""
+    """Debian's Python has no ensurepip until python3-venv is installed, and often no pip either."""
     tools = only_tools(tmp_path / "tools")
     python_without_ensurepip(tools)
     script = (tools / "python3.14").read_text().replace("*ensurepip*)", "*pip*)")
