@@ -122,7 +122,7 @@ def test_a_remote_that_dies_with_the_tag(world: World) -> None:
     (world.folder / "away").rename(world.remote)
     assert ran.code == 3, ran.text
     assert clean(ran.stderr), ran.text
-    assert "is not known" in ran.stderr
+    assert "is unknown: it stopped answering" in ran.stderr
     assert "./inv release --resume" in ran.stderr
     assert world.public().images == {}
     (world.remote / "hooks" / "post-receive").unlink()
