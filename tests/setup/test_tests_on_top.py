@@ -235,7 +235,7 @@ def read_only() -> Iterator[Path]:
 
 @pytest.mark.parametrize("closed", [".uc", ".venv"])
 def test_what_lacks_in_a_place_that_can_not_be_written(read_only: Path, closed: str) -> None:
-    """It is refused at once, with the command that mends it."""
+    """It is refused at once, with the command that fixes it."""
     if closed == ".venv":
         (read_only / ".uc").chmod(0o777)
     with without_privilege(), pytest.raises(ToolFailed, match=f"{closed} can't be written") as refused:

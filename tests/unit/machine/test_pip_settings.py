@@ -49,7 +49,7 @@ def test_a_later_layer_goes_before() -> None:
     ],
 )
 def test_each_setting_reaches_uv(setting: str, value: str, variables: dict[str, str]) -> None:
-    """What a person has set for pip, uv is told in its own words."""
+    """The settings of pip reach uv under the names that uv has for them."""
     assert variables.items() <= pip_settings.for_uv({setting: value}, {"HTTPS_PROXY": "other"}).items()
 
 
