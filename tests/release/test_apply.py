@@ -26,8 +26,8 @@ def test_a_tag_that_moved_since_the_plan_refuses_it(world: World) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--dry-run",), "neither --dry-run nor --plan"),
-        (("--plan", ".uc/other.json"), "neither --dry-run nor --plan"),
+        (("--dry-run",), "it excludes --dry-run and --plan"),
+        (("--plan", ".uc/other.json"), "it excludes --dry-run and --plan"),
         (("--bump", "major"), "--apply excludes --bump"),
         (("--pre", "rc", "--version", "2.0.0"), "--apply excludes --pre, --version"),
         (("--service", "one"), "--apply excludes --service"),
