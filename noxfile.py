@@ -11,6 +11,8 @@ from pathlib import Path
 import nox
 
 ROOT = Path(__file__).resolve().parent
+# Some images set it; then each of the many Pythons that tests start would compile all that it imports, every time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 IN_VENV = Path(sys.prefix) == ROOT / ".venv"
 if IN_VENV:
     # Sessions without a venv of their own find the tools of this one, activated or not.
