@@ -33,7 +33,7 @@ def service_python() -> str:
 
 nox.options.default_venv_backend = "none" if IN_VENV else "venv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "unit"]
+nox.options.sessions = ["lint", "types", "unit", "repository"]
 
 
 def locked(session: nox.Session, *, tests: bool = True) -> None:
@@ -104,6 +104,13 @@ def git(session: nox.Session) -> None:
     """Versions and changelogs read from real git, in every state that a clone can be in."""
     locked(session)
     pytest(session, "tests/git")
+
+
+@nox.session
+def repository(session: nox.Session) -> None:
+    """What the repository says of itself: its texts, its pipelines, and the tests that the rules of a release name."""
+    locked(session)
+    pytest(session, "tests/repository")
 
 
 @nox.session

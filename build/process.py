@@ -140,6 +140,26 @@ def records(
         raise ToolFailed(f"exit code {process.returncode}: {shown}", output=output, returncode=process.returncode)
 
 
+def lines(argv: Sequence[str], *, cwd: Path | None = None, ok_codes: Sequence[int] = (0,)) -> Iterator[str]:
+    """Yield each line that argv writes to either stream, without its end, while it still runs.
+
+    Raises MissingTool if argv[0] is not on PATH; ToolFailed if it can't be executed, or after the last line if its
+    exit code is not one of `ok_codes`.
+    """
+    shown = redact(shlex.join(argv))
+    console.command([shown])
+    if shutil.which(argv[0]) is None:
+        raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint="./inv doctor")
+    with _child(
+        argv, cwd=cwd, env=None, stdin=subprocess.DEVNULL, output=subprocess.PIPE, errors=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            yield line.rstrip("\n")
+    if process.returncode not in ok_codes:
+        raise ToolFailed(f"exit code {process.returncode}: {shown}", returncode=process.returncode)
+
+
 def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
     merged: dict[str, str | None] = {**os.environ, **changes}
     return {name: value for name, value in merged.items() if value is not None}
@@ -154,17 +174,20 @@ def _child(
     env: Mapping[str, str] | None,
     stdin: int,
     output: int | None,
+    errors: int | None = None,
     text: bool,
 ) -> Iterator[subprocess.Popen[Any]]:
     """Start a process that has exited when the context ends; any exception inside it stops the process group.
 
+    Its standard error goes to `errors`, or where `output` goes.
     So does an interrupt of the `together` that started this thread, if one did.
     """
 
     def start() -> subprocess.Popen[Any]:
         with starting(argv[0], hint):
             return subprocess.Popen(
-                list(argv), cwd=cwd, env=env, stdin=stdin, stdout=output, stderr=output, start_new_session=True,
+                list(argv), cwd=cwd, env=env, stdin=stdin, stdout=output, stderr=errors or output,
+                start_new_session=True,
                 encoding="utf-8" if text else None, errors="replace" if text else None,
             )  # fmt: skip
 

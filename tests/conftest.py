@@ -31,7 +31,10 @@ def committed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = make_empty(tmp_path_factory.mktemp("committed") / "project")
     project.service("web", 18980)
     project.git("init", "--quiet", "--initial-branch", "main", "--template=")
+    project.git("config", "core.logAllRefUpdates", "false")
     project.commit("Start")
+    for command in (["repack", "-adq"], ["pack-refs", "--all"]):  # fewer files for each copy
+        project.git(*command)
     return project.root
 
 

@@ -99,6 +99,28 @@ def test_an_interrupt_ends_what_runs_together(last: str) -> None:
     _all_gone(f"sleep\0{seconds}")
 
 
+def test_an_interrupt_ends_checks_and_journey(project: Project) -> None:
+    """Ctrl-C does not wait for the checks that are still retrying, and lets a journey clean up."""
+    project.append('\n[[services.web.smoke]]\nname = "check"\ndeadline_seconds = 60\npath = "/"\n')
+    program = (
+        "import os, time; from pathlib import Path; from build.config import load; from build.gates.smoke import checks\n"
+        "def journey(manifest):\n"
+        "    try:\n        print('on the way', flush=True)\n        time.sleep(60)\n"
+        "    finally:\n        print('tidied up', flush=True)\n"
+        f"checks.run(load.load(Path({str(project.root)!r}), os.environ), ['web'], {{'web'}}, journeys=[journey])\n"
+    )
+    argv = [sys.executable, "-c", program]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as checks:
+        assert checks.stdout
+        assert checks.stdout.readline() == "on the way\n"
+        interrupted = time.monotonic()
+        checks.send_signal(signal.SIGINT)
+        output, errors = checks.communicate(timeout=90)
+
+    assert time.monotonic() - interrupted < 20
+    assert (output, errors.splitlines()[-1]) == ("tidied up\n", "KeyboardInterrupt")
+
+
 def _command_lines() -> str:
     lines = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):

@@ -9,7 +9,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from tests.support.source import parsed
+from tests.support.source import nodes, parsed
 
 LONGEST = 300
 _MAP_LINE = re.compile(r"^    (?P<name>[a-z_]+)/? {2,}\S", re.MULTILINE)
@@ -61,7 +61,7 @@ class Library:
 
 def imported(tree: ast.Module) -> Iterator[str]:
     """The dotted names that a module imports, at any depth of its code."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -114,12 +114,13 @@ def printing(library: Library) -> list[str]:
     return [
         module
         for module in library.modules
-        if any(isinstance(node, ast.Call) and _prints(node.func) for node in ast.walk(library.trees[module]))
+        if any(isinstance(node, ast.Call) and _prints(node.func) for node in nodes(library.trees[module]))
     ]
 
 
 def _prints(function: ast.expr) -> bool:
-    name = ast.unparse(function)
+    last = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+    name = ast.unparse(function) if last in {"print", "write", "writelines"} else ""
     return name == "print" or re.fullmatch(r"sys\.(__)?std(out|err)(__)?\.(buffer\.)?write(lines)?", name) is not None
 
 

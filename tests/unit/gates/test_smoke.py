@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -138,29 +134,6 @@ def test_a_check_is_repeated_until_its_deadline() -> None:
 
     assert checks.until_deadline(lambda: next(answers), 5) == ""
     assert checks.until_deadline(lambda: "never", 0.1) == "never"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process")
-def test_an_interrupt_ends_checks_and_journey(project: Project, port: int) -> None:
-    """Ctrl-C does not wait for the checks that are still retrying, and lets a journey clean up."""
-    _manifest(project, port, 'json = { status = "never" }', deadline=60)
-    program = (
-        "import os, time; from pathlib import Path; from build.config import load; from build.gates.smoke import checks\n"
-        "def journey(manifest):\n"
-        "    try:\n        print('on the way', flush=True)\n        time.sleep(60)\n"
-        "    finally:\n        print('tidied up', flush=True)\n"
-        f"checks.run(load.load(Path({str(project.root)!r}), os.environ), ['web'], {{'web'}}, journeys=[journey])\n"
-    )
-    argv = [sys.executable, "-c", program]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "on the way\n"
-        interrupted = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=90)
-
-    assert time.monotonic() - interrupted < 20
-    assert (output, errors.splitlines()[-1]) == ("tidied up\n", "KeyboardInterrupt")
 
 
 def test_junit_counts_failures(tmp_path: Path) -> None:
