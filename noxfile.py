@@ -200,8 +200,10 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session
 def deep(session: nox.Session) -> None:
-    """Larger samples of rules that other sessions hold already, for a night: kills and races."""
+    """Larger samples of rules that other sessions hold already, for a night: properties, kills and races."""
     locked(session)
+    properties = ("-m", "hypothesis", "--hypothesis-profile", "deep", "--timeout", "0")
+    session.run("python", "-m", "pytest", "tests/unit", *properties)
     pytest(session, "tests/fault", "--kills", "300", "--seed", "1000")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.project import Project, make_empty
 
@@ -17,6 +18,12 @@ _NEED_DOCKER = {"docker", "release", "fault", "stack"}
 
 # A background job of a shell ignores SIGINT, and so do its children; tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# No example database in the tree, and no deadlines. `nox -s deep` tries more examples of each property.
+settings.register_profile("quick", database=None, deadline=None, max_examples=20, stateful_step_count=12)
+settings.register_profile("deep", database=None, deadline=None, max_examples=5000, stateful_step_count=50)
+settings.load_profile("quick")
 
 
 @pytest.fixture

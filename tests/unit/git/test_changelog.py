@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from build.git.changelog import PREAMBLE, Section, Web, entries, merged, text, web, whole
@@ -170,7 +170,6 @@ def test_services_have_sections_of_their_own() -> None:
 BLOCK = st.sampled_from(["text", "", "## By hand", "## [0.1.0]", "## [1.0.0]", "## [Unreleased]", "- item", "### Sub"])
 
 
-@settings(database=None, deadline=None, max_examples=40)
 @given(st.lists(BLOCK, max_size=12), st.booleans())
 def test_writing_twice_is_writing_once(lines: list[str], linked: bool) -> None:
     """Whatever the file held: written again it does not change, and no line of a foreign section is lost."""

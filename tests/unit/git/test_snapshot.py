@@ -10,7 +10,7 @@ from semver import Version
 from build.errors import RepositoryError
 from build.git.tags import Versions, of_key, tags_of
 from build.git.versions import History, Line, LineHistory, next_version, parse_tag, revision, snapshot
-from tests.support.versions import CANDIDATE, FIRST, IMAGE_TAG, PROPERTY
+from tests.support.versions import CANDIDATE, FIRST, IMAGE_TAG
 
 
 def _at(tag: str, *, distance: int = 0, dirty: bool = False) -> tuple[History, LineHistory]:
@@ -49,7 +49,6 @@ def test_snapshot_versions(tag: str, distance: int, dirty: bool, expected: str) 
     assert IMAGE_TAG.fullmatch(version)
 
 
-@PROPERTY
 @given(
     numbers=st.tuples(*[st.integers(min_value=0, max_value=10**9)] * 3),
     candidate=CANDIDATE,

@@ -11,7 +11,7 @@ from build.config.manifest import Manifest
 from build.git.tags import Key, Versions, of_key, precedence, tags_of
 from build.git.versions import Line, built_from, inputs_of, lines, parse_tag
 from tests.support.project import REPOSITORY, Project
-from tests.support.versions import KEYS, PROPERTY
+from tests.support.versions import KEYS
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,6 @@ def test_foreign_tags_are_no_versions(prefix: str, tag: str, expected: str | Non
     assert [name for _, name in tags_of(prefix, f"refs/tags/{tag}")] == ([tag] if expected else [])
 
 
-@PROPERTY
 @given(st.lists(KEYS, min_size=1, max_size=12))
 def test_f5_versions_rank_as_semver_says(keys: list[Key]) -> None:
     """F5: the order of plain values is that of the semver package: 1.10 above 1.9, rc.10 above rc.2, final above rc."""

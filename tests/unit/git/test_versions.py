@@ -11,7 +11,7 @@ from build.errors import RepositoryError
 from build.git.commits import BUMPS, Bump
 from build.git.tags import Key, Versions, of_key
 from build.git.versions import next_version
-from tests.support.versions import CHANNEL, FIRST, IMAGE_TAG, KEYS, PROPERTY
+from tests.support.versions import CHANNEL, FIRST, IMAGE_TAG, KEYS
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,6 @@ def test_the_longest_version_of_a_release_fits() -> None:
     assert len(str(longest)) == 121
 
 
-@PROPERTY
 @given(
     last=st.none() | KEYS,
     taken=st.frozensets(KEYS, max_size=12),
@@ -168,7 +167,6 @@ def test_the_next_version_is_new_and_higher(
     assert (found.prerelease or "").rpartition(".")[0] == pre
 
 
-@PROPERTY
 @given(last=KEYS, bump=st.sampled_from(BUMPS[1:]), releases=st.integers(min_value=1, max_value=4))
 def test_a_channel_climbs_until_its_release(last: Key, bump: Bump, releases: int) -> None:
     """rc.1, rc.2, … of one version rank in that order, below the final version that then follows them."""

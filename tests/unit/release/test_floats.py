@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from semver import Version
 
@@ -19,7 +19,6 @@ VERSIONS = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.frozensets(VERSIONS, max_size=12))
 def test_a_float_names_the_highest_stable_release_of_its_line(releases: frozenset[Version]) -> None:
     """For every X.Y and X with a stable release there is a float, it names the highest, and there is no other."""
@@ -31,7 +30,6 @@ def test_a_float_names_the_highest_stable_release_of_its_line(releases: frozense
         assert version == max(one for one in stable if name in names(one))
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(VERSIONS, max_size=12))
 def test_the_order_of_events_does_not_matter(releases: list[Version]) -> None:
     """Floats are a function of the set: whoever releases last, the same release is named."""
@@ -110,4 +108,3 @@ class Line(RuleBasedStateMachine):
 
 
 TestLine = Line.TestCase
-TestLine.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
