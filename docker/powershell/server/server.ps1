@@ -85,9 +85,9 @@ function Restore-Servers([Collections.IList] $Servers) {
 
 function Receive-Requests([Net.HttpListener] $Listener, [Collections.IList] $Servers) {
     # Accept until told to stop, then go on accepting (and refusing) until the requests in flight are answered: closing the listener would
-    # cut them. When the time is up, what still runs is stopped and answered 503, for which there is another moment.
+    # cut them. When the time is up, what still runs is stopped and answered 503, for which a busy machine gets up to three seconds.
     $deadline = [long]::MaxValue
-    $moment = 900
+    $moment = 3000
     $task = $Listener.GetContextAsync()
     $handles = [Threading.WaitHandle[]] @(([IAsyncResult] $task).AsyncWaitHandle, $shared.Stop.WaitHandle)
     while ($true) {
