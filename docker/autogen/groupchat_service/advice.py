@@ -21,13 +21,13 @@ _CODES = {
     "CS0535": "implement the interface's missing members",
     "CS0619": "move to the replacement that the message names: the API is gone",
     "CS1002": "add the missing semicolon",
-    "CS1003": "mend the syntax near this place",
+    "CS1003": "fix the syntax near this place",
     "CS1022": "balance the braces",
     "CS1061": "use a member that the type has, or add the using of the extension method",
     "CS1501": "pass the number of arguments that the method takes",
     "CS1503": "convert the argument to the parameter's type",
     "CS1513": "add the missing closing brace",
-    "CS1525": "mend the expression near this place",
+    "CS1525": "fix the expression near this place",
     "CS8300": "resolve the merge conflict marker",
 }
 Json = dict[str, Any]
@@ -42,7 +42,7 @@ def steps_for(known: Json, *, in_full: bool) -> Json:
         rest = sorted({group["file"] for group in groups[FULL_DRAFT:]})
         steps.append("Then go through the rest: " + ", ".join(rest))
     if not groups and known.get("errors"):
-        steps.append(f"Open the compile log and mend its {known['errors']} errors, the first one first")
+        steps.append(f"Open the compile log and fix its {known['errors']} errors, the first one first")
     steps.extend(_about_event(known))
     return {"steps": steps, "risk": known.get("risk", "low"), "hold": known.get("risk") == "high"}
 
@@ -61,7 +61,7 @@ def objections_to(proposal: str, known: Json) -> Json:
 def _fix(group: Json) -> str:
     place = f"{group['file']}:{group['line']}" if group.get("line") else group["file"]
     many = f", {group['count']} places" if group.get("count", 1) > 1 else ""
-    how = _CODES.get(group["code"], "mend what the message says")
+    how = _CODES.get(group["code"], "fix what the message says")
     return f"{place} ({group['code'] or 'error'}{many}): {how} - {group['message']}"
 
 
@@ -75,5 +75,5 @@ def _about_event(known: Json) -> list[str]:
         steps.append(f"Mend the summary step first, it failed: {known['problem']}")
     if not steps and path and not known.get("errors"):
         warnings = known.get("warnings", 0)
-        steps.append(f"Nothing to mend in {path}" + (f"; {warnings} warnings can wait" if warnings else ""))
+        steps.append(f"Nothing to fix in {path}" + (f"; {warnings} warnings can wait" if warnings else ""))
     return steps

@@ -37,7 +37,7 @@ WORKERS = {
         ),
         Role(
             name="operator",
-            description="Proposes the steps that mend the problem.",
+            description="Proposes the steps that fix the problem.",
             prompt="You are the operator. Call propose_action with the analyst's facts (and the reviewer's words as "
             "`attention` when there are any), then give numbered steps, each with file and line. When the risk is "
             "high, end with a line that says to hold merge and deployment." + _DATA,

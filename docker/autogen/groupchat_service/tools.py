@@ -19,7 +19,7 @@ def read_event(text: Annotated[str, "the task's text, unchanged"]) -> str:
 def propose_action(
     facts: Facts, attention: Annotated[str, "the reviewer's words on the first proposal, if any"] = ""
 ) -> str:
-    """Propose the steps that mend what the facts tell; gives JSON with steps, risk and whether to hold."""
+    """Propose the steps that fix what the facts tell; gives JSON with steps, risk and whether to hold."""
     return _dump(steps_for(_object(facts), in_full=bool(attention.strip())))
 
 

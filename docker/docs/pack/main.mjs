@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { siteProblems } from "./check.mjs";
 import { compressed, hasHashInName, isHtml, mediaType, readSite } from "./files.mjs";
 import { inlineScriptHashes } from "./html.mjs";
-import { mend } from "./mend.mjs";
+import { repair } from "./repair.mjs";
 
 // Pages swapped in by script (instant navigation) run under the first page's policy, so small sites share one.
 const SHARED_HASHES = 64;
@@ -74,7 +74,7 @@ async function main([site, out, mermaid]) {
     say("the site has no front page: add index.md (mkdocs) or index.html at its top level");
     return 2;
   }
-  const changed = mend(files, mermaid, say);
+  const changed = repair(files, mermaid, say);
   problems.push(...siteProblems(files));
   if (!report(problems)) return 1;
   const { texts, of } = policies(files);

@@ -10,13 +10,13 @@ const REPOSITORY_FACTS = / data-md-component="source"/g;
 
 function replaceText(files, path, pattern, replacement) {
   const text = files.get(path).toString("utf8");
-  const mended = text.replace(pattern, replacement);
-  if (mended !== text) files.set(path, Buffer.from(mended, "utf8"));
-  return mended !== text;
+  const repaired = text.replace(pattern, replacement);
+  if (repaired !== text) files.set(path, Buffer.from(repaired, "utf8"));
+  return repaired !== text;
 }
 
 /** Changes `files` in place, says what it did, and returns the changed paths: a hash in their names no longer fits. */
-export function mend(files, mermaid, say) {
+export function repair(files, mermaid, say) {
   const scripts = [...files.keys()].filter((path) => path.endsWith(".js"));
   const pages = [...files.keys()].filter(isHtml);
   const changed = scripts.filter((path) => replaceText(files, path, MERMAID_ADDRESS, `/${MERMAID_PATH}`));

@@ -124,7 +124,7 @@ def test_the_policy_allows_scripts_by_hash_alone(server: Server) -> None:
     assert "http" not in policy
 
 
-def test_probes_say_what_is_there(server: Server) -> None:
+def test_probes_report_the_mounted_content(server: Server) -> None:
     """Health is the front page and the search index; ready is taking requests; metrics name no paths."""
     assert get(server, "/health").json()["status"] == "healthy"
     assert get(server, "/ready").status_code == 200

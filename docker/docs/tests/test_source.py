@@ -105,9 +105,7 @@ def test_lenient_mode_reports_the_same_faults_and_builds(project: Path, tmp_path
     ],
     ids=["yaml", "plugin", "docs_dir", "theme"],
 )
-def test_a_config_that_does_not_load_is_told_plainly(
-    project: Path, tmp_path: Path, config: str, names: list[str]
-) -> None:
+def test_a_config_that_does_not_load_is_reported(project: Path, tmp_path: Path, config: str, names: list[str]) -> None:
     """Bad input ends with exit code 2 and a sentence, not with a traceback."""
     (project / "mkdocs.yml").write_text(config)
 

@@ -1,6 +1,6 @@
 # Can a module be there in this image? Read from its files with the engine's own parser; nothing of it is run.
 
-function New-Finding([string] $Kind, [string] $Reason, [string] $Mend) { @{ Kind = $Kind; Reason = $Reason; Mend = $Mend } }
+function New-Finding([string] $Kind, [string] $Reason, [string] $Fix) { @{ Kind = $Kind; Reason = $Reason; Fix = $Fix } }
 
 function Get-Listed([hashtable] $Data, [string] $Field) {
     foreach ($item in @($Data[$Field])) {
@@ -105,7 +105,7 @@ function Test-Entry([hashtable] $Entry, [string[]] $Elsewhere) {
     # Everything but the required modules, which need the verdicts of others: @{ Findings; Needs; Warnings }.
     $needs = @{ List = @(Get-RequiredModules $Entry.Manifest) }
     $findings = @(
-        if (-not $Entry.Discoverable) { New-Finding $Entry.Kind $Entry.Reason $Entry.Mend }
+        if (-not $Entry.Discoverable) { New-Finding $Entry.Kind $Entry.Reason $Entry.Fix }
         elseif ($Entry.Manifest.Errors) { New-Finding 'parse-error' "$([IO.Path]::GetFileName($Entry.Path)), $($Entry.Manifest.Errors[0])" 'correct the manifest; Test-ModuleManifest shows what it lacks' }
         elseif ($Entry.Manifest) {
             $scripts = @()

@@ -77,7 +77,7 @@ function Get-NeedFinding([object[]] $Read, [string[]] $Engine, [hashtable] $Need
     }
     if ($provider.Entry.Name -in $Path) { return New-Finding 'missing-required-module' "it requires itself through $($Path -join ' → ')" 'break the circle' }
     $blocked = Get-Findings $Read $Engine $provider $Path | Select-Object -First 1
-    if ($blocked) { New-Finding 'missing-required-module' "it requires $($provider.Entry.Name), which can't be there: $($blocked.Reason)" $blocked.Mend }
+    if ($blocked) { New-Finding 'missing-required-module' "it requires $($provider.Entry.Name), which can't be there: $($blocked.Reason)" $blocked.Fix }
 }
 
 function Get-Findings([object[]] $Read, [string[]] $Engine, [hashtable] $One, [string[]] $Path = @()) {

@@ -43,7 +43,7 @@ function Get-Row([hashtable] $One, [object[]] $Findings, [string[]] $Names) {
         name = $entry.Name; version = $entry.Version; path = [IO.Path]::GetRelativePath($(if ($entry.Origin -eq 'tree') { $Modules } else { $Required }), $entry.Path); origin = $entry.Origin
         verdict = if (-not $entry.Discoverable) { 'not-discoverable' } elseif ($Findings) { 'refused' } else { 'ok' }
         critical = $entry.Discoverable -and $entry.Name -in $Names
-        findings = @($Findings | ForEach-Object { [ordered]@{ kind = $_.Kind; reason = $_.Reason; mend = $_.Mend } })
+        findings = @($Findings | ForEach-Object { [ordered]@{ kind = $_.Kind; reason = $_.Reason; fix = $_.Fix } })
         requires = @($One.Needs | ForEach-Object { Format-Need $_ }); warnings = @($One.Warnings)
     }
 }
@@ -60,7 +60,7 @@ function Get-Refusals([object[]] $Rows, [string[]] $Names, [hashtable] $Problems
 function Format-Refusal([string] $Name, [Collections.IDictionary] $Finding, [hashtable] $Problems) {
     $reason = $Finding.reason.TrimEnd('.')
     foreach ($need in $Problems.Keys) { if ($reason.Contains("required module $need ")) { $reason += " ($($Problems[$need]))" } }
-    "${Name}: $($Finding.kind): $reason. To fix: $($Finding.mend)."
+    "${Name}: $($Finding.kind): $reason. To fix: $($Finding.fix)."
 }
 
 try {

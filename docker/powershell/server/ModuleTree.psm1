@@ -30,11 +30,11 @@ function Test-Manifest([string] $Path) {
     [IO.File]::ReadAllText($Path) -match '(?im)(^|[@{;])\s*[''"]?ModuleVersion[''"]?\s*='
 }
 
-function New-Entry([string] $Name, [string] $Path, [string] $Kind, [string] $Reason, [string] $Mend) {
+function New-Entry([string] $Name, [string] $Path, [string] $Kind, [string] $Reason, [string] $Fix) {
     $manifest = if ($Path -like '*.psd1') { Read-Manifest $Path }
     @{
         Name = $Name; Path = $Path; Base = [IO.Path]::GetDirectoryName($Path); Discoverable = -not $Kind
-        Kind = $Kind; Reason = $Reason; Mend = $Mend; Manifest = $manifest
+        Kind = $Kind; Reason = $Reason; Fix = $Fix; Manifest = $manifest
         Version = if ($manifest.Data -is [hashtable]) { "$($manifest.Data['ModuleVersion'])" } else { '' }
     }
 }
