@@ -201,7 +201,7 @@ def _blobs_with(archive: Path, needle: bytes) -> list[str]:
     return blobs
 
 
-def test_the_canary_search_finds_what_is_there(stack_project: Project, tmp_path: Path) -> None:
+def test_the_canary_search_finds_a_planted_secret(stack_project: Project, tmp_path: Path) -> None:
     """The search that proves absence does find a string that is in a layer."""
     stack_project.write("docker/one/server.py", f"# {CANARY}\n")
     assert stack_project.inv("build", "--service", "one").code == 0

@@ -90,7 +90,7 @@ def test_without_docker_on_path_it_asks_for_consent(monkeypatch: pytest.MonkeyPa
     assert untouched() == before
 
 
-def test_missing_plugins_are_told_from_a_missing_engine(docker_engine: dict[str, str]) -> None:
+def test_missing_plugins_differ_from_a_missing_engine(docker_engine: dict[str, str]) -> None:
     """An engine without buildx: only the two plugins are offered."""
     if not PLUGINS.is_dir():
         lacking(f"needs the plugins in {PLUGINS}, where the distribution puts them")

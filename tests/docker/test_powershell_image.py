@@ -191,7 +191,7 @@ def test_a_critical_module_removed_from_the_volume_is_reported(image: str, tmp_p
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0.5, 200), (60, 503)])
-def test_docker_stop_answers_what_is_in_flight(image: str, tmp_path: Path, seconds: float, status: int) -> None:
+def test_docker_stop_answers_requests_in_flight(image: str, tmp_path: Path, seconds: float, status: int) -> None:
     """As PID 1, it finishes calls that end in time and answers the others with 503; the engine never has to kill it."""
     with running(image, tmp_path) as container, ThreadPoolExecutor(1) as pool:
         assert container.invoke("Get-Echo", Text="x").status_code == 200

@@ -109,7 +109,7 @@ LASTING: dict[str, tuple[str, Act, bool]] = {
 }
 
 
-def test_lasting_faults_before_the_claim(faulty: World, proxy: Proxy) -> None:
+def test_permanent_faults_before_the_claim(faulty: World, proxy: Proxy) -> None:
     """Exit 10 with a reason and no traceback, and nothing is public; once the fault is gone, the next run completes."""
     before = faulty.public()
     for name, (pattern, act, claimed) in LASTING.items():
@@ -128,7 +128,7 @@ def test_lasting_faults_before_the_claim(faulty: World, proxy: Proxy) -> None:
     assert_invariants(faulty)
 
 
-def test_lasting_faults_after_the_claim(faulty: World, proxy: Proxy) -> None:
+def test_permanent_faults_after_the_claim(faulty: World, proxy: Proxy) -> None:
     """Exit 10, and the error says how far the release got and what finishes it; each further run continues where the
     last one stopped, until the release is complete."""
     for name, (pattern, act, claimed) in LASTING.items():
@@ -222,7 +222,7 @@ def test_a_finished_release_is_not_put_again(faulty: World, proxy: Proxy) -> Non
     assert proxy.count(r"^(PUT|POST|DELETE) ") == 0
 
 
-def test_a_resumed_release_puts_only_what_is_missing(faulty: World, proxy: Proxy) -> None:
+def test_a_resumed_release_puts_only_missing_tags(faulty: World, proxy: Proxy) -> None:
     """A tag that was written before the release died is not written again."""
     proxy.rules = [Rule(r"^PUT .*/two" + VERSION, status(403), times=ALWAYS)]
     assert faulty.clone.release().code == 10

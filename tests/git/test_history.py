@@ -137,7 +137,7 @@ def test_messages_come_whole(project: Project) -> None:
     assert only.commit == project.git("rev-parse", "HEAD")
 
 
-def test_a_revert_by_git_cancels_what_is_unreleased(project: Project) -> None:
+def test_a_revert_by_git_cancels_an_unreleased_commit(project: Project) -> None:
     """git revert of an unreleased commit leaves nothing to release; of a released one it is a patch."""
     project.write("a.txt", "a")
     released = project.commit("feat: a")

@@ -33,7 +33,7 @@ def _labels(world: World, service: str, tag: str) -> dict[str, Any]:
     return {key.rpartition(".")[2]: value for key, value in labels.items()}
 
 
-def test_what_was_built_of_a_clean_commit_is_taken_over(building: World) -> None:
+def test_images_of_a_clean_commit_are_reused(building: World) -> None:
     """A build of this commit, or of an ancestor with the same sources, is reused: nothing is built twice."""
     built = building.clone.git("rev-parse", "HEAD")
     ok(building.clone.inv("build", "--push"))
@@ -46,7 +46,7 @@ def test_what_was_built_of_a_clean_commit_is_taken_over(building: World) -> None
     assert origins == {f"built as 0.1.0-dev.1.g{built[:7]}"}
 
 
-def test_what_was_built_of_an_edited_tree_is_built_again(building: World) -> None:
+def test_images_of_an_edited_tree_are_built_again(building: World) -> None:
     """After a commit the sources are the same but the labels say .dirty and another commit, so the image is rebuilt."""
     building.clone.project.write("docker/one/content", "edited, committed later\n")
     ok(building.clone.inv("build", "--push"))
@@ -59,7 +59,7 @@ def test_what_was_built_of_an_edited_tree_is_built_again(building: World) -> Non
         assert (labels["version"], labels["revision"]) == ("0.1.0", building.clone.git("rev-parse", "HEAD"))
 
 
-def test_what_was_built_of_a_commit_that_is_gone_is_built_again(building: World) -> None:
+def test_images_of_a_missing_commit_are_built_again(building: World) -> None:
     """An image labelled with a commit that is not an ancestor of the released one is not reused."""
     ok(building.clone.inv("build", "--push"))
     building.clone.git("commit", "--quiet", "--amend", "--message", "feat: another start")

@@ -128,7 +128,7 @@ def test_r4_r5_a_candidate_that_the_registry_lacks_is_built_again(world: World) 
     assert digests(world, "0.1.0") == recorded(world, "v0.1.0")
 
 
-def test_r5_a_second_try_takes_what_was_staged(world: World) -> None:
+def test_r5_a_second_try_reuses_the_staged_images(world: World) -> None:
     """After a gate or a hook stopped a release nothing is rebuilt: its candidates are still in the registry."""
     hook = world.remote / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")

@@ -57,7 +57,7 @@ def images(world: World) -> dict[str, str]:
     }
 
 
-def test_a_change_bumps_what_is_built_from_it(lines: World) -> None:
+def test_a_change_bumps_the_services_built_from_it(lines: World) -> None:
     """One service's folder bumps that one; a shared stage bumps each that stands on it; the rest keeps its version."""
     ok(lines.clone.release())
     assert sorted(lines.git_tags()) == ["one/v0.1.0", "three/v0.1.0", "two/v0.1.0"]

@@ -53,7 +53,7 @@ def test_what_moves_while_images_are_built_stops_the_release(
     assert (world.public().git, world.public().images) == ({}, {})
 
 
-def test_what_was_built_of_an_edited_file_is_not_taken_later(world: World) -> None:
+def test_an_image_of_an_edited_file_is_not_reused_later(world: World) -> None:
     """A refused build leaves nothing that the next release would mistake for the commit's images."""
     running = world.clone.start("release", *FAST).when(begins("build"), lambda: _edit(world))
     assert running.wait().code == 14

@@ -161,7 +161,7 @@ def test_a_plan_asks_the_registry_about_what_it_would_do_and_no_more(faulty: Wor
     assert proxy.count("HEAD") == 0
 
 
-def test_a_dry_run_names_what_was_interrupted_elsewhere(world: World) -> None:
+def test_a_dry_run_names_a_release_interrupted_elsewhere(world: World) -> None:
     """A dry run names a release that another clone claimed but did not finish: it would be finished first."""
     other = world.another()
     running = world.clone.start("release", *FAST)
@@ -170,7 +170,7 @@ def test_a_dry_run_names_what_was_interrupted_elsewhere(world: World) -> None:
     assert planned(other)["unfinished"] == ["v0.1.0"]
 
 
-def test_what_was_claimed_elsewhere_is_listed(world: World) -> None:
+def test_a_release_claimed_elsewhere_is_listed(world: World) -> None:
     """A clone that has not fetched lists it as interrupted; if the remote is unreachable it says so and lists its own tags."""
     other = world.another()
     running = world.clone.start("release", *FAST)

@@ -167,7 +167,7 @@ def test_every_job_ends() -> None:
 
 
 @pytest.mark.parametrize("path", pipelines.FILES, ids=lambda path: path.name)
-def test_no_pipeline_runs_on_what_is_latest(path: Path) -> None:
+def test_no_pipeline_uses_a_floating_version(path: Path) -> None:
     """Runners and images are pinned to a version."""
     assert "latest" not in path.read_text(encoding="utf-8")
 

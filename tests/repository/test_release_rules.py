@@ -118,7 +118,7 @@ HELD = [
         "state.write_text(",
         "'builds one, two' in ran.stderr",
     ),
-    Held("test_r5_a_second_try_takes_what_was_staged", "hook.unlink(", "'staged by an earlier try'"),
+    Held("test_r5_a_second_try_reuses_the_staged_images", "hook.unlink(", "'staged by an earlier try'"),
     Held(
         "test_r6_an_old_claim_is_finished_from_a_later_commit",
         "inv('release', '--resume')",

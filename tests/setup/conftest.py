@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +43,21 @@ def either(request: pytest.FixtureRequest) -> Project:
     """A project that has no .venv yet: once without uv in its lock, once with it."""
     chosen: Project = request.getfixturevalue("pip_project" if request.param == "pip" else "uv_project")
     return chosen
+
+
+@pytest.fixture
+def silent_index() -> Iterator[str]:
+    """The URL of an index that accepts requests and never answers, so that an installation stops in the middle."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        accepted: list[socket.socket] = []
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    accepted.append(server.accept()[0])
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/simple"
+        server.shutdown(socket.SHUT_RDWR)
+        for connection in accepted:
+            connection.close()

@@ -6,12 +6,10 @@ import contextlib
 import http.server
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -92,24 +90,6 @@ def test_a_failed_first_setup_leaves_no_venv(uv_project: Project) -> None:
     uv_project.lock((uv_project.root / "requirements.txt").read_text(), f"absent==1.0 --hash=sha256:{'0' * 64}\n")
     assert uv_project.run("show")[0] == 4
     assert not (uv_project.root / ".venv").exists()
-
-
-@pytest.fixture
-def silent_index() -> Iterator[str]:
-    """The URL of an index that takes requests and never answers, so that a set-up stands still in the middle."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        taken: list[socket.socket] = []
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    taken.append(server.accept()[0])
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/simple"
-        server.shutdown(socket.SHUT_RDWR)
-        for one in taken:
-            one.close()
 
 
 def stand_still(project: Project, index: str) -> subprocess.Popen[str]:

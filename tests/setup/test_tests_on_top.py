@@ -6,11 +6,9 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,24 +126,6 @@ def test_a_package_that_was_installed_by_half_is_installed_again(either: Project
     assert (packages / "first-1.0.dist-info/RECORD").exists()
 
 
-@pytest.fixture
-def silent_index() -> Iterator[str]:
-    """The URL of an index that takes requests and never answers, so that an installation stands still in the middle."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        taken: list[socket.socket] = []
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    taken.append(server.accept()[0])
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/simple"
-        server.shutdown(socket.SHUT_RDWR)
-        for connection in taken:
-            connection.close()
-
-
 def stand_still(project: Project, index: str) -> tuple[subprocess.Popen[str], int]:
     """Start an addition that gets as far as its installer, and the installer's pid."""
     usual = project.environment
@@ -243,7 +223,7 @@ def test_what_lacks_in_a_place_that_can_not_be_written(read_only: Path, closed: 
     assert "chown" in refused.value.hint
 
 
-def test_what_is_there_in_a_place_that_can_not_be_written(read_only: Path) -> None:
+def test_complete_packages_in_a_read_only_place_are_accepted(read_only: Path) -> None:
     """It is used as it is: nothing is written, locked or asked for."""
     (read_only / ".venv").chmod(0o755)
     stamp = shutil.copy(read_only / "requirements-test.txt", read_only / ".venv")

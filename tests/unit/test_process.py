@@ -19,12 +19,12 @@ def test_output_and_code_come_back() -> None:
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "out\n", "err\n")
 
 
-def test_a_failure_shows_what_was_hidden() -> None:
+def test_a_failure_shows_the_captured_output() -> None:
     """A failing child's output is in the error, with its code."""
     with pytest.raises(ToolFailed, match="exit code 3") as caught:
-        process.run([sys.executable, "-c", "print('why'); raise SystemExit(3)"], hint="mend it")
+        process.run([sys.executable, "-c", "print('why'); raise SystemExit(3)"], hint="fix it")
 
-    assert (caught.value.output.strip(), caught.value.returncode, caught.value.hint) == ("why", 3, "mend it")
+    assert (caught.value.output.strip(), caught.value.returncode, caught.value.hint) == ("why", 3, "fix it")
 
 
 def test_an_expected_code_is_no_failure() -> None:
@@ -32,7 +32,7 @@ def test_an_expected_code_is_no_failure() -> None:
     assert process.run([sys.executable, "-c", "raise SystemExit(3)"], ok_codes=(0, 3)).returncode == 3
 
 
-def test_a_missing_tool_is_told_apart() -> None:
+def test_a_missing_tool_has_an_error_of_its_own() -> None:
     """A tool that is not there is MissingTool, not a failure of the tool."""
     with pytest.raises(MissingTool, match="no-such-tool-here"):
         process.run(["no-such-tool-here"])

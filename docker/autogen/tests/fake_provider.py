@@ -47,7 +47,7 @@ def arguments_of(tool: str) -> Json:
     return {
         "read_event": {"text": "Assets/A.cs(1,2): error CS1002: ; expected"},
         "propose_action": {"facts": "{}"},
-        "check_proposal": {"facts": "{}", "proposal": "1. mend it"},
+        "check_proposal": {"facts": "{}", "proposal": "1. fix it"},
     }[tool]
 
 

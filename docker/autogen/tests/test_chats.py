@@ -10,7 +10,7 @@ from groupchat_harness import COMPILE_ERRORS, Api, Server
 from groupchat_service.roles import MEMBERS
 
 
-def test_a_chat_ends_with_a_recommendation_that_every_worker_had_a_part_in(server: Api) -> None:
+def test_every_worker_contributes_to_the_recommendation(server: Api) -> None:
     """Each worker uses its tool, the reviewer sends the operator back once, the supervisor decides."""
     view = server.chat()
     assert (view["status"], view["stop_reason"], view["model"]) == ("finished", "approved", "rules")
@@ -51,7 +51,7 @@ def test_a_smaller_team_and_a_round_limit_are_kept(server: Api) -> None:
     assert "5 compile errors" in str(view["result"])
 
 
-def test_a_follow_up_runs_the_team_again_on_the_event_told_before(server: Api) -> None:
+def test_a_follow_up_runs_the_team_again_on_the_earlier_event(server: Api) -> None:
     """A second message starts a new round of work instead of ending on the first approval."""
     first = server.chat()
     answer = server.client.post(

@@ -173,7 +173,7 @@ def test_sigterm_lets_a_quick_chat_finish(slow_server: StartSlowServer, provider
     assert answers[0]["status"] == "finished"
 
 
-def test_an_unusable_data_folder_is_told_plainly(start_server: StartServer, tmp_path: Path) -> None:
+def test_an_unusable_data_folder_ends_the_start_with_one_line(start_server: StartServer, tmp_path: Path) -> None:
     """The process ends with the path and the remedy in its log, instead of looking healthy."""
     with pytest.raises(AssertionError, match="UC_DATA must be a folder"):
         start_server(UC_DATA=str(tmp_path / "missing"))

@@ -86,7 +86,7 @@ def test_a_bare_approval_takes_the_last_worker_s_words() -> None:
     """`APPROVED` alone still gives a result that says something."""
     said = [
         Message(source="user", content="t"),
-        Message(source="operator", content="mend it"),
+        Message(source="operator", content="fix it"),
         Message(source="supervisor", content="APPROVED"),
     ]
-    assert conclusion(said) == "mend it"
+    assert conclusion(said) == "fix it"

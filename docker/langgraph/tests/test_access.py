@@ -65,7 +65,7 @@ async def test_probes_and_metrics_are_open(server: Endpoint) -> None:
 
 
 @pytest.mark.process_only
-async def test_a_full_disk_is_told_and_survived(start: StartServer, tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_and_survived(start: StartServer, tmp_path: Path) -> None:
     """While nothing can be written, health is 503 and so is every write; afterwards all is as before.
 
     A run that ended in the meantime is recorded as soon as that is possible.
@@ -196,7 +196,7 @@ async def test_thirty_two_clients_see_no_server_error(server: Endpoint, http: ht
     assert (await http.get("/health")).status_code == 200
 
 
-async def test_the_document_of_the_pages_is_what_is_served(http: httpx.AsyncClient) -> None:
+async def test_the_published_openapi_document_is_the_served_one(http: httpx.AsyncClient) -> None:
     """`python docker/langgraph/tests/openapi.py` writes it anew; every route but the probes is shown to need the key."""
     served = (await http.get("/openapi.json")).json()
 

@@ -144,7 +144,7 @@ def test_what_the_search_has_found_is_refused(
     assert (answer.status_code, answer.json()["detail"] != "") == (422, True)
 
 
-def test_what_is_taken_can_be_answered_everywhere(server: Endpoint, thread: str) -> None:
+def test_accepted_input_is_readable_on_every_endpoint(server: Endpoint, thread: str) -> None:
     """The deepest input that is not refused comes back in states, histories, lists and events."""
     with httpx.Client(base_url=server.url, headers={"x-api-key": server.key}, timeout=15) as http:
 

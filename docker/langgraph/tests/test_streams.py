@@ -46,7 +46,7 @@ async def test_a_resumable_stream_continues_after_the_last_event(client: LangGra
     assert len(set(identifiers)) == len(identifiers)
 
 
-async def test_joining_sees_only_what_is_still_to_come(client: LangGraphClient) -> None:
+async def test_joining_a_stream_sees_only_later_events(client: LangGraphClient) -> None:
     """A stream that is not resumable starts at the moment of joining, and ends with the run."""
     thread = await new_thread(client)
     run = await client.runs.create(

@@ -155,7 +155,7 @@ async def test_return_minimal_answers_204(client: LangGraphClient) -> None:
     assert (await client.threads.get(thread))["metadata"] == {"a": 1}
 
 
-async def test_search_answers_with_what_was_asked_for(client: LangGraphClient, http: httpx.AsyncClient) -> None:
+async def test_search_returns_the_selected_fields(client: LangGraphClient, http: httpx.AsyncClient) -> None:
     """`select` leaves out fields, `extract` adds what stands at a path; a field that no thread has is refused."""
     mark = uuid.uuid4().hex
     thread = await new_thread(client, metadata={"mark": mark})

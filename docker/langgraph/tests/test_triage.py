@@ -128,7 +128,7 @@ async def test_each_run_has_a_chat_of_its_own(stack: Stack) -> None:
     assert len({chat["session_id"] for _, _, _, chat in stack.autogen.requests}) == 2
 
 
-async def test_an_event_without_a_path_is_told(stack: Stack) -> None:
+async def test_an_event_without_a_path_is_reported(stack: Stack) -> None:
     """Input that is no event is a failed result, not a crash, and nobody is called."""
     values = await stack.run(None)
 

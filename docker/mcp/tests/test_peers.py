@@ -70,7 +70,7 @@ def test_a_command_that_failed_is_a_failed_call(modules: Server, peer: LoopbackP
         (200, b"[]", "something else than a JSON object"),
     ],
 )
-def test_a_refusal_of_the_peer_is_told(
+def test_a_refusal_by_the_peer_is_reported(
     modules: Server,
     peer: LoopbackPeer,
     status: int,
@@ -84,7 +84,7 @@ def test_a_refusal_of_the_peer_is_told(
     assert said in text(result)
 
 
-def test_a_slow_peer_is_told(tmp_path: Path) -> None:
+def test_a_slow_peer_is_reported(tmp_path: Path) -> None:
     """UC_PEER_TIMEOUT bounds a call."""
     with (
         LoopbackServer.on() as slow,

@@ -71,7 +71,7 @@ def test_nothing_outside_is_read(server: Server, path: str) -> None:
         assert "hidden" not in error
 
 
-def test_what_is_refused_does_not_say_whether_it_is_there(server: Server) -> None:
+def test_a_refusal_does_not_reveal_whether_a_file_exists(server: Server) -> None:
     """A path outside gets the same words whether something is there or not."""
     there, nowhere = (call(server, "read_file", path=path)["error"] for path in ("/etc/passwd", "/etc/nothing"))
     assert there.replace("passwd", "nothing") == nowhere

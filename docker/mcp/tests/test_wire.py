@@ -126,7 +126,7 @@ def test_logs_are_json_with_the_request_id(local_servers: dict[str, LocalServer]
     assert calls[-1]["tool"] == "list_pages"
 
 
-def test_a_wrong_server_name_is_told() -> None:
+def test_a_wrong_server_name_is_an_error() -> None:
     """A setting that can't be used ends the process with 2 and one line that says what was expected."""
     env = {**os.environ, "MCP_SERVER": "modul"}
     done = subprocess.run(

@@ -110,7 +110,7 @@ def _lock(store: Path) -> Callable[[], None]:
     return connection.close
 
 
-def test_a_bad_setting_is_told_plainly(start: Start) -> None:
+def test_a_bad_setting_ends_the_start_with_one_line(start: Start) -> None:
     """A setting that can't be used ends the start with one JSON line that names it, exit code 2, no traceback."""
     monitor = start(wait=False, UC_RESCAN_SECONDS="soon")
 
@@ -118,7 +118,7 @@ def test_a_bad_setting_is_told_plainly(start: Start) -> None:
     assert monitor.logs()[-1]["reason"] == "UC_RESCAN_SECONDS='soon': expected a number of at least 0.2"
 
 
-def test_a_store_that_can_not_be_opened_is_told_plainly(start: Start, home: Path) -> None:
+def test_a_store_that_can_not_be_opened_ends_the_start_with_one_line(start: Start, home: Path) -> None:
     """A folder that can't be written ends the start with one line that names the file, exit code 2, no traceback."""
     monitor = start(wait=False, UC_STORE=str(home / "nowhere" / "monitoring.db"))
 

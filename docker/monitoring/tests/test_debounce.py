@@ -43,7 +43,7 @@ def test_each_trigger_has_its_own_debounce(start: Start, rules: Rules, target: T
     assert [request["path"] for request in target.requests] == ["/", "/", "/", "/slow"]
 
 
-def test_a_file_that_never_rests_is_told_all_the_same(
+def test_a_file_that_changes_all_the_time_is_still_reported(
     start: Start, rules: Rules, target: Target, workspace: Path
 ) -> None:
     """A steady writer can't hold a delivery back for more than ten times the debounce."""

@@ -126,7 +126,7 @@ def test_a_detour_to_an_open_path_opens_nothing(fuzzed: Monitor) -> None:
     ],
     ids=["control character", "two lengths", "folded header", "control in path", "TLS"],
 )
-def test_what_is_no_request_is_closed_with_4xx(fuzzed: Monitor, request_text: str) -> None:
+def test_bytes_that_are_no_request_get_4xx(fuzzed: Monitor, request_text: str) -> None:
     """Bytes that are no HTTP request end their connection with a 4xx; the service goes on."""
     assert 400 <= _raw(fuzzed, request_text + TOLD).status < 500
     assert fuzzed.get("/ready", token="").status_code == 200

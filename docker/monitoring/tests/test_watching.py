@@ -49,7 +49,7 @@ def test_a_queue_overflow_loses_nothing(start: Start, rules: Rules, workspace: P
     eventually(lambda: monitor.metric("filemonitor_missed_by_inotify_total") > 1000)
 
 
-def test_changes_made_while_it_was_dead_are_told_after_the_restart(
+def test_changes_during_downtime_are_reported_after_the_restart(
     start: Start, rules: Rules, target: Target, workspace: Path
 ) -> None:
     """kill -9, then 100 new files, one edit and one deletion: every one is delivered after the restart."""

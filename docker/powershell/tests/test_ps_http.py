@@ -80,7 +80,7 @@ def test_a_rotated_token_counts_at_once(service: Service) -> None:
     assert statuses(TOKEN) == [200]
 
 
-def test_a_token_file_that_allows_nobody_is_told(pwsh: str, tmp_path: Path) -> None:
+def test_a_token_file_without_a_token_is_reported(pwsh: str, tmp_path: Path) -> None:
     """Missing, unreadable, empty from the start: a call is 401, never a failure, and /ready names what the operator has to fix."""
     write_module(tmp_path / "Modules", "Good", GOOD)
     with running(pwsh, tmp_path / "Modules", tmp_path, ["Good"], UC_WORKERS=1) as service:

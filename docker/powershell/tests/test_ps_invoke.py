@@ -79,7 +79,7 @@ def test_parameters_are_checked(service: Service, parameters: dict[str, object],
     assert (answer.status_code, answer.json()["error"]) == (400, code)
 
 
-def test_output_errors_and_warnings_are_told_apart(service: Service) -> None:
+def test_output_errors_and_warnings_are_separate(service: Service) -> None:
     """A command that fails half way keeps what it gave, and ok is false."""
     body = service.invoke("Probe", "Get-Mixed").json()
     assert body["ok"] is False

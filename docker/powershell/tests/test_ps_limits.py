@@ -90,7 +90,7 @@ def wait_for_health(service: Service, status: int, seconds: float = 10) -> dict[
         time.sleep(0.2)
 
 
-def test_sigterm_finishes_what_is_in_flight_and_refuses_the_rest(pwsh: str, tmp_path: Path) -> None:
+def test_sigterm_finishes_requests_in_flight_and_refuses_new_ones(pwsh: str, tmp_path: Path) -> None:
     """Any Host is served; then the running call is answered, a new one gets 503, and the process ends with 0."""
     write_module(tmp_path / "Modules", "Probe", PROBE, manifest=PROBE_EXPORTS)
     with (

@@ -53,9 +53,7 @@ def rough(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
         ("Short", "not-discoverable", "name-mismatch", "Oneline"),
     ],
 )
-def test_a_broken_module_is_told_by_kind_and_reason(
-    rough: Service, name: str, state: str, kind: str, reason: str
-) -> None:
+def test_a_broken_module_has_a_kind_and_a_reason(rough: Service, name: str, state: str, kind: str, reason: str) -> None:
     """The kind is what a person can act on, the reason names the thing; calling it is 403 with the same."""
     row = rough.modules()[name]
     assert (row["state"], row["kind"]) == (state, kind)

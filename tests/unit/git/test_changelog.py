@@ -129,7 +129,7 @@ Our own words.
 """
 
 
-def test_what_is_written_by_hand_stays_where_it_was() -> None:
+def test_handwritten_sections_stay_where_they_were() -> None:
     """Preamble, foreign sections and their links stay; our own sections and links are written anew."""
     made = [section("", before="v1.1.0"), section("1.1.0", "feat: b", before="v1.0.0"), section("1.0.0", "feat: a")]
     written = merged(BY_HAND, made, TYPES, GITHUB)

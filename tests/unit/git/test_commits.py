@@ -203,7 +203,7 @@ UNDO = 'Revert "x"\n\nThis reverts commit '
         (["docs: says\n\nThis reverts commit {0}.", "feat: x"], []),
     ],
 )
-def test_a_revert_cancels_what_is_among_the_commits(messages: list[str], left: list[str]) -> None:
+def test_a_revert_cancels_a_commit_of_the_same_range(messages: list[str], left: list[str]) -> None:
     """What a revert takes back goes with it; a revert of a revert brings back; a revert of anything older stays."""
     assert [one.description for one in standing(chain(*messages))] == left
 

@@ -17,15 +17,15 @@ def _at(tag: str, *, distance: int = 0, dirty: bool = False) -> tuple[History, L
     """HEAD so far behind a tag ("" for none)."""
     line = Line(name="all", prefix="v", services=("web",))
     last = parse_tag("v", tag)
-    told = LineHistory(
+    known = LineHistory(
         line=line, last=last.replace(build=None) if last else None, last_tag=tag, taken=Versions(), distance=distance,
         commits=(),
     )  # fmt: skip
     history = History(
         commit="1a2b3c4d" + "0" * 32, committed=0, branch="main", shallow=False, dirty=dirty, changed=(), untracked=(),
-        strays=(), remote="", lines={"all": told},
+        strays=(), remote="", lines={"all": known},
     )  # fmt: skip
-    return history, told
+    return history, known
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,6 @@ def test_v3_build_metadata_never_reaches_an_image_tag_nor_makes_two_versions_one
 
 def test_a_service_finds_its_line() -> None:
     """A history knows the line of each service."""
-    history, told = _at("v1.4.0")
+    history, line = _at("v1.4.0")
 
-    assert history.of("web") is told
+    assert history.of("web") is line

@@ -70,7 +70,9 @@ def test_zero_is_left_by_setting_or_by_hand(rule: str, expected: str) -> None:
         ("", "major", "", ["0.1.0"], "0.1.1"),
     ],
 )
-def test_what_is_taken_elsewhere_is_passed_by(last: str, bump: Bump, pre: str, taken: list[str], expected: str) -> None:
+def test_a_version_that_is_taken_elsewhere_is_skipped(
+    last: str, bump: Bump, pre: str, taken: list[str], expected: str
+) -> None:
     """A version tagged on a branch that HEAD does not reach is never given again: the next goes above it."""
     found = next_version(
         Version.parse(last) if last else None, bump, pre=pre, taken=frozenset(map(Version.parse, taken)), first=FIRST

@@ -57,7 +57,7 @@ def test_children_come_before_what_names_them(folder: _Folder) -> None:
     ]
 
 
-def test_the_size_is_what_a_pull_takes(folder: _Folder) -> None:
+def test_the_size_is_that_of_the_compressed_layers(folder: _Folder) -> None:
     """Each blob counts once, and attestations, which no pull fetches, do not count."""
     image = folder.manifest(b"config", b"layer", b"layer", b"other")
     attestation = folder.manifest(b"[]", b"a long statement") | ATTESTED

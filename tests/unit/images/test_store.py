@@ -27,7 +27,7 @@ def test_an_image_is_identified_by_its_digest() -> None:
     assert WEB.repository == "test/web"
 
 
-def test_what_was_recorded_is_read_back(project: Project) -> None:
+def test_a_recorded_build_is_read_back(project: Project) -> None:
     """A record survives later ones of other services, and its references are variables of docker/compose.yaml."""
     project.service("my-api", 18981)
     manifest = project.load()

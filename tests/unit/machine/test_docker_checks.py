@@ -24,7 +24,7 @@ def manifest(project: Project) -> Manifest:
     return project.load()
 
 
-def test_what_is_too_old_is_told_with_both_versions(manifest: Manifest) -> None:
+def test_a_program_that_is_too_old_is_reported_with_both_versions(manifest: Manifest) -> None:
     """Found and wanted stand side by side."""
     plugins = [{"Name": "buildx", "Version": "v0.9.1", "Path": "/plugins/docker-buildx"}]
     docker = dataclasses.replace(

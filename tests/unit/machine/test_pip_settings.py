@@ -76,7 +76,7 @@ def test_a_folder_of_certificates(tmp_path: Path) -> None:
     assert pip_settings.for_uv({"cert": str(tmp_path)}, {})["SSL_CERT_DIR"] == str(tmp_path)
 
 
-def test_what_is_set_for_uv_goes_before() -> None:
+def test_settings_of_uv_take_precedence() -> None:
     """Variables of uv's own that say where packages come from stay; those that change what it does do not."""
     own = {"UV_DEFAULT_INDEX": "https://own", "UV_CACHE_DIR": "/cache", "UV_INDEX_COMPANY_PASSWORD": "word"}
     environment = pip_settings.for_uv(

@@ -87,7 +87,7 @@ def test_an_image_is_reused_or_built(
     assert first(world(lockstep, "1.4.0", "fix: x", **more), present=present, record=record) == expected
 
 
-def test_what_is_not_proven_is_not_reused(lockstep: Manifest) -> None:
+def test_unproven_images_are_not_reused(lockstep: Manifest) -> None:
     """An image that git or the registry does not vouch for is built again, whatever this checkout remembers."""
     before = world(lockstep, "1.4.0", "fix: x", staged=STAGED, built={"one": image()})
 

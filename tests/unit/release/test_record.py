@@ -42,7 +42,7 @@ def test_what_was_written_is_read(version: str, skipped: bool, title: str) -> No
         (encode(record()).replace(b'"services": {', b'"services": {"x": 3, '), "services"),
     ],
 )
-def test_what_is_no_record_is_told(content: bytes, reason: str) -> None:
+def test_a_malformed_record_is_an_error(content: bytes, reason: str) -> None:
     """Other bytes, a newer schema and a field of the wrong kind raise NoRecord with the reason."""
     with pytest.raises(NoRecord, match=reason):
         decode(content)
@@ -68,7 +68,7 @@ def test_a_yank_keeps_its_reason() -> None:
     assert (document["version"], document["reason"]) == ("1.4.0", "loses „events“")
 
 
-def test_a_record_tells_what_was_skipped_and_stood_in() -> None:
+def test_a_record_lists_skipped_gates_and_stand_ins() -> None:
     """Skipped gates and stand-in bases are read off the record."""
     assert record(skipped=True).skipped == ("scan", "smoke")
     assert record().skipped == ()

@@ -64,7 +64,7 @@ def test_a_version_that_does_not_is_refused(manifest: Manifest, version: str) ->
         (Request(version="1.5.1"), "1.4.0", "1.5.0", False),
     ],
 )
-def test_the_same_request_is_told_from_another(
+def test_a_repeated_request_is_recognised(
     manifest: Manifest, asked: Request, previous: str, made: str, same: bool
 ) -> None:
     """What was made counts from the version before it, and what others took above it since does not change it."""

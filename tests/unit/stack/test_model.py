@@ -67,7 +67,7 @@ def test_a_dependency_that_is_left_out_is_not_waited_for(project: Project) -> No
     assert _stack(project, "api").containers["api"].depends_on == ()
 
 
-def test_what_is_left_out_brings_neither_volume_nor_secret(project: Project) -> None:
+def test_an_omitted_service_brings_neither_volume_nor_secret(project: Project) -> None:
     """Volumes and secrets are those of the containers that run, each with the project's name before it."""
     project.service("api", 18981, secrets='["alpha"]', volumes='{ data = "/data" }')
     name = project.load().project.name

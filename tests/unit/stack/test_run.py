@@ -34,7 +34,7 @@ def test_logs_before_the_first_up_are_of_no_other_stack(project: Project, monkey
         (["web", "api", "worker"], "web api worker", ["web", "api", "worker"]),
     ],
 )
-def test_a_start_takes_along_what_is_depended_on(
+def test_a_start_includes_dependencies(
     project: Project, services: list[str], images: str, containers: list[str]
 ) -> None:
     """Directly or through others, in the manifest's order; what has no image is left out, and what only it needs."""

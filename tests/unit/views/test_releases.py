@@ -21,7 +21,7 @@ PLAIN = Release(line="web", version="1.4.0", tag="v1.4.0", state="complete", cre
         (record(skipped=True), "scan SKIPPED; smoke SKIPPED; on stand-in bases: python"),
     ],
 )
-def test_the_title_of_a_release_says_what_was_not_checked(made: Record, title: str) -> None:
+def test_the_title_of_a_release_names_skipped_gates(made: Record, title: str) -> None:
     """What a release did not pass is in its title."""
     assert releases._title(made) == f"web 1.4.0, tag v1.4.0; {title}"
 
@@ -46,7 +46,7 @@ def test_a_list_says_it_too(options: dict[str, object], remarks: str, capsys: py
     assert "2026-01-02 03:04" in capsys.readouterr().out
 
 
-def test_a_float_that_nothing_else_can_hold_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_float_without_another_candidate_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """After a yank, a float that still names the release is warned of."""
     releases.yanked(Yanked(line="web", version="1.4.0", moved=(), left=("1.4",)), json=False)
 
