@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -36,11 +38,23 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "unit", "repository"]
 
 
+def install(session: nox.Session, locks: Sequence[str | Path]) -> None:
+    """Install locks by their hashes; again, twice, if a download stalls or breaks off."""
+    for pause in (2, 10, 0):
+        try:
+            session.install("--require-hashes", *(part for lock in locks for part in ("--requirement", str(lock))))
+        except nox.command.CommandFailed:
+            if not pause:
+                raise
+            time.sleep(pause)
+        else:
+            return
+
+
 def locked(session: nox.Session, *, tests: bool = True) -> None:
     """Install the toolkit's own locks: what the tasks need, and what tests need on top; .venv has the first already."""
     if not IN_VENV:
-        locks = ["requirements.txt", *(["requirements-test.txt"] if tests else [])]
-        session.install("--require-hashes", *(part for lock in locks for part in ("--requirement", lock)))
+        install(session, ["requirements.txt", *(["requirements-test.txt"] if tests else [])])
     elif tests:
         session.run("python", "-m", "build.machine.environment", silent=True)
 
@@ -135,8 +149,8 @@ def services(session: nox.Session, service: str) -> None:
     """A service's own types and tests, on the machine, in a venv of its own locks."""
     folder = ROOT / "docker" / service
     tests = folder / "tests"
-    locks = [str(path) for name in ("requirements.txt", "requirements-test.txt") if (path := folder / name).exists()]
-    session.install("--require-hashes", *(part for lock in locks for part in ("--requirement", lock)))
+    locks = [path for name in ("requirements.txt", "requirements-test.txt") if (path := folder / name).exists()]
+    install(session, locks)
     search = list(dict.fromkeys([ROOT / "docker" / "python", folder]))
     environment = {"PYTHONPATH": os.pathsep.join(map(str, search))}
     if service == "powershell":

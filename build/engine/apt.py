@@ -13,6 +13,8 @@ from build.errors import MissingTool
 from build.process import run
 
 CONFIGURATION = Path("/etc/apt")
+# apt gives a download that stalls two minutes, and some releases of it ask only once (apt.conf(5)).
+TRANSFERS = ("Acquire::Retries=5", "Acquire::http::Timeout=30", "Acquire::https::Timeout=30")
 _OPTIONS = {"signed-by": "Signed-By", "trusted": "Trusted"}
 
 
@@ -93,7 +95,8 @@ def add_suite(suite: str, beside: str, folder: Path, sudo: Sequence[str]) -> lis
 
 def install(packages: Sequence[str], sudo: Sequence[str]) -> None:
     """Install packages. Raises MissingTool when apt would remove anything or replace libc, ToolFailed when it fails."""
-    apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "apt-get", "-o", "DPkg::Lock::Timeout=120"]
+    apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "apt-get"]
+    apt += [part for option in ("DPkg::Lock::Timeout=120", *TRANSFERS) for part in ("--option", option)]
     hint = "sudo apt-get update   (apt's sources and proxy are the machine's own)"
     with console.waiting("reading the package lists"):
         run([*apt, "update"], timeout=600, hint=hint)

@@ -81,12 +81,13 @@ def build(manifest: Manifest, stand_ins: Mapping[str, StandIn]) -> None:
 
 def _target(context: Path, root: str, secret: str, stand_in: StandIn) -> Target:
     context.mkdir()
+    transfers = " ".join(f"-o {option}" for option in apt.TRANSFERS)
     lines = [
         "FROM root",
         "RUN --mount=type=secret,id=ca_bundle \\",
         "    if [ -s /run/secrets/ca_bundle ]; then set -- -o Acquire::https::CAInfo=/run/secrets/ca_bundle; fi; \\",
-        '    apt-get "$@" -qq update \\',
-        '    && DEBIAN_FRONTEND=noninteractive apt-get "$@" -qq install -y --no-install-recommends \\',
+        f'    apt-get "$@" {transfers} -qq update \\',
+        f'    && DEBIAN_FRONTEND=noninteractive apt-get "$@" {transfers} -qq install -y --no-install-recommends \\',
         f"       {' '.join(stand_in.base.packages)} \\",
         "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* /var/cache/debconf/*-old",
     ]
@@ -120,6 +121,10 @@ def _make_root(manifest: Manifest, name: str) -> None:
                 "--variant=minbase",
                 "--include=ca-certificates",
                 *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDE),
+                *(
+                    f"--aptopt={key} {json.dumps(value)}"
+                    for key, _, value in (one.partition("=") for one in apt.TRANSFERS)
+                ),
                 *([f"--keyring={_KEYRING}"] if _KEYRING.exists() else []),
                 suite,
                 str(archive),
@@ -142,7 +147,8 @@ def _mmdebstrap(manifest: Manifest) -> list[str]:
             message = "stand-ins are made with mmdebstrap, which needs Debian or Ubuntu"
             raise MissingTool(message, hint="set [bases] mirror or archives in versions.local.toml")
         unpacked.mkdir(parents=True, exist_ok=True)
-        run(["apt-get", "download", "mmdebstrap"], cwd=unpacked, timeout=300, hint="apt-get update")
+        transfers = [part for option in apt.TRANSFERS for part in ("--option", option)]
+        run(["apt-get", *transfers, "download", "mmdebstrap"], cwd=unpacked, timeout=300, hint="apt-get update")
         package = next(unpacked.glob("mmdebstrap_*.deb"))
         run(["dpkg-deb", "--extract", str(package), str(unpacked)])
     return ["perl", str(program)]

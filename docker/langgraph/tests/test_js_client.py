@@ -19,7 +19,9 @@ def test_the_javascript_client_works(server: Endpoint, tmp_path_factory: pytest.
     folder = tmp_path_factory.mktemp("js")
     for file in JS.iterdir():
         shutil.copy(file, folder)
-    install = ["npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
+    # npm gives a download that stalls five minutes.
+    patience = ["--fetch-timeout=20000", "--fetch-retries=5", "--fetch-retry-mintimeout=1000"]
+    install = ["npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", *patience]
     subprocess.run(install, cwd=folder, check=True, timeout=200)
     environment = {**os.environ, "UC_SERVICE_URL": server.url, "UC_SERVICE_KEY": server.key}
 
