@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from tests.support.project import Project, make_empty
 _HERE = Path(__file__).parent
 _NEED_DOCKER = {"docker", "release", "fault", "stack"}
 
-# A background job of a shell ignores SIGINT, and so do its children; tests send it.
+# A background job of a shell ignores SIGINT, one of nohup SIGHUP, and so do their children; tests send both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # No example database in the tree, and no deadlines. `nox -s deep` tries more examples of each property.
