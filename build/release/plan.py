@@ -110,10 +110,11 @@ def compute(
     lines = []
     reasons = []
     for draft in _drafts(world, request, done or {}):
-        details = world.details.get(draft.line.line.name, Details())
         if draft.version is None:
             reasons.append(draft.reason)
-        elif details.containing:
+            continue
+        details = world.details[draft.line.line.name]
+        if details.containing:
             newest = max(details.containing, key=lambda tag: draft.newer[tag])
             reasons.append(f"this commit is in {newest} already (--version releases it all the same)")
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +72,7 @@ def test_another_base_digest_is_another_image(targets: dict[str, Any]) -> None:
 def test_the_commit_is_no_content(targets: dict[str, Any]) -> None:
     """Labels, tags, the commit's time and where a secret's file lies change no content."""
     before = _of(targets)
-    targets["web"] |= {"labels": {"revision": "def"}, "tags": ["web:2"], "secret": ["id=ca,src=/elsewhere"]}
+    targets["web"] |= {"labels": {"revision": "def"}, "tags": ["web:2"], "secret": ["id=ca,src=/else,where"]}
     targets["web"]["args"]["SOURCE_DATE_EPOCH"] = "2"
 
     assert _of(targets) == before
@@ -84,6 +86,36 @@ def test_ignored_files_do_not_count(targets: dict[str, Any], tmp_path: Path) -> 
     (tmp_path / "web/pkg/__pycache__/x.pyc").write_text("x")
 
     assert _of(targets) == before
+
+
+def test_a_context_keeps_its_dockerfile_and_ignore_file(tmp_path: Path) -> None:
+    """A .dockerignore that excludes everything does not exclude these two: bake reads them."""
+    for name in ("Dockerfile", "app.py"):
+        (tmp_path / name).touch()
+    (tmp_path / ".dockerignore").write_text("*\n")
+
+    assert {name for name, _ in fingerprint.files(tmp_path)} == {"Dockerfile", ".dockerignore"}
+
+
+def test_a_file_that_is_included_again_counts(tmp_path: Path) -> None:
+    """A folder that .dockerignore excludes is still searched for the files that a later rule includes."""
+    (tmp_path / "docs").mkdir()
+    for name in ("docs/kept.md", "docs/dropped.md"):
+        (tmp_path / name).touch()
+    (tmp_path / ".dockerignore").write_text("docs\n!docs/kept.md\n")
+
+    assert {name for name, _ in fingerprint.files(tmp_path)} == {".dockerignore", "docs/kept.md"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
+def test_a_socket_is_not_read(targets: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket or pipe in a context counts by its name and kind; it has no content."""
+    before = _of(targets)
+    monkeypatch.chdir(tmp_path / "web")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("agent.sock")
+
+    assert _of(targets) != before
 
 
 def test_a_file_that_goes_away_while_it_is_read_does_not_count(

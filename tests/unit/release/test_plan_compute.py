@@ -10,7 +10,8 @@ from build.config.manifest import Manifest
 from build.errors import RepositoryError, VersionTaken
 from build.release import plan
 from build.release.request import Request
-from tests.support.plans import only, planned, two_services, version_set, versions, world
+from build.release.world import Details
+from tests.support.plans import HEAD, only, planned, tags, two_services, version_set, versions, world
 from tests.support.project import Project
 from tests.support.records import record as record_of
 
@@ -104,6 +105,40 @@ def test_independent_lines_are_planned_one_by_one(independent: Manifest) -> None
     assert versions(made) == {"one": "1.4.1"}
     assert only(made).tag == "one/v1.4.1"
     assert [service.service for service in only(made).services] == ["one"]
+
+
+def test_a_quiet_or_finished_line_does_not_stop_the_others(independent: Manifest) -> None:
+    """The first line has nothing to release, or was finished just now: the second is planned all the same."""
+    before = world(independent, "1.4.0", "fix: x")
+    lines_of = before.history.lines
+    quiet = replace(before.history, lines={**lines_of, "one": replace(lines_of["one"], commits=(), distance=0)})
+
+    assert [*plan.due(replace(before, history=quiet), Request())] == ["two"]
+    assert [*plan.due(before, Request(), done={"one": record_of("1.4.1")})] == ["two"]
+
+
+def test_each_line_without_a_release_has_its_reason(independent: Manifest) -> None:
+    """The reasons of all lines are told together; a line without any release counts from the beginning."""
+    made = planned(world(independent, "1.4.0", "docs: x"))
+    first = planned(world(independent, "", "docs: x"), Request(services=("one",)))
+
+    assert made.nothing == ("one: no commit since 1.4.0 bumps a version; two: no commit since 1.4.0 bumps a version")
+    assert first.nothing == "one: no commit since the beginning bumps a version"
+
+
+def test_a_plan_says_what_it_is_of(lockstep: Manifest) -> None:
+    """A plan carries the commit, the registry, its basis, the sources of each image and what is finished before it."""
+    before = world(lockstep, "1.4.0", "fix: x")
+    details = {name: Details(before=dict.fromkeys(tags(before, name, due.version), ""), previous=record_of("1.3.0"))
+               for name, due in plan.due(before, Request()).items()}  # fmt: skip
+    before = replace(before, details=details)
+
+    made = plan.compute(before, Request(), unfinished=("v1.3.9",))
+
+    assert (made.commit, made.registry, made.nothing) == (HEAD, lockstep.home, "")
+    assert (made.basis, made.unfinished) == (plan.basis(before), ("v1.3.9",))
+    assert only(made).previous == "1.3.0"
+    assert [service.fingerprint for service in only(made).services] == ["of one", "of two"]
 
 
 def test_some_lines_only(independent: Manifest) -> None:

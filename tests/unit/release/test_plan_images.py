@@ -186,6 +186,30 @@ def test_the_basis_names_what_changed(lockstep: Manifest) -> None:
     assert plan.basis(replace(before, manifest=replace(lockstep, root=lockstep.root / "elsewhere"))) == basis
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"foreign": version_set("1.9.0")}, {"complete": version_set("1.4.0", "1.4.1", "1.5.0-rc.1")},
+     {"yanked": version_set("1.4.1")}, {"yanked": version_set("1.3.0")}],
+    ids=["a stranger", "a pre-release", "a float falls back", "one that is only withdrawn"],
+)  # fmt: skip
+def test_everything_in_the_registry_is_in_the_basis(lockstep: Manifest, change: dict[str, Any]) -> None:
+    """Releases, withdrawn ones, strangers and where the floats stand: a plan is refused when one of them changed."""
+    before = world(lockstep, "1.4.0", "fix: x", released=("1.4.0", "1.4.1"))
+    known = {name: replace(base, **change) for name, base in before.known.items()}
+
+    assert plan.basis(replace(before, known=known))["the registry"] != plan.basis(before)["the registry"]
+
+
+def test_the_basis_is_the_same_on_every_machine(lockstep: Manifest) -> None:
+    """A plan is applied by another machine: the hashes don't depend on the order in which lines were read."""
+    independent = replace(lockstep, release=replace(lockstep.release, mode="independent"))
+    before = world(independent, "1.4.0", "fix: x")
+    turned = replace(before, known=dict(reversed(before.known.items())))
+
+    assert plan.basis(turned) == plan.basis(before)
+    assert plan.basis(before)["the remote's tags"] == "e6a022f7ee177c9d"
+
+
 def test_a_version_is_lost_when_the_remote_has_it_by_now(lockstep: Manifest) -> None:
     """Right before the claim the same request would give another version: the planned tag is named."""
     before = world(lockstep, "1.4.0", "fix: x")
