@@ -204,7 +204,7 @@ def test_the_basis_is_the_same_on_every_machine(lockstep: Manifest) -> None:
     """A plan is applied by another machine: the hashes don't depend on the order in which lines were read."""
     independent = replace(lockstep, release=replace(lockstep.release, mode="independent"))
     before = world(independent, "1.4.0", "fix: x")
-    turned = replace(before, known=dict(reversed(before.known.items())))
+    turned = replace(before, known=dict(reversed([*before.known.items()])))
 
     assert plan.basis(turned) == plan.basis(before)
     assert plan.basis(before)["the remote's tags"] == "e6a022f7ee177c9d"
