@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from functools import partial
 
 from build import console
 from build.config.manifest import Manifest
@@ -19,51 +21,72 @@ from build.process import lines, run
 SESSIONS = (
     "lint", "types", "coverage", "repository", "setup", "services", "docker", "release", "fault", "stack", "smoke",
 )  # fmt: skip
+# Two lanes that take about the same time. Sessions in neither come last, alone: they look at the engine as a whole.
+_LANES = (
+    {"lint", "types", "coverage", "repository", "services", "docker", "unit", "git"}, {"setup", "release", "fault"},
+)  # fmt: skip
 _WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}
 _ON_THE_ENGINE = {"docker", "release", "fault", "stack", "smoke", "bench", "deep"}
+_BEGINS = "nox > Running session "
 
 
 def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
     """Run the nox sessions, by default SESSIONS; first prepare what they need: test packages, engine, base images.
 
-    Sessions that need the engine run one after the other, and beside them those that don't. Raises Incomplete with the
-    names of the sessions that failed; their own output says why.
+    What can run side by side does. Raises Incomplete with the names of the sessions that failed; their own output says
+    why.
     """
     selected = sessions or SESSIONS
     if environment.is_active(manifest.root) and set(selected) - _WITHOUT_TEST_PACKAGES:
         environment.ensure_tests(manifest.root)
-    on_engine = [name for name in selected if name in _ON_THE_ENGINE]
-    others = [name for name in selected if name not in _ON_THE_ENGINE]
-    if on_engine:
+    if _ON_THE_ENGINE & set(selected):
         install.ensure(manifest.tools, os.environ, yes=False, interactive=sys.stdin.isatty())
-
-    def run_on_engine() -> list[str]:
-        prepare.base_images(manifest)  # before the tests, whose time limits it would exceed
-        return _failed(manifest, on_engine, label="engine" if others else "")
-
-    if on_engine and others:
-        first, second = together([lambda: _failed(manifest, others, label="no engine"), run_on_engine])
-        failed = first + second
-    else:
-        failed = run_on_engine() if on_engine else _failed(manifest, others)
+    lanes = [lane for names in _LANES if (lane := [name for name in selected if name in names])]
+    last = [name for name in selected if not any(name in names for names in _LANES)]
+    checks = _Checks(manifest, labelled=len(lanes) > 1)
+    failed = [name for lane in together([partial(checks.run, lane) for lane in lanes]) for name in lane]
+    failed += _Checks(manifest, labelled=False).run(last)
     if failed:
         message = f"{len(failed)} of the sessions failed: {', '.join(failed)}"
         raise Incomplete(message, hint="./inv test --session NAME runs one again")
 
 
-def _failed(manifest: Manifest, sessions: Sequence[str], *, label: str = "") -> list[str]:
-    """Run the sessions one after the other, each of their lines behind the label; return those that failed."""
-    report = manifest.workspace.reports / f"nox-{sessions[0]}.json"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.unlink(missing_ok=True)
-    argv = [sys.executable, "-m", "nox", "--noxfile", str(manifest.root / "noxfile.py"), "--report", str(report)]
-    argv += ["--sessions", *sessions]
-    if label:
-        for line in lines(argv, cwd=manifest.root, ok_codes=range(256)):
-            console.passthrough(f"{label} | {line}")
-    else:
-        run(argv, cwd=manifest.root, capture=False, ok_codes=range(256))
-    if not report.exists():
-        raise Incomplete("nox ended before its first session; its output says why", hint=".venv/bin/nox --list")
-    results = json.loads(report.read_text(encoding="utf-8"))["sessions"]
-    return [result["name"] for result in results if result["result"] in {"failed", "aborted"}]
+class _Checks:
+    """Runs of nox, which share the base images; each line behind the name of its session, if `labelled`."""
+
+    def __init__(self, manifest: Manifest, *, labelled: bool) -> None:
+        self._manifest, self._labelled = manifest, labelled
+        self._preparing = threading.Lock()
+        self._prepared = False
+
+    def run(self, sessions: Sequence[str]) -> list[str]:
+        """Run the sessions one after the other, those on the engine last; return those that failed."""
+        failed = self._nox([name for name in sessions if name not in _ON_THE_ENGINE])
+        if on_engine := [name for name in sessions if name in _ON_THE_ENGINE]:
+            with self._preparing:
+                if not self._prepared:
+                    prepare.base_images(self._manifest)  # before the tests, whose time limits it would exceed
+                self._prepared = True
+            failed += self._nox(on_engine)
+        return failed
+
+    def _nox(self, sessions: Sequence[str]) -> list[str]:
+        if not sessions:
+            return []
+        report = self._manifest.workspace.reports / f"nox-{sessions[0]}.json"
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.unlink(missing_ok=True)
+        root = self._manifest.root
+        argv = [sys.executable, "-m", "nox", "--noxfile", str(root / "noxfile.py"), "--report", str(report)]
+        argv += ["--sessions", *sessions]
+        if self._labelled:
+            session = sessions[0]
+            for line in lines(argv, cwd=root, ok_codes=range(256)):
+                session = line.removeprefix(_BEGINS) if line.startswith(_BEGINS) else session
+                console.passthrough(f"{session} | {line}")
+        else:
+            run(argv, cwd=root, capture=False, ok_codes=range(256))
+        if not report.exists():
+            raise Incomplete("nox ended before its first session; its output says why", hint=".venv/bin/nox --list")
+        results = json.loads(report.read_text(encoding="utf-8"))["sessions"]
+        return [result["name"] for result in results if result["result"] in {"failed", "aborted"}]

@@ -15,5 +15,5 @@ __all__ = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--kills N` and `--seed FIRST`: the seeds that test_kill.py tries."""
-    parser.addoption("--kills", type=int, default=12, help="how many seeds to try")
+    parser.addoption("--kills", type=int, default=6, help="how many seeds to try")
     parser.addoption("--seed", type=int, default=0, help="the first of them")
