@@ -21,9 +21,10 @@ from build.process import lines, run
 SESSIONS = (
     "lint", "types", "coverage", "repository", "setup", "services", "docker", "release", "fault", "stack", "smoke",
 )  # fmt: skip
-# Two lanes that take about the same time. Sessions in neither come last, alone: they look at the engine as a whole.
+# Lanes run side by side: most sessions wait more than they compute. Sessions in none come last, alone: they look at the
+# engine as a whole.
 _LANES = (
-    {"lint", "types", "coverage", "repository", "services", "docker", "unit", "git"}, {"setup", "release", "fault"},
+    {"lint", "types", "coverage", "unit", "git", "repository", "services"}, {"setup", "docker"}, {"release", "fault"},
 )  # fmt: skip
 _WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}
 _ON_THE_ENGINE = {"docker", "release", "fault", "stack", "smoke", "bench", "deep"}

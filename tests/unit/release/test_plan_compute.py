@@ -102,7 +102,7 @@ def test_independent_lines_are_planned_one_by_one(independent: Manifest) -> None
 
     made = planned(before)
 
-    assert versions(made) == {"one": "1.4.1"}
+    assert (versions(made), made.nothing) == ({"one": "1.4.1"}, "")
     assert only(made).tag == "one/v1.4.1"
     assert [service.service for service in only(made).services] == ["one"]
 

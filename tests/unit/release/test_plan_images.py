@@ -48,10 +48,14 @@ def image(**fields: Any) -> Image:
 
 
 def first(before: World, *, present: tuple[str, ...] = (OLD, NEW), record: Record | None = None) -> tuple[str, ...]:
-    """What is planned for the first service when the registry has these digests: action, reason, digest."""
+    """What is planned for the first service when the registry has these digests: action, reason, digest.
+
+    Its fingerprint is that of the sources in any case: the next release compares with it.
+    """
     line = next(iter(before.history.lines.values()))
     proven = frozenset(origin for origin in before.origins(line, "one", record) if origin.digest in present)
     service = only(planned(before, previous=record, proven=proven)).services[0]
+    assert service.fingerprint == "of one"
     return service.action, service.why, service.digest
 
 
