@@ -10,11 +10,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from build.engine.apt import TRANSFERS
 from tests.support.machine import lacking
-from tests.support.project import REPOSITORY
 
-_FOLDER = REPOSITORY / ".uc" / "debian"
+# Nothing of the toolkit is imported: the environment of the docs service, whose tests use this too, does not have it.
+_FOLDER = Path(__file__).resolve().parents[2] / ".uc" / "debian"
+_TRANSFERS = ("Acquire::Retries=5", "Acquire::http::Timeout=30")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _unpack(package: str, root: Path) -> None:
 
 
 def _apt(*arguments: str, cwd: Path | None = None) -> str:
-    argv = ["apt-get", "-qq", *(part for option in TRANSFERS for part in ("--option", option)), *arguments]
+    argv = ["apt-get", "-qq", *(part for option in _TRANSFERS for part in ("--option", option)), *arguments]
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     return subprocess.run(
         argv, cwd=cwd, env=environment, check=True, capture_output=True, text=True, timeout=300
