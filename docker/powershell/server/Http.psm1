@@ -1,5 +1,28 @@
 # Reading requests and writing answers on HttpListener, which bounds neither a body's size nor anybody's patience.
 
+function Open-Listener([string] $Prefix) {
+    <#
+    .SYNOPSIS
+        A started HttpListener; throws when it can't listen.
+    .DESCRIPTION
+        HttpEndPointListener accepts before its constructor is done: a connection that arrives in that moment meets a field that is still
+        null, in Monitor.Enter, and the socket stays open until it is collected.
+    #>
+    for ($left = 5; ; $left--) {
+        $listener = [Net.HttpListener]::new()
+        $listener.Prefixes.Add($Prefix)
+        try {
+            $listener.Start()
+            return $listener
+        } catch {
+            if ($left -le 1 -or $_.Exception.GetBaseException() -isnot [ArgumentNullException]) { throw }
+        }
+        $listener = $null
+        [GC]::Collect()
+        [GC]::WaitForPendingFinalizers()
+    }
+}
+
 function Get-RequestPath([Net.HttpListenerRequest] $Request) {
     <#
     .SYNOPSIS
@@ -112,4 +135,4 @@ function Send-Refusal([hashtable] $Job, [int] $Status, [string] $Code, [string] 
     Send-Json $Job $Status ([ordered]@{ error = $Code; detail = $Detail }) -Last:$Last
 }
 
-Export-ModuleMember -Function Get-RequestPath, Get-RequestId, Test-Framing, Read-Body, Send-Answer, Send-Json, Send-Refusal
+Export-ModuleMember -Function Open-Listener, Get-RequestPath, Get-RequestId, Test-Framing, Read-Body, Send-Answer, Send-Json, Send-Refusal

@@ -113,10 +113,8 @@ function Receive-Requests([Net.HttpListener] $Listener, [Collections.IList] $Ser
 }
 
 $registration = Register-Stop $shared.Stop
-$listener = [Net.HttpListener]::new()
-$listener.Prefixes.Add("http://$($settings.Address):$($settings.Port)/")
 try {
-    $listener.Start()
+    $listener = Open-Listener "http://$($settings.Address):$($settings.Port)/"
 } catch {
     Write-Log $log error 'cannot_listen' @{ address = $settings.Address; port = $settings.Port; reason = "$($_.Exception.GetBaseException().Message)" }
     [Environment]::Exit(3)
