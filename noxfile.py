@@ -74,10 +74,18 @@ def powershell_environment(session: nox.Session) -> dict[str, str]:
     return {"UC_BASES_UNAVAILABLE": "powershell"}
 
 
-def pytest(session: nox.Session, *arguments: str) -> None:
+def in_memory() -> dict[str, str]:
+    """A TMPDIR in memory, where there is one that programs may run from: small files take a third of a disk's time."""
+    place = Path("/dev/shm")
+    if place.is_dir() and os.access(place, os.W_OK) and not os.statvfs(place).f_flag & getattr(os, "ST_NOEXEC", 0):
+        return {"TMPDIR": str(place)}
+    return {}
+
+
+def pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
     """Run pytest with a JUnit report beside the others."""
     report = ROOT / ".uc" / "reports" / f"{session.name}.xml"
-    session.run("python", "-m", "pytest", f"--junitxml={report}", *arguments, *session.posargs)
+    session.run("python", "-m", "pytest", f"--junitxml={report}", *arguments, *session.posargs, env=env)
 
 
 @nox.session
@@ -110,14 +118,14 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Everything that needs no daemon, in under five seconds."""
     locked(session)
-    pytest(session, "tests/unit")
+    pytest(session, "tests/unit", env=in_memory())
 
 
 @nox.session
 def git(session: nox.Session) -> None:
     """Versions and changelogs read from real git, in every state that a clone can be in."""
     locked(session)
-    pytest(session, "tests/git")
+    pytest(session, "tests/git", env=in_memory())
 
 
 @nox.session
@@ -132,7 +140,8 @@ def coverage(session: nox.Session) -> None:
     """How much of the library the suites unit and git run, with a floor in pyproject.toml."""
     locked(session)
     report = ROOT / ".uc" / "reports" / "coverage.xml"
-    session.run("coverage", "run", "-m", "pytest", f"--junitxml={report}", "tests/unit", "tests/git", *session.posargs)
+    suites = ("tests/unit", "tests/git", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", f"--junitxml={report}", *suites, env=in_memory())
     session.run("coverage", "report")
 
 

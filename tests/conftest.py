@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -62,6 +63,12 @@ def environment_is_kept() -> Iterator[None]:
     before.pop("PYTEST_CURRENT_TEST", None)
     after = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
     assert after == before, "a test changed os.environ"
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of every later garbage collection: a tenth of the time of small tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
