@@ -78,3 +78,22 @@ def test_a_masked_command_line_in_the_error() -> None:
         process.run([sys.executable, "-c", "raise SystemExit(1)", "https://me:secret@host"])
 
     assert "secret" not in str(caught.value)
+
+
+def test_lines_come_while_the_program_runs() -> None:
+    """Both streams line by line, without their ends; a program that fails raises after its last line."""
+    program = "import sys; print('one', flush=True); print('two', file=sys.stderr, flush=True); raise SystemExit(3)"
+    argv = [sys.executable, "-c", program]
+
+    assert [*process.lines(argv, ok_codes=(0, 3))] == ["one", "two"]
+    running = process.lines(argv)
+    assert [next(running), next(running)] == ["one", "two"]
+    with pytest.raises(ToolFailed, match="exit code 3") as caught:
+        next(running)
+    assert caught.value.returncode == 3
+
+
+def test_lines_of_a_missing_program() -> None:
+    """A program that is not on PATH has the same error as everywhere."""
+    with pytest.raises(MissingTool, match="not-a-program is not installed"):
+        [*process.lines(["not-a-program"])]
