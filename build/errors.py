@@ -39,6 +39,8 @@ class BuildError(Exception):
         super().__init__(message)
         self.hint = hint
         self.output = output
+        if output:
+            self.add_note(output)  # for whoever sees a traceback: a test's author
 
     def with_message(self: E, message: str, *, hint: str) -> E:
         """Return the same failure in other words: its kind, output and status stay."""
