@@ -75,7 +75,7 @@ def powershell_environment(session: nox.Session) -> dict[str, str]:
 
 
 def in_memory() -> dict[str, str]:
-    """A TMPDIR in memory, where there is one that programs may run from: small files take a third of a disk's time."""
+    """A TMPDIR in memory, where there is one that programs may run from: a third off the unit suite's time."""
     place = Path("/dev/shm")
     if place.is_dir() and os.access(place, os.W_OK) and not os.statvfs(place).f_flag & getattr(os, "ST_NOEXEC", 0):
         return {"TMPDIR": str(place)}
@@ -116,7 +116,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Everything that needs no daemon, in under five seconds."""
+    """Rules of the library that need no daemon, in seconds."""
     locked(session)
     pytest(session, "tests/unit", env=in_memory())
 

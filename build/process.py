@@ -75,10 +75,7 @@ def run(
     Raises MissingTool if argv[0] is not on PATH; ToolFailed if it can't be executed, exits with a code outside
     `ok_codes`, or takes longer than `timeout` seconds.
     """
-    shown = redact(shlex.join(argv))
-    console.command([shown])
-    if shutil.which(argv[0]) is None:
-        raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint=hint or "./inv doctor")
+    shown = _announce(argv, hint)
     with _child(
         argv,
         hint=hint,
@@ -108,10 +105,7 @@ def records(
     Raises MissingTool if argv[0] is not on PATH; ToolFailed if it can't be executed, or after the last batch if its
     exit code is not 0.
     """
-    shown = redact(shlex.join(argv))
-    console.command([shown])
-    if shutil.which(argv[0]) is None:
-        raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint="./inv doctor")
+    shown = _announce(argv)
     with _child(
         argv,
         cwd=cwd,
@@ -146,10 +140,7 @@ def lines(argv: Sequence[str], *, cwd: Path | None = None, ok_codes: Sequence[in
     Raises MissingTool if argv[0] is not on PATH; ToolFailed if it can't be executed, or after the last line if its
     exit code is not one of `ok_codes`.
     """
-    shown = redact(shlex.join(argv))
-    console.command([shown])
-    if shutil.which(argv[0]) is None:
-        raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint="./inv doctor")
+    shown = _announce(argv)
     with _child(
         argv, cwd=cwd, env=None, stdin=subprocess.DEVNULL, output=subprocess.PIPE, errors=subprocess.STDOUT, text=True
     ) as process:
@@ -158,6 +149,15 @@ def lines(argv: Sequence[str], *, cwd: Path | None = None, ok_codes: Sequence[in
             yield line.rstrip("\n")
     if process.returncode not in ok_codes:
         raise ToolFailed(f"exit code {process.returncode}: {shown}", returncode=process.returncode)
+
+
+def _announce(argv: Sequence[str], hint: str = "") -> str:
+    """The command line as it may be shown, shown with UC_VERBOSE. Raises MissingTool if argv[0] is not on PATH."""
+    shown = redact(shlex.join(argv))
+    console.command([shown])
+    if shutil.which(argv[0]) is None:
+        raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint=hint or "./inv doctor")
+    return shown
 
 
 def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
@@ -179,8 +179,8 @@ def _child(
 ) -> Iterator[subprocess.Popen[Any]]:
     """Start a process that has exited when the context ends; any exception inside it stops the process group.
 
-    Its standard error goes to `errors`, or where `output` goes.
-    So does an interrupt of the `together` that started this thread, if one did.
+    So does an interrupt of the `together` that started this thread, if one did. Standard error goes to `errors`, or
+    where `output` goes.
     """
 
     def start() -> subprocess.Popen[Any]:

@@ -13,8 +13,9 @@ from build.errors import MissingTool
 from build.process import run
 
 CONFIGURATION = Path("/etc/apt")
-# apt gives a download that stalls two minutes, and some releases of it ask only once (apt.conf(5)).
+# Stated, because the releases of apt differ in their defaults (apt.conf(5), apt-transport-http(1)).
 TRANSFERS = ("Acquire::Retries=5", "Acquire::http::Timeout=30", "Acquire::https::Timeout=30")
+
 _OPTIONS = {"signed-by": "Signed-By", "trusted": "Trusted"}
 
 
@@ -93,10 +94,15 @@ def add_suite(suite: str, beside: str, folder: Path, sudo: Sequence[str]) -> lis
     return [source, preferences]
 
 
+def options(*more: str) -> list[str]:
+    """The arguments that give apt-get TRANSFERS and `more`."""
+    return [part for option in (*TRANSFERS, *more) for part in ("--option", option)]
+
+
 def install(packages: Sequence[str], sudo: Sequence[str]) -> None:
     """Install packages. Raises MissingTool when apt would remove anything or replace libc, ToolFailed when it fails."""
     apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "apt-get"]
-    apt += [part for option in ("DPkg::Lock::Timeout=120", *TRANSFERS) for part in ("--option", option)]
+    apt += options("DPkg::Lock::Timeout=120")
     hint = "sudo apt-get update   (apt's sources and proxy are the machine's own)"
     with console.waiting("reading the package lists"):
         run([*apt, "update"], timeout=600, hint=hint)

@@ -81,7 +81,7 @@ def build(manifest: Manifest, stand_ins: Mapping[str, StandIn]) -> None:
 
 def _target(context: Path, root: str, secret: str, stand_in: StandIn) -> Target:
     context.mkdir()
-    transfers = " ".join(f"-o {option}" for option in apt.TRANSFERS)
+    transfers = " ".join(apt.options())
     lines = [
         "FROM root",
         "RUN --mount=type=secret,id=ca_bundle \\",
@@ -147,8 +147,7 @@ def _mmdebstrap(manifest: Manifest) -> list[str]:
             message = "stand-ins are made with mmdebstrap, which needs Debian or Ubuntu"
             raise MissingTool(message, hint="set [bases] mirror or archives in versions.local.toml")
         unpacked.mkdir(parents=True, exist_ok=True)
-        transfers = [part for option in apt.TRANSFERS for part in ("--option", option)]
-        run(["apt-get", *transfers, "download", "mmdebstrap"], cwd=unpacked, timeout=300, hint="apt-get update")
+        run(["apt-get", *apt.options(), "download", "mmdebstrap"], cwd=unpacked, timeout=300, hint="apt-get update")
         package = next(unpacked.glob("mmdebstrap_*.deb"))
         run(["dpkg-deb", "--extract", str(package), str(unpacked)])
     return ["perl", str(program)]

@@ -21,14 +21,15 @@ from build.process import lines, run
 SESSIONS = (
     "lint", "types", "coverage", "repository", "setup", "services", "docker", "release", "fault", "stack", "smoke",
 )  # fmt: skip
-# Lanes run side by side: most sessions wait more than they compute. Sessions in none come last, alone: they look at the
-# engine as a whole.
+# Lanes run side by side: one session alone leaves almost half of two cores idle. Sessions in none come last, alone:
+# they look at the engine as a whole.
 _LANES = (
     {"lint", "types", "coverage", "unit", "git", "repository", "services"}, {"setup", "docker"}, {"release", "fault"},
 )  # fmt: skip
 _WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}
 _ON_THE_ENGINE = {"docker", "release", "fault", "stack", "smoke", "bench", "deep"}
 _BEGINS = "nox > Running session "
+_LIST = ".venv/bin/nox --list"
 
 
 def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
@@ -44,50 +45,60 @@ def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
         install.ensure(manifest.tools, os.environ, yes=False, interactive=sys.stdin.isatty())
     lanes = [lane for names in _LANES if (lane := [name for name in selected if name in names])]
     last = [name for name in selected if not any(name in names for names in _LANES)]
-    checks = _Checks(manifest, labelled=len(lanes) > 1)
-    failed = [name for lane in together([partial(checks.run, lane) for lane in lanes]) for name in lane]
-    failed += _Checks(manifest, labelled=False).run(last)
+    checks = _Checks(manifest)
+    if len(lanes) + bool(last) > 1:
+        checks.require(selected)
+    beside = [partial(checks.run, lane, labelled=len(lanes) > 1) for lane in lanes]
+    failed = [name for names in together(beside) for name in names] + checks.run(last, labelled=False)
     if failed:
         message = f"{len(failed)} of the sessions failed: {', '.join(failed)}"
         raise Incomplete(message, hint="./inv test --session NAME runs one again")
 
 
 class _Checks:
-    """Runs of nox, which share the base images; each line behind the name of its session, if `labelled`."""
+    """Runs of nox, which share the base images."""
 
-    def __init__(self, manifest: Manifest, *, labelled: bool) -> None:
-        self._manifest, self._labelled = manifest, labelled
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._nox = [sys.executable, "-m", "nox", "--noxfile", str(manifest.root / "noxfile.py")]
         self._preparing = threading.Lock()
         self._prepared = False
 
-    def run(self, sessions: Sequence[str]) -> list[str]:
-        """Run the sessions one after the other, those on the engine last; return those that failed."""
-        failed = self._nox([name for name in sessions if name not in _ON_THE_ENGINE])
+    def require(self, sessions: Sequence[str]) -> None:
+        """Check all names before the first session runs. Raises Incomplete when nox does not know one."""
+        listed = run([*self._nox, "--list", "--sessions", *sessions], cwd=self._manifest.root, ok_codes=range(256))
+        if listed.returncode:
+            raise Incomplete("nox refuses these sessions", hint=_LIST, output=listed.stderr)
+
+    def run(self, sessions: Sequence[str], *, labelled: bool) -> list[str]:
+        """Run the sessions one after the other, those on the engine last; return those that failed.
+
+        Each line is behind the name of its session, if `labelled`.
+        """
+        failed = self._run([name for name in sessions if name not in _ON_THE_ENGINE], labelled=labelled)
         if on_engine := [name for name in sessions if name in _ON_THE_ENGINE]:
             with self._preparing:
                 if not self._prepared:
                     prepare.base_images(self._manifest)  # before the tests, whose time limits it would exceed
                 self._prepared = True
-            failed += self._nox(on_engine)
+            failed += self._run(on_engine, labelled=labelled)
         return failed
 
-    def _nox(self, sessions: Sequence[str]) -> list[str]:
+    def _run(self, sessions: Sequence[str], *, labelled: bool) -> list[str]:
         if not sessions:
             return []
         report = self._manifest.workspace.reports / f"nox-{sessions[0]}.json"
         report.parent.mkdir(parents=True, exist_ok=True)
         report.unlink(missing_ok=True)
-        root = self._manifest.root
-        argv = [sys.executable, "-m", "nox", "--noxfile", str(root / "noxfile.py"), "--report", str(report)]
-        argv += ["--sessions", *sessions]
-        if self._labelled:
+        argv = [*self._nox, "--report", str(report), "--sessions", *sessions]
+        if labelled:
             session = sessions[0]
-            for line in lines(argv, cwd=root, ok_codes=range(256)):
+            for line in lines(argv, cwd=self._manifest.root, ok_codes=range(256)):
                 session = line.removeprefix(_BEGINS) if line.startswith(_BEGINS) else session
                 console.passthrough(f"{session} | {line}")
         else:
-            run(argv, cwd=root, capture=False, ok_codes=range(256))
+            run(argv, cwd=self._manifest.root, capture=False, ok_codes=range(256))
         if not report.exists():
-            raise Incomplete("nox ended before its first session; its output says why", hint=".venv/bin/nox --list")
+            raise Incomplete("nox ended before its first session; its output says why", hint=_LIST)
         results = json.loads(report.read_text(encoding="utf-8"))["sessions"]
         return [result["name"] for result in results if result["result"] in {"failed", "aborted"}]

@@ -45,3 +45,14 @@ def test_lanes_run_side_by_side_and_the_rest_last(project: Project, capsys: pyte
 
     lines = capsys.readouterr().err.splitlines()
     assert {"lint | nox > Session lint aborted: a reason.", "setup | nox > Running session setup"} <= {*lines}
+
+
+def test_a_wrong_name_is_refused_before_anything_runs(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt session costs no time of the others."""
+    project.write("noxfile.py", NOXFILE)
+
+    with pytest.raises(Incomplete, match="nox refuses these sessions") as caught:
+        checks.run_tests(project.load(), ["lint", "pinz"])
+
+    assert "pinz" in caught.value.output
+    assert "Running session" not in capsys.readouterr().err

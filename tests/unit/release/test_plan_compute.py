@@ -118,7 +118,7 @@ def test_a_quiet_or_finished_line_does_not_stop_the_others(independent: Manifest
 
 
 def test_each_line_without_a_release_has_its_reason(independent: Manifest) -> None:
-    """The reasons of all lines are told together; a line without any release counts from the beginning."""
+    """The plan lists the reasons of all lines; a line without any release counts from the beginning."""
     made = planned(world(independent, "1.4.0", "docs: x"))
     first = planned(world(independent, "", "docs: x"), Request(services=("one",)))
 
