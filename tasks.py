@@ -7,6 +7,7 @@ Imports are inside the tasks, so that `./inv --list` costs little more than impo
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -37,7 +38,13 @@ def _manifest() -> Manifest:
 
 
 def reports(body: F) -> F:
-    """Exit with the message and code of a BuildError, or 130 on Ctrl-C; any other exception is a bug and propagates."""
+    """Exit with the message and code of a BuildError, or 130 on Ctrl-C; any other exception is a bug and propagates.
+
+    Invoke gets None as the default of every flag whose default is "", so that `--plan ""` differs from no flag at all:
+    an empty value is refused, because it is nearly always a variable that was not set.
+    """
+    signature = inspect.signature(body)
+    absent = {name: "" for name, parameter in signature.parameters.items() if parameter.default == ""}
 
     @functools.wraps(body)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -45,7 +52,10 @@ def reports(body: F) -> F:
         from build.errors import INTERRUPTED, OUTPUT_CLOSED, BuildError
 
         try:
-            body(*args, **kwargs)
+            if empty := [name for name, value in kwargs.items() if value == "" or (value and "" in _list(value))]:
+                message = f"--{empty[0].replace('_', '-')} has an empty value"
+                raise BuildError(message, hint="give it a value, or leave the flag out")
+            body(*args, **{name: absent.get(name) if value is None else value for name, value in kwargs.items()})
         except BuildError as error:
             console.error(str(error), hint=error.hint, output=error.output)
             raise Exit(code=error.exit_code) from None
@@ -56,7 +66,15 @@ def reports(body: F) -> F:
             console.discard_output()
             raise Exit(code=OUTPUT_CLOSED) from None
 
+    wrapped.__signature__ = signature.replace(parameters=[  # type: ignore[attr-defined]
+        parameter.replace(default=None) if parameter.name in absent else parameter
+        for parameter in signature.parameters.values()
+    ])  # fmt: skip
     return cast("F", wrapped)
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 @task(help=_JSON | {"registry": "probe what the registry allows, in a scratch repository, and remember it"})
@@ -406,7 +424,8 @@ def releases(_c: Context, *, json: bool = False) -> None:
 
 
 @task(positional=["version"], help=_JSON | _DRY | {
-    "version": "the version to withdraw", "reason": "why; recorded permanently",
+    "version": "the version to withdraw, or gone: every release that the registry has lost",
+    "reason": "why; recorded permanently",
     "service": "in independent mode: the service whose version it is",
 })  # fmt: skip
 @reports
@@ -415,17 +434,13 @@ def yank(
 ) -> None:
     """Withdraw a release: floating tags move to the best remaining one, deployments refuse it, its X.Y.Z tag stays.
 
-    Examples: ./inv yank 1.4.0 --reason "loses events on restart"
+    Examples: ./inv yank 1.4.0 --reason "loses events on restart"   |   ./inv yank gone --reason "registry emptied"
     """
-    from build import console
     from build.release.yank import yank as withdraw
     from build.views import releases
 
-    manifest = _manifest()
-    if dry_run:
-        console.text(f"would mark {version} as withdrawn and recompute the floats")
-    else:
-        releases.yanked(withdraw(manifest, version, reason, service=service), json=json)
+    done = withdraw(_manifest(), version, reason, service=service, dry_run=dry_run)
+    releases.yanked(done, json=json, dry_run=dry_run)
 
 
 @task(iterable=["session"], help={"session": "a nox session; repeat it for more (default: all)"})

@@ -1,6 +1,6 @@
 """Every user-facing failure and its exit code.
 
-BuildError 1
+BuildError 1          a flag or its value is wrong, also one that Invoke refuses
 ├── ManifestError 2      versions.toml, versions.local.toml or a UC_ variable is wrong
 ├── RepositoryError 3    not a git repository, no commit, dirty tree
 ├── ToolFailed 4         a tool ran and failed: docker, git, apt, trivy

@@ -8,9 +8,9 @@ from build.config.manifest import Manifest
 from build.errors import ReleaseRefused
 from build.git.versions import Line, lines
 from build.registry.client import RegistryClient
-from build.release import published
 from build.release.names import release_repository
 from build.release.record import Record
+from build.release.stored import fetch, yank_reason
 
 
 def references(manifest: Manifest, release: str, services: Sequence[str]) -> dict[str, str]:
@@ -32,14 +32,14 @@ def references(manifest: Manifest, release: str, services: Sequence[str]) -> dic
 
 def _record(manifest: Manifest, registry: RegistryClient, line: Line, release: str) -> Record:
     target = release_repository(manifest, line.name)
-    record = published.fetch(registry, target, release.removeprefix(line.prefix))
+    record = fetch(registry, target, release.removeprefix(line.prefix))
     if record is None:
         message = f"{line.name} has no complete release {release}"
         raise ReleaseRefused(message, hint="./inv releases; an interrupted one: ./inv release --resume")
     if record.registry != manifest.home:
         message = f"{line.name} {record.version} was made in {record.registry}, and this is {manifest.home}"
         raise ReleaseRefused(message, hint="set UC_REGISTRY_ADDRESS and UC_REGISTRY_NAMESPACE to where it was made")
-    if (reason := published.yank_reason(registry, target, record.version)) is not None:
+    if (reason := yank_reason(registry, target, record.version)) is not None:
         message = f"{line.name} {record.version} was withdrawn: {reason}"
         raise ReleaseRefused(message, hint="./inv releases shows what is left")
     return record

@@ -9,7 +9,7 @@ HEAD reaches. A log limited to paths can't show that, so for such lines the ques
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +38,22 @@ def log(root: Path, revisions: Sequence[str], paths: Sequence[str] = ()) -> Iter
     return git_records(root, *_LOG, *revisions, "--", *paths)
 
 
-def read(manifest: Manifest) -> History:
+def read(manifest: Manifest, *, tags: Collection[str] | None = None) -> History:
     """Return the history of the manifest's project. Raises as `history` does."""
-    return history(manifest.root, lines(manifest), settings=manifest.release, inputs=inputs_of(manifest))
+    return history(manifest.root, lines(manifest), settings=manifest.release, inputs=inputs_of(manifest), tags=tags)
 
 
 def history(
-    root: Path, lines: Sequence[Line], *, settings: ReleaseSettings, inputs: Sequence[str] = ()
-) -> History:  # fmt: skip
+    root: Path,
+    lines: Sequence[Line],
+    *,
+    settings: ReleaseSettings,
+    inputs: Sequence[str] = (),
+    tags: Collection[str] | None = None,
+) -> History:
     """Return the history of HEAD and of each line; `inputs` are the paths that images are built from (for `strays`).
+
+    Only versions whose tags are among `tags` count; with None, every tag of this clone does.
 
     Raises RepositoryError if `root` is not inside a work tree or has no commit yet, or a version tag's history is
     broken; ToolFailed if git fails otherwise. A shallow clone is not refused here: see `require_history`.
@@ -60,7 +67,7 @@ def history(
         output = git(root, "rev-parse", "HEAD", "--is-shallow-repository", "--show-prefix", "--symbolic", *globs)
         commit, shallow, prefix, refs = (*output.split("\n", 3), "", "")[:4]
         head = commit, shallow, prefix
-        histories.update(_line_histories(root, lines, refs))
+        histories.update(_line_histories(root, lines, refs, tags))
 
     def read_status() -> None:
         nonlocal text
@@ -153,10 +160,13 @@ class _Tagged:
         return _Tagged(line=self.line, tags=self.tags, last=_highest(tag for tag in self.tags if tag[1] in names))
 
 
-def _line_histories(root: Path, lines: Sequence[Line], refs: str) -> dict[str, LineHistory]:
-    tagged = [
-        _Tagged(line=line, tags=(tags := tags_of(line.prefix, refs)), last=_highest(tags)) for line in lines
-    ]  # fmt: skip
+def _line_histories(
+    root: Path, lines: Sequence[Line], refs: str, counted: Collection[str] | None
+) -> dict[str, LineHistory]:
+    tagged = []
+    for line in lines:
+        tags = [tag for tag in tags_of(line.prefix, refs) if counted is None or tag[1] in counted]
+        tagged.append(_Tagged(line=line, tags=tags, last=_highest(tags)))
     logs = [_Log(root, line) for line in tagged]
     descends = together([lambda: _all_reached(root, tagged), *(log.read for log in logs)])
     if not all(descends):

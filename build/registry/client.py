@@ -106,15 +106,16 @@ class RegistryClient(Transport):
             raise self.failure(f"sends other bytes than {digest}", "GET", repository)
         return answer.content
 
-    def has_blob(self, repository: str, digest: str) -> bool:
+    def has_blob(self, repository: str, digest: str, *, strict: bool = False) -> bool:
         """Whether a repository has a blob; a server error counts as no, so that the blob is uploaded again.
 
         Distribution answers 500 for a blob whose link file a full disk left empty, until the blob is uploaded again.
+        With `strict`, a server error is raised.
         """
         try:
             answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_REDIRECTS))
         except RegistryError as error:
-            if error.status < 500:
+            if strict or error.status < 500:
                 raise
             return False
         return answer.status_code != 404

@@ -2,7 +2,7 @@
 
 request, command       what is asked for; from flags to a release, a preview or a saved plan
 record, names          what a release consists of, and how it is named in git and in the registry
-published              what the registry knows of releases
+stored, published      what the registry stores of a release; which releases are complete, withdrawn, gone
 world, reuse, plan     what a plan depends on, read first; the plan, computed without asking anybody; plan_file
 preflight, ci          what would stop a release later; who makes it
 candidates             images in the registry by digest, without a tag

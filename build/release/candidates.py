@@ -19,7 +19,7 @@ from build.images.layout import ATTESTATION, ManifestBody, Platform
 from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.registry.oci import RawManifest, digest_of
-from build.release.published import load
+from build.release.stored import load
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +124,11 @@ def remembered(path: Path) -> dict[str, Staged]:
             stored = RawManifest(content=content, media_type=str(entry["media_type"]), digest=digest_of(content))
         staged[name] = Staged(digest=str(entry["digest"]), fingerprint=str(entry["fingerprint"]), stored=stored)
     return staged
+
+
+def kept(path: Path) -> dict[str, RawManifest]:
+    """The manifests that `remember` wrote, by digest."""
+    return {staged.digest: staged.stored for staged in remembered(path).values() if staged.stored}
 
 
 def _platform(platform: Platform) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,28 +12,32 @@ from build import console
 from build.config.manifest import Manifest
 from build.errors import RepositoryError
 from build.git.remote import configured_remote, remote_tags
-from build.git.versions import Line, lines
+from build.git.versions import Line
 from build.parallel import at_once
 from build.registry.client import RegistryClient
-from build.release import claim, published
-from build.release.names import release_repository, versions_of
-from build.release.published import Known
+from build.release import candidates, claim
+from build.release.names import versions_of
+from build.release.published import Known, Published
 from build.release.record import Record
+from build.release.stored import yank_reason
+
+State = Literal["complete", "interrupted", "gone", "altered", "yanked", "foreign"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
     """One release as it is listed.
 
-    `state` is complete, interrupted (claimed, and not all in the registry), yanked, or foreign: a version in git or
-    in the release repository that no release of this registry made. `skipped` are its skipped gates, `digests` its
-    services' images.
+    `state` is complete, interrupted (claimed, and not all in the registry yet), gone (removed from the registry),
+    altered (a tag names another image than the record), yanked, or foreign: a version in git or in the release
+    repository that no release of this registry made. `missing` are the services without their image. `skipped` are its
+    skipped gates, `digests` its services' images.
     """
 
     line: str
     version: str
     tag: str
-    state: Literal["complete", "interrupted", "yanked", "foreign"]
+    state: State
     created: str = ""
     commit: str = ""
     authority: str = ""
@@ -41,50 +45,76 @@ class Release:
     waivers: tuple[str, ...] = ()
     stand_ins: tuple[str, ...] = ()
     reason: str = ""
+    missing: tuple[str, ...] = ()
     digests: dict[str, str] | None = None
 
 
 def all_of(manifest: Manifest) -> list[Release]:
     """Every release that git's tags or the registry know, newest version first, line by line.
 
-    If the remote does not answer, that is a warning: what was claimed elsewhere and interrupted is not listed then.
-    Raises RegistryError.
+    What is called complete was looked at: its record, and the tag of every image. If the remote does not answer, that
+    is a warning: the tags of this clone count then. Raises RegistryError.
     """
     with RegistryClient(manifest) as registry:
         try:
-            claim.fetch_claims(manifest, configured_remote(manifest.root, manifest.release.remote))
+            tags = claim.fetch_claims(manifest, configured_remote(manifest.root, manifest.release.remote))
         except RepositoryError as error:
             console.warn(f"{error}; the tags of this clone are listed")
-        tags = list(remote_tags(manifest.root, ""))
-        return [release for line in lines(manifest) for release in _of_line(manifest, registry, line, tags)]
+            tags = remote_tags(manifest.root, "")
+        kept = candidates.kept(manifest.workspace.candidates)
+        published = Published(manifest, registry, tags, kept=kept, audit=True)
+        known = published.all_known()
+        return [release for line in published.lines for release in _of_line(published, line, known[line.name], tags)]
 
 
-def _of_line(manifest: Manifest, registry: RegistryClient, line: Line, tags: Sequence[str]) -> list[Release]:
-    repository = release_repository(manifest, line.name)
-    known = published.known(registry, repository)
-    tagged = versions_of(line, tags)
-    records = {record.parsed: record for record in claim.records(manifest.root, list(tagged.values())).values()}
-    untagged = [version for version in known.complete if version not in records]
-    fetched = at_once(lambda version: published.fetch(registry, repository, version), untagged)
-    records |= {version: record for version, record in zip(untagged, fetched, strict=True) if record}
+def _of_line(published: Published, line: Line, known: Known, tags: Mapping[str, str]) -> list[Release]:
+    tagged, claimed = versions_of(line, tags), published.claimed(line)
+    records = dict(claimed)
+    for version in known.complete - claimed.keys():
+        record = published.record(line, version)
+        if record and record.registry == published.home:
+            records[version] = record
+    tags_of = _tags_of(published, [records[version] for version in records if version in known.eligible])
     releases = []
     for version in sorted({*tagged, *known.complete, *known.foreign}, reverse=True):
         record, tag = records.get(version), tagged.get(version, "")
-        if record is None or record.registry != manifest.home:
+        if record is None:
             releases.append(Release(line=line.name, version=str(version), tag=tag, state="foreign"))
             continue
-        reason = published.yank_reason(registry, repository, version) if version in known.yanked else None
-        releases.append(_release(line, version, tag or record.tag, record, known, reason or ""))
+        found = {name: digest for (of, name), digest in tags_of.items() if of == version}
+        reason = yank_reason(published.registry, record.repository, version) if version in known.yanked else None
+        releases.append(_release(line, tag or record.tag, record, _state(known, record, found), found, reason or ""))
     return releases
 
 
-def _release(line: Line, version: Version, tag: str, record: Record, known: Known, reason: str) -> Release:
-    progress: Literal["complete", "interrupted"] = "complete" if version in known.complete else "interrupted"
+def _tags_of(published: Published, records: list[Record]) -> dict[tuple[Version, str], str]:
+    """The digest that each image's X.Y.Z names, "" for none, by version and service."""
+    wanted = [(record, name) for record in records for name in record.services]
+    digests = at_once(lambda one: published.registry.digest(one[0].repository_of(one[1]), one[0].version) or "", wanted)
+    return {(record.parsed, name): digest for (record, name), digest in zip(wanted, digests, strict=True)}
+
+
+def _state(known: Known, record: Record, found: Mapping[str, str]) -> State:
+    version = record.parsed
+    if version in known.yanked:
+        return "yanked"
+    if version not in known.complete:
+        # Something else in the record's place is neither: --resume says what it is.
+        return "gone" if version in known.gone and version not in known.foreign else "interrupted"
+    if not all(found.values()):
+        return "gone"
+    changed = any(found[name] != service.digest for name, service in record.services.items())
+    return "altered" if changed else "complete"
+
+
+def _release(
+    line: Line, tag: str, record: Record, state: State, found: Mapping[str, str], reason: str
+) -> Release:  # fmt: skip
     return Release(
         line=line.name,
-        version=str(version),
+        version=record.version,
         tag=tag,
-        state="yanked" if version in known.yanked else progress,
+        state=state,
         created=record.created,
         commit=record.commit,
         authority=record.authority,
@@ -92,5 +122,6 @@ def _release(line: Line, version: Version, tag: str, record: Record, known: Know
         waivers=record.gates["scan"].waivers if "scan" in record.gates else (),
         stand_ins=record.stand_ins,
         reason=reason,
+        missing=tuple(sorted(name for name, digest in found.items() if not digest)),
         digests={name: service.digest for name, service in record.services.items()},
     )

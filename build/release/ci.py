@@ -10,7 +10,6 @@ _SYSTEMS = {
     "GITLAB_CI": "GitLab CI",
     "CI": "CI",
 }
-_BRANCH_VARIABLES = ("CI_COMMIT_BRANCH", "GITHUB_REF_NAME")
 
 
 def in_ci(environment: Mapping[str, str]) -> str:
@@ -22,6 +21,8 @@ def in_ci(environment: Mapping[str, str]) -> str:
 
 
 def branch(environment: Mapping[str, str]) -> str | None:
-    """The branch that a CI job is about, or None if it names none."""
-    values = (environment.get(name) for name in _BRANCH_VARIABLES)
-    return next(filter(None, values), None)
+    """The branch that a CI job is about, or None if it names none, as a job for a tag."""
+    branch = environment.get("CI_COMMIT_BRANCH", "")
+    if not branch and environment.get("GITHUB_REF", "").startswith("refs/heads/"):
+        branch = environment["GITHUB_REF"].removeprefix("refs/heads/")
+    return branch or None

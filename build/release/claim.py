@@ -16,11 +16,14 @@ from build import console
 from build.config.manifest import Manifest
 from build.errors import RepositoryError, ToolFailed, VersionTaken
 from build.git.client import git
-from build.git.remote import fetch_version_tags, remote_tags, version_tags
+from build.git.remote import fetch_version_tags, remote_tags, urls, version_tags
 from build.git.versions import lines
+from build.process import redact
 from build.release.record import NoRecord, Record, decode, encode
 
 _LOCKED_SECONDS = 1.0
+_SHOWN = 8
+_READ_BACKS = (0.0, 1.0, 3.0)  # seconds before each look for a tag that was accepted: a mirror may be behind
 _MOST_PATTERNS = 100  # more tags than this on a command line cost git more than listing every tag
 _SEPARATOR = "%00"
 # No other tag is pushed along, whatever push.followTags is set to.
@@ -43,16 +46,11 @@ def fetch_claims(manifest: Manifest, remote: str) -> dict[str, str]:
     """
     prefixes = [line.prefix for line in lines(manifest)]
     tags = fetch_version_tags(manifest.root, remote, prefixes)
-    if remote and (unpushed := _only_here(manifest.root, tags, prefixes)):
-        names = ", ".join(unpushed)
-        console.warn(f"{names}: {remote} has no such tag, so it is not a release (git tag --delete, or git push it)")
+    if remote and (unpushed := [tag for tag in version_tags(manifest.root, "", prefixes) if tag not in tags]):
+        more = f" and {len(unpushed) - _SHOWN} more" if len(unpushed) > _SHOWN else ""
+        names = f"{', '.join(sorted(unpushed)[:_SHOWN])}{more}"
+        console.warn(f"{names}: {remote} has no such tag, so it does not count (git tag --delete, or git push it)")
     return tags
-
-
-def _only_here(root: Path, tags: Mapping[str, str], prefixes: Collection[str]) -> list[str]:
-    """The version tags with a record that this clone has beyond `tags`: not pushed, they claim nothing."""
-    local = [tag for tag in version_tags(root, "", prefixes) if tag not in tags]
-    return sorted(records(root, local))
 
 
 def records(root: Path, tags: Collection[str]) -> dict[str, Record]:
@@ -93,9 +91,18 @@ def prepare(root: Path, record: Record, summary: str) -> Claim:
 
 
 def prove_push(root: Path, remote: str, tags: Iterable[str], *, branch: str = "") -> None:
-    """Ask the remote, by a dry run, whether it accepts these tags and the branch. Raises RepositoryError if not."""
+    """Ask the remote, by a dry run, whether it accepts these tags and the branch. Raises RepositoryError if not.
+
+    It also does for a tag of that name that only this clone has, and for a remote that is pushed to one place and
+    fetched from another that differs.
+    """
     if not remote:
         return
+    tags = list(tags)
+    if strays := sorted(set(tags) & remote_tags(root, "").keys()):
+        message = f"{', '.join(strays)} is the next version, and this clone has a tag of that name that {remote} lacks"
+        raise RepositoryError(message, hint=f"git tag --delete {' '.join(strays)}")
+    _prove_same_place(root, remote)
     references = [f"HEAD:refs/tags/{tag}" for tag in tags] + ([f"HEAD:refs/heads/{branch}"] if branch else [])
     try:
         git(root, *_PUSH, "--dry-run", remote, *references)
@@ -105,11 +112,20 @@ def prove_push(root: Path, remote: str, tags: Iterable[str], *, branch: str = ""
         raise RepositoryError(message, hint=hint, output=error.output) from None
 
 
+def _prove_same_place(root: Path, remote: str) -> None:
+    fetched_from, pushed_to = urls(root, remote)
+    for place in pushed_to:
+        if place != fetched_from and remote_tags(root, place) != remote_tags(root, remote):
+            message = f"{remote} is pushed to {redact(place)}, whose tags are not those of {redact(fetched_from)}"
+            hint = f"others fetch from the latter: git remote set-url --push {remote} {redact(fetched_from)}"
+            raise RepositoryError(message, hint=hint)
+
+
 def push(root: Path, remote: str, claims: Iterable[Claim], *, branch: str = "") -> None:
-    """Push the tags, all or none, together with `branch` at their commit; then create them here.
+    """Push the tags, all or none, together with `branch` at their commit, and read them back; then create them here.
 
     Without a remote (""), creating them here is the claim. Raises VersionTaken if another release was first,
-    RepositoryError if the remote refuses or can't be reached.
+    RepositoryError if the remote refuses, can't be reached, or does not have the tags where others fetch them.
     """
     wanted = list(claims)
     if remote:
@@ -138,7 +154,22 @@ def _push_to(root: Path, remote: str, claims: list[Claim], branch: str) -> None:
             # Another release may hold the lock of the tag (git waits 0.1 s for it), and its tag appear in a moment.
             time.sleep(_LOCKED_SECONDS)
         else:
+            _read_back(root, remote, claims)
             return
+
+
+def _read_back(root: Path, remote: str, claims: list[Claim]) -> None:
+    """Raise RepositoryError unless the remote shows the tags where they are fetched from, which may not be at once."""
+    for pause in _READ_BACKS:
+        time.sleep(pause)
+        tags = _tags_after(root, remote, claims)
+        if all(tags.get(claim.tag) == claim.object for claim in claims):
+            return
+    names = ", ".join(claim.tag for claim in claims)
+    place = redact(urls(root, remote)[0])
+    message = f"{names} was pushed, and {place} does not have it, where others fetch from; nothing was published"
+    hint = f"see where git remote get-url --push {remote} leads, and what removes tags there; then ./inv release again"
+    raise RepositoryError(message, hint=hint)
 
 
 def _tags_after(root: Path, remote: str, claims: list[Claim]) -> dict[str, str]:
@@ -156,6 +187,7 @@ def _lost(
     taken = [claim.tag for claim in claims if claim.tag in tags]
     if taken:
         message = f"{', '.join(taken)} was taken while this release was made; nothing of it was published"
-        return VersionTaken(message, hint="./inv release again: it takes the next version")
+        hint = "./inv release again: it takes the next version, if this commit needs one"
+        return VersionTaken(message, hint=hint)
     message = f"{place} refuses the tag; nothing was published"
     return RepositoryError(message, hint="see what its hook or its rules say", output=error.output)

@@ -32,6 +32,8 @@ def preview(
     if apply:
         message = "--apply carries a plan out: it excludes --dry-run and --plan"
         raise ReleaseRefused(message, hint=f"./inv release --apply {apply}; what it would do is in the file")
+    flags = {"--bump": bump != "auto", "--pre": pre, "--version": version, "--service": services}
+    _require_nothing_new(resume=resume, flags=flags)
     asked = request.from_flags(manifest, bump=bump, pre=pre, version=version, services=services)
     plan = steps.preview(manifest, asked, environment)
     if resume:
@@ -57,20 +59,25 @@ def make(
     Raises ReleaseRefused for flags that exclude each other and for a file that is not a plan, and as the steps do.
     """
     saved = None
+    flags = {"--bump": bump != "auto", "--pre": pre, "--version": version, "--service": services}
     if apply:
-        flags = {
-            "--bump": bump != "auto",
-            "--pre": pre,
-            "--version": version,
-            "--service": services,
-            "--resume": resume,
-        }
-        saved = _saved(apply, excluded=[flag for flag, given in flags.items() if given])
-        asked = saved.request
+        given = [flag for flag, value in {**flags, "--resume": resume}.items() if value]
+        saved = _saved(apply, excluded=given)
+        wish = saved.request
+        asked = request.from_flags(
+            manifest, bump=wish.bump, pre=wish.pre, version=wish.version, services=wish.services
+        )  # fmt: skip
     else:
+        _require_nothing_new(resume=resume, flags={**flags, "--skip": skip})
         asked = request.from_flags(manifest, bump=bump, pre=pre, version=version, services=services)
     options = Options(request=asked, skip=named(skip), local=local, saved=saved, environment=environment)
     return steps.make(manifest, options, resume_only=resume)
+
+
+def _require_nothing_new(*, resume: bool, flags: Mapping[str, object]) -> None:
+    if resume and (given := [flag for flag, value in flags.items() if value]):
+        message = f"--resume only finishes what was interrupted, as its record says: it excludes {', '.join(given)}"
+        raise ReleaseRefused(message, hint="./inv release --resume, then ./inv release with the other flags")
 
 
 def _saved(name: str, *, excluded: Sequence[str]) -> Plan:

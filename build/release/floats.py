@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 from semver import Version
 
+from build import console
 from build.errors import RegistryError
+from build.git.versions import Line
 from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.registry.oci import RawManifest
-from build.release.published import fetch, known, load
+from build.release.published import Published
 from build.release.record import Record, of_record
+from build.release.stored import ImageGone, load
 
 _ROUNDS, _BETWEEN_ROUNDS = 6, 0.3
 _REFUSALS = {400, 403, 405, 409, 412, 422}  # HTTP statuses of a registry that does not take such a tag from us
@@ -54,49 +57,63 @@ class Move:
 
 
 def move_floats(
-    registry: RegistryClient,
-    repository: str,
+    published: Published,
+    line: Line,
     *,
-    only: Sequence[str] = (),
+    release: Record | None = None,
     audit: bool = False,
     suspects: Collection[str] = (),
-    records: Mapping[Version, Record] | None = None,
     staged: Mapping[str, RawManifest] | None = None,
 ) -> list[Move]:
-    """Point every float of a line, or those of `only`, at its release; the floats for which a tag was written.
+    """Point every float of a line, or those of the `release` just recorded, at its release; those that were written.
 
     The release repository has the same floats, and they are put last. So a float that is current there is assumed
     current for the services, unless a racer was killed between the two: `audit` checks every float, `suspects` names
-    the ones to check. `records` and `staged` (manifests by service) are not fetched again.
+    the ones to check. Manifests in `staged` (by service) are not fetched again.
 
     Two releases may do this concurrently, and the one that computed first may put last. So after every put the floats
     are computed again from the registry: whoever puts last sees the other's record and corrects the tag.
 
-    Raises RegistryError if a float can't be moved, or keeps being moved away.
+    A float whose release lost an image stays where it is, with a warning: moving it back is `yank`'s decision.
+    Raises RegistryError if a float can't be moved, keeps being moved away, or `release` is not seen in the registry.
     """
+    registry, repository = published.registry, published.repository(line)
+    only = names(release.parsed) if release else ()
     done: dict[str, Version] = {}
     written: dict[str, Version] = {}
     pause = 0.0
     for _ in range(_ROUNDS):
         time.sleep(pause)
-        wanted = winners(known(registry, repository).eligible)
+        pause = 0.0
+        known = published.known(line)
+        wanted = winners(known.eligible)
         todo = [
             Move(name=name, version=version)
             for name, version in wanted.items()
             if (not only or name in only)
             and done.get(name) != version
-            and (audit or name in suspects or name in done or not _is_current(registry, repository, name, version))
-        ]
+            and (audit or name in only or name in suspects or name in done
+                 or not _is_current(registry, repository, name, version))
+        ]  # fmt: skip
+        if release and release.parsed not in known.complete | known.yanked:
+            pause = _BETWEEN_ROUNDS  # what the registry lists is older than what was just read back from it
+            continue
         if not todo:
             return [Move(name=name, version=version) for name, version in written.items()]
         for version in sorted({move.version for move in todo}):
             moving = [move.name for move in todo if move.version == version]
-            release = (records or {}).get(version) or _record_of(registry, repository, version)
-            results = _point(registry, release, moving, staged or {})
+            try:
+                results = _point(registry, _record_of(published, line, version), moving, staged or {})
+            except ImageGone as error:
+                if release and release.parsed == version:
+                    raise
+                console.warn(f"{', '.join(moving)} can't be pointed at {version}: {error}")
+                done |= dict.fromkeys(moving, version)
+                continue
             written |= {result.name: version for result in results if result.put}
             unsettled = {result.name for result in results if not result.stayed}
             done |= {name: version for name in moving if name not in unsettled}
-            pause = _BETWEEN_ROUNDS if unsettled else 0.0
+            pause = _BETWEEN_ROUNDS if unsettled else pause
     message = f"the floats of {repository} do not settle: another release moves them, or the registry loses them"
     raise RegistryError(message, hint="./inv release --resume")
 
@@ -105,10 +122,12 @@ def _is_current(registry: RegistryClient, repository: str, name: str, version: V
     return registry.digest(repository, name) == registry.digest(repository, str(version))
 
 
-def _record_of(registry: RegistryClient, repository: str, version: Version) -> Record:
-    record = fetch(registry, repository, version)
+def _record_of(published: Published, line: Line, version: Version) -> Record:
+    record = published.record(line, version)
     if record is None:
-        raise RegistryError(f"{repository}:{version} was complete and is gone", hint="restore the registry")
+        raise RegistryError(
+            f"{published.repository(line)}:{version} was complete and is gone", hint="restore the registry"
+        )
     return record
 
 

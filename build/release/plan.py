@@ -17,12 +17,13 @@ from semver import Version
 
 from build.errors import RepositoryError, VersionTaken
 from build.git.tags import Versions
-from build.git.versions import LineHistory, in_range
+from build.git.versions import LineHistory, in_range, parse_tag
 from build.release import floats
 from build.release.names import git_tag
-from build.release.record import Record
 from build.release.request import Request, version_for
 from build.release.world import Details, Due, World
+
+_ALL_THE_SAME = " (--version releases it all the same)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,36 +88,33 @@ class _Draft:
     reason: str = ""
 
 
-def due(world: World, request: Request, *, done: Mapping[str, Record] | None = None) -> dict[str, Due]:
+def due(world: World, request: Request) -> dict[str, Due]:
     """The lines that the request releases, unless a newer release contains HEAD; `world` needs no details for this.
 
-    Lines in `done` are left out. Raises as `compute` does.
+    Raises as `compute` does.
     """
     return {
         draft.line.line.name: Due(version=draft.version, newer=draft.newer)
-        for draft in _drafts(world, request, done or {})
+        for draft in _drafts(world, request)
         if draft.version is not None
     }
 
 
-def compute(
-    world: World, request: Request, *, unfinished: tuple[str, ...] = (), done: Mapping[str, Record] | None = None
-) -> Plan:
+def compute(world: World, request: Request, *, unfinished: tuple[str, ...] = ()) -> Plan:
     """The plan for a request, from a world with details of every line that is due.
 
-    Lines in `done` (line → its release, finished just now) are not released again.
     Raises RepositoryError if no version fits, VersionTaken if the requested version is taken or burned.
     """
     lines = []
     reasons = []
-    for draft in _drafts(world, request, done or {}):
+    for draft in _drafts(world, request):
         if draft.version is None:
             reasons.append(draft.reason)
             continue
         details = world.details[draft.line.line.name]
         if details.containing:
             newest = max(details.containing, key=lambda tag: draft.newer[tag])
-            reasons.append(f"this commit is in {newest} already (--version releases it all the same)")
+            reasons.append(f"this commit is in {newest} already{_ALL_THE_SAME}")
         else:
             lines.append(_line(world, draft.line, draft.version, draft.bump, details))
     return Plan(
@@ -130,20 +128,40 @@ def compute(
     )
 
 
-def _drafts(world: World, request: Request, done: Mapping[str, Record]) -> Iterator[_Draft]:
-    for name, line in world.history.lines.items():
+def _drafts(world: World, request: Request) -> Iterator[_Draft]:
+    for line in world.history.lines.values():
         if request.services and not set(request.services) & set(line.line.services):
             continue
-        if name in done:
-            yield _Draft(line=line, reason=f"{done[name].tag} is of this commit, and is finished")
+        if tag := released_here(world, line, request):
+            withdrawn = parse_tag(line.line.prefix, tag) in world.known[line.line.name].yanked
+            state = "was released and withdrawn as" if withdrawn else "is released as"
+            yield _Draft(line=line, reason=f"this commit {state} {tag}{'' if request.version else _ALL_THE_SAME}")
             continue
         version, bump = _version(world, line, request)
         if version is None:
             since = line.last or "the beginning"
-            yield _Draft(line=line, reason=f"{name}: no commit since {since} bumps a version")
+            yield _Draft(line=line, reason=f"{line.line.name}: no commit since {since} bumps a version")
             continue
         newer = {} if request.version else _newer(world, line, version)
         yield _Draft(line=line, version=version, bump=bump, newer=newer)
+
+
+def released_here(world: World, line: LineHistory, request: Request) -> str:
+    """The tag of the complete release of HEAD that answers the request on a line, "" if there is none.
+
+    A commit is released once on a line: a final release answers every bump, a pre-release every bump of its channel. A
+    given version is answered by itself alone.
+    """
+    complete, prefix = world.known[line.line.name].complete, line.line.prefix
+    found = {
+        version: tag for version, tag in world.claimed(line).items() if tag in world.here and version in complete
+        and (
+            str(version) == request.version.removeprefix(prefix)
+            if request.version
+            else _channel(version) == request.pre
+        )
+    }  # fmt: skip
+    return found[max(found)] if found else ""
 
 
 def taken(world: World, line: LineHistory) -> Versions:
@@ -172,17 +190,35 @@ def _newer(world: World, line: LineHistory, version: Version) -> dict[str, Versi
     }  # fmt: skip
 
 
-def lost(world: World, plan: Plan) -> list[str]:
-    """The planned tags that the same request would not get any more, because another release took the version."""
-    tags = []
+def lost(world: World, plan: Plan, commits: Mapping[str, str]) -> list[str]:
+    """Why planned lines can't be claimed any more: another release took the version, or is of the same commit.
+
+    `commits` are the tags on the remote at this moment, with the commits that they name.
+    """
+    current = dataclasses.replace(world, claims=commits)
+    reasons = []
     for planned in plan.lines:
+        line = world.history.lines[planned.line]
+        channel = _channel(Version.parse(planned.version))
+        rivals = [
+            tag for version, tag in current.claimed(line).items()
+            if tag not in world.claims and commits[tag] == plan.commit and _channel(version) == channel
+        ]  # fmt: skip
+        if rivals and not plan.request.version:
+            reasons.append(f"this commit is released as {rivals[0]}")
+            continue
         try:
-            version, _ = _version(world, world.history.lines[planned.line], plan.request)
+            version, _ = _version(current, line, plan.request)
         except (RepositoryError, VersionTaken):
             version = None
         if str(version) != planned.version:
-            tags.append(planned.tag)
-    return tags
+            reasons.append(planned.tag)
+    return reasons
+
+
+def _channel(version: Version) -> str:
+    """The pre-release channel of a version: rc of 1.4.0-rc.1, "" of a final one."""
+    return (version.prerelease or "").partition(".")[0]
 
 
 def _line(world: World, line: LineHistory, version: Version, bump: str, details: Details) -> PlannedLine:
@@ -237,7 +273,7 @@ def basis(world: World) -> dict[str, str]:
     manifest = dataclasses.replace(world.manifest, root=Path())
     return {
         "HEAD": world.history.commit,
-        "the remote's tags": _hash(sorted(world.remote_tags.items())),
+        "the remote's tags": _hash(sorted(world.claims.items())),
         "the registry": _hash([versions, floating, world.manifest.home]),
         "the manifest": _hash(repr(manifest)),
         "the images' sources": _hash(sorted(world.fingerprints.items())),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from build.errors import ReleaseRefused
-from build.parallel import at_once
-from build.registry.client import RegistryClient
 from build.release.plan import Plan
 from build.typed import from_table
 
 _AGAIN = "make and review it again: ./inv release --plan plan.json"
+_SHOWN = 5
 # Fields whose key in the file, since schema 1, is another word.
 _KEYS = {"request": "wish", "basis": "state"}
 
@@ -26,17 +26,41 @@ def check_basis(saved: Plan, current: Mapping[str, str]) -> None:
         raise ReleaseRefused(message, hint=_AGAIN)
 
 
-def check_tags(saved: Plan, registry: RegistryClient) -> None:
-    """Raise ReleaseRefused naming each tag of the plan that has another digest than when it was saved."""
-    tags = [tag for line in saved.lines for tag in line.tags]
-    digests = at_once(lambda tag: registry.digest(tag.repository, tag.tag) or "", tags)
-    moved = [
-        f"{tag.repository}:{tag.tag} was {tag.before or 'not there'} and is {digest or 'not there'}"
-        for tag, digest in zip(tags, digests, strict=True)
-        if digest != tag.before
-    ]
-    if moved:
+def check_equal(saved: Plan, computed: Plan) -> None:
+    """Raise ReleaseRefused naming what differs between a saved plan and the one that its request makes now.
+
+    A tag with another digest was moved since. Anything else was edited: a plan says what will be done, and a request
+    is the only thing that decides it.
+    """
+    if moved := list(_moved(saved, computed)):
         raise ReleaseRefused(f"the plan is stale: {'; '.join(moved)}", hint=_AGAIN)
+    if edited := list(_differences(as_table(saved), as_table(replace(computed, unfinished=saved.unfinished)), "")):
+        more = f" and {len(edited) - _SHOWN} more" if len(edited) > _SHOWN else ""
+        message = f"the plan is not what its request makes: {'; '.join(edited[:_SHOWN])}{more}"
+        raise ReleaseRefused(message, hint=_AGAIN)
+
+
+def _moved(saved: Plan, computed: Plan) -> Iterator[str]:
+    now = {(tag.repository, tag.tag): tag.before for line in computed.lines for tag in line.tags}
+    for tag in (tag for line in saved.lines for tag in line.tags):
+        digest = now.get((tag.repository, tag.tag), tag.before)
+        if digest != tag.before:
+            was = f"{tag.repository}:{tag.tag} was {tag.before or 'not there'}"
+            yield f"{was} and is {digest or 'not there'}"
+
+
+def _differences(saved: Any, computed: Any, path: str) -> Iterator[str]:
+    """Where two JSON values differ, as `lines[0].version is "9.9.9", not "0.4.0"`."""
+    if isinstance(saved, dict) and isinstance(computed, dict) and saved.keys() == computed.keys():
+        for key in computed:
+            yield from _differences(saved[key], computed[key], f"{path}.{key}" if path else key)
+    elif isinstance(saved, (list, tuple)) and isinstance(computed, (list, tuple)) and len(saved) == len(computed):
+        for number, (one, other) in enumerate(zip(saved, computed, strict=True)):
+            yield from _differences(one, other, f"{path}[{number}]")
+    elif isinstance(saved, (list, tuple)) and isinstance(computed, (list, tuple)):
+        yield f"{path} has {len(saved)} entries, not {len(computed)}"
+    elif saved != computed:
+        yield f"{path} is {json.dumps(saved)}, not {json.dumps(computed)}"
 
 
 def as_table(plan: Plan) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from build.engine import disk
 from build.errors import ReleaseRefused, RepositoryError
 from build.gates.protocol import Gate
 from build.git import status as git_status
+from build.git.remote import branches_with, remote_branches
 from build.git.status import Status
 from build.git.versions import History
 from build.images.bases import Resolved
@@ -47,6 +48,31 @@ def check_tree(history: History, settings: ReleaseSettings) -> None:
         head = f"branch {name}" if name else "a detached HEAD"
         message = f"{head} does not release: [release] branches are {', '.join(settings.branches)}"
         raise ReleaseRefused(message, hint=f"git switch {settings.branches[0] if settings.branches else 'main'}")
+
+
+def check_branch(manifest: Manifest, history: History, remote: str, *, pushed: str = "") -> None:
+    """Raise RepositoryError unless the remote has HEAD on the branch that is released, or `pushed` goes there now."""
+    if not remote or pushed:
+        return
+    patterns, name = manifest.release.branches, history.branch
+    branches = [name] if name else list(remote_branches(manifest.root, remote))
+    allowed = [one for one in branches if any(fnmatch.fnmatchcase(one, pattern) for pattern in patterns)]
+    if not branches_with(manifest.root, remote, history.commit, allowed):
+        where = f"branch {name}" if name else f"a branch that releases ({', '.join(patterns)})"
+        message = (
+            f"{remote} does not have {history.commit[:7]} on {where}, and a release is of a commit that all can fetch"
+        )
+        hint = f"git push {remote} HEAD:{name or 'main'}; or [release] push_branch, which pushes it with the tag"
+        raise RepositoryError(message, hint=hint)
+
+
+def warn(manifest: Manifest, history: History, remote: str) -> None:
+    """Print why a release would be refused as the tree and the branch are now."""
+    try:
+        check_tree(history, manifest.release)
+        check_branch(manifest, history, remote, pushed=(history.branch or "") if manifest.release.push_branch else "")
+    except (RepositoryError, ReleaseRefused) as error:
+        console.warn(f"a release would be refused: {error} ({error.hint})")
 
 
 def _changes(tree: History | Status) -> str:

@@ -13,8 +13,8 @@ from build.errors import RegistryError, VersionTaken
 from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.registry.oci import Artifact, RawManifest, digest_of
-from build.release.published import load
 from build.release.record import Record, of_record
+from build.release.stored import load
 
 _READ_BACKS = (0.3, 1.0, 1.0)  # seconds that a tag which is not visible at once gets before the next PUT
 

@@ -1,124 +1,253 @@
-"""What the registry knows of releases: which are complete, which are withdrawn, and what their records say."""
+"""What is published: which releases are complete, withdrawn or gone, and what their records say.
+
+The git tags carry the records, so the registry is asked only whether it still has them: for most releases its list of
+tags is enough, because a later release names them as its predecessor and would not have been made without them.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from semver import Version
 
 from build.config.manifest import Manifest
-from build.errors import RegistryError
 from build.git.tags import YANKED
-from build.git.versions import Line, lines
+from build.git.versions import Line, lines, parse_tag
 from build.parallel import at_once
 from build.registry.client import RegistryClient
-from build.registry.oci import RawManifest, document_of
-from build.release.names import release_repository, yank_tag
-from build.release.record import RECORD_TYPE, YANK_TYPE, NoRecord, Record, decode, is_record_of
+from build.registry.oci import RawManifest
+from build.release import claim
+from build.release.names import release_repository, versions_of, yank_tag
+from build.release.record import Record, is_record_of, of_record
+from build.release.stored import fetch
 
-_REASON_LOST = "its reason is lost"
+CONCURRENT = 16  # the most releases that are assumed to have run at the same time
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """The versions in a line's release repository.
+    """The versions of a line, by state.
 
-    `complete` have their record, `yanked` a mark of withdrawal (with or without a record), and `foreign` something
-    else than their record.
+    `complete` have their record in the registry, `yanked` a mark of withdrawal (with or without a record), `foreign`
+    something else than their record. The rest are claims without a record: `interrupted` ones can be finished, and
+    `gone` ones were removed from the registry.
     """
 
     complete: frozenset[Version]
     yanked: frozenset[Version]
     foreign: frozenset[Version] = frozenset()
+    interrupted: frozenset[Version] = frozenset()
+    gone: frozenset[Version] = frozenset()
 
     @property
     def eligible(self) -> frozenset[Version]:
         """The versions that floats may point to and deployments may use."""
         return self.complete - self.yanked
 
-
-def known(registry: RegistryClient, repository: str) -> Known:
-    """Read which versions a release repository has; tags that are not versions are ignored. Raises RegistryError."""
-    tagged: set[Version] = set()
-    yanked: set[Version] = set()
-    for tag in registry.tags(repository):
-        versions = yanked if tag.endswith(YANKED) else tagged
-        try:
-            versions.add(Version.parse(tag.removesuffix(YANKED)))
-        except ValueError:
-            continue
-    contents = at_once(lambda version: registry.immutable_manifest(repository, str(version)), tagged)
-    present = {version: stored for version, stored in zip(tagged, contents, strict=True) if stored}
-    complete = {version for version, stored in present.items() if is_record_of(stored.content, str(version))}
-    return Known(
-        complete=frozenset(complete), yanked=frozenset(yanked), foreign=frozenset(present.keys() - complete)
-    )  # fmt: skip
+    def finished(self) -> Known:
+        """The same after everything that is interrupted was finished."""
+        return replace(self, complete=self.complete | self.interrupted, interrupted=frozenset())
 
 
-def known_lines(manifest: Manifest, registry: RegistryClient) -> dict[str, Known]:
-    """Read which versions the registry has of each line. Raises RegistryError."""
-    names = [line.name for line in lines(manifest)]
-    results = at_once(lambda name: known(registry, release_repository(manifest, name)), names)
-    return dict(zip(names, results, strict=True))
+@dataclass(kw_only=True, slots=True)
+class _Read:
+    """What has been read of one line: the records in its git tags, and the registry's versions by what they name."""
+
+    claimed: dict[Version, Record]
+    states: dict[Version, Literal["complete", "foreign"]] = field(default_factory=dict)
+    records: dict[Version, Record] = field(default_factory=dict)
 
 
-def fetch(registry: RegistryClient, repository: str, version: Version | str) -> Record | None:
-    """The record of a complete release, or None. Raises NoRecord if the tag names something else."""
-    document = _document(registry, repository, str(version), RECORD_TYPE)
-    return decode(document) if document is not None else None
+class Published:
+    """The releases in the registry, from the point of view of the git tags `claims`; each record is read at most once.
 
+    `kept` are manifests, by digest, that a lost one can be restored from. With `audit`, the registry is asked about
+    every record instead of only those that no later release names. The methods raise RegistryError.
+    """
 
-def yank_reason(registry: RegistryClient, repository: str, version: Version | str) -> str | None:
-    """Why a release was withdrawn, or None if it was not. A mark counts even if its reason can't be read."""
-    if yank_tag(version) not in registry.tags(repository):
-        return None
-    try:
-        document = _document(registry, repository, yank_tag(version), YANK_TYPE)
-        return str(json.loads(document or b"")["reason"])
-    except (NoRecord, ValueError, LookupError, TypeError):
-        return _REASON_LOST
+    def __init__(
+        self,
+        manifest: Manifest,
+        registry: RegistryClient,
+        claims: Iterable[str] = (),
+        *,
+        kept: Mapping[str, RawManifest] | None = None,
+        audit: bool = False,
+    ) -> None:
+        self.registry = registry
+        self.audit = audit
+        self._manifest = manifest
+        self._kept = kept or {}
+        self._claims = frozenset(claims)
+        self._lines: dict[str, _Read] = {}
 
+    @property
+    def home(self) -> str:
+        """The registry and namespace that the releases are in."""
+        return self._manifest.home
 
-def _document(registry: RegistryClient, repository: str, tag: str, kind: str) -> bytes | None:
-    stored = registry.manifest(repository, tag)
-    if stored is None:
-        return None
-    if not (digest := document_of(stored.content, kind)):
-        raise NoRecord(f"{repository}:{tag} is not of type {kind}: something else wrote it", hint="./inv releases")
-    return registry.blob(repository, digest)
+    @functools.cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines of the manifest."""
+        return lines(self._manifest)
 
+    def repository(self, line: Line) -> str:
+        """The repository of the line's release records."""
+        return release_repository(self._manifest, line.name)
 
-def load(registry: RegistryClient, repository: str, digest: str) -> RawManifest:
-    """The manifest with this digest. Raises RegistryError if the registry lacks it."""
-    stored = registry.manifest(repository, digest)
-    if stored is None:
-        raise RegistryError(
-            f"the registry has no {repository}@{digest}", hint="restore it, or give the version up: ./inv yank"
+    def claimed(self, line: Line) -> Mapping[Version, Record]:
+        """The records that the line's git tags carry for this registry."""
+        return self._read(line).claimed
+
+    def line(self, record: Record) -> Line:
+        """The line of a record."""
+        return next(line for line in self.lines if line.name == record.line)
+
+    def learn(self, record: Record) -> None:
+        """Count a release that was claimed since."""
+        self._read(self.line(record)).claimed[record.parsed] = record
+
+    def known(self, line: Line) -> Known:
+        """The versions of the line, by state, as the registry answers now."""
+        read = self._read(line)
+        tagged, yanked = self._tags(line)
+        followed = {record.previous for record in read.claimed.values()}
+        leaves = {version for version in read.claimed if str(version) not in followed}
+        # A list may lag behind a tag that was just put; an empty one may be that of a registry that was emptied.
+        unlisted = (leaves if tagged else read.claimed.keys()) - tagged - yanked
+        trusted = set() if self.audit else (tagged & read.claimed.keys()) - leaves
+        asked = sorted((tagged - trusted) | unlisted)
+        states = dict(zip(asked, at_once(lambda version: self._state(line, version), asked), strict=True))
+        read.states |= {version: state for version, state in states.items() if state != "absent"}
+        complete = trusted | {version for version, state in states.items() if state == "complete"}
+        if not tagged:
+            yanked |= self._marked(line, complete)
+        missing = read.claimed.keys() - complete - yanked
+        interrupted = self._finishable(read, missing & leaves)
+        return Known(
+            complete=frozenset(complete),
+            yanked=frozenset(yanked),
+            foreign=frozenset(version for version, state in states.items() if state == "foreign"),
+            interrupted=frozenset(interrupted),
+            gone=frozenset(missing - interrupted),
         )
-    return stored
+
+    def all_known(self) -> dict[str, Known]:
+        """The versions of every line, by its name."""
+        results = at_once(self.known, self.lines)
+        return {line.name: known for line, known in zip(self.lines, results, strict=True)}
+
+    def record(self, line: Line, version: Version) -> Record | None:
+        """The record of a complete release, or None. Raises NoRecord if the tag names something else."""
+        read = self._read(line)
+        if version not in read.records:
+            if version in read.claimed and self._holds(line, version):
+                read.records[version] = read.claimed[version]
+            elif found := fetch(self.registry, self.repository(line), version):
+                read.records[version] = found
+        return read.records.get(version)
+
+    def has_images(self, record: Record) -> bool:
+        """Whether the registry has every image of a release."""
+        digests = at_once(
+            lambda name: self.registry.digest(record.repository_of(name), record.services[name].digest), record.services
+        )
+        return all(digests)
+
+    def _read(self, line: Line) -> _Read:
+        if line.name not in self._lines:
+            tags = versions_of(line, self._claims).values()
+            records = claim.records(self._manifest.root, list(tags)).values()
+            ours = [record for record in records if record.registry == self._manifest.home and _is_of(record, line)]
+            self._lines[line.name] = _Read(claimed={record.parsed: record for record in ours})
+        return self._lines[line.name]
+
+    def _tags(self, line: Line) -> tuple[set[Version], set[Version]]:
+        """The versions that the line's repository lists, and those listed as withdrawn; other tags are ignored."""
+        tagged: set[Version] = set()
+        yanked: set[Version] = set()
+        for tag in self.registry.tags(self.repository(line)):
+            versions = yanked if tag.endswith(YANKED) else tagged
+            try:
+                versions.add(Version.parse(tag.removesuffix(YANKED)))
+            except ValueError:
+                continue
+        return tagged, yanked
+
+    def _holds(self, line: Line, version: Version) -> bool:
+        """Whether the registry has exactly the record that the git tag carries."""
+        expected = of_record(self._read(line).claimed[version]).manifest.digest
+        return self.registry.digest(self.repository(line), str(version)) == expected
+
+    def _state(self, line: Line, version: Version) -> Literal["complete", "foreign", "absent"]:
+        read = self._read(line)
+        if not self.audit and version in read.states:
+            return read.states[version]
+        if version in read.claimed and self._holds(line, version):
+            return "complete"
+        stored = self.registry.immutable_manifest(self.repository(line), str(version))
+        if stored is None:
+            return "absent"
+        return "complete" if is_record_of(stored.content, str(version)) else "foreign"
+
+    def _marked(self, line: Line, versions: Iterable[Version]) -> set[Version]:
+        """Those of the versions that are withdrawn, asked one by one."""
+        asked = list(versions)
+        marks = at_once(lambda version: self.registry.digest(self.repository(line), yank_tag(version)), asked)
+        return {version for version, mark in zip(asked, marks, strict=True) if mark}
+
+    def _finishable(self, read: _Read, versions: Iterable[Version]) -> set[Version]:
+        """The latest of these claims whose images can still be had; a finished one is never older than that."""
+        newest = sorted(read.claimed.values(), key=lambda record: record.created)[-CONCURRENT:]
+        candidates = [record for record in newest if record.parsed in set(versions)]
+        return {record.parsed for record in candidates if all(at_once(self._obtainable(record), record.services))}
+
+    def _obtainable(self, record: Record) -> Any:
+        def obtainable(service: str) -> bool:
+            repository, digest = record.repository_of(service), record.services[service].digest
+            stored = self.registry.manifest(repository, digest)
+            if stored is not None:
+                return self._has_parts(repository, stored, blobs=False)
+            kept = self._kept.get(digest)
+            return kept is not None and self._has_parts(repository, kept, blobs=True)
+
+        return obtainable
+
+    def _has_parts(self, repository: str, stored: RawManifest, *, blobs: bool) -> bool:
+        """Whether the registry has the manifests that this one names, and with `blobs` its config and layers."""
+        body = json.loads(stored.content)
+        parts = [body["config"], *body["layers"]] if blobs and "config" in body else []
+        return all(self.registry.digest(repository, child["digest"]) for child in body.get("manifests", [])) and all(
+            self.registry.has_blob(repository, part["digest"], strict=True) for part in parts
+        )
+
+
+def _is_of(record: Record, line: Line) -> bool:
+    version = parse_tag(line.prefix, record.tag)
+    return version is not None and str(version) == record.version
 
 
 def newest_images(
-    manifest: Manifest,
-    registry: RegistryClient,
-    released: Mapping[str, Known],
-    *,
-    all_lines: Iterable[Line],
-    excluded: Collection[str],
+    manifest: Manifest, published: Published, released: Mapping[str, Known], *, excluded: Iterable[str]
 ) -> dict[str, str]:
-    """Map each service that is not `excluded` to name@digest in the newest eligible release of its line.
+    """Map each service that is not `excluded` to name@digest in the newest release of its line whose images are there.
 
     Raises RegistryError, NoRecord.
     """
-    images = {}
-    for line in all_lines:
-        eligible = released[line.name].eligible
-        if not eligible or set(line.services) <= set(excluded):
-            continue
-        record = fetch(registry, release_repository(manifest, line.name), max(eligible))
-        for service in line.services if record else ():
-            if record and service in record.services and service not in excluded:
-                images[service] = f"{manifest.image(service)}@{record.services[service].digest}"
+    images: dict[str, str] = {}
+    left_out = set(excluded)
+    for line in published.lines:
+        wanted = set(line.services) - left_out
+        for version in sorted(released[line.name].eligible, reverse=True) if wanted else ():
+            record = published.record(line, version)
+            if record and published.has_images(record):
+                images |= {
+                    name: f"{manifest.image(name)}@{record.services[name].digest}"
+                    for name in wanted & set(record.services)
+                }
+                break
     return images

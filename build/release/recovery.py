@@ -1,53 +1,47 @@
-"""Finishing what an earlier run left: interrupted releases, floats that are behind, the same command given again."""
+"""Finishing what an earlier run left: interrupted releases, and floats that are behind."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from build import console
 from build.config.manifest import Manifest
 from build.errors import BuildError, RegistryError, VersionTaken
 from build.git.remote import newest_tags
-from build.git.versions import Line, lines, parse_tag
 from build.registry import policy
-from build.registry.client import RegistryClient
-from build.release import claim, floats, plan, published
+from build.release import floats
 from build.release.floats import Move
-from build.release.names import release_repository, versions_of
-from build.release.plan import Plan
+from build.release.names import versions_of
+from build.release.published import CONCURRENT, Known, Published
 from build.release.record import Record
-from build.release.request import Request, repeats
-from build.release.world import World
 
-_CONCURRENT = 16  # the most releases that are assumed to have run at the same time
 _RESUME = "./inv release --resume"
 
 
-def unfinished(manifest: Manifest, registry: RegistryClient, tags: Collection[str]) -> list[Record]:
-    """The releases that `tags` claim in this registry and that are not complete there, oldest first.
+def unfinished(published: Published) -> list[Record]:
+    """The releases that are claimed in this registry, not complete there and can be finished, oldest first.
 
     A tag without a record was not made by a release, and one of another registry is not ours to finish. A version that
-    was yanked before it was complete was given up. Raises RegistryError.
+    was yanked before it was complete was given up; one whose images are gone can't be finished, which is a warning.
+    Raises RegistryError.
     """
     waiting: list[Record] = []
-    for line in lines(manifest):
-        known = published.known(registry, release_repository(manifest, line.name))
-        missing = [
-            tag for version, tag in versions_of(line, tags).items()
-            if version not in known.complete and version not in known.yanked
-        ]  # fmt: skip
-        records = claim.records(manifest.root, missing).values()
-        waiting += [record for record in records if record.registry == manifest.home and _is_of(record, line)]
+    for line in published.lines:
+        known, claimed = published.known(line), published.claimed(line)
+        waiting += [claimed[version] for version in known.interrupted]
+        _tell_gone([claimed[version].tag for version in sorted(known.gone, reverse=True)])
     return sorted(waiting, key=lambda record: record.created)
 
 
-def _is_of(record: Record, line: Line) -> bool:
-    version = parse_tag(line.prefix, record.tag)
-    return version is not None and str(version) == record.version
+def _tell_gone(tags: Sequence[str]) -> None:
+    if tags:
+        more = f" and {len(tags) - 1} older" if len(tags) > 1 else ""
+        console.note(f"gone from the registry, and left so: {tags[0]}{more} (./inv releases)")
 
 
 def settle_floats(
-    manifest: Manifest, registry: RegistryClient, tags: Collection[str], *, audit: bool = False
+    manifest: Manifest, published: Published, tags: Collection[str], *, audit: bool = False
 ) -> dict[str, list[Move]]:
     """Move the floats of every line that are behind; the moves, by line.
 
@@ -55,17 +49,17 @@ def settle_floats(
     them may have been killed while it corrected a float that a faster release had moved. `audit` checks every float.
     Raises RegistryError.
     """
-    repositories = {line.name: release_repository(manifest, line.name) for line in lines(manifest)}
-    if not any(published.known(registry, repository).complete for repository in repositories.values()):
+    known: Mapping[str, Known] = published.all_known()
+    if not any(one.complete for one in known.values()):
         return {}
-    if policy.policy(manifest, registry).floats != "client":
+    if policy.policy(manifest, published.registry).floats != "client":
         return {}
-    latest = newest_tags(manifest.root, tags, _CONCURRENT)
+    latest = newest_tags(manifest.root, tags, CONCURRENT)
     moved = {}
-    for line in lines(manifest):
+    for line in published.lines:
         suspects = {name for version in versions_of(line, latest) for name in floats.names(version)}
         try:
-            moves = floats.move_floats(registry, repositories[line.name], audit=audit, suspects=suspects)
+            moves = floats.move_floats(published, line, audit=audit, suspects=suspects)
         except RegistryError as error:
             message = f"the floats of {line.name} are not right: {error}"
             raise error.with_message(message, hint=error.hint if "--resume" in error.hint else _RESUME) from error
@@ -74,13 +68,12 @@ def settle_floats(
     return moved
 
 
-def releases_behind(
-    manifest: Manifest, registry: RegistryClient, moved: Mapping[str, Sequence[Move]]
-) -> list[Record]:  # fmt: skip
+def releases_behind(published: Published, moved: Mapping[str, Sequence[Move]]) -> list[Record]:
     """The releases whose floats had to be moved: each was complete, and killed before its end. Raises RegistryError."""
-    wanted = {(line, str(move.version)) for line, moves in moved.items() for move in moves}
     records = [
-        published.fetch(registry, release_repository(manifest, line), version) for line, version in sorted(wanted)
+        published.record(line, version)
+        for line in published.lines
+        for version in sorted({move.version for move in moved.get(line.name, ())})
     ]
     return [record for record in records if record]
 
@@ -103,44 +96,3 @@ def explained(record: Record, progress: str) -> Iterator[None]:
         else:
             hint = f"{_RESUME}   (or give it up: {give_up})"
         raise error.with_message(f"{record.tag} is {progress}: {error}", hint=hint) from error
-
-
-def done(
-    world: World, request: Request, finished: Sequence[Record], *, saved: Plan | None = None
-) -> dict[str, Record]:  # fmt: skip
-    """The lines that need no release any more, each with the release that the request, or the `saved` plan, asks for.
-
-    `finished` are the interrupted releases that were just finished. A line that was claimed together with one of them
-    may have been complete before.
-    """
-    here = [record for record in finished if record.commit == world.history.commit]
-    planned = {line.tag for line in saved.lines} if saved else set()
-    return {
-        record.line: record
-        for record in (*_claimed_with(world, here), *here)
-        if (record.tag in planned if saved else _grants(world, request, record))
-    }
-
-
-def _claimed_with(world: World, finished: Sequence[Record]) -> list[Record]:
-    """The complete releases that were claimed together with these: of one commit and one moment."""
-    moments = {record.created for record in finished}
-    others = [
-        line.last_tag
-        for name, line in world.history.lines.items()
-        if line.last in world.known[name].complete and name not in {record.line for record in finished}
-    ]
-    records = claim.records(world.manifest.root, others) if finished else {}
-    origin = (world.history.commit, world.manifest.home)
-    return [
-        record
-        for record in records.values()
-        if (record.commit, record.registry) == origin and record.created in moments
-    ]
-
-
-def _grants(world: World, request: Request, record: Record) -> bool:
-    line = world.history.lines[record.line]
-    return repeats(
-        request, record, taken=plan.taken(world, line), manifest=world.manifest, branch=world.history.branch
-    )  # fmt: skip

@@ -12,9 +12,8 @@ from build.config.manifest import Manifest
 from build.config.select import chosen
 from build.errors import ReleaseRefused, RepositoryError, VersionTaken
 from build.git.commits import Bump, bump_of
-from build.git.tags import YANKED, Versions, key_of, precedence
+from build.git.tags import YANKED, Versions
 from build.git.versions import LineHistory, fitting_release, next_version
-from build.release.record import Record
 from build.typed import suggest
 
 RequestedBump = Literal["auto", "patch", "minor", "major"]
@@ -69,28 +68,6 @@ def version_for(
         major_on_zero=manifest.release.major_on_zero, explicit=request.bump != "auto", branch=branch,
     )  # fmt: skip
     return version, bump
-
-
-def repeats(request: Request, release: Record, *, taken: Versions, manifest: Manifest, branch: str | None) -> bool:
-    """Whether re-running this request where `release` was made would produce `release`.
-
-    Versions above it were taken after it and do not count. By its commits (`auto`) a commit is released once, so only
-    the kind, final or pre-release, is compared.
-    """
-    if request.version:
-        return request.version in {release.version, release.tag}
-    if request.bump == "auto":
-        return bool(release.parsed.prerelease) == bool(request.pre)
-    rank = precedence(key_of(release.parsed))
-    try:
-        version = next_version(
-            Version.parse(release.previous) if release.previous else None, request.bump, pre=request.pre,
-            taken=Versions(keys=(key for key in taken.keys if precedence(key) < rank)),
-            first=Version.parse(manifest.project.version), explicit=True, branch=branch,
-        )  # fmt: skip
-    except RepositoryError:
-        return False
-    return version == release.parsed
 
 
 def _becomes_final(line: LineHistory, request: Request) -> bool:

@@ -20,6 +20,7 @@ from build.release import candidates
 from build.release.candidates import Candidate
 from build.release.names import release_repository
 from build.release.plan import Plan, PlannedLine, PlannedService
+from build.release.published import Published
 from build.release.record import SCHEMA, Record, RecordedBase, RecordedService
 from build.release.request import Request
 from build.release.world import World
@@ -40,7 +41,8 @@ class Options:
 class Run:
     """The state that goes from step to step; each step adds to it and leaves what others added unchanged.
 
-    `records` are the releases to publish, `finished` those that an earlier run had begun. `audit`: check every float.
+    `claims` are the version tags that the remote had at the start, `records` the releases to publish, `finished` those
+    that an earlier run had begun. `audit`: check every float.
     """
 
     manifest: Manifest
@@ -48,6 +50,8 @@ class Run:
     registry: RegistryClient
     authority: str
     remote: str
+    claims: Mapping[str, str]
+    published: Published
     world: World | None = None
     build_plan: BuildPlan | None = None
     plan: Plan | None = None

@@ -17,15 +17,16 @@ from build.errors import BuildError, VersionTaken
 from build.gates.order import GATES
 from build.gates.protocol import Gate
 from build.gates.verdict import SKIPPED
-from build.git.remote import configured_remote, remote_tags
+from build.git.remote import configured_remote, tagged_commits
 from build.images import export
 from build.images.plan import relabelled
 from build.parallel import at_once
 from build.registry import policy as registry_policy
 from build.registry.client import RegistryClient
 from build.registry.credentials import login
-from build.release import candidates, claim, floats, plan, plan_file, preflight, publish, published, recovery
+from build.release import candidates, claim, floats, plan, plan_file, preflight, publish, recovery
 from build.release.plan import Plan
+from build.release.published import Published, newest_images
 from build.release.request import Request
 from build.release.run import Options, Run, records_of
 from build.release.world import examine, read_world
@@ -34,32 +35,30 @@ from build.steps import Skip, Step, Stop
 
 def _resume(run: Run) -> Run:
     """Finish what an interrupted release began, before anything else: the next version builds on it."""
-    claims = claim.fetch_claims(run.manifest, run.remote)
-    interrupted = recovery.unfinished(run.manifest, run.registry, claims)
+    interrupted = recovery.unfinished(run.published)
     for record in interrupted:
         console.note(f"finishing {record.tag}, claimed {record.created} and interrupted")
     if interrupted:
         steps.execute(FINISH, replace(run, records=tuple(interrupted)))
-    moved = recovery.settle_floats(run.manifest, run.registry, claims, audit=run.audit)
+    moved = recovery.settle_floats(run.manifest, run.published, run.claims, audit=run.audit)
     if not interrupted and not moved:
         raise Skip("nothing was interrupted")
     for line, moves in moved.items():
         console.note(f"{line}: {', '.join(move.name for move in moves)} was behind and is current again")
-    behind = recovery.releases_behind(run.manifest, run.registry, moved)
+    behind = recovery.releases_behind(run.published, moved)
     return replace(run, finished=(*interrupted, *behind))
 
 
 def _plan(run: Run) -> Run:
     saved, request = run.options.saved, run.options.request
-    world, build_plan = read_world(run.manifest, run.registry, run.remote, run.options.environment)
-    done = recovery.done(world, request, run.finished, saved=saved)
-    if saved is not None and not done:
+    world, build_plan = read_world(run.manifest, run.published, run.claims, run.options.environment)
+    due = plan.due(world, request)
+    if saved is not None and due:
         plan_file.check_basis(saved, plan.basis(world))
-        plan_file.check_tags(saved, run.registry)
-        computed = saved
-    else:
-        world = examine(world, run.registry, plan.due(world, request, done=done))
-        computed = plan.compute(world, request, done=done)
+    world = examine(world, run.published, due)
+    computed = plan.compute(world, request)
+    if saved is not None and computed.lines:
+        plan_file.check_equal(saved, computed)
     if not computed.lines:
         raise Stop(f"nothing to release: {computed.nothing}")
     for line in computed.lines:
@@ -75,6 +74,7 @@ def _preflight(run: Run) -> Run:
     assert run.build_plan is not None
     engine.require(run.manifest.tools)
     preflight.check_tree(run.world.history, run.manifest.release)
+    preflight.check_branch(run.manifest, run.world.history, run.remote, pushed=run.pushed_branch)
     preflight.check_bases(run.manifest, run.plan, run.build_plan.bases)
     preflight.check_room(run.manifest)
     preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, run.pushed_branch)
@@ -133,13 +133,8 @@ def _gate(gate: Gate, run: Run) -> Run:
 def _released(run: Run) -> Mapping[str, str]:
     """The released images (service → name@digest) of the services that are not candidates."""
     assert run.world is not None
-    return published.newest_images(
-        run.manifest,
-        run.registry,
-        run.world.known,
-        all_lines=[line.line for line in run.world.history.lines.values()],
-        excluded=[planned.service for planned in run.services],
-    )
+    excluded = [planned.service for planned in run.services]
+    return newest_images(run.manifest, run.published, run.world.known, excluded=excluded)
 
 
 def _claim(run: Run) -> Run:
@@ -147,15 +142,16 @@ def _claim(run: Run) -> Run:
     assert run.plan is not None
     assert run.world is not None
     root = run.manifest.root
-    current = replace(run.world, remote_tags=remote_tags(root, run.remote))
-    if lost := plan.lost(current, run.plan):
-        message = f"{', '.join(lost)}: another release was made meanwhile; nothing of this one was published"
-        raise VersionTaken(message, hint="./inv release again: it takes the next version")
+    commits = tagged_commits(root, run.remote)
+    if lost := plan.lost(run.world, run.plan, commits):
+        message = f"{'; '.join(lost)}: another release was made meanwhile; nothing of this one was published"
+        raise VersionTaken(message, hint="./inv release again: it takes the next version, if this commit needs one")
     records = records_of(run)
     title = run.manifest.project.title
     claims = [claim.prepare(root, record, f"{title}: {record.line} {record.version}") for record in records]
     claim.push(root, run.remote, claims, branch=run.pushed_branch)
     for record in records:
+        run.published.learn(record)
         console.note(f"{record.tag} is ours, on {run.remote or 'this repository'}")
     return replace(run, records=records)
 
@@ -187,14 +183,7 @@ def _float(run: Run) -> Run:
     staged = run.staged()
     for record in stable:
         with recovery.explained(record, "complete, but its floats are not right"):
-            moves = floats.move_floats(
-                run.registry,
-                record.repository,
-                only=floats.names(record.parsed),
-                audit=True,
-                records={record.parsed: record},
-                staged=staged,
-            )
+            moves = floats.move_floats(run.published, run.published.line(record), release=record, staged=staged)
         moved = ", ".join(f"{move.name} → {move.version}" for move in moves)
         console.note(f"{record.line}: {moved or 'every float is current'}")
     return run
@@ -225,8 +214,17 @@ def make(manifest: Manifest, options: Options, *, resume_only: bool = False) -> 
     authority = preflight.authority(manifest.release, options.environment, local=options.local)
     with RegistryClient(manifest) as registry:
         remote = configured_remote(manifest.root, manifest.release.remote)
+        claims = claim.fetch_claims(manifest, remote)
+        kept = candidates.kept(manifest.workspace.candidates)
         run = Run(
-            manifest=manifest, options=options, registry=registry, authority=authority, remote=remote, audit=resume_only
+            manifest=manifest,
+            options=options,
+            registry=registry,
+            authority=authority,
+            remote=remote,
+            claims=claims,
+            published=Published(manifest, registry, claims, kept=kept, audit=resume_only),
+            audit=resume_only,
         )
         return steps.execute(STEPS[:1] if resume_only else STEPS, run)
 
@@ -234,12 +232,15 @@ def make(manifest: Manifest, options: Options, *, resume_only: bool = False) -> 
 def preview(manifest: Manifest, request: Request, environment: Mapping[str, str]) -> Plan:
     """What a release would do now; nothing changes, except that the remote's tags are fetched.
 
-    Raises as planning does.
+    What is interrupted counts as complete, because the release would finish it first. Raises as planning does.
     """
     with RegistryClient(manifest) as registry:
         remote = configured_remote(manifest.root, manifest.release.remote)
         claims = claim.fetch_claims(manifest, remote)
-        unfinished = tuple(record.tag for record in recovery.unfinished(manifest, registry, claims))
-        world, _ = read_world(manifest, registry, remote, environment)
-        world = examine(world, registry, plan.due(world, request))
+        published = Published(manifest, registry, claims, kept=candidates.kept(manifest.workspace.candidates))
+        unfinished = tuple(record.tag for record in recovery.unfinished(published))
+        world, _ = read_world(manifest, published, claims, environment)
+        world = replace(world, known={name: known.finished() for name, known in world.known.items()})
+        world = examine(world, published, plan.due(world, request))
+        preflight.warn(manifest, world.history, remote)
         return plan.compute(world, request, unfinished=unfinished)

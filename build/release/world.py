@@ -14,7 +14,7 @@ from semver import Version
 from build.config.manifest import Manifest
 from build.errors import BaseUnavailable
 from build.git import history as git_history
-from build.git.remote import remote_tags, tags_containing
+from build.git.remote import tags_at, tags_containing
 from build.git.versions import History, LineHistory
 from build.images import bases, store
 from build.images.bases import Resolved
@@ -22,10 +22,10 @@ from build.images.image import Image
 from build.images.plan import BuildPlan, plan_build
 from build.parallel import at_once
 from build.registry.client import RegistryClient
-from build.release import candidates, ci, floats, published
+from build.release import candidates, ci, floats
 from build.release.candidates import Staged
-from build.release.names import release_repository, service_repository, versions_of
-from build.release.published import Known
+from build.release.names import service_repository, versions_of
+from build.release.published import Known, Published
 from build.release.record import Record
 from build.release.reuse import Origin, origins
 
@@ -49,22 +49,24 @@ class Details:
 class World:
     """What a plan is computed from. Data only: nothing here reads anything.
 
-    `known` and `details` are by line; `fingerprints`, `staged` (candidates of an earlier run) and `built` (the last
-    build of this checkout) by service.
+    `claims` are the version tags of the remote (tag → object), and `here` those of them that name HEAD. `known` and
+    `details` are by line; `fingerprints`, `staged` (candidates of an earlier run) and `built` (the last build of this
+    checkout) by service.
     """
 
     manifest: Manifest
     history: History
-    remote_tags: Mapping[str, str]
+    claims: Mapping[str, str]
     known: Mapping[str, Known]
     fingerprints: Mapping[str, str]
+    here: frozenset[str] = frozenset()
     staged: Mapping[str, Staged] = field(default_factory=dict)
     built: Mapping[str, Image] = field(default_factory=dict)
     details: Mapping[str, Details] = field(default_factory=dict)
 
     def claimed(self, line: LineHistory) -> dict[Version, str]:
         """Map each version of a line on the remote to its tag."""
-        return versions_of(line.line, self.remote_tags)
+        return versions_of(line.line, self.claims)
 
     def origins(self, line: LineHistory, service: str, previous: Record | None) -> Iterator[Origin]:
         """The images that may already exist for the current sources of a service, best first."""
@@ -93,15 +95,16 @@ class Due:
 
 
 def read_world(
-    manifest: Manifest, registry: RegistryClient, remote: str, environment: Mapping[str, str]
+    manifest: Manifest, published: Published, claims: Mapping[str, str], environment: Mapping[str, str]
 ) -> tuple[World, BuildPlan]:
     """Read the world, without details, and the plan of a build of all services, whose versions are not known yet.
 
-    A detached HEAD, as in a GitLab job, is on the branch that the CI system names in `environment`.
+    Only the tags in `claims` count: they are on the remote, and what they left unfinished is finished. A detached HEAD,
+    as in a GitLab job, is on the branch that the CI system names in `environment`.
     Raises RepositoryError for a clone without its history, BaseUnavailable if a base can't be had (a release has
     every service, or is not made), RegistryError.
     """
-    history = git_history.read(manifest)
+    history = git_history.read(manifest, tags=claims.keys())
     git_history.require_history(manifest.root, history, manifest.release)
     history = replace(history, branch=history.branch or ci.branch(environment))
     services = list(manifest.services)
@@ -109,8 +112,9 @@ def read_world(
     world = World(
         manifest=manifest,
         history=history,
-        remote_tags=remote_tags(manifest.root, remote),
-        known=published.known_lines(manifest, registry),
+        claims=claims,
+        here=tags_at(manifest.root, history.commit, claims),
+        known=published.all_known(),
         fingerprints=build_plan.fingerprints,
         staged=candidates.remembered(manifest.workspace.candidates),
         built=store.recorded(manifest),
@@ -128,20 +132,20 @@ def _bases(manifest: Manifest) -> dict[str, Resolved]:
     return resolved
 
 
-def examine(world: World, registry: RegistryClient, due: Mapping[str, Due]) -> World:
+def examine(world: World, published: Published, due: Mapping[str, Due]) -> World:
     """The world with details of the lines that are `due`. Raises RegistryError, NoRecord."""
-    details = {name: _details(world, registry, name, line) for name, line in due.items()}
+    details = {name: _details(world, published, name, line) for name, line in due.items()}
     return replace(world, details=details)
 
 
-def _details(world: World, registry: RegistryClient, name: str, due: Due) -> Details:
-    manifest, line = world.manifest, world.history.lines[name]
+def _details(world: World, published: Published, name: str, due: Due) -> Details:
+    manifest, registry, line = world.manifest, published.registry, world.history.lines[name]
     containing = tags_containing(manifest.root, world.history.commit, due.newer)
     if containing:  # it is not released, so nothing else is asked
         return Details(containing=tuple(containing))
     previous = None
     if line.last is not None and line.last in world.known[name].complete:
-        previous = published.fetch(registry, release_repository(manifest, name), line.last)
+        previous = published.record(line.line, line.last)
     proven = at_once(lambda service: _first_proven(world, registry, line, service, previous), line.line.services)
     tags = world.moving(line, due.version, line.line.services)
     digests = at_once(lambda tag: registry.digest(*tag) or "", tags)

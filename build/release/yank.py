@@ -1,7 +1,9 @@
-"""Withdrawing a release: it is marked, its floats move on, and its immutable tags stay."""
+"""Withdrawing releases: they are marked, their floats move on, and their immutable tags stay."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,54 +12,83 @@ from semver import Version
 from build.config.manifest import Manifest
 from build.errors import ReleaseRefused
 from build.git.remote import configured_remote
-from build.git.versions import Line, lines
+from build.git.versions import Line
 from build.registry import policy
 from build.registry.client import RegistryClient
-from build.release import claim, floats, publish, published
+from build.release import candidates, claim, floats, publish
 from build.release.floats import Move
-from build.release.names import git_tag, release_repository, yank_tag
-from build.release.published import Known
+from build.release.names import git_tag, yank_tag
+from build.release.published import Known, Published
 from build.release.record import of_yank
 from build.typed import suggest
+
+GONE = "gone"  # in place of a version: every release that the registry has lost
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Yanked:
-    """What a yank did: the floats that it moved, and those that still name the release because no other is left."""
+    """What a yank did, or would do, to a line.
+
+    `moved` are the floats that it moved, and `left` those that still name a withdrawn release because no other is left.
+    """
 
     line: str
-    version: str
-    moved: tuple[Move, ...]
-    left: tuple[str, ...]
+    versions: tuple[str, ...]
+    moved: tuple[Move, ...] = ()
+    left: tuple[str, ...] = ()
 
 
-def yank(manifest: Manifest, version: str, reason: str, *, service: str = "") -> Yanked:
+def yank(
+    manifest: Manifest, version: str, reason: str, *, service: str = "", dry_run: bool = False
+) -> list[Yanked]:  # fmt: skip
     """Mark a release as withdrawn, and point the floats that named it at the highest release that is left.
 
-    An interrupted release is given up this way. Repeating it finishes an interrupted yank.
+    An interrupted release is given up this way. With GONE for `version`, every release is withdrawn that the registry
+    has lost: on the line of `service`, or on every line. Repeating it finishes an interrupted yank. With `dry_run`,
+    nothing is changed, and `moved` and `left` are empty.
     Raises ReleaseRefused for a version that was never released, or without a reason; RepositoryError, RegistryError.
     """
-    if not reason.strip():
-        raise ReleaseRefused("a yank needs a reason: people will ask", hint='./inv yank --version 1.4.0 --reason "…"')
-    line = _line(manifest, service)
+    if not reason.strip() and not dry_run:
+        raise ReleaseRefused("a yank needs a reason: people will ask", hint=f'./inv yank {version} --reason "…"')
+    with _published(manifest) as published:
+        chosen = published.lines if version == GONE and not service else (_line(published.lines, service),)
+        found = [(line, _versions(manifest, published, line, version)) for line in chosen]
+        if dry_run:
+            return [
+                Yanked(line=line.name, versions=tuple(map(str, versions))) for line, versions in found if versions
+            ]  # fmt: skip
+        return [_withdraw(manifest, published, line, versions, reason) for line, versions in found if versions]
+
+
+@contextmanager
+def _published(manifest: Manifest) -> Iterator[Published]:
     with RegistryClient(manifest) as registry:
-        claim.fetch_claims(manifest, configured_remote(manifest.root, manifest.release.remote))
-        repository = release_repository(manifest, line.name)
-        known = published.known(registry, repository)
-        parsed = _released(manifest, known, line, version)
-        if parsed not in known.yanked:
-            created = datetime.now(UTC).isoformat(timespec="seconds")
-            publish.store(registry, repository, yank_tag(parsed), of_yank(line.name, str(parsed), reason, created))
-        if policy.policy(manifest, registry).floats != "client":
-            return Yanked(line=line.name, version=str(parsed), moved=(), left=())
-        moves = floats.move_floats(registry, repository)
-        remaining = floats.winners(published.known(registry, repository).eligible)
-        left = tuple(name for name in floats.names(parsed) if name not in remaining and parsed in known.complete)
-        return Yanked(line=line.name, version=str(parsed), moved=tuple(moves), left=left)
+        claims = claim.fetch_claims(manifest, configured_remote(manifest.root, manifest.release.remote))
+        yield Published(manifest, registry, claims, kept=candidates.kept(manifest.workspace.candidates))
 
 
-def _line(manifest: Manifest, service: str) -> Line:
-    by_name = {line.name: line for line in lines(manifest)}
+def _withdraw(
+    manifest: Manifest, published: Published, line: Line, versions: Collection[Version], reason: str
+) -> Yanked:  # fmt: skip
+    registry, repository = published.registry, published.repository(line)
+    before = published.known(line)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    for version in versions:
+        if version not in before.yanked:
+            mark = of_yank(line.name, str(version), reason, created)
+            publish.store(registry, repository, yank_tag(version), mark)
+    withdrawn = Yanked(line=line.name, versions=tuple(map(str, versions)))
+    if policy.policy(manifest, registry).floats != "client":
+        return withdrawn
+    moves = floats.move_floats(published, line)
+    remaining = floats.winners(published.known(line).eligible)
+    named = {name for version in versions if version in before.complete for name in floats.names(version)}
+    left = tuple(sorted(named - remaining.keys()))
+    return Yanked(line=line.name, versions=withdrawn.versions, moved=tuple(moves), left=left)
+
+
+def _line(lines: Sequence[Line], service: str) -> Line:
+    by_name = {line.name: line for line in lines}
     if len(by_name) == 1:
         return next(iter(by_name.values()))
     if service not in by_name:
@@ -66,13 +97,24 @@ def _line(manifest: Manifest, service: str) -> Line:
     return by_name[service]
 
 
-def _released(manifest: Manifest, known: Known, line: Line, text: str) -> Version:
-    """The version that `text` names, if it was released or claimed."""
+def _versions(manifest: Manifest, published: Published, line: Line, text: str) -> list[Version]:
+    """The versions of a line that `text` names: one that was released or claimed, or those that are gone."""
+    known = published.known(line)
+    if text == GONE:
+        return sorted(known.gone | set(_without_images(published, line, known)))
     try:
         version = Version.parse(text.removeprefix(line.prefix))
     except ValueError:
-        raise ReleaseRefused(f"{text!r} is not a semantic version", hint="--version 1.4.0") from None
+        message = f"{text!r} is not a semantic version"
+        raise ReleaseRefused(message, hint='./inv yank 1.4.0 --reason "…"; or gone instead of 1.4.0') from None
     tag = git_tag(line, version)
     if version in known.complete or tag in claim.records(manifest.root, [tag]):
-        return version
+        return [version]
     raise ReleaseRefused(f"{line.name} {version} was never released here", hint="./inv releases")
+
+
+def _without_images(published: Published, line: Line, known: Known) -> Iterator[Version]:
+    for version in known.eligible:
+        record = published.record(line, version)
+        if record and record.registry == published.home and not published.has_images(record):
+            yield version

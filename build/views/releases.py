@@ -16,7 +16,9 @@ from build.release.run import Run
 from build.release.yank import Yanked
 
 _SHORT = 19
-_MARKS = {"complete": "ok", "interrupted": "warn", "yanked": "fail", "foreign": "skip"}
+_MARKS = {
+    "complete": "ok", "interrupted": "warn", "gone": "warn", "altered": "fail", "yanked": "fail", "foreign": "skip"
+}  # fmt: skip
 
 
 def plan(planned: Plan, *, file: str = "", json: bool = False) -> None:
@@ -112,19 +114,26 @@ def _remarks(release: Release) -> str:
     remarks += [f"waived {', '.join(release.waivers)}"] if release.waivers else []
     remarks += [f"stand-ins {', '.join(release.stand_ins)}"] if release.stand_ins else []
     remarks += [f"yanked: {release.reason}"] if release.reason else []
+    remarks += [f"no image of {', '.join(release.missing)}"] if release.missing else []
     return "; ".join(remarks)
 
 
-def yanked(done: Yanked, *, json: bool = False) -> None:
-    """Print what a yank did."""
+def yanked(done: Sequence[Yanked], *, json: bool = False, dry_run: bool = False) -> None:
+    """Print what a yank did to each line, or would do."""
     if json:
         console.result(done)
         return
-    console.text(f"{done.line} {done.version} is withdrawn; its immutable tags stay")
-    for move in done.moved:
-        console.text(f"  {move.name} → {move.version}")
-    for name in done.left:
-        console.warn(f"{name} still names {done.version}: there is no other release for it")
+    if not done:
+        console.text("no release is gone: nothing to withdraw")
+    for line in done:
+        many = len(line.versions) > 1
+        verb = "would be" if dry_run else "are" if many else "is"
+        stays = "the floats that name it move on" if dry_run else "immutable tags stay"
+        console.text(f"{line.line} {', '.join(line.versions)} {verb} withdrawn; {stays}")
+        for move in line.moved:
+            console.text(f"  {move.name} → {move.version}")
+        for name in line.left:
+            console.warn(f"{name} still names what was withdrawn: there is no other release for it")
 
 
 def policy(learnt: Policy, *, json: bool = False) -> None:

@@ -137,7 +137,7 @@ def test_the_version_task_has_a_row_for_each_service(project: Project) -> None:
     assert rows["api"][1:7] == ["1.0.0", "1.0.0", "-", "1.0.1", "1.1.0", "2.0.0"]
 
 
-def test_v1_the_version_task_refuses_a_shallow_clone(project: Project) -> None:
+def test_g1_the_version_task_refuses_a_shallow_clone(project: Project) -> None:
     """V1: exit 3, the reason and the command; no version on stdout."""
     project.git("tag", "v1.0.0")
     project.commit("fix: a")

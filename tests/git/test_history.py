@@ -223,7 +223,7 @@ def test_a_line_has_its_own_tags_and_branch(two: Project) -> None:
     assert since(two) == {"web": ["web"], "api": []}
 
 
-def test_v4_each_service_is_tagged_with_its_own_version(two: Project) -> None:
+def test_g4_each_service_is_tagged_with_its_own_version(two: Project) -> None:
     """V4: the version computed for a service is the one its bake target gets, in independent mode as well."""
     two.write("docker/web/app.py", "x")
     commit = two.commit("fix: web")

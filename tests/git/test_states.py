@@ -31,7 +31,7 @@ def released(project: Project) -> Project:
     return project
 
 
-def test_v1_a_shallow_clone_is_refused_with_the_fetch_command(released: Project, tmp_path: Path) -> None:
+def test_g1_a_shallow_clone_is_refused_with_the_fetch_command(released: Project, tmp_path: Path) -> None:
     """V1: a clone of depth 1 has no version, neither for a release nor for a build; never 0.0.1."""
     shallow = clone(released, tmp_path / "shallow", "--depth", "1")
 
@@ -40,7 +40,7 @@ def test_v1_a_shallow_clone_is_refused_with_the_fetch_command(released: Project,
         snapshots(shallow.load(), read(shallow))
 
 
-def test_v1_the_fetch_command_repairs_a_shallow_clone(released: Project, tmp_path: Path) -> None:
+def test_g1_the_fetch_command_repairs_a_shallow_clone(released: Project, tmp_path: Path) -> None:
     """V1: the command in the message completes the clone."""
     shallow = clone(released, tmp_path / "shallow", "--depth", "1")
 
@@ -49,7 +49,7 @@ def test_v1_the_fetch_command_repairs_a_shallow_clone(released: Project, tmp_pat
     assert last(shallow) == ("1.4.0", 1, ["more"])
 
 
-def test_v1_a_tagless_clone_is_refused_with_the_fetch_command(released: Project, tmp_path: Path) -> None:
+def test_g1_a_tagless_clone_is_refused_with_the_fetch_command(released: Project, tmp_path: Path) -> None:
     """V1: no tag here and some on the remote is a clone without its tags, not a first release."""
     tagless = clone(released, tmp_path / "tagless", "--no-tags")
     error = refuse(tagless)
@@ -59,7 +59,7 @@ def test_v1_a_tagless_clone_is_refused_with_the_fetch_command(released: Project,
     assert last(tagless) == ("1.4.0", 1, ["more"])
 
 
-def test_v1_before_the_first_release_a_clone_is_not_refused(project: Project, tmp_path: Path) -> None:
+def test_g1_before_the_first_release_a_clone_is_not_refused(project: Project, tmp_path: Path) -> None:
     """V1: no tag anywhere means a first release, also in a clone, and also if the remote is unreachable."""
     fresh = clone(project, tmp_path / "fresh")
     manifest = fresh.load()
@@ -80,7 +80,7 @@ def test_a_detached_head_has_versions_and_no_branch(released: Project) -> None:
 
 
 @pytest.mark.parametrize("staged", [False, True])
-def test_v2_a_changed_file_makes_the_tree_dirty(released: Project, staged: bool) -> None:
+def test_g2_a_changed_file_makes_the_tree_dirty(released: Project, staged: bool) -> None:
     """V2: a tracked file that differs from the commit is named, and the snapshot says .dirty."""
     released.write("docker/web/Dockerfile", "FROM scratch\nLABEL a=b\n")
     if staged:
@@ -91,7 +91,7 @@ def test_v2_a_changed_file_makes_the_tree_dirty(released: Project, staged: bool)
     assert snapshots(released.load(), history)["web"].endswith(".dirty")
 
 
-def test_v2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:
+def test_g2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:
     """V2: a rename is reported under its new path, a removal under its old one, and unusual names unchanged."""
     released.write('docker/web/größe "1".txt', "x" * 50)
     released.write("docker/web/gone.txt", "y" * 50)

@@ -12,7 +12,7 @@ from tests.support.world import World
 STAGING = "PUT .*/one/manifests/sha256:"
 
 
-def test_c1_the_loser_of_a_race_publishes_nothing(faulty: World, proxy: Proxy) -> None:
+def test_a1_the_loser_of_a_race_publishes_nothing(faulty: World, proxy: Proxy) -> None:
     """Another machine releases the same version between plan and claim: the first to claim gets it, the other stops."""
     other = faulty.another()
     other.commit("two")
@@ -27,7 +27,7 @@ def test_c1_the_loser_of_a_race_publishes_nothing(faulty: World, proxy: Proxy) -
     assert list(faulty.git_tags()) == ["v0.1.0"]
 
 
-def test_c2_the_version_comes_from_the_remote_s_tags(world: World) -> None:
+def test_a2_the_version_comes_from_the_remote_s_tags(world: World) -> None:
     """A clone that never fetched a release takes the version after it, not the same one."""
     stale = world.another()
     ok(world.clone.release())
@@ -42,7 +42,7 @@ def test_c2_the_version_comes_from_the_remote_s_tags(world: World) -> None:
     assert world.record("v0.1.2")["commit"] == stale.git("rev-parse", "HEAD")
 
 
-def test_c2_a_tag_that_appears_before_the_claim_is_seen(faulty: World, proxy: Proxy) -> None:
+def test_a2_a_tag_that_appears_before_the_claim_is_seen(faulty: World, proxy: Proxy) -> None:
     """The version is recomputed against the remote right before the claim, whoever made the tag."""
     other = faulty.another()
 
@@ -59,7 +59,7 @@ def test_c2_a_tag_that_appears_before_the_claim_is_seen(faulty: World, proxy: Pr
     assert faulty.public().images == {}
 
 
-def test_c3_a_tag_that_was_acknowledged_and_lost_is_put_again(faulty: World, proxy: Proxy) -> None:
+def test_a3_a_tag_that_was_acknowledged_and_lost_is_put_again(faulty: World, proxy: Proxy) -> None:
     """A 201 proves nothing: each tag is read back, for versions, record and floats."""
     proxy.rules = [
         Rule("PUT .*/one/manifests/0.1.0", pretend),
@@ -73,7 +73,7 @@ def test_c3_a_tag_that_was_acknowledged_and_lost_is_put_again(faulty: World, pro
     assert all(rule.taken == 1 for rule in proxy.rules)
 
 
-def test_c3_a_success_that_kept_another_s_image_is_noticed(faulty: World, proxy: Proxy) -> None:
+def test_a3_a_success_that_kept_another_s_image_is_noticed(faulty: World, proxy: Proxy) -> None:
     """If a registry accepts two racing writes and keeps one, the other release finds a burned version and does not
     overwrite it.
     """
@@ -92,7 +92,7 @@ def test_c3_a_success_that_kept_another_s_image_is_noticed(faulty: World, proxy:
     assert faulty.hub.tags(f"{faulty.namespace}/release") == []
 
 
-def test_c4_an_unchanged_image_is_taken_by_digest(world: World) -> None:
+def test_a4_an_unchanged_image_is_taken_by_digest(world: World) -> None:
     """The record's digest is released again, even if someone moved its tag."""
     ok(world.clone.release())
     wanted = recorded(world, "v0.1.0")["two"]

@@ -26,7 +26,7 @@ def _interrupted(world: World, proxy: Proxy, pattern: str) -> None:
     proxy.heal()
 
 
-def test_r1_an_equal_tag_is_left_alone(faulty: World, proxy: Proxy) -> None:
+def test_i1_an_equal_tag_is_left_alone(faulty: World, proxy: Proxy) -> None:
     """A tag that already has the digest is not written again: Harbor answers 412 even to an identical PUT."""
     _interrupted(faulty, proxy, "PUT .*/release/manifests/0.1.0")
     proxy.rules = [immutable()]
@@ -37,7 +37,7 @@ def test_r1_an_equal_tag_is_left_alone(faulty: World, proxy: Proxy) -> None:
     assert digests(faulty, "0.1") == recorded(faulty, "v0.1.0")
 
 
-def test_r2_another_digest_burns_the_version(world: World) -> None:
+def test_i2_another_digest_burns_the_version(world: World) -> None:
     """A tag that names something else is never re-pointed: both digests are named, and after a yank releases go on."""
     repository = f"{world.namespace}/one"
     running = world.clone.start("release", "--skip-scan", "--skip-smoke")
@@ -57,7 +57,7 @@ def test_r2_another_digest_burns_the_version(world: World) -> None:
     assert digests(world, "0.1") == recorded(world, "v0.1.1")
 
 
-def test_r2_a_burned_version_is_seen_before_anything_is_built(world: World) -> None:
+def test_i2_a_burned_version_is_seen_before_anything_is_built(world: World) -> None:
     """A tag in the registry that no release made stops the plan, with its digest and the way to proceed."""
     world.hub.put(f"{world.namespace}/one", "0.1.0", OTHER, INDEX)
 
@@ -70,7 +70,7 @@ def test_r2_a_burned_version_is_seen_before_anything_is_built(world: World) -> N
     ok(world.clone.release("--version", "0.1.1"))
 
 
-def test_r3_resuming_never_builds(faulty: World, proxy: Proxy) -> None:
+def test_i3_resuming_never_builds(faulty: World, proxy: Proxy) -> None:
     """Another machine publishes the record's digests: a build would give new ones, because of its provenance."""
     _interrupted(faulty, proxy, "PUT .*/one/manifests/0.1.0")
     claimed = recorded(faulty, "v0.1.0")
@@ -84,7 +84,7 @@ def test_r3_resuming_never_builds(faulty: World, proxy: Proxy) -> None:
     assert kinds == [None, "attestation-manifest"]
 
 
-def test_r3_resuming_needs_git_and_no_engine(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
+def test_i3_resuming_needs_git_and_no_engine(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
     """A machine without Docker lists and finishes another's release; a release of its own is refused before a build."""
     _interrupted(faulty, proxy, "PUT .*/one/manifests/0.1.0")
     (tmp_path / "git").symlink_to(shutil.which("git") or "")
@@ -100,7 +100,7 @@ def test_r3_resuming_needs_git_and_no_engine(faulty: World, proxy: Proxy, tmp_pa
     assert list(faulty.git_tags()) == ["v0.1.0"]
 
 
-def test_r4_a_stale_local_record_is_not_published(world: World) -> None:
+def test_i4_a_stale_local_record_is_not_published(world: World) -> None:
     """A local record of older content is ignored: the fingerprint decides."""
     ok(world.clone.release())
     before = recorded(world, "v0.1.0")
@@ -112,7 +112,7 @@ def test_r4_a_stale_local_record_is_not_published(world: World) -> None:
     assert digests(world, "0.1.1")["two"] == before["two"]
 
 
-def test_r4_r5_a_candidate_that_the_registry_lacks_is_built_again(world: World) -> None:
+def test_i4_i5_a_candidate_that_the_registry_lacks_is_built_again(world: World) -> None:
     """The registry, not this machine's records, says whether a candidate was pushed."""
     (line,) = planned(world.clone)["lines"]
     remembered = {
@@ -128,7 +128,7 @@ def test_r4_r5_a_candidate_that_the_registry_lacks_is_built_again(world: World) 
     assert digests(world, "0.1.0") == recorded(world, "v0.1.0")
 
 
-def test_r5_a_second_try_reuses_the_staged_images(world: World) -> None:
+def test_i5_a_second_try_reuses_the_staged_images(world: World) -> None:
     """After a gate or a hook stopped a release nothing is rebuilt: its candidates are still in the registry."""
     hook = world.remote / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")
@@ -142,7 +142,7 @@ def test_r5_a_second_try_reuses_the_staged_images(world: World) -> None:
     assert {one["origin"] for one in world.record("v0.1.0")["services"].values()} == {"staged by an earlier try"}
 
 
-def test_r6_an_old_claim_is_finished_from_a_later_commit(faulty: World, proxy: Proxy) -> None:
+def test_i6_an_old_claim_is_finished_from_a_later_commit(faulty: World, proxy: Proxy) -> None:
     """A half-published release is finished by the toolkit that is checked out now, whatever its own tag contains."""
     ok(faulty.clone.release())
     faulty.clone.commit("one")
@@ -182,7 +182,7 @@ def _layout(folder: Path) -> str:
     return str(index["digest"])
 
 
-def test_r7_an_image_for_two_platforms_in_an_immutable_repository(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
+def test_i7_an_image_for_two_platforms_in_an_immutable_repository(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
     """Children are pushed by digest, so an immutability rule refuses none of them; all platforms are read back."""
     proxy.rules = [immutable()]
     digest = _layout(tmp_path / "one")

@@ -233,7 +233,7 @@ def test_an_explicit_version(world: World) -> None:
     assert list(world.git_tags()) == ["v2.0.0"]
 
 
-def test_v2_a_dirty_tree_is_not_released(world: World) -> None:
+def test_g2_a_dirty_tree_is_not_released(world: World) -> None:
     """A changed file, or an untracked file that gets into an image, stops a release before anything is built."""
     for name in ("docker/one/content", "docker/one/stray"):
         world.clone.project.write(name, "changed\n")
@@ -244,7 +244,7 @@ def test_v2_a_dirty_tree_is_not_released(world: World) -> None:
     assert world.git_tags() == {}
 
 
-def test_v1_a_shallow_clone_is_not_released(world: World) -> None:
+def test_g1_a_shallow_clone_is_not_released(world: World) -> None:
     """A shallow clone is refused with the command that fixes it, and that command works."""
     ok(world.clone.release())
     world.clone.commit("one")

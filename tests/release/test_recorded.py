@@ -51,7 +51,7 @@ def test_the_record_is_the_same_bytes_in_git_and_registry(world: World) -> None:
     assert record["services"]["one"]["platforms"] == [docker.cli("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").stdout.strip()]  # fmt: skip
 
 
-def test_v4_every_image_carries_the_version_that_was_computed(world: World) -> None:
+def test_g4_every_image_carries_the_version_that_was_computed(world: World) -> None:
     """The computed version is the tag and the label of every image, and no other version is."""
     ok(world.clone.release("--version", "0.7.0"))
 
@@ -81,7 +81,7 @@ def _leak(world: World) -> None:
     world.clone.git("push", "--quiet", "origin", "main")
 
 
-def test_g1_nothing_is_public_before_the_scan_has_passed_and_waivers_are_recorded(world: World) -> None:
+def test_nothing_is_public_before_the_scan_has_passed_and_waivers_are_recorded(world: World) -> None:
     """A finding stops the release with nothing public; once waived, the same digests are released, with the waiver listed."""
     _leak(world)
 

@@ -1,6 +1,6 @@
 """Release rules that comparable tools are known to break, and the tests that enforce each.
 
-P: partial releases. R: reruns. F: floating tags. C: races. V: versions from git.
+P: partial releases. I: repeated commands (idempotence). F: floating tags. A: races (atomicity). G: versions from git.
 
 For each test the table quotes an action and an assertion from its source. A test that is emptied, skipped or renamed,
 or loses either of them, is detected here, in the suite that runs everywhere.
@@ -41,13 +41,13 @@ RULES = {
     "P7": "a run deletes nothing that it did not create",
     "P8": "an incomplete release is detected and finished before the next",
     "P9": "a dry run, a plan and a build without --push write nothing",
-    "R1": "the tag exists with the same digest: success, no PUT",
-    "R2": "the tag exists with another digest: stop, name both, the version is burned",
-    "R3": "resuming never builds",
-    "R4": "a stale local record is not published, and unbuilt is not the same as unpushed",
-    "R5": "the registry, not the last run, says what was pushed",
-    "R6": "a half-published release is finished without a fix in its own commit",
-    "R7": "several platforms in an immutable repository: children by digest",
+    "I1": "the tag exists with the same digest: success, no PUT",
+    "I2": "the tag exists with another digest: stop, name both, the version is burned",
+    "I3": "resuming never builds",
+    "I4": "a stale local record is not published, and unbuilt is not the same as unpushed",
+    "I5": "the registry, not the last run, says what was pushed",
+    "I6": "a half-published release is finished without a fix in its own commit",
+    "I7": "several platforms in an immutable repository: children by digest",
     "F1": "a backport moves only its own minor",
     "F2": "a repair moves no float",
     "F3": "a release candidate does not hold back a patch",
@@ -56,14 +56,14 @@ RULES = {
     "F6": "a float has the digest of its release",
     "F7": "latest is refused",
     "F8": "a registry that moves floats itself is left to it",
-    "C1": "one of two racing releases wins, the loser publishes nothing",
-    "C2": "the version is derived from the remote's tags, right before the claim",
-    "C3": "every tag is read back after its PUT",
-    "C4": "an image is taken by digest, not by a tag that may move",
-    "V1": "a shallow or tagless clone is refused",
-    "V2": "a dirty tree is not released",
-    "V3": "build metadata never reaches an image tag",
-    "V4": "each service is tagged with the computed version",
+    "A1": "one of two racing releases wins, the loser publishes nothing",
+    "A2": "the version is derived from the remote's tags, right before the claim",
+    "A3": "every tag is read back after its PUT",
+    "A4": "an image is taken by digest, not by a tag that may move",
+    "G1": "a shallow or tagless clone is refused",
+    "G2": "a dirty tree is not released",
+    "G3": "build metadata never reaches an image tag",
+    "G4": "each service is tagged with the computed version",
 }
 HELD = [
     Held(
@@ -101,31 +101,31 @@ HELD = [
         "inv('release', '--plan'",
         "one.method not in {'GET', 'HEAD'}] == []",
     ),
-    Held("test_r1_an_equal_tag_is_left_alone", "inv('release', '--resume')", "proxy.count("),
-    Held("test_r2_another_digest_burns_the_version", "world.hub.put(", "world.hub.digest(repository, '0.1.0')"),
+    Held("test_i1_an_equal_tag_is_left_alone", "inv('release', '--resume')", "proxy.count("),
+    Held("test_i2_another_digest_burns_the_version", "world.hub.put(", "world.hub.digest(repository, '0.1.0')"),
     Held(
-        "test_r2_a_burned_version_is_seen_before_anything_is_built",
+        "test_i2_a_burned_version_is_seen_before_anything_is_built",
         "world.hub.put(",
         "begins('build') not in ran.stderr",
     ),
-    Held("test_r3_resuming_never_builds", "inv('release', '--resume')", "begins('build') not in ran.stderr"),
+    Held("test_i3_resuming_never_builds", "inv('release', '--resume')", "begins('build') not in ran.stderr"),
     Held(
-        "test_r3_resuming_needs_git_and_no_engine", "inv('release', '--resume', **bare)", "recorded(faulty, 'v0.1.0')"
+        "test_i3_resuming_needs_git_and_no_engine", "inv('release', '--resume', **bare)", "recorded(faulty, 'v0.1.0')"
     ),
-    Held("test_r4_a_stale_local_record_is_not_published", "clone.release(", "digests(world, '0.1.1')['one'] !="),
+    Held("test_i4_a_stale_local_record_is_not_published", "clone.release(", "digests(world, '0.1.1')['one'] !="),
     Held(
-        "test_r4_r5_a_candidate_that_the_registry_lacks_is_built_again",
+        "test_i4_i5_a_candidate_that_the_registry_lacks_is_built_again",
         "state.write_text(",
         "'builds one, two' in ran.stderr",
     ),
-    Held("test_r5_a_second_try_reuses_the_staged_images", "hook.unlink(", "'staged by an earlier try'"),
+    Held("test_i5_a_second_try_reuses_the_staged_images", "hook.unlink(", "'staged by an earlier try'"),
     Held(
-        "test_r6_an_old_claim_is_finished_from_a_later_commit",
+        "test_i6_an_old_claim_is_finished_from_a_later_commit",
         "inv('release', '--resume')",
         "digests(faulty, '0.1.1') == digests(faulty, '0.1') == recorded(faulty, 'v0.1.1')",
     ),
     Held(
-        "test_r7_an_image_for_two_platforms_in_an_immutable_repository",
+        "test_i7_an_image_for_two_platforms_in_an_immutable_repository",
         "publish.pin(",
         "faulty.hub.digest(repository, '1.0.0') == digest",
     ),
@@ -140,35 +140,35 @@ HELD = [
     Held("test_f7_latest_is_neither_made_nor_started", "inv('up'", "name.endswith(':latest')] == []"),
     Held("test_f8_a_registry_that_moves_floats_itself_is_left_to_it", "clone.release(", "proxy.count("),
     Held("test_f8_where_floats_are_refused_a_release_goes_without_them", "clone.release(", "proxy.count("),
-    Held("test_c1_the_loser_of_a_race_publishes_nothing", "faulty", "list(faulty.git_tags()) == ['v0.1.0']"),
-    Held("test_c2_the_version_comes_from_the_remote_s_tags", "stale.release(", "world.record('v0.1.2')['commit']"),
-    Held("test_c2_a_tag_that_appears_before_the_claim_is_seen", "'push'", "faulty.public().images == {}"),
-    Held("test_c3_a_tag_that_was_acknowledged_and_lost_is_put_again", "clone.release(", "rule.taken == 1"),
+    Held("test_a1_the_loser_of_a_race_publishes_nothing", "faulty", "list(faulty.git_tags()) == ['v0.1.0']"),
+    Held("test_a2_the_version_comes_from_the_remote_s_tags", "stale.release(", "world.record('v0.1.2')['commit']"),
+    Held("test_a2_a_tag_that_appears_before_the_claim_is_seen", "'push'", "faulty.public().images == {}"),
+    Held("test_a3_a_tag_that_was_acknowledged_and_lost_is_put_again", "clone.release(", "rule.taken == 1"),
     Held(
-        "test_c3_a_success_that_kept_another_s_image_is_noticed",
+        "test_a3_a_success_that_kept_another_s_image_is_noticed",
         "faulty.hub.put(",
         "faulty.hub.tags(f'{faulty.namespace}/release') == []",
     ),
-    Held("test_c4_an_unchanged_image_is_taken_by_digest", "world.hub.put(", "digests(world, '0.1.1')['two'] =="),
-    Held("test_v1_a_shallow_clone_is_not_released", "clone.release(", "'git fetch --unshallow --tags' in ran.stderr"),
-    Held("test_v1_a_shallow_clone_is_refused_with_the_fetch_command", "refuse(shallow)", "RepositoryError"),
-    Held("test_v1_the_fetch_command_repairs_a_shallow_clone", "'--unshallow'", "last(shallow) =="),
-    Held("test_v1_a_tagless_clone_is_refused_with_the_fetch_command", "refuse(tagless)", "'origin has 1' in"),
-    Held("test_v1_before_the_first_release_a_clone_is_not_refused", "require_history(", "last(fresh) =="),
-    Held("test_v1_the_version_task_refuses_a_shallow_clone", "'--depth'", "(ran.code, ran.stdout) == (3, '')"),
-    Held("preflight.py::test_v2_a_dirty_tree_is_not_released", "preflight.check_tree(", "RepositoryError"),
-    Held("plan.py::test_v2_a_dirty_tree_is_not_released", "clone.release(", "begins('build') not in ran.stderr"),
-    Held("test_v2_a_changed_file_makes_the_tree_dirty", "released.write(", ".endswith('.dirty')"),
-    Held("test_v2_a_renamed_and_a_deleted_file_are_named", "'mv'", "'docker/web/gone.txt'"),
-    Held("test_v3_build_metadata_never_reaches_an_image_tag_nor_makes_two_versions_one", "snapshot(", "version =="),
-    Held("test_v4_every_image_carries_the_version_that_was_computed", "clone.release(", "world.hub.tags(repository)"),
-    Held("test_v4_each_service_is_tagged_with_its_own_version", "manifest", "manifest.image('api')"),
+    Held("test_a4_an_unchanged_image_is_taken_by_digest", "world.hub.put(", "digests(world, '0.1.1')['two'] =="),
+    Held("test_g1_a_shallow_clone_is_not_released", "clone.release(", "'git fetch --unshallow --tags' in ran.stderr"),
+    Held("test_g1_a_shallow_clone_is_refused_with_the_fetch_command", "refuse(shallow)", "RepositoryError"),
+    Held("test_g1_the_fetch_command_repairs_a_shallow_clone", "'--unshallow'", "last(shallow) =="),
+    Held("test_g1_a_tagless_clone_is_refused_with_the_fetch_command", "refuse(tagless)", "'origin has 1' in"),
+    Held("test_g1_before_the_first_release_a_clone_is_not_refused", "require_history(", "last(fresh) =="),
+    Held("test_g1_the_version_task_refuses_a_shallow_clone", "'--depth'", "(ran.code, ran.stdout) == (3, '')"),
+    Held("preflight.py::test_g2_a_dirty_tree_is_not_released", "preflight.check_tree(", "RepositoryError"),
+    Held("plan.py::test_g2_a_dirty_tree_is_not_released", "clone.release(", "begins('build') not in ran.stderr"),
+    Held("test_g2_a_changed_file_makes_the_tree_dirty", "released.write(", ".endswith('.dirty')"),
+    Held("test_g2_a_renamed_and_a_deleted_file_are_named", "'mv'", "'docker/web/gone.txt'"),
+    Held("test_g3_build_metadata_never_reaches_an_image_tag_nor_makes_two_versions_one", "snapshot(", "version =="),
+    Held("test_g4_every_image_carries_the_version_that_was_computed", "clone.release(", "world.hub.tags(repository)"),
+    Held("test_g4_each_service_is_tagged_with_its_own_version", "manifest", "manifest.image('api')"),
 ]
 
 
 def _rules_of(test: str) -> list[str]:
     """Return the rules in a test's name: P3 and P4 for test_p3_p4_…."""
-    numbers = re.match(r"test((?:_[prfcv]\d)+)_", test.rpartition("::")[2])
+    numbers = re.match(r"test((?:_[pifag]\d)+)_", test.rpartition("::")[2])
     return numbers[1].upper().split("_")[1:] if numbers else []
 
 
@@ -176,7 +176,7 @@ def _rules_of(test: str) -> list[str]:
 def _modules() -> dict[str, ast.Module]:
     """The syntax tree of every test module that holds a rule or is named for one, by its path below tests/."""
     listed = "|".join({held.test.rpartition("::")[2] for held in HELD})
-    wanted = re.compile(rf"^def (?:test_[prfcv]\d|(?:{listed})\b)", re.MULTILINE)
+    wanted = re.compile(rf"^def (?:test_[pifag]\d|(?:{listed})\b)", re.MULTILINE)
     paths = (path for path in TESTS.rglob("test_*.py") if wanted.search(path.read_text(encoding="utf-8")))
     return {str(path.relative_to(TESTS)): parsed(path) for path in paths}
 

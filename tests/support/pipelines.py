@@ -31,7 +31,11 @@ class Script:
         lines = [line.strip() for line in self.text.splitlines()]
         calls = [line for line in lines if _PROGRAM.match(line)]
         assert len(calls) == len(_PROGRAM.findall(self.text)), f"{self.place}: a task inside a line can't be checked"
-        return [[self._filled(word) for word in shlex.split(line)] for line in calls]
+        return [[self._filled(word) for word in shlex.split(self._with_optional(line))] for line in calls]
+
+    def _with_optional(self, line: str) -> str:
+        """The line with every ${NAME:+words} in it: the words if the variable is not empty, nothing if it is."""
+        return re.sub(r"\$\{(\w+):\+([^}]*)\}", lambda part: part[2] if self.variables[part[1]] else "", line)
 
     def _filled(self, word: str) -> str:
         return re.sub(r"\$(\w+)", lambda name: self.variables[name[1]], word)

@@ -57,7 +57,7 @@ def world(
     claims = {f"{line.prefix}{version}": version for line in lines(manifest) for version in released}
     known = Known(complete=version_set(*released), yanked=frozenset())
     base = World(
-        manifest=manifest, history=history, remote_tags=claims, known=dict.fromkeys(histories, known),
+        manifest=manifest, history=history, claims=claims, known=dict.fromkeys(histories, known),
         fingerprints={name: f"of {name}" for name in SERVICES},
     )  # fmt: skip
     return replace(base, **more)

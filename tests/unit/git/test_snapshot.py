@@ -93,7 +93,7 @@ def test_a_snapshot_too_long_for_an_image_tag_is_refused() -> None:
     assert len(snapshot(*_at(f"v1.0.0-{'a' * 107}", distance=1), "0.1.0")) == 128
 
 
-def test_v3_build_metadata_never_reaches_an_image_tag_nor_makes_two_versions_one() -> None:
+def test_g3_build_metadata_never_reaches_an_image_tag_nor_makes_two_versions_one() -> None:
     """V3: v1.4.0+a and v1.4.0+b are two versions, so neither may be called 1.4.0 as an image; both take 1.4.0."""
     version = snapshot(*_at("v1.4.0+a"), "0.1.0")
     taken = Versions(keys=(key for key, _ in tags_of("v", "refs/tags/v1.4.0+a\nrefs/tags/v1.4.0+b")))

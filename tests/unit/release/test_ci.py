@@ -36,8 +36,10 @@ def test_a_person_s_shell_is_no_ci(environment: dict[str, str]) -> None:
     ("environment", "branch"),
     [
         ({"CI_COMMIT_BRANCH": "main"}, "main"),
-        ({"GITHUB_REF_NAME": "1.3.x"}, "1.3.x"),
-        ({"CI_COMMIT_BRANCH": "", "GITHUB_REF_NAME": "main"}, "main"),
+        ({"GITHUB_REF": "refs/heads/1.3.x", "GITHUB_REF_NAME": "1.3.x"}, "1.3.x"),
+        ({"CI_COMMIT_BRANCH": "", "GITHUB_REF": "refs/heads/main"}, "main"),
+        ({"GITHUB_REF": "refs/tags/main", "GITHUB_REF_NAME": "main"}, None),
+        ({"GITHUB_REF": "refs/pull/7/merge", "GITHUB_REF_NAME": "7/merge"}, None),
         ({}, None),
     ],
 )

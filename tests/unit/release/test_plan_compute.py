@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from semver import Version
 
 from build.config.manifest import Manifest
 from build.errors import RepositoryError, VersionTaken
+from build.git.versions import History
 from build.release import plan
 from build.release.request import Request
-from build.release.world import Details
+from build.release.world import Details, World
 from tests.support.plans import HEAD, only, planned, tags, two_services, version_set, versions, world
 from tests.support.project import Project
 from tests.support.records import record as record_of
@@ -80,7 +82,7 @@ def test_a_version_that_is_taken_elsewhere_is_passed_by(lockstep: Manifest, plac
     base = before.known[name]
     one = version_set("1.4.1")
     before = {
-        "remote": replace(before, remote_tags={**before.remote_tags, "v1.4.1": "object"}),
+        "remote": replace(before, claims={**before.claims, "v1.4.1": "object"}),
         "registry": replace(before, known={name: replace(base, complete=base.complete | one)}),
         "foreign": replace(before, known={name: replace(base, foreign=one)}),
     }[place]
@@ -108,13 +110,14 @@ def test_independent_lines_are_planned_one_by_one(independent: Manifest) -> None
 
 
 def test_a_quiet_or_finished_line_does_not_stop_the_others(independent: Manifest) -> None:
-    """The first line has nothing to release, or was finished just now: the second is planned all the same."""
+    """The first line has nothing to release, or HEAD is released on it: the second is planned all the same."""
     before = world(independent, "1.4.0", "fix: x")
     lines_of = before.history.lines
     quiet = replace(before.history, lines={**lines_of, "one": replace(lines_of["one"], commits=(), distance=0)})
 
     assert [*plan.due(replace(before, history=quiet), Request())] == ["two"]
-    assert [*plan.due(before, Request(), done={"one": record_of("1.4.1")})] == ["two"]
+    released = here(before, "1.4.1")
+    assert [*plan.due(replace(released, here=frozenset({"one/v1.4.1"})), Request())] == ["two"]
 
 
 def test_each_line_without_a_release_has_its_reason(independent: Manifest) -> None:
@@ -156,15 +159,66 @@ def test_nothing_to_release_has_a_reason(lockstep: Manifest) -> None:
     assert made.nothing.endswith("no commit since 1.4.0 bumps a version")
 
 
-def test_a_line_that_was_just_finished_is_done(lockstep: Manifest) -> None:
-    """A release of this commit that was interrupted and finished is not made again."""
-    before = world(lockstep, "1.4.0", "fix: x")
-    name = next(iter(before.history.lines))
+def here(before: World, *versions: str, complete: bool = True) -> World:
+    """The world with these versions tagged at HEAD, complete or not."""
+    tags_here = {
+        f"{line.line.prefix}{version}": "object" for line in before.history.lines.values() for version in versions
+    }
+    known = {
+        name: replace(known, complete=known.complete | version_set(*(versions if complete else ())))
+        for name, known in before.known.items()
+    }
+    return replace(before, claims={**before.claims, **tags_here}, here=frozenset(tags_here), known=known)
 
-    made = plan.compute(before, Request(), done={name: record_of("1.4.1")})
 
-    assert (made.lines, made.nothing) == ((), "v1.4.1 is of this commit, and is finished")
-    assert plan.due(before, Request(), done={name: record_of("1.4.1")}) == {}
+@pytest.mark.parametrize(
+    ("released", "asked", "answered"),
+    [
+        ("1.4.1", Request(), True),
+        ("1.4.1", Request(bump="patch"), True),
+        ("1.5.0", Request(bump="major"), True),
+        ("1.5.0-rc.1", Request(bump="minor", pre="rc"), True),
+        ("1.5.0-rc.1", Request(pre="rc"), True),
+        ("1.5.0-rc.1", Request(bump="minor"), False),
+        ("1.5.0-beta.1", Request(bump="minor", pre="rc"), False),
+        ("1.4.1", Request(bump="minor", pre="rc"), False),
+        ("1.4.1", Request(version="1.4.1"), True),
+        ("1.4.1", Request(version="v1.4.1"), True),
+        ("1.4.1", Request(version="1.4.2"), False),
+    ],
+)
+def test_c6_a_commit_is_released_once_on_a_line(
+    lockstep: Manifest, released: str, asked: Request, answered: bool
+) -> None:
+    """A complete release of HEAD answers every request of its channel; a version or another channel is released."""
+    before = here(world(lockstep, "1.4.0", "fix: x"), released)
+    if not asked.version:
+        before = replace(before, history=_at(before, released))
+
+    made = planned(before, asked)
+
+    assert (made.lines == ()) == answered
+    assert (f"this commit is released as v{released}" in made.nothing) == answered
+
+
+def _at(before: World, version: str) -> History:
+    """The history of a HEAD that has this version."""
+    lines_at = {
+        name: replace(line, last=Version.parse(version), last_tag=f"v{version}", commits=(), distance=0)
+        for name, line in before.history.lines.items()
+    }
+    return replace(before.history, lines=lines_at)
+
+
+def test_c6_a_withdrawn_release_is_not_made_again(lockstep: Manifest) -> None:
+    """The images that were withdrawn get no second number, unless it is given; what was never complete does not count."""
+    before = here(world(lockstep, "1.4.0", "fix: x"), "1.4.1")
+    known = {name: replace(base, yanked=version_set("1.4.1")) for name, base in before.known.items()}
+
+    assert "was released and withdrawn as v1.4.1" in planned(replace(before, known=known)).nothing
+    assert versions(planned(replace(before, known=known), Request(version="1.4.2"))) != {}
+    given_up = here(world(lockstep, "1.4.0", "fix: x"), "1.4.1", complete=False)
+    assert only(planned(given_up)).version == "1.4.2"
 
 
 def test_a_commit_that_a_newer_release_contains_is_not_released(lockstep: Manifest) -> None:
@@ -194,7 +248,7 @@ def test_a_commit_that_a_newer_release_contains_is_not_released(lockstep: Manife
 def test_which_releases_may_contain_this_commit(lockstep: Manifest, other: str, branch: str, asked: bool) -> None:
     """Git is asked about releases above the last one, in the branch's range, and no pre-release of a later version."""
     before = world(lockstep, "1.4.0", "fix: x", branch=branch)
-    before = replace(before, remote_tags={**before.remote_tags, f"v{other}": "object"})
+    before = replace(before, claims={**before.claims, f"v{other}": "object"})
 
     (due,) = plan.due(before, Request(bump="patch")).values()
 

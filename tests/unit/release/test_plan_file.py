@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -77,3 +80,37 @@ def test_a_file_that_is_not_a_plan_is_refused(text: str, reason: str) -> None:
         plan_file.decode(text, "plan.json")
 
     assert "plan.json" in str(caught.value)
+
+
+EDITS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "lines[0].services has 0 entries, not 1": lambda table: table["lines"][0]["services"].clear(),
+    'lines[0].tag is "v9.9.9", not "v1.4.0"': lambda table: table["lines"][0].update(tag="v9.9.9"),
+    'lines[0].services[0].digest is "x", not "d"': lambda table: table["lines"][0]["services"][0].update(digest="x"),
+    'lines[0].services[0].service is "x", not "web"': lambda table: table["lines"][0]["services"][0].update(
+        service="x"
+    ),
+    'lines[0].tags[0].after is "x", not "b"': lambda table: table["lines"][0]["tags"][0].update(after="x"),
+    'commit is "x", not "cccccccccccccccccccccccccccccccccccccccc"': lambda table: table.update(commit="x"),
+}
+
+
+@pytest.mark.parametrize("said", EDITS)
+def test_c8_an_edited_plan_is_refused(said: str) -> None:
+    """A plan is applied only if its request makes exactly that plan now; what differs is named with both values."""
+    table = json.loads(plan_file.encode(PLAN))
+    EDITS[said](table)
+
+    with pytest.raises(ReleaseRefused) as caught:
+        plan_file.check_equal(plan_file.decode(json.dumps(table), "plan.json"), PLAN)
+
+    assert str(caught.value) == f"the plan is not what its request makes: {said}"
+    plan_file.check_equal(PLAN, replace(PLAN, unfinished=()))
+
+
+def test_c8_a_tag_that_moved_makes_a_plan_stale() -> None:
+    """A tag with another digest than in the plan is named with both."""
+    (line,) = PLAN.lines
+    now = replace(PLAN, lines=(replace(line, tags=(replace(line.tags[0], before="z"),)),))
+
+    with pytest.raises(ReleaseRefused, match=r"the plan is stale: test/web:1\.4 was a and is z"):
+        plan_file.check_equal(PLAN, now)

@@ -16,7 +16,7 @@ from build.release.candidates import Staged
 from build.release.record import Record, RecordedService
 from build.release.request import Request
 from build.release.world import World
-from tests.support.plans import SERVICES, moved, only, planned, tags, two_services, version_set, world
+from tests.support.plans import HEAD, SERVICES, moved, only, planned, tags, two_services, version_set, world
 from tests.support.project import Project
 from tests.support.records import record as record_of
 
@@ -178,7 +178,7 @@ def test_the_basis_names_what_changed(lockstep: Manifest) -> None:
     known = before.known[name]
     changes = {
         "HEAD": replace(before, history=replace(before.history, commit="d" * 40)),
-        "the remote's tags": replace(before, remote_tags={**before.remote_tags, "anything": "object"}),
+        "the remote's tags": replace(before, claims={**before.claims, "anything": "object"}),
         "the registry": replace(before, known={name: replace(known, yanked=version_set("1.4.0"))}),
         "the manifest": replace(before, manifest=replace(lockstep, gates=replace(lockstep.gates, severity=("LOW",)))),
         "the images' sources": replace(before, fingerprints={**before.fingerprints, "one": "changed"}),
@@ -219,6 +219,25 @@ def test_a_version_is_lost_when_the_remote_has_it_by_now(lockstep: Manifest) -> 
     before = world(lockstep, "1.4.0", "fix: x")
     made = planned(before)
 
-    assert plan.lost(before, made) == []
-    assert plan.lost(replace(before, remote_tags={**before.remote_tags, "v1.4.1": "object"}), made) == ["v1.4.1"]
-    assert plan.lost(replace(before, remote_tags={**before.remote_tags, "v1.4.0-x": "object"}), made) == []
+    assert plan.lost(before, made, before.claims) == []
+    assert plan.lost(before, made, {**before.claims, "v1.4.1": "another commit"}) == ["v1.4.1"]
+    assert plan.lost(before, made, {**before.claims, "v1.4.0-x": "another commit"}) == []
+
+
+@pytest.mark.parametrize(
+    ("rival", "asked", "lost"),
+    [
+        ("v1.5.0", Request(), ["this commit is released as v1.5.0"]),
+        ("v1.5.0-rc.1", Request(), []),
+        ("v1.5.0", Request(version="1.4.1"), []),
+        ("v1.5.0-rc.1", Request(pre="rc"), ["this commit is released as v1.5.0-rc.1"]),
+    ],
+)
+def test_c6_a_rival_s_release_of_the_commit_is_seen(
+    lockstep: Manifest, rival: str, asked: Request, lost: list[str]
+) -> None:
+    """Right before the claim, another number of the same commit and channel stops this one; a given version does not."""
+    before = world(lockstep, "1.4.0", "fix: x")
+    made = planned(before, asked)
+
+    assert plan.lost(before, made, {**before.claims, rival: HEAD}) == lost

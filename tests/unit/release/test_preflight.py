@@ -40,7 +40,7 @@ def test_another_branch_may_not(branch: str | None, said: str) -> None:
     assert caught.value.hint == "git switch main"
 
 
-def test_v2_a_dirty_tree_is_not_released() -> None:
+def test_g2_a_dirty_tree_is_not_released() -> None:
     """What is changed and what is not in git but enters an image is named, eight at most."""
     changed = tuple(f"file-{number}" for number in range(9))
 

@@ -12,10 +12,9 @@ from build.config.manifest import Manifest
 from build.errors import ReleaseRefused, RepositoryError
 from build.git.tags import YANKED, Versions
 from build.git.versions import LONGEST_TAG, Line, LineHistory
-from build.release.request import Request, from_flags, repeats, version_for
+from build.release.request import Request, from_flags, version_for
 from tests.support.plans import two_services
 from tests.support.project import Project
-from tests.support.records import record as record_of
 
 
 def line(last: str = "") -> LineHistory:
@@ -45,34 +44,6 @@ def test_a_version_that_does_not_is_refused(manifest: Manifest, version: str) ->
     """Claimed, it could be neither published nor withdrawn, and every later release would stop at it."""
     with pytest.raises(RepositoryError, match="the version of a release 121 at most"):
         version_for(Request(version=version), line(), taken=Versions(), manifest=manifest, branch="main")
-
-
-@pytest.mark.parametrize(
-    ("asked", "previous", "made", "same"),
-    [
-        (Request(bump="patch"), "1.4.0", "1.4.1", True),
-        (Request(bump="patch"), "1.4.0", "1.4.3", True),
-        (Request(bump="major"), "1.4.0", "1.4.1", False),
-        (Request(bump="minor"), "1.4.0", "1.5.0", True),
-        (Request(bump="minor", pre="rc"), "1.4.0", "1.5.0-rc.1", True),
-        (Request(bump="minor", pre="beta"), "1.4.0", "1.5.0-rc.1", False),
-        (Request(bump="minor"), "1.4.0", "1.5.0-rc.1", False),
-        (Request(bump="minor"), "", "0.1.0", True),
-        (Request(), "1.4.0", "1.5.0", True),
-        (Request(), "1.4.0", "1.5.0-rc.1", False),
-        (Request(version="1.5.0"), "1.4.0", "1.5.0", True),
-        (Request(version="1.5.1"), "1.4.0", "1.5.0", False),
-    ],
-)
-def test_a_repeated_request_is_recognised(
-    manifest: Manifest, asked: Request, previous: str, made: str, same: bool
-) -> None:
-    """What was made counts from the version before it, and what others took above it since does not change it."""
-    taken = Versions(map(Version.parse, ["1.4.0", "1.4.2", "1.4.4", "1.6.0", "2.0.0", made]))
-
-    record = replace(record_of(made), previous=previous)
-
-    assert repeats(asked, record, taken=taken, manifest=manifest, branch="main") == same
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def test_a_list_says_it_too(options: dict[str, object], remarks: str, capsys: py
 
 def test_a_float_without_another_candidate_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """After a yank, a float that still names the release is warned of."""
-    releases.yanked(Yanked(line="web", version="1.4.0", moved=(), left=("1.4",)), json=False)
+    releases.yanked([Yanked(line="web", versions=("1.4.0",), left=("1.4",))], json=False)
 
     captured = capsys.readouterr()
     assert "1.4.0 is withdrawn" in captured.out
-    assert "1.4 still names 1.4.0: there is no other release for it" in captured.err
+    assert "1.4 still names what was withdrawn: there is no other release for it" in captured.err
