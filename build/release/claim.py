@@ -102,7 +102,6 @@ def prove_push(root: Path, remote: str, tags: Iterable[str], *, branch: str = ""
     if strays := sorted(set(tags) & remote_tags(root, "").keys()):
         message = f"{', '.join(strays)} is the next version, and this clone has a tag of that name that {remote} lacks"
         raise RepositoryError(message, hint=f"git tag --delete {' '.join(strays)}")
-    _prove_same_place(root, remote)
     references = [f"HEAD:refs/tags/{tag}" for tag in tags] + ([f"HEAD:refs/heads/{branch}"] if branch else [])
     try:
         git(root, *_PUSH, "--dry-run", remote, *references)
@@ -110,6 +109,7 @@ def prove_push(root: Path, remote: str, tags: Iterable[str], *, branch: str = ""
         message = f"the git remote {remote} does not let us push {f'branch {branch} with ' if branch else ''}a tag"
         hint = f"git push --dry-run {remote} HEAD:refs/tags/try"
         raise RepositoryError(message, hint=hint, output=error.output) from None
+    _prove_same_place(root, remote)
 
 
 def _prove_same_place(root: Path, remote: str) -> None:

@@ -26,27 +26,30 @@ def check_basis(saved: Plan, current: Mapping[str, str]) -> None:
         raise ReleaseRefused(message, hint=_AGAIN)
 
 
+def check_tags(saved: Plan, digests: Mapping[tuple[str, str], str]) -> None:
+    """Raise ReleaseRefused naming each tag of the plan that has another digest than when it was saved.
+
+    `digests` are those of the tags that would move now, by (repository, tag).
+    """
+    moved = [
+        f"{tag.repository}:{tag.tag} was {tag.before or 'not there'} and is {digest or 'not there'}"
+        for line in saved.lines
+        for tag in line.tags
+        if (digest := digests.get((tag.repository, tag.tag), tag.before)) != tag.before
+    ]
+    if moved:
+        raise ReleaseRefused(f"the plan is stale: {'; '.join(moved)}", hint=_AGAIN)
+
+
 def check_equal(saved: Plan, computed: Plan) -> None:
     """Raise ReleaseRefused naming what differs between a saved plan and the one that its request makes now.
 
-    A tag with another digest was moved since. Anything else was edited: a plan says what will be done, and a request
-    is the only thing that decides it.
+    What differs was edited: a plan says what will be done, and its request is the only thing that decides it.
     """
-    if moved := list(_moved(saved, computed)):
-        raise ReleaseRefused(f"the plan is stale: {'; '.join(moved)}", hint=_AGAIN)
     if edited := list(_differences(as_table(saved), as_table(replace(computed, unfinished=saved.unfinished)), "")):
         more = f" and {len(edited) - _SHOWN} more" if len(edited) > _SHOWN else ""
         message = f"the plan is not what its request makes: {'; '.join(edited[:_SHOWN])}{more}"
         raise ReleaseRefused(message, hint=_AGAIN)
-
-
-def _moved(saved: Plan, computed: Plan) -> Iterator[str]:
-    now = {(tag.repository, tag.tag): tag.before for line in computed.lines for tag in line.tags}
-    for tag in (tag for line in saved.lines for tag in line.tags):
-        digest = now.get((tag.repository, tag.tag), tag.before)
-        if digest != tag.before:
-            was = f"{tag.repository}:{tag.tag} was {tag.before or 'not there'}"
-            yield f"{was} and is {digest or 'not there'}"
 
 
 def _differences(saved: Any, computed: Any, path: str) -> Iterator[str]:

@@ -56,6 +56,9 @@ def _plan(run: Run) -> Run:
     if saved is not None and due:
         plan_file.check_basis(saved, plan.basis(world))
     world = examine(world, run.published, due)
+    if saved is not None:
+        for details in world.details.values():
+            plan_file.check_tags(saved, details.before)
     computed = plan.compute(world, request)
     if saved is not None and computed.lines:
         plan_file.check_equal(saved, computed)

@@ -133,7 +133,8 @@ def yanked(done: Sequence[Yanked], *, json: bool = False, dry_run: bool = False)
         for move in line.moved:
             console.text(f"  {move.name} → {move.version}")
         for name in line.left:
-            console.warn(f"{name} still names what was withdrawn: there is no other release for it")
+            withdrawn = "a withdrawn release" if many else line.versions[0]
+            console.warn(f"{name} still names {withdrawn}: there is no other release for it")
 
 
 def policy(learnt: Policy, *, json: bool = False) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,7 @@ from tests.support.steps import begins
 from tests.support.world import FAST, SERVICES, Clone, Public, World
 
 _LONGEST_LIFE = 12
+_FORGETS = 0.3  # how often a registry loses an old release before the next one is killed
 _CLAIM = begins("claim")
 _SMOKE = "  starting 2 containers"
 
@@ -117,6 +119,22 @@ def gate_lane(
     clean_engine(f"uct-{lane.world.namespace}", registry.address)
 
 
+def _forget_an_old_one(world: World, dice: random.Random) -> None:
+    """Let the registry lose a release whose images no other release has, and not the newest."""
+    records = [world.record(tag) for tag in world.public().git]
+    digests = Counter(one["digest"] for record in records for one in record["services"].values())
+    newest = max(Version.parse(record["version"]) for record in records)
+    own = [
+        record["version"]
+        for record in records
+        if all(digests[one["digest"]] == 1 for one in record["services"].values())
+        and Version.parse(record["version"]) != newest
+        and record["version"] not in world.forgotten
+    ]
+    if own:
+        world.forget(dice.choice(sorted(own)))
+
+
 def _expected(before: Public) -> str:
     """The next version, according to the existing tags."""
     versions = [Version.parse(tag.removeprefix("v")) for tag in before.git]
@@ -129,6 +147,9 @@ def _kill_and_finish(lane: Lane, tally: Tally, kills: list[Kill], dice: random.R
     clone = world.clone
     changed = dice.choice([["one"], ["two"], ["one", "two"]])
     before = world.public()
+    if dice.random() < _FORGETS:
+        _forget_an_old_one(world, dice)
+        before = world.public()
     for service in changed:
         clone.commit(service)
     arguments = ("--bump", "patch") if dice.random() < 0.3 else ()
@@ -185,7 +206,7 @@ def _assert_as_uninterrupted(world: World, before: Public, changed: list[str]) -
     floats = {version.rpartition(".")[0], version.partition(".")[0]}
     for name in (*SERVICES, "release"):
         tags = {one.partition(":")[2] for one in now.images if one.startswith(f"{name}:")}
-        assert tags == {one.removeprefix("v") for one in now.git} | floats
+        assert tags == {one.removeprefix("v") for one in now.git} - world.forgotten | floats
     for name in SERVICES:
         earlier = {digest for one, digest in before.images.items() if one.startswith(f"{name}:")}
         assert (now.images[f"{name}:{version}"] in earlier) == (bool(earlier) and name not in changed)

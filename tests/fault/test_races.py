@@ -14,15 +14,22 @@ from tests.support.proxy import Answer, Proxy, Request, Rule
 from tests.support.steps import begins
 from tests.support.world import FAST, Clone, World, clean
 
+BRANCHES = '["main", "race-*"]'
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    """A world whose branches for a race may release."""
+    return make_world(branches=BRANCHES)
+
 
 def _prepare(world: World, count: int) -> list[Clone]:
-    """Create a world with a release, and this many clones of it, each with a commit of its own."""
+    """Create a world with a release, and this many clones of it, each with a commit of its own on a branch."""
     assert world.clone.release().code == 0
     clones = [world.another() for _ in range(count)]
     for number, clone in enumerate(clones):
-        file = clone.project.root / "docker" / "one" / "content"
-        file.write_text(f"{number}\n")
-        clone.project.commit("fix: mine")
+        clone.git("switch", "--quiet", "--create", f"race-{number}")
+        clone.commit("one", "fix: mine")
     return clones
 
 
@@ -132,7 +139,7 @@ def test_two_releases_in_one_clone(world: World) -> None:
 
 def test_a_float_that_a_slow_racer_puts_back(make_world: Callable[..., World], proxy: Proxy) -> None:
     """A float's PUT that arrives after a newer release's is corrected by the next release."""
-    world = make_world(proxy.address)
+    world = make_world(proxy.address, branches=BRANCHES)
     slow, fast = _prepare(world, 2)
     running = slow.start("release", *FAST, "--bump", "patch")
 

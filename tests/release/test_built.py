@@ -38,7 +38,7 @@ def test_images_of_a_clean_commit_are_reused(building: World) -> None:
     built = building.clone.git("rev-parse", "HEAD")
     ok(building.clone.inv("build", "--push"))
     assert {one["action"] for one in planned(building.clone)["lines"][0]["services"]} == {"reuse"}
-    building.clone.project.commit("chore: later")
+    building.clone.share("chore: later")
 
     ok(building.clone.release())
 
@@ -50,7 +50,7 @@ def test_images_of_an_edited_tree_are_built_again(building: World) -> None:
     """After a commit the sources are the same but the labels say .dirty and another commit, so the image is rebuilt."""
     building.clone.project.write("docker/one/content", "edited, committed later\n")
     ok(building.clone.inv("build", "--push"))
-    building.clone.project.commit("feat: edit")
+    building.clone.share("feat: edit")
 
     ok(building.clone.release())
 
@@ -63,6 +63,7 @@ def test_images_of_a_missing_commit_are_built_again(building: World) -> None:
     """An image labelled with a commit that is not an ancestor of the released one is not reused."""
     ok(building.clone.inv("build", "--push"))
     building.clone.git("commit", "--quiet", "--amend", "--message", "feat: another start")
+    building.clone.git("push", "--quiet", "--force", "origin", "main")
 
     ok(building.clone.release())
 

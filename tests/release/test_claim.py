@@ -36,7 +36,7 @@ def test_a2_the_version_comes_from_the_remote_s_tags(world: World) -> None:
 
     stale.git("switch", "--quiet", "--create", "0.1.x", "origin/main")
     stale.project.write("docker/two/content", "elsewhere\n")
-    stale.project.commit("fix: elsewhere")
+    stale.share("fix: elsewhere")
     ok(stale.release("--bump", "patch"))
 
     assert world.record("v0.1.2")["commit"] == stale.git("rev-parse", "HEAD")

@@ -41,7 +41,7 @@ def test_candidates_are_asked_before_anything_is_public(web: World) -> None:
     """A check that fails stops the release with nothing public and nothing left running; repaired, it is recorded."""
     project = web.clone.project
     project.write("docker/web/server.py", SERVER.replace('"healthy"', '"sick"'))
-    project.commit("fix: break it")
+    web.clone.share("fix: break it")
 
     refused = web.clone.inv("release", "--skip-scan", "--service", "web", **ALLOWED)
 
@@ -55,7 +55,7 @@ def test_candidates_are_asked_before_anything_is_public(web: World) -> None:
     assert not list((project.root / ".uc").glob("sandbox-*"))
 
     project.write("docker/web/server.py", SERVER)
-    project.commit("fix: repair it")
+    web.clone.share("fix: repair it")
     ok(web.clone.inv("release", "--skip", "scan", "--service", "web", **ALLOWED))
 
     record = web.record("web/v0.1.0")

@@ -94,6 +94,7 @@ def test_i3_resuming_needs_git_and_no_engine(faulty: World, proxy: Proxy, tmp_pa
     ok(clone.inv("release", "--resume", **bare))
 
     assert digests(faulty, "0.1") == recorded(faulty, "v0.1.0")
+    clone.commit("one")
     ran = clone.release("--bump", "patch", **bare)
     assert ran.code == 7, ran.text
     assert "docker is not installed" in ran.stderr

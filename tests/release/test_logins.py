@@ -215,6 +215,7 @@ def test_a_release_needs_no_password_in_sight(
             seen |= _command_lines()
         ran = running.wait()
         assert ran.code == 0, ran.text
+        world.clone.touch()
         refused = world.clone.release("--bump", "patch", UC_REGISTRY_USERNAME="other")
 
     assert refused.code == 10, refused.text

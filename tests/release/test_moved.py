@@ -67,6 +67,7 @@ def test_an_image_of_an_edited_file_is_not_reused_later(world: World) -> None:
 def test_an_edit_is_seen_where_nothing_is_built(world: World) -> None:
     """Reused or built, an image must match the commit's sources: they are checked again either way."""
     ok(world.clone.release())
+    world.clone.touch()
     running = world.clone.start("release", *FAST, "--bump", "patch")
 
     ran = running.when(begins("build"), lambda: _edit(world)).wait()

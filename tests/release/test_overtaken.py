@@ -49,6 +49,7 @@ def test_a_maintenance_branch_releases_what_a_later_series_has(world: World) -> 
     assert "in v0.2.0 already" in ok(job.release()).stderr
 
     job.git("switch", "--quiet", "--create", "0.1.x")
+    job.git("push", "--quiet", "origin", "0.1.x")
     ok(job.release())
 
     assert digests(world, "0.1") == recorded(world, "v0.1.1")

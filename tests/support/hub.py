@@ -58,6 +58,10 @@ class Hub:
         """Delete a blob as a careless clean-up would; return the status."""
         return self._http.delete(f"/v2/{repository}/blobs/{digest}").status_code
 
+    def delete(self, repository: str, digest: str) -> int:
+        """Delete a manifest, and with it every tag that names it, as a clean-up policy does; return the status."""
+        return self._http.delete(f"/v2/{repository}/manifests/{digest}").status_code
+
     def raw(self, repository: str, reference: str) -> tuple[bytes, str]:
         """The bytes of a manifest and their media type."""
         answer = self._http.get(f"/v2/{repository}/manifests/{reference}")

@@ -1,8 +1,14 @@
-"""Invariants of releases, checked on a world without the library: digests, immutable tags, owners, records, floats."""
+"""Invariants of releases, checked on a world without the library.
+
+Digests, immutable tags, owners, records and floats; one release for each commit and channel; images with the commit's
+bytes; claims on the remote.
+"""
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from typing import Any
 
 from semver import Version
@@ -13,12 +19,13 @@ from tests.support.world import SERVICES, World
 def assert_invariants(world: World, *, settled: bool = True) -> None:
     """Assert one digest per version, immutable tags, forward-only floats, one owner; if `settled`, no partial release.
 
-    Remembers what it saw, so that the next call detects what moved.
+    Remembers what it saw, so that the next call detects what moved. What `world.forget` removed may be gone.
     """
     public = world.public()
     records = {tag: record for tag in public.git if (record := world.record(tag))}
     owners = {record["version"]: (tag, record) for tag, record in records.items()}
     assert len(owners) == len(records), "two tags claim one version"
+    _released_once(records)
     _immutable(world, public.git, public.images)
     _owned(public.images, owners)
     complete, yanked = _released(public.images)
@@ -27,8 +34,18 @@ def assert_invariants(world: World, *, settled: bool = True) -> None:
         _complete(world, tag, record, public.images)
     _floats(world, public.images, complete - yanked, owners, settled=settled)
     if settled:
-        open_claims = {Version.parse(one) for one in owners} - complete - yanked
+        open_claims = {Version.parse(one) for one in owners.keys() - world.forgotten} - complete - yanked
         assert not open_claims, f"claimed and not complete: {sorted(map(str, open_claims))}"
+
+
+def _released_once(records: dict[str, Any]) -> None:
+    """Assert that no commit has two releases of a channel on a line."""
+    seen: dict[tuple[str, str, str], str] = {}
+    for tag, record in records.items():
+        channel = (Version.parse(record["version"]).prerelease or "").partition(".")[0]
+        key = (record["line"], record["commit"], channel)
+        assert key not in seen, f"{seen[key]} and {tag} are of one commit"
+        seen[key] = tag
 
 
 def _versions(tags: list[str]) -> dict[str, Version]:
@@ -46,7 +63,7 @@ def _immutable(world: World, git: dict[str, str], images: dict[str, str]) -> Non
     fixed = {f"git {tag}": found for tag, found in git.items()}
     fixed |= {name: digest for name, digest in images.items() if _versions([name.partition(":")[2]])}
     for name, before in world.memory.items():
-        if not name.startswith("float "):
+        if not name.startswith(("float ", "whole ")) and name.rpartition(":")[2] not in world.forgotten:
             assert fixed.get(name) == before, f"{name} was {before} and is {fixed.get(name)}"
     world.memory |= fixed
 
@@ -71,11 +88,15 @@ def _released(images: dict[str, str]) -> tuple[set[Version], set[Version]]:
 def _complete(world: World, tag: str, record: Any, images: dict[str, str]) -> None:
     """Assert a complete release: every image is complete under its digest, and the artifact is the tag's record."""
     version = record["version"]
+    if version in world.forgotten:
+        return
     assert set(record["services"]) == set(SERVICES)
     for service, one in record["services"].items():
         assert images.get(f"{service}:{version}") == one["digest"], f"{service}:{version} of a complete release"
         if f"whole {one['digest']}" not in world.memory:
             _whole(world, f"{world.namespace}/{service}", one["digest"])
+            _is_the_commit(world, service, one["digest"], record["commit"])
+            world.memory[f"whole {one['digest']}"] = one["digest"]
     repository = f"{world.namespace}/release"
     layer = world.hub.manifest(repository, version)["layers"][0]["digest"]
     assert world.hub.blob(repository, layer) == world.record_bytes(tag), f"release:{version} is not what {tag} says"
@@ -88,6 +109,26 @@ def _whole(world: World, repository: str, digest: str) -> None:
         _whole(world, repository, child["digest"])
     for blob in [*([body["config"]] if "config" in body else []), *body.get("layers", [])]:
         assert world.hub.has(repository, blob["digest"]), f"{repository} lacks {blob['digest']} of {digest}"
+
+
+def _is_the_commit(world: World, service: str, digest: str, commit: str) -> None:
+    """Assert that what an image copied from its folder is what the commit has there, and nothing else."""
+    repository = f"{world.namespace}/{service}"
+    body = world.hub.manifest(repository, digest)
+    for child in body.get("manifests", []):
+        if "vnd.docker.reference.type" not in child.get("annotations", {}):
+            body = world.hub.manifest(repository, child["digest"])
+    copied = {}
+    for layer in body["layers"]:
+        with tarfile.open(fileobj=io.BytesIO(world.hub.blob(repository, layer["digest"]) or b"")) as archive:
+            for member in archive:
+                if member.isfile() and member.name in {"content", "server.py"}:
+                    file = archive.extractfile(member)
+                    copied[member.name] = file.read() if file else b""
+    for name, content in copied.items():
+        shown = world.git_file(commit, f"docker/{service}/{name}")
+        assert content == shown, f"{service}@{digest}: {name} is not what {commit} has"
+    assert "content" in copied or "server.py" in copied, f"{service}@{digest} has nothing of its folder"
 
 
 def winners(eligible: set[Version]) -> dict[str, Version]:
@@ -120,6 +161,8 @@ def _floats(
     if not settled:
         return
     for tag, version in wanted.items():
+        if str(version) in world.forgotten:
+            continue
         record = owners[str(version)][1]
         for service in SERVICES:
             expected = record["services"][service]["digest"]

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,15 @@ class Clone:
         """Change one service, commit and push."""
         file = self.project.root / "docker" / service / "content"
         file.write_text(file.read_text() + f"{time.time_ns()}\n")
+        return self.share(message)
+
+    def touch(self, message: str = "fix: nothing in the images") -> str:
+        """Commit a change that no image sees, and push."""
+        self.project.write("NOTES", f"{time.time_ns()}\n")
+        return self.share(message)
+
+    def share(self, message: str) -> str:
+        """Commit what was changed, and push the branch if there is a remote."""
         commit = self.project.commit(message)
         if "origin" in self.git("remote"):
             self.git("push", "--quiet", "origin", "HEAD")
@@ -65,7 +75,10 @@ class Clone:
 
 @dataclass(slots=True)
 class World:
-    """Everything around a release. `memory` is where invariants remember what was public before."""
+    """Everything around a release.
+
+    `memory` is where invariants remember what was public before, `forgotten` the versions that the registry lost.
+    """
 
     folder: Path
     namespace: str
@@ -74,6 +87,7 @@ class World:
     environment: dict[str, str]
     clones: list[Clone] = field(default_factory=list)
     memory: dict[str, str] = field(default_factory=dict)
+    forgotten: set[str] = field(default_factory=set)
 
     @property
     def remote(self) -> Path:
@@ -110,6 +124,31 @@ class World:
         message = _git(self.remote, "for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
         start = message.find("\n{")
         return json.loads(message[start:]) if start >= 0 else None
+
+    def forget(self, version: str, repositories: Collection[str] = (*SERVICES, "release")) -> None:
+        """Delete what a version names in the registry, as a clean-up policy does; what other versions share, too."""
+        lost = {}
+        for name in repositories:
+            repository = f"{self.namespace}/{name}"
+            if digest := self.hub.digest(repository, version):
+                assert self.hub.delete(repository, digest) == 202
+                lost[name] = digest
+        self.forgotten |= {
+            tag.removeprefix("v")
+            for tag in self.git_tags()
+            if (record := self.record(tag))
+            and (
+                any(record["services"][name]["digest"] == digest for name, digest in lost.items() if name in SERVICES)
+                or record["version"] == version
+            )
+        }
+
+    def git_file(self, commit: str, path: str) -> bytes:
+        """The bytes of a file in a commit on the remote."""
+        command = ["git", "cat-file", "blob", f"{commit}:{path}"]
+        return subprocess.run(
+            command, cwd=self.remote, env=os.environ | _IDENTITY, capture_output=True, check=True
+        ).stdout
 
     def record_bytes(self, tag: str) -> bytes:
         """The record's exact bytes in the tag."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from build.errors import ScanBroken
+
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN")
 _ID_KEYS = {"vulnerability": "VulnerabilityID", "secret": "RuleID", "misconfiguration": "ID", "license": "Name"}
 
@@ -57,13 +59,21 @@ def _finding(kind: str, entry: Mapping[str, Any], subject: str, *, fixed: str = 
 
 
 def waived(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The kind, id and reason of every waived finding."""
+    """The kind, id and reason of every waived finding. Raises ScanBroken for one without an id: the record names it."""
     return [
-        (entry["Type"], entry["Finding"].get(_ID_KEYS[entry["Type"]], ""), entry.get("Statement", ""))
+        _waived(entry)
         for result in report.get("Results") or []
         for entry in result.get("ExperimentalModifiedFindings") or []
-        if entry.get("Status") == "ignored" and entry.get("Type") in _ID_KEYS
+        if entry.get("Status") == "ignored"
     ]
+
+
+def _waived(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    kind = str(entry.get("Type"))
+    if not (identifier := (entry.get("Finding") or {}).get(_ID_KEYS.get(kind, ""))):
+        message = f"Trivy waived a finding of the kind {kind}, which this toolkit can't name in a release's record"
+        raise ScanBroken(message, hint="has the version of Trivy changed?")
+    return kind, identifier, entry.get("Statement", "")
 
 
 def contents(report: Mapping[str, Any]) -> set[str]:

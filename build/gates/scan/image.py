@@ -66,7 +66,7 @@ def analyse(settings: Settings, image: Image) -> Scanned:
         arguments += ["--image-config-scanners", ",".join(of_configuration)]
     with console.waiting(f"scanning {image.service}"):
         left_out = _run(settings, arguments, image)
-    report: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+    report = _read(output)
     # Trivy copies the image's configuration into the report, where a token in its ENV would be readable.
     for part in ("config", "history"):
         report["Metadata"].get("ImageConfig", {}).pop(part, None)
@@ -76,6 +76,17 @@ def analyse(settings: Settings, image: Image) -> Scanned:
         other = ", ".join(scanned) or "an image without digest"
         raise ScanBroken(f"Trivy was given {image.reference} and scanned {other}")
     return Scanned(image=image, report=report, left_out=left_out)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Trivy's report, which it has just written. Raises ScanBroken for a file that is not one."""
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ScanBroken(f"Trivy's report {path} can't be read: {error}", hint="./inv scan again") from None
+    if not isinstance(report, dict) or not isinstance(report.get("Metadata"), dict):
+        raise ScanBroken(f"{path} is not a report of Trivy", hint="has the version of Trivy changed?")
+    return report
 
 
 def _run(settings: Settings, arguments: Sequence[str], image: Image) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from build.errors import ScanRejected
-from build.gates.scan import findings, gate
+from build.errors import ScanBroken, ScanRejected
+from build.gates.scan import findings, gate, image
 from build.gates.scan.findings import Finding
 from build.gates.scan.gate import ImageVerdict
 from build.views import gates as view
@@ -99,6 +99,27 @@ def test_a_report_without_results_has_nothing(report: dict[str, Any]) -> None:
 def test_only_waivers_count_as_waived() -> None:
     """What a vendor's statement took out is no waiver of ours."""
     assert findings.waived(REPORT) == [("vulnerability", "CVE-3", "not reached")]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"Type": "smell", "Finding": {"ID": "X-1"}}, {"Type": "vulnerability", "Finding": {}}, {"Type": "secret"}, {}],
+)
+def test_c10_a_waiver_never_falls_out_of_the_record(entry: dict[str, Any]) -> None:
+    """A waived finding that can't be named stops the gate, instead of being recorded as none."""
+    report = {"Results": [{"ExperimentalModifiedFindings": [{"Status": "ignored", **entry}]}]}
+
+    with pytest.raises(ScanBroken, match="can't name in a release's record"):
+        findings.waived(report)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"Results": []}', '{"Metadata": null}'])
+def test_c10_a_report_that_can_t_be_read_is_not_an_empty_one(tmp_path: Path, content: str) -> None:
+    """A scan whose report is broken has no verdict: no findings and no waivers are concluded from it."""
+    (tmp_path / "report.json").write_text(content)
+
+    with pytest.raises(ScanBroken):
+        image._read(tmp_path / "report.json")
 
 
 def test_contents_name_what_the_database_must_know() -> None:

@@ -52,4 +52,4 @@ def test_a_float_without_another_candidate_is_reported(capsys: pytest.CaptureFix
 
     captured = capsys.readouterr()
     assert "1.4.0 is withdrawn" in captured.out
-    assert "1.4 still names what was withdrawn: there is no other release for it" in captured.err
+    assert "1.4 still names 1.4.0: there is no other release for it" in captured.err
