@@ -15,6 +15,7 @@ from build.release.floats import Move
 from build.release.names import versions_of
 from build.release.published import CONCURRENT, Known, Published
 from build.release.record import Record
+from build.release.stored import ImageGone
 
 _RESUME = "./inv release --resume"
 
@@ -80,8 +81,9 @@ def releases_behind(published: Published, moved: Mapping[str, Sequence[Move]]) -
 
 @contextlib.contextmanager
 def explained(record: Record, progress: str) -> Iterator[None]:
-    """Make a failure after the claim say how far the release is, and which command finishes it or gives it up.
+    """Make a failure after the claim say how far the release is, and which command finishes it.
 
+    Giving it up is only advised where it can't be finished: another failure may pass, and a yank can't be undone.
     Raises the failure reworded; its kind stays.
     """
     try:
@@ -91,8 +93,8 @@ def explained(record: Record, progress: str) -> Iterator[None]:
         give_up = f'./inv yank {record.version}{service} --reason "…"'
         if isinstance(error, VersionTaken):
             hint = f"give it up: {give_up}; then ./inv release takes the next version"
-        elif "--resume" in error.hint:
-            hint = error.hint
+        elif isinstance(error, ImageGone):
+            hint = f"restore it, then {_RESUME}; or give it up: {give_up}"
         else:
-            hint = f"{_RESUME}   (or give it up: {give_up})"
+            hint = error.hint if "--resume" in error.hint else _RESUME
         raise error.with_message(f"{record.tag} is {progress}: {error}", hint=hint) from error

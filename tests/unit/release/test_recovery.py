@@ -8,13 +8,18 @@ import pytest
 
 from build.errors import BuildError, RegistryError, VersionTaken
 from build.release.recovery import explained
+from build.release.stored import ImageGone
 from tests.support.records import record
 
 
 @pytest.mark.parametrize(
     ("failure", "hint"),
     [
-        (RegistryError("no answer"), './inv release --resume   (or give it up: ./inv yank 1.4.0 --reason "…")'),
+        (RegistryError("no answer"), "./inv release --resume"),
+        (
+            ImageGone("no image"),
+            'restore it, then ./inv release --resume; or give it up: ./inv yank 1.4.0 --reason "…"',
+        ),
         (RegistryError("no answer", hint="wait; ./inv release --resume"), "wait; ./inv release --resume"),
         (
             VersionTaken("burned"),
@@ -35,7 +40,7 @@ def test_a_line_of_its_own_is_given_up_by_its_service() -> None:
     """In independent mode the command that gives a version up names the service."""
     made = replace(record("1.4.0"), tag="web/v1.4.0")
 
-    with pytest.raises(RegistryError) as caught, explained(made, "claimed and not recorded"):
-        raise RegistryError("no answer")
+    with pytest.raises(ImageGone) as caught, explained(made, "claimed and not recorded"):
+        raise ImageGone("no image")
 
     assert './inv yank 1.4.0 --service web --reason "…"' in caught.value.hint
