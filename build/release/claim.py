@@ -102,6 +102,7 @@ def prove_push(root: Path, remote: str, tags: Iterable[str], *, branch: str = ""
     if strays := sorted(set(tags) & remote_tags(root, "").keys()):
         message = f"{', '.join(strays)} is the next version, and this clone has a tag of that name that {remote} lacks"
         raise RepositoryError(message, hint=f"git tag --delete {' '.join(strays)}")
+    _prove_same_place(root, remote)
     references = [f"HEAD:refs/tags/{tag}" for tag in tags] + ([f"HEAD:refs/heads/{branch}"] if branch else [])
     try:
         git(root, *_PUSH, "--dry-run", remote, *references)
@@ -109,16 +110,23 @@ def prove_push(root: Path, remote: str, tags: Iterable[str], *, branch: str = ""
         message = f"the git remote {remote} does not let us push {f'branch {branch} with ' if branch else ''}a tag"
         hint = f"git push --dry-run {remote} HEAD:refs/tags/try"
         raise RepositoryError(message, hint=hint, output=error.output) from None
-    _prove_same_place(root, remote)
 
 
 def _prove_same_place(root: Path, remote: str) -> None:
     fetched_from, pushed_to = urls(root, remote)
     for place in pushed_to:
-        if place != fetched_from and remote_tags(root, place) != remote_tags(root, remote):
+        if place != fetched_from and _tags_of(root, place) not in (None, remote_tags(root, remote)):
             message = f"{remote} is pushed to {redact(place)}, whose tags are not those of {redact(fetched_from)}"
             hint = f"others fetch from the latter: git remote set-url --push {remote} {redact(fetched_from)}"
             raise RepositoryError(message, hint=hint)
+
+
+def _tags_of(root: Path, place: str) -> dict[str, str] | None:
+    """The tags of a place that is pushed to; None if it does not answer: then a push fails with its own reason."""
+    try:
+        return remote_tags(root, place)
+    except RepositoryError:
+        return None
 
 
 def push(root: Path, remote: str, claims: Iterable[Claim], *, branch: str = "") -> None:

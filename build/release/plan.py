@@ -179,13 +179,14 @@ def _version(world: World, line: LineHistory, request: Request) -> tuple[Version
 def _newer(world: World, line: LineHistory, version: Version) -> dict[str, Version]:
     """The releases (tag → version) above the last one of this history: if one contains HEAD, `version` is a step back.
 
-    A withdrawn release does not count, nor a version outside the range of a maintenance branch, nor a pre-release of a
-    later version.
+    A withdrawn or abandoned release does not count, nor a version outside the range of a maintenance branch, nor a
+    pre-release of a later version.
     """
-    yanked = world.known[line.line.name].yanked
+    known = world.known[line.line.name]
+    void = known.yanked | known.abandoned
     return {
         tag: other for other, tag in world.claimed(line).items()
-        if (line.last is None or other > line.last) and other not in yanked and in_range(other, world.history.branch)
+        if (line.last is None or other > line.last) and other not in void and in_range(other, world.history.branch)
         and (not other.prerelease or other < version)
     }  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -34,7 +34,8 @@ class Known:
 
     `complete` have their record in the registry, `yanked` a mark of withdrawal (with or without a record), `foreign`
     something else than their record. The rest are claims without a record: `interrupted` ones can be finished, and
-    `gone` ones were removed from the registry.
+    `gone` ones were removed from the registry. `abandoned` claims, gone or withdrawn, came to nothing: no release built
+    upon them, so versions are not counted from them.
     """
 
     complete: frozenset[Version]
@@ -42,6 +43,7 @@ class Known:
     foreign: frozenset[Version] = frozenset()
     interrupted: frozenset[Version] = frozenset()
     gone: frozenset[Version] = frozenset()
+    abandoned: frozenset[Version] = frozenset()
 
     @property
     def eligible(self) -> frozenset[Version]:
@@ -103,6 +105,10 @@ class Published:
         """The records that the line's git tags carry for this registry."""
         return self._read(line).claimed
 
+    def tags(self, line: Line, versions: Collection[Version]) -> set[str]:
+        """The git tags that claim these versions of a line."""
+        return {record.tag for version, record in self.claimed(line).items() if version in versions}
+
     def line(self, record: Record) -> Line:
         """The line of a record."""
         return next(line for line in self.lines if line.name == record.line)
@@ -134,6 +140,7 @@ class Published:
             foreign=frozenset(version for version, state in states.items() if state == "foreign"),
             interrupted=frozenset(interrupted),
             gone=frozenset(missing - interrupted),
+            abandoned=frozenset(leaves - complete - interrupted),
         )
 
     def all_known(self) -> dict[str, Known]:

@@ -99,13 +99,16 @@ def read_world(
 ) -> tuple[World, BuildPlan]:
     """Read the world, without details, and the plan of a build of all services, whose versions are not known yet.
 
-    Only the tags in `claims` count: they are on the remote, and what they left unfinished is finished. A detached HEAD,
-    as in a GitLab job, is on the branch that the CI system names in `environment`.
+    Only the tags in `claims` count: they are on the remote, and what they left unfinished is finished. Versions are not
+    counted from one that came to nothing. A detached HEAD, as in a GitLab job, is on the branch that the CI system
+    names in `environment`.
     Raises RepositoryError for a clone without its history, BaseUnavailable if a base can't be had (a release has
     every service, or is not made), RegistryError.
     """
-    history = git_history.read(manifest, tags=claims.keys())
-    git_history.require_history(manifest.root, history, manifest.release)
+    known = published.all_known()
+    abandoned = {tag for line in published.lines for tag in published.tags(line, known[line.name].abandoned)}
+    history = git_history.read(manifest, tags=claims.keys() - abandoned)
+    git_history.require_full(history)
     history = replace(history, branch=history.branch or ci.branch(environment))
     services = list(manifest.services)
     build_plan = plan_build(manifest, history, dict.fromkeys(services, "0"), _bases(manifest), services)
@@ -114,7 +117,7 @@ def read_world(
         history=history,
         claims=claims,
         here=tags_at(manifest.root, history.commit, claims),
-        known=published.all_known(),
+        known=known,
         fingerprints=build_plan.fingerprints,
         staged=candidates.remembered(manifest.workspace.candidates),
         built=store.recorded(manifest),

