@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 
 from build.config.manifest import Manifest
 from build.diagnosis import Diagnosis
-from build.errors import BuildError, SecretError
+from build.errors import BuildError, RegistryError, SecretError
 from build.images import bases as base_images
 from build.images import secrets as image_secrets
 from build.process import run
-from build.registry import credentials, transport
+from build.registry import credentials
+from build.registry.client import RegistryClient
+from build.registry.transport import START
 from build.stack import secrets as stack_secrets
 
 _REGISTRY_SECONDS = 3
@@ -31,29 +32,16 @@ def credential_helpers(_manifest: Manifest) -> Diagnosis:
 
 
 def registry(manifest: Manifest) -> Diagnosis:
-    """Whether the registry answers, and whether there is a login if it demands one."""
-    import httpx
-
+    """Whether the registry answers, and accepts the login if it demands one; what a release would say, if not."""
     settings = manifest.registry
-    loopback = transport.is_loopback(settings.address)
     try:
-        # The certificates of the machine, as the engine uses them; and never a proxy for loopback.
-        context = ssl.create_default_context()
-        with httpx.Client(timeout=_REGISTRY_SECONDS, trust_env=not loopback, verify=context) as client:
-            response = client.get(f"{transport.url(manifest)}/v2/")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        if settings.embedded and loopback:
-            return Diagnosis("warn", f"{settings.address} is not up (embedded)", "./inv registry.up")
-        remedy = f"curl -v {transport.url(manifest)}/v2/ shows where it fails; or set UC_REGISTRY_ADDRESS"
-        return Diagnosis("fail", f"{settings.address} can't be reached: {error}", remedy)
-    if response.status_code in {401, 403}:
-        config = credentials.read(credentials.docker_config())
-        if settings.username or settings.address in {*config["auths"], *config["credHelpers"]}:
-            return Diagnosis("ok", f"{settings.address} demands a login, and there is one")
-        return Diagnosis("fail", f"{settings.address} demands a login", f"docker login {settings.address}")
-    if not response.is_success or "application/json" not in response.headers.get("content-type", "application/json"):
-        remedy = "set UC_REGISTRY_ADDRESS to the address of a registry"
-        return Diagnosis("fail", f"{settings.address} answers {response.status_code} and is not a registry", remedy)
+        with RegistryClient(manifest, attempts=1, read_timeout=_REGISTRY_SECONDS) as client:
+            client.ping()
+    except RegistryError as error:
+        if error.hint == START:
+            return Diagnosis("warn", f"{settings.address} is not up (embedded)", START)
+        remedy = error.hint.replace("docker login", f"docker login {settings.address}")
+        return Diagnosis("fail", str(error), remedy or "set UC_REGISTRY_ADDRESS to the address of a registry")
     return Diagnosis("ok", f"{settings.address} answers")
 
 

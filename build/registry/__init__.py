@@ -1,6 +1,8 @@
 """A client of the OCI distribution API (opencontainers/distribution-spec 1.1).
 
-credentials, transport      who logs in; requests, retried and authenticated
+credentials, logins         who logs in, and how
+tls, connections            certificates; requests and their redirects
+responses, retry, transport what a response means; requests, retried, authenticated and checked
 oci                         digests, raw manifests, artifacts of one document
 client                      manifests, tags and blobs
 policy                      what a registry allows, probed

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from build.config.manifest import Manifest
 from build.errors import RegistryError
+from build.registry import responses, retry
+from build.registry.connections import REDIRECTS
 from build.registry.oci import RawManifest, digest_of
 from build.registry.transport import Transport
 
@@ -20,8 +26,11 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
-_REDIRECTS = (301, 302, 303, 307, 308)  # a registry may keep its blobs in a separate object store
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
+_UNDECIDED = {*range(200, 500), 501} - {401, 408, 429}  # answers to a HEAD that are not believed without a GET
 _PING_SECONDS = 5
+_PAGE = 1000
+_READS = (1, 2, 3)  # attempts where one answer contradicts another
 
 
 class RegistryClient(Transport):
@@ -34,31 +43,57 @@ class RegistryClient(Transport):
     def _immutable(self) -> dict[str, RawManifest]:
         return {}
 
+    @functools.cached_property
+    def _written(self) -> dict[str, set[str]]:
+        """The tags that this client has put, by repository."""
+        return {}
+
     def ping(self) -> None:
         """Return if a registry answers and accepts the credentials."""
-        self.request("GET", "/v2/", ok=(200,))
+        self.request("GET", "/v2/", ok=(200,), check=responses.api)
 
-    def digest(self, repository: str, reference: str) -> str | None:
-        """Return the digest that a tag or digest resolves to, None if there is none."""
-        path = f"/v2/{repository}/manifests/{reference}"
-        answer = self.request("HEAD", path, ok=(200, 404), headers=_accept())
-        if answer.status_code == 404:
-            return None
-        if digest := answer.headers.get("Docker-Content-Digest"):
-            return str(digest)
+    def digest(self, repository: str, reference: str, *, new: bool = False) -> str | None:
+        """Return the digest that a tag or digest resolves to, None if there is none.
+
+        Only a digest is believed of a HEAD: Nexus answers 404 to it where GET finds a manifest, others 405. So GET
+        decides; where a tag is `new` and nothing is expected, it is asked at once.
+        """
+        if not new:
+            path = f"/v2/{repository}/manifests/{reference}"
+            answer = self.request("HEAD", path, ok=_UNDECIDED, headers=_accept())
+            digest = answer.headers.get(responses.DIGEST, "")
+            named = reference if reference.startswith("sha256:") else digest
+            if answer.status_code == 200 and _DIGEST.fullmatch(digest) and digest == named:
+                return str(digest)
         manifest = self.manifest(repository, reference)
         return manifest.digest if manifest else None
 
+    def digest_but(self, repository: str, tag: str, expected: str) -> str | None:
+        """Return what `digest` does; any other digest than the `expected` one is what GET sends, or an error.
+
+        For whoever draws conclusions from another digest: a HEAD and a GET that contradict each other prove nothing.
+        """
+        for attempt in _READS:
+            digest = self.digest(repository, tag)
+            if digest in {None, expected}:
+                return digest
+            manifest = self.manifest(repository, tag)
+            if manifest and manifest.digest == digest:
+                return digest
+            retry.wait(attempt)
+        sent = manifest.digest if manifest else "nothing"
+        problem = f"names {digest} for {repository}:{tag} and sends {sent}"
+        raise self.failure(problem, "HEAD, GET", f"/v2/{repository}/manifests/{tag}", hint=responses.BETWEEN)
+
     def manifest(self, repository: str, reference: str) -> RawManifest | None:
-        """Return the manifest under a tag or digest, None if there is none; the bytes must match a digest."""
-        answer = self.request("GET", f"/v2/{repository}/manifests/{reference}", ok=(200, 404), headers=_accept())
+        """Return the manifest under a tag or digest, None if there is none; its bytes match every digest given."""
+        path = f"/v2/{repository}/manifests/{reference}"
+        check = partial(responses.manifest, reference=reference)
+        answer = self.request("GET", path, ok=(200, 404), headers=_accept(), check=check)
         if answer.status_code == 404:
             return None
         media_type = answer.headers.get("Content-Type", "").partition(";")[0]
-        manifest = RawManifest(content=answer.content, media_type=media_type, digest=digest_of(answer.content))
-        if reference.startswith("sha256:") and manifest.digest != reference:
-            raise self.failure(f"sends {manifest.digest} when asked for {reference}", "GET", repository)
-        return manifest
+        return RawManifest(content=answer.content, media_type=media_type, digest=digest_of(answer.content))
 
     def immutable_manifest(self, repository: str, tag: str) -> RawManifest | None:
         """Return the manifest under an immutable tag, None if there is none yet; cached after the first read."""
@@ -71,6 +106,8 @@ class RegistryClient(Transport):
         """Store the bytes under a tag or their digest; a refusal's RegistryError has its HTTP `status`."""
         path = f"/v2/{repository}/manifests/{reference}"
         self.request("PUT", path, ok=(200, 201, 202), headers={"Content-Type": media_type}, content=content)
+        if not reference.startswith("sha256:"):
+            self._written.setdefault(repository, set()).add(reference)
 
     def delete_manifest(self, repository: str, digest: str) -> bool:
         """Delete a manifest by digest; return False if the registry does not support that or has no such manifest."""
@@ -78,47 +115,65 @@ class RegistryClient(Transport):
         return self.request("DELETE", path, ok=(200, 202, 400, 403, 404, 405)).status_code in {200, 202}
 
     def tags(self, repository: str) -> list[str]:
-        """Return every tag of a repository, over all pages; none if there is no such repository."""
-        tags: list[str] = []
-        path = f"/v2/{repository}/tags/list?n=1000"
-        while path:
-            answer = self.request("GET", path, ok=(200, 404))
-            if answer.status_code == 404:
+        """Return every tag of a repository, over all pages; none if there is no such repository.
+
+        A list that lacks a tag which this client has put, and which is there, is older than it (a cache, a replica): it
+        is read again, and in the end refused.
+        """
+        for attempt in _READS:
+            written = set(self._written.get(repository, ()))
+            tags = list(self._pages(f"/v2/{repository}/tags/list", "tags", ok=(200, 404)))
+            missing = sorted(tag for tag in written.difference(tags) if self.manifest(repository, tag))
+            if not missing:
                 return tags
-            tags += self.json(answer).get("tags") or []
-            following = answer.links.get("next", {}).get("url", "")
-            path = following if following != path else ""
-        return tags
+            retry.wait(attempt)
+        problem = f"lists {repository} without {', '.join(missing)}, which it has"
+        raise self.failure(problem, "GET", f"/v2/{repository}/tags/list", hint=responses.BETWEEN)
 
     def repositories(self) -> list[str]:
-        """Return every repository that the registry lists."""
-        answer = self.request("GET", "/v2/_catalog?n=1000", ok=(200,))
-        return list(self.json(answer).get("repositories") or [])
+        """Return every repository that the registry lists, over all pages."""
+        return list(self._pages("/v2/_catalog", "repositories", ok=(200,)))
+
+    def _pages(self, path: str, key: str, *, ok: tuple[int, ...]) -> Iterator[str]:
+        """Yield each name of a list once, page after page (Distribution specification, "Listing Tags").
+
+        A full page without a Link may have one after it all the same. Ends where a page has nothing new.
+        """
+        seen: dict[str, None] = {}
+        following = f"{path}?n={_PAGE}"
+        while following:
+            answer = self.request("GET", following, ok=ok, check=partial(responses.listing, key=key))
+            listed = responses.content_of(answer).get(key) or [] if answer.status_code == 200 else []
+            new = dict.fromkeys(name for name in listed if name not in seen)
+            yield from new
+            seen |= new
+            following = self.following(answer) if new else ""
+            if not following and new and len(listed) == _PAGE:
+                following = f"{path}?n={_PAGE}&last={quote(listed[-1], safe='')}"
 
     def blob(self, repository: str, digest: str) -> bytes | None:
         """Return the bytes of a small blob, verified by digest; None if there is no such blob."""
-        answer = self.request("GET", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_REDIRECTS))
-        if answer.next_request is not None:
-            answer = self.request("GET", str(answer.next_request.url), ok=(200,))
-        if answer.status_code == 404:
-            return None
-        if digest_of(answer.content) != digest:
-            raise self.failure(f"sends other bytes than {digest}", "GET", repository)
-        return answer.content
+        check = partial(responses.blob, digest=digest)
+        answer = self.request("GET", f"/v2/{repository}/blobs/{digest}", ok=(200, 404), check=check)
+        return None if answer.status_code == 404 else answer.content
 
     def has_blob(self, repository: str, digest: str, *, strict: bool = False) -> bool:
-        """Whether a repository has a blob; a server error counts as no, so that the blob is uploaded again.
+        """Whether a repository has a blob; in doubt it is no, and the blob is uploaded again.
 
-        Distribution answers 500 for a blob whose link file a full disk left empty, until the blob is uploaded again.
-        With `strict`, a server error is raised.
+        Distribution answers 500 for a blob whose link file a full disk left empty, until the blob is uploaded again;
+        registries without HEAD answer 405, and a registry may keep its blobs in a store elsewhere. With `strict`, a
+        server error is raised.
         """
+        path = f"/v2/{repository}/blobs/{digest}"
         try:
-            answer = self.request("HEAD", f"/v2/{repository}/blobs/{digest}", ok=(200, 404, *_REDIRECTS))
+            answer = self.request("HEAD", path, ok=_UNDECIDED - {403}, follow=False)
         except RegistryError as error:
             if strict or error.status < 500:
                 raise
             return False
-        return answer.status_code != 404
+        if answer.status_code in REDIRECTS:
+            return True
+        return answer.status_code == 200 and answer.headers.get(responses.DIGEST, digest) == digest
 
     def put_blob(self, repository: str, digest: str, content: bytes | Path, *, mount_from: str = "") -> bool:
         """Upload a blob in one request, or mount it from a sister repository; return whether bytes were sent.
@@ -147,7 +202,7 @@ class RegistryClient(Transport):
                 if put.status_code not in busy:
                     return True
                 retry_after = put.headers.get("Retry-After")
-            self.wait(attempt, retry_after)
+            retry.wait(attempt, retry_after)
         raise AssertionError
 
     def prove_push(self, repository: str) -> None:

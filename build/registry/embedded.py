@@ -10,7 +10,7 @@ from build.engine import hardening
 from build.engine.ports import listener
 from build.errors import BaseUnavailable, PortTaken, RegistryError, ToolFailed
 from build.registry.client import answers
-from build.registry.transport import is_loopback
+from build.registry.connections import is_loopback
 
 _START_SECONDS = 20
 # The upstream image and Debian's package name the program differently and share no configuration file.

@@ -84,7 +84,7 @@ def test_a_blob_may_be_elsewhere(
     ]
 
     with client(project, proxy.address) as found:
-        found._tokens[""] = "Basic c2VjcmV0"
+        found.logins.tokens[""] = "Basic c2VjcmV0"
         assert found.blob("test/web", digest_of(BLOB)) == BLOB
         assert found.has_blob("test/web", digest_of(BLOB))
         with pytest.raises(RegistryError, match="sends other bytes than"):

@@ -150,7 +150,7 @@ def test_an_identity_token_is_not_a_password(
         registry.ping()
 
     assert "docker login" in caught.value.hint
-    assert registry._tokens == {}
+    assert registry.logins.tokens == {}
 
 
 def test_a_token_that_ran_out_is_renewed(
@@ -160,8 +160,8 @@ def test_a_token_that_ran_out_is_renewed(
     with client(project, bearer, **login) as registry:
         registry.put_manifest("test/web", "1.0.0", OTHER, INDEX)
         first = len(tokens.given)
-        for scope in list(registry._tokens):
-            registry._tokens[scope] = "Bearer " + tokens._token([]).replace(".", ".x", 1)
+        for scope in list(registry.logins.tokens):
+            registry.logins.tokens[scope] = "Bearer " + tokens._token([]).replace(".", ".x", 1)
         registry.put_manifest("test/web", "1.0.1", OTHER, INDEX)
 
     assert len(tokens.given) > first

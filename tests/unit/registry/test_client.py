@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from build.registry.transport import _retry_after_seconds, _scope, is_loopback
+from build.registry.connections import is_loopback
+from build.registry.logins import scope as scope_of
+from build.registry.retry import seconds as seconds_of
 
 
 @pytest.mark.parametrize("address", ["localhost", "localhost:5000", "127.0.0.1", "127.0.0.1:5000", "127.200.3.4:1"])
@@ -42,12 +44,12 @@ def test_a_name_that_only_looks_so_is_elsewhere(address: str) -> None:
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
     """Seconds are taken as they are, a date in the past asks for no wait, and anything else asks for nothing."""
-    assert _retry_after_seconds(header) == seconds
+    assert seconds_of(header) == seconds
 
 
 def test_retry_after_a_date() -> None:
     """A date asks for the time until then."""
-    asked = _retry_after_seconds(email.utils.formatdate(time.time() + 100, usegmt=True))
+    asked = seconds_of(email.utils.formatdate(time.time() + 100, usegmt=True))
 
     assert asked is not None
     assert 90 < asked <= 101
@@ -64,4 +66,4 @@ def test_retry_after_a_date() -> None:
 )
 def test_a_token_belongs_to_a_repository(path: str, scope: str) -> None:
     """Requests of one repository share a token, those of two don't."""
-    assert _scope(path) == scope
+    assert scope_of(path) == scope
