@@ -28,6 +28,7 @@ MANIFESTS = (
 )
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 _UNDECIDED = {*range(200, 500), 501} - {401, 408, 429}  # answers to a HEAD that are not believed without a GET
+_NO_MOUNT = (400, 404, 405, 422, 501)
 _PING_SECONDS = 5
 _PAGE = 1000
 _READS = (1, 2, 3)  # attempts where one answer contradicts another
@@ -41,6 +42,16 @@ class RegistryClient(Transport):
 
     @functools.cached_property
     def _immutable(self) -> dict[str, RawManifest]:
+        return {}
+
+    @functools.cached_property
+    def _contents(self) -> dict[tuple[str, str], RawManifest]:
+        """Manifests by repository and digest: what was read under a digest stays the same."""
+        return {}
+
+    @functools.cached_property
+    def _seen(self) -> dict[tuple[str, str], str]:
+        """The digest read last of each tag, by repository and tag."""
         return {}
 
     @functools.cached_property
@@ -58,15 +69,22 @@ class RegistryClient(Transport):
         Only a digest is believed of a HEAD: Nexus answers 404 to it where GET finds a manifest, others 405. So GET
         decides; where a tag is `new` and nothing is expected, it is asked at once.
         """
+        if (repository, reference) in self._contents:
+            return reference
         if not new:
             path = f"/v2/{repository}/manifests/{reference}"
             answer = self.request("HEAD", path, ok=_UNDECIDED, headers=_accept())
             digest = answer.headers.get(responses.DIGEST, "")
             named = reference if reference.startswith("sha256:") else digest
             if answer.status_code == 200 and _DIGEST.fullmatch(digest) and digest == named:
+                self._seen[repository, reference] = digest
                 return str(digest)
         manifest = self.manifest(repository, reference)
         return manifest.digest if manifest else None
+
+    def seen(self, repository: str, tag: str) -> str | None:
+        """Return the digest that this client read last of a tag, and has not changed since; None if there is none."""
+        return self._seen.get((repository, tag))
 
     def digest_but(self, repository: str, tag: str, expected: str) -> str | None:
         """Return what `digest` does; any other digest than the `expected` one is what GET sends, or an error.
@@ -86,14 +104,22 @@ class RegistryClient(Transport):
         raise self.failure(problem, "HEAD, GET", f"/v2/{repository}/manifests/{tag}", hint=responses.BETWEEN)
 
     def manifest(self, repository: str, reference: str) -> RawManifest | None:
-        """Return the manifest under a tag or digest, None if there is none; its bytes match every digest given."""
+        """Return the manifest under a tag or digest, None if there is none; its bytes match every digest given.
+
+        What was read once under a digest is not read again.
+        """
+        if content := self._contents.get((repository, reference)):
+            return content
         path = f"/v2/{repository}/manifests/{reference}"
         check = partial(responses.manifest, reference=reference)
         answer = self.request("GET", path, ok=(200, 404), headers=_accept(), check=check)
         if answer.status_code == 404:
             return None
         media_type = answer.headers.get("Content-Type", "").partition(";")[0]
-        return RawManifest(content=answer.content, media_type=media_type, digest=digest_of(answer.content))
+        manifest = RawManifest(content=answer.content, media_type=media_type, digest=digest_of(answer.content))
+        self._seen[repository, reference] = manifest.digest
+        self._contents[repository, manifest.digest] = manifest
+        return manifest
 
     def immutable_manifest(self, repository: str, tag: str) -> RawManifest | None:
         """Return the manifest under an immutable tag, None if there is none yet; cached after the first read."""
@@ -105,6 +131,7 @@ class RegistryClient(Transport):
     def put_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> None:
         """Store the bytes under a tag or their digest; a refusal's RegistryError has its HTTP `status`."""
         path = f"/v2/{repository}/manifests/{reference}"
+        self._forget(repository, reference)
         self.request("PUT", path, ok=(200, 201, 202), headers={"Content-Type": media_type}, content=content)
         if not reference.startswith("sha256:"):
             self._written.setdefault(repository, set()).add(reference)
@@ -112,7 +139,12 @@ class RegistryClient(Transport):
     def delete_manifest(self, repository: str, digest: str) -> bool:
         """Delete a manifest by digest; return False if the registry does not support that or has no such manifest."""
         path = f"/v2/{repository}/manifests/{digest}"
+        self._forget(repository, digest)
         return self.request("DELETE", path, ok=(200, 202, 400, 403, 404, 405)).status_code in {200, 202}
+
+    def _forget(self, repository: str, reference: str) -> None:
+        self._seen.pop((repository, reference), None)
+        self._contents.pop((repository, reference), None)
 
     def tags(self, repository: str) -> list[str]:
         """Return every tag of a repository, over all pages; none if there is no such repository.
@@ -205,10 +237,20 @@ class RegistryClient(Transport):
             retry.wait(attempt, retry_after)
         raise AssertionError
 
-    def prove_push(self, repository: str) -> None:
-        """Open an upload session and cancel it. Raises RegistryError if the credentials may not push."""
-        session = self.request("POST", f"/v2/{repository}/blobs/uploads/", ok=(202,))
-        location = self.location(session)
+    def prove_push(self, repository: str, *, blob: str = "") -> None:
+        """Push nothing, and return if that is allowed; it proves the right to push, not that a tag is taken.
+
+        A `blob` that the repository has is mounted from there, which changes nothing; without one, or where that is not
+        supported, an upload session is opened and cancelled.
+        """
+        uploads = f"/v2/{repository}/blobs/uploads/"
+        session = None
+        if blob:
+            answer = self.request("POST", f"{uploads}?mount={blob}&from={repository}", ok={201, 202, *_NO_MOUNT})
+            if answer.status_code == 201:
+                return
+            session = answer if answer.status_code == 202 else None
+        location = self.location(session or self.request("POST", uploads, ok=(202,)))
         with contextlib.suppress(RegistryError):
             self.request("DELETE", location, ok=(200, 202, 204, 404, 405))
 

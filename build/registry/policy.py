@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
+import random
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,8 @@ SCRATCH = "uc-probe"
 # Statuses of a rule about tags. Any other one is a passing condition and must not be cached as a rule.
 _REFUSALS = {400, 405, 409, 412, 415, 422}
 _TYPE = "application/vnd.unity-claude.probe.v1+json"
+_SLOTS = 8  # probes that may run at once; each leaves three tags where nothing can be deleted
+_FLOATS = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,40 +61,87 @@ def probe(manifest: Manifest) -> Policy:
         return _probe(manifest, registry)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Names:
+    """The tags and documents of one probe. There are few of them, because not every registry lets us delete them."""
+
+    repository: str
+    slot: int
+
+    @property
+    def version(self) -> str:
+        """A three-part tag; a registry that moves floats itself would move 1.SLOT to it."""
+        return f"1.{self.slot}.0"
+
+    @property
+    def float(self) -> str:
+        """A tag that no registry derives from the version."""
+        return f"{_FLOATS + self.slot}"
+
+
 def _probe(manifest: Manifest, registry: RegistryClient) -> Policy:
+    """Probe with names that no other probe uses just now; what two of them agree about is believed."""
     repository = f"{manifest.registry.namespace}/{SCRATCH}"
-    number = time.time_ns() // 1_000_000
-    first, second = (_push_document(registry, repository, f"{number}-{suffix}") for suffix in ("a", "b"))
-    tag = f"{number}.0.0"
-    registry.put_manifest(repository, tag, first.content, first.media_type)
-    server_floats = {name: registry.digest(repository, name) for name in (f"{number}.0", f"{number}")}
-    equal_put = _accepts(registry, repository, tag, first)
-    moved = _accepts(registry, repository, tag, second) and registry.digest(repository, tag) == second.digest
-    result = Policy(
-        address=manifest.home,
-        immutable=not moved,
-        equal_put=equal_put,
-        floats="server" if any(server_floats.values()) else _floats(registry, repository, str(number), first, second),
-        referrers=_has_referrers(registry, repository, first.digest),
-        fallback_tags=_accepts(registry, repository, first.digest.replace(":", "-"), second),
-        deletes=_delete(registry, repository, (first, second)),
-    )
+    slots = random.sample(range(_SLOTS), _SLOTS)
+    result = _probe_with(manifest, registry, _Names(repository=repository, slot=slots[0]))
+    if result.immutable or result.floats != "client":
+        # Another probe may have been at the same tags: it moves them, and deletes them.
+        second = _probe_with(manifest, registry, _Names(repository=repository, slot=slots[1]))
+        result = dataclasses.replace(
+            second,
+            immutable=result.immutable and second.immutable,
+            floats=second.floats if second.floats == result.floats else "client",
+        )
     json_file.write(manifest.workspace.registry_policy, dataclasses.asdict(result))
     return result
 
 
-def _delete(registry: RegistryClient, repository: str, manifests: tuple[RawManifest, ...]) -> bool:
-    deleted = [registry.delete_manifest(repository, manifest.digest) for manifest in manifests]
-    return all(deleted)
+def _probe_with(manifest: Manifest, registry: RegistryClient, names: _Names) -> Policy:
+    repository = names.repository
+    first, second = (_push_document(registry, repository, f"{names.slot}-{suffix}") for suffix in ("a", "b"))
+    equal_put, moved = _moves(registry, repository, names.version, first, second)
+    served = [registry.digest(repository, f"1.{names.slot}", new=True)]
+    fallback = first.digest.replace(":", "-")
+    result = Policy(
+        address=manifest.home,
+        immutable=not moved,
+        equal_put=equal_put,
+        floats="server" if any(served) else _floats(registry, names, first, second),
+        referrers=_has_referrers(registry, repository, first.digest),
+        fallback_tags=_accepts(registry, repository, fallback, second),
+        deletes=False,
+    )
+    return dataclasses.replace(result, deletes=_delete(registry, repository, (first, second)))
+
+
+def _moves(
+    registry: RegistryClient, repository: str, tag: str, first: RawManifest, second: RawManifest
+) -> tuple[bool, bool]:
+    """Whether a tag, which an earlier probe may have left, takes the manifest that it names, and whether another."""
+    there = registry.digest(repository, tag, new=True)
+    if there is None:
+        registry.put_manifest(repository, tag, first.content, first.media_type)
+    same, other = (second, first) if there == second.digest else (first, second)
+    equal_put = _accepts(registry, repository, tag, same)
+    moved = _accepts(registry, repository, tag, other) and registry.digest(repository, tag) == other.digest
+    return equal_put, moved
 
 
 def _floats(
-    registry: RegistryClient, repository: str, tag: str, first: RawManifest, second: RawManifest
+    registry: RegistryClient, names: _Names, first: RawManifest, second: RawManifest
 ) -> Literal["client", "nobody"]:
-    if not _accepts(registry, repository, tag, first):
+    tag = names.float
+    if registry.digest(names.repository, tag, new=True) is None and not _accepts(
+        registry, names.repository, tag, first
+    ):
         return "nobody"
-    _accepts(registry, repository, tag, second)
-    return "client" if registry.digest(repository, tag) == second.digest else "nobody"
+    return "client" if _moves(registry, names.repository, tag, first, second)[1] else "nobody"
+
+
+def _delete(registry: RegistryClient, repository: str, manifests: tuple[RawManifest, ...]) -> bool:
+    """Delete the manifests, and with them their tags."""
+    deleted = [registry.delete_manifest(repository, manifest.digest) for manifest in manifests]
+    return all(deleted)
 
 
 def _push_document(registry: RegistryClient, repository: str, content: str) -> RawManifest:

@@ -15,7 +15,7 @@ from build import json_file
 from build.errors import RegistryError
 from build.images.export import Exported
 from build.images.image import Image
-from build.images.layout import ATTESTATION, ManifestBody, Platform
+from build.images.layout import ATTESTATION, Descriptor, ManifestBody, Platform
 from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.registry.oci import RawManifest, digest_of
@@ -91,11 +91,20 @@ def read_back(registry: RegistryClient, image: Image, *, sent: int = 0) -> Candi
             f"{image.repository}@{image.digest} names {', '.join(missing)}, which the registry lacks",
             hint="./inv release again",
         )
-    images = [child for child in children if ATTESTATION not in child.get("annotations", {})]
-    platforms = tuple(_platform(child.get("platform", {})) for child in images) or (
+    platforms = tuple(_platform(child.get("platform", {})) for child in _images(body)) or (
         _own_platform(registry, image.repository, body),
     )
     return Candidate(image=replace(image, pushed=True), stored=stored, platforms=platforms, sent=sent)
+
+
+def config(registry: RegistryClient, repository: str, digest: str) -> str:
+    """The digest of the configuration blob of an image, or of the first image of an index; "" if there is none."""
+    stored = registry.manifest(repository, digest)
+    body: ManifestBody = json.loads(stored.content) if stored else {"manifests": []}
+    if "config" in body:
+        return body["config"]["digest"]
+    images = _images(body)
+    return config(registry, repository, images[0]["digest"]) if images else ""
 
 
 def remember(path: Path, candidates: Mapping[str, Candidate]) -> None:
@@ -129,6 +138,10 @@ def remembered(path: Path) -> dict[str, Staged]:
 def kept(path: Path) -> dict[str, RawManifest]:
     """The manifests that `remember` wrote, by digest."""
     return {staged.digest: staged.stored for staged in remembered(path).values() if staged.stored}
+
+
+def _images(body: ManifestBody) -> list[Descriptor]:
+    return [child for child in body.get("manifests", []) if ATTESTATION not in child.get("annotations", {})]
 
 
 def _platform(platform: Platform) -> str:

@@ -18,8 +18,9 @@ from build.images.bases import Resolved
 from build.parallel import at_once
 from build.registry import policy
 from build.registry.client import RegistryClient
+from build.registry.oci import EMPTY, digest_of
 from build.registry.policy import Policy
-from build.release import claim
+from build.release import candidates, claim
 from build.release.ci import in_ci
 from build.release.names import release_repository, service_repository
 from build.release.plan import Plan
@@ -120,19 +121,37 @@ def check_room(manifest: Manifest) -> None:
 
 
 def check_rights(manifest: Manifest, registry: RegistryClient, plan: Plan, remote: str, branch: str) -> Policy:
-    """Prove that we may push to each repository, and tags and `branch` (if any) to the remote; the registry's policy.
+    """Prove that we may push, to the registry and (tags and `branch`, if any) to the remote; the registry's policy.
 
+    A repository whose first write would come after the claim is proven. One that gets a new image is written to before
+    it; if no earlier release has, it is proven too, so that no build is wasted for want of a project.
     Raises RegistryError, RepositoryError.
     """
-    services = {planned.service for line in plan.lines for planned in line.services}
-    repositories = [service_repository(manifest, name) for name in sorted(services)]
-    repositories += [release_repository(manifest, line.line) for line in plan.lines]
-    at_once(registry.prove_push, repositories)
+    at_once(lambda proof: _prove(registry, *proof), _proofs(manifest, plan))
     claim.prove_push(manifest.root, remote, [line.tag for line in plan.lines], branch=branch)
     rules = policy.policy(manifest, registry)
     if rules.floats != "client":
         console.note(f"floats are not ours to move in this registry ({rules.floats})")
     return rules
+
+
+def _proofs(manifest: Manifest, plan: Plan) -> list[tuple[str, str]]:
+    """The repositories to prove; with the digest of an image that they have, or ""."""
+    proofs = []
+    for line in plan.lines:
+        written = {tag.repository for tag in line.tags if tag.before}
+        for planned in line.services:
+            repository = service_repository(manifest, planned.service)
+            if planned.action == "reuse" or repository not in written:
+                proofs.append((repository, planned.digest))
+        proofs.append((release_repository(manifest, line.line), ""))
+    return proofs
+
+
+def _prove(registry: RegistryClient, repository: str, digest: str) -> None:
+    # What a release repository has from every record is the blob that artifacts have for a configuration.
+    blob = candidates.config(registry, repository, digest) if digest else digest_of(EMPTY)
+    registry.prove_push(repository, blob=blob)
 
 
 def check_gates(manifest: Manifest, gates: Iterable[Gate]) -> None:

@@ -25,20 +25,26 @@ def pin(registry: RegistryClient, repository: str, tag: str, stored: RawManifest
     An existing tag is never put again: Harbor answers 412 even to an equal PUT. Raises VersionTaken if the tag names
     another digest (the version is burned), RegistryError if it can't be written.
     """
-    if _matches(registry.digest(repository, tag), repository, tag, stored):
+    if _matches(registry.digest(repository, tag, new=True), repository, tag, stored):
         return False
+    _write(registry, repository, tag, stored)
+    return True
+
+
+def _write(registry: RegistryClient, repository: str, tag: str, stored: RawManifest) -> None:
+    """Put a tag that does not exist, and read it back. Raises as `pin` does."""
     for pause in _READ_BACKS:
         try:
             registry.put_manifest(repository, tag, stored.content, stored.media_type)
         except RegistryError:
             # The answer may have been lost, or a racer or an earlier attempt was first: read the tag.
-            if not _matches(registry.digest(repository, tag), repository, tag, stored):
+            if not _matches(registry.digest_but(repository, tag, stored.digest), repository, tag, stored):
                 raise
-            return True
+            return
         for wait in (0.0, pause):
             time.sleep(wait)
-            if _matches(registry.digest(repository, tag), repository, tag, stored):
-                return True
+            if _matches(registry.digest_but(repository, tag, stored.digest), repository, tag, stored):
+                return
     raise RegistryError(f"{repository}:{tag} was acknowledged {len(_READ_BACKS)} times and does not exist")
 
 
@@ -53,12 +59,13 @@ def _matches(digest: str | None, repository: str, tag: str, stored: RawManifest)
 
 def store(registry: RegistryClient, repository: str, tag: str, artifact: Artifact) -> bool:
     """Put an artifact under an immutable tag; False if it was there already. Raises as `pin` does."""
-    if registry.digest(repository, tag) == artifact.manifest.digest:
+    if _matches(registry.digest(repository, tag, new=True), repository, tag, artifact.manifest):
         return False
     for blob in artifact.blobs:
         if not registry.has_blob(repository, digest_of(blob)):
             registry.put_blob(repository, digest_of(blob), blob)
-    return pin(registry, repository, tag, artifact.manifest)
+    _write(registry, repository, tag, artifact.manifest)
+    return True
 
 
 def images(registry: RegistryClient, record: Record, staged: Mapping[str, RawManifest]) -> int:

@@ -150,8 +150,8 @@ def _details(world: World, published: Published, name: str, due: Due) -> Details
     if line.last is not None and line.last in world.known[name].complete:
         previous = published.record(line.line, line.last)
     proven = at_once(lambda service: _first_proven(world, registry, line, service, previous), line.line.services)
-    tags = world.moving(line, due.version, line.line.services)
-    digests = at_once(lambda tag: registry.digest(*tag) or "", tags)
+    tags, version = world.moving(line, due.version, line.line.services), str(due.version)
+    digests = at_once(lambda tag: registry.seen(*tag) or registry.digest(*tag, new=tag[1] == version) or "", tags)
     return Details(
         previous=previous,
         proven=frozenset(origin for origin in proven if origin),
@@ -166,7 +166,7 @@ def _first_proven(
     for origin in world.origins(line, service, previous):
         if origin.revision and not _behind_head(world, origin.revision):
             continue
-        if registry.digest(service_repository(world.manifest, service), origin.digest):
+        if registry.manifest(service_repository(world.manifest, service), origin.digest):
             return origin
     return None
 
