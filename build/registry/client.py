@@ -50,6 +50,10 @@ class RegistryClient(Transport):
         return {}
 
     @functools.cached_property
+    def _blobs(self) -> dict[tuple[str, str], bytes]:
+        return {}
+
+    @functools.cached_property
     def _seen(self) -> dict[tuple[str, str], str]:
         """The digest read last of each tag, by repository and tag."""
         return {}
@@ -184,10 +188,15 @@ class RegistryClient(Transport):
                 following = f"{path}?n={_PAGE}&last={quote(listed[-1], safe='')}"
 
     def blob(self, repository: str, digest: str) -> bytes | None:
-        """Return the bytes of a small blob, verified by digest; None if there is no such blob."""
+        """Return the bytes of a small blob, verified by digest; None if there is no such blob. It is read once."""
+        if (repository, digest) in self._blobs:
+            return self._blobs[repository, digest]
         check = partial(responses.blob, digest=digest)
         answer = self.request("GET", f"/v2/{repository}/blobs/{digest}", ok=(200, 404), check=check)
-        return None if answer.status_code == 404 else answer.content
+        if answer.status_code == 404:
+            return None
+        self._blobs[repository, digest] = answer.content
+        return answer.content
 
     def has_blob(self, repository: str, digest: str, *, strict: bool = False) -> bool:
         """Whether a repository has a blob; in doubt it is no, and the blob is uploaded again.

@@ -75,6 +75,8 @@ class Connections:
 
         Raises RegistryError for redirects that go in a circle or leave TLS, httpx.RequestError for a broken connection.
         """
+        import httpx
+
         start, visited = target, [target]
         while True:
             sent = dict(headers)
@@ -83,7 +85,11 @@ class Connections:
             if isinstance(content, Path):
                 sent["Content-Length"] = str(content.stat().st_size)
             body = _chunks(content) if isinstance(content, Path) else content
-            answer = self._client(target).request(method, target, headers=sent, content=body, **options)
+            try:
+                answer = self._client(target).request(method, target, headers=sent, content=body, **options)
+            except httpx.InvalidURL as error:  # it parses every Location
+                message = f"registry {self._address} leads to what is not a URL: {error} ({method} {target.path})"
+                raise RegistryError(message, hint=_PLAIN) from None
             kept = method in {"GET", "HEAD"} or answer.status_code in _SAME_METHOD
             if not (follow and kept and answer.status_code in REDIRECTS and answer.headers.get("Location")):
                 return answer

@@ -8,9 +8,10 @@ import re
 import threading
 import urllib.parse
 from collections import Counter
+from dataclasses import replace
 
 from tests.support.hub import Hub
-from tests.support.proxy import Answer, Request, Rule
+from tests.support.proxy import Answer, Proxy, Request, Rule
 
 ALWAYS = 1_000_000
 _TAG = re.compile(r"^/v2/(.+)/manifests/([^:]+)$")
@@ -109,3 +110,107 @@ class TokenService:
             return request.forward()
         challenge = f'Bearer realm="http://{self.address}/token",service="test",scope="{scope}"'
         return _refusal(401, "UNAUTHORIZED", "token needed", WWW_Authenticate=challenge)
+
+
+# Registries as they are ---------------------------------------------------------------------------------------------
+
+
+def cookies(*others: Rule) -> Rule:
+    """Harbor: every answer sets a session cookie, and a write that carries one needs a CSRF token too."""
+
+    def act(request: Request) -> Answer:
+        if request.method not in {"GET", "HEAD"} and "sid=" in request.headers.get("Cookie", ""):
+            return _refusal(403, "FORBIDDEN", "CSRF token not found in request")
+        rule = next((rule for rule in others if rule.takes(request)), None)
+        answer = rule.act(request) if rule else request.forward()
+        return Answer(answer.status, {**answer.headers, "Set-Cookie": "sid=1; Path=/; HttpOnly"}, answer.body)
+
+    return Rule("", act, times=ALWAYS)
+
+
+def head_answers(status: int) -> Rule:
+    """Nexus: a HEAD of any manifest is answered with a status and a page's headers."""
+    return Rule("^HEAD .*/manifests/", lambda _request: Answer(status, {"Content-Type": "text/html"}), times=ALWAYS)
+
+
+def without_digests() -> Rule:
+    """A registry that does not name the digest of what a HEAD finds."""
+
+    def act(request: Request) -> Answer:
+        answer = request.forward()
+        named = {key: value for key, value in answer.headers.items() if key.lower() != "docker-content-digest"}
+        return replace(answer, headers=named)
+
+    return Rule("^HEAD .*/manifests/", act, times=ALWAYS)
+
+
+def pages(size: int, *, absolute: bool) -> Rule:
+    """A registry whose lists have `size` names a page, whatever it is asked for, and a Link to the next."""
+
+    def act(request: Request) -> Answer:
+        path, _, query = request.path.partition("?")
+        whole = replace(request, path=path).forward()
+        if whole.status != 200:
+            return whole
+        body = json.loads(whole.body)
+        key = "tags" if "tags" in body else "repositories"
+        last = urllib.parse.parse_qs(query).get("last", [""])[0]
+        names = sorted(name for name in body[key] or [] if name > last)
+        start = f"http://{request.proxy.address}" if absolute else ""
+        link = f'<{start}{path}?last={names[size - 1]}>; rel="next"' if len(names) > size else ""
+        content = json.dumps(body | {key: names[:size]}).encode()
+        return Answer(200, {"Content-Type": "application/json"} | ({"Link": link} if link else {}), content)
+
+    return Rule("^GET .*/(tags/list|_catalog)", act, times=ALWAYS)
+
+
+def elsewhere(store: Proxy) -> Rule:
+    """A registry that keeps manifests and blobs at another host, behind two redirects; that one refuses any login."""
+
+    def refuse(request: Request) -> Answer:
+        if {"Authorization", "Cookie"} & request.headers.keys():
+            return Answer(400, body=b"Only one auth mechanism allowed")
+        if "signed" not in request.path:
+            return Answer(307, {"Location": f"{request.path}?signed=1"})
+        return replace(request, path=request.path.partition("?")[0]).forward()
+
+    store.rules = [Rule("", refuse, times=ALWAYS)]
+
+    def act(request: Request) -> Answer:
+        return Answer(302, {"Location": f"http://{store.address}{request.path}"})
+
+    return Rule("^(GET|HEAD) .*/(manifests|blobs)/", act, times=ALWAYS)
+
+
+def limited(reads: int) -> Rule:
+    """Docker Hub: a GET of a manifest counts as a pull, and `reads` of them are allowed; a HEAD is free."""
+    left = reads
+    lock = threading.Lock()
+
+    def act(request: Request) -> Answer:
+        nonlocal left
+        with lock:
+            left -= 1
+        if left < 0:
+            return _refusal(429, "TOOMANYREQUESTS", "You have reached your pull rate limit", Retry_After="0")
+        answer = request.forward()
+        limits = {"ratelimit-limit": f"{reads};w=21600", "ratelimit-remaining": f"{left};w=21600"}
+        return replace(answer, headers={**answer.headers, **limits})
+
+    return Rule("^GET .*/manifests/", act, times=ALWAYS)
+
+
+def sometimes(pattern: str, broken: Answer | None, *, every: int = 4) -> Rule:
+    """Every so many requests get the `broken` answer first; None: the registry's, cut in half."""
+    count = 0
+
+    def act(request: Request) -> Answer:
+        nonlocal count
+        count += 1
+        if count % every:
+            return request.forward()
+        answer = request.forward()
+        half = replace(answer, body=answer.body[: len(answer.body) // 2])
+        return broken or half
+
+    return Rule(pattern, act, times=ALWAYS)
