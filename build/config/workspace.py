@@ -68,6 +68,11 @@ class Workspace:
         return self.root / "secrets"
 
     @property
+    def fetched(self) -> Path:
+        """The images that were fetched for a sandbox alone, and are removed with it (JSON)."""
+        return self.root / "fetched.json"
+
+    @property
     def empty_secret(self) -> Path:
         """The empty file mounted for a build secret that is not configured."""
         return self.root / "empty-secret"

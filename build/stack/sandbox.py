@@ -9,9 +9,10 @@ import contextlib
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from build import json_file
 from build.config.manifest import Manifest, Service
 from build.engine import client as docker
 from build.errors import BuildError
@@ -24,10 +25,14 @@ _FOLDER = "sandbox-"
 
 
 @contextlib.contextmanager
-def of(manifest: Manifest) -> Iterator[Manifest]:
-    """A manifest whose stack is isolated; what was started of it is removed at the end, data and secrets included."""
+def of(manifest: Manifest, images: Collection[str] = ()) -> Iterator[Manifest]:
+    """A manifest whose stack is isolated; what was started of it is removed at the end, data and secrets included.
+
+    So are those of its `images` (name@digest) that the engine does not have before.
+    """
     _sweep(manifest)
     isolated = _isolated(manifest, os.getpid())
+    json_file.write(isolated.workspace.fetched, {"images": sorted(set(images).difference(_present()))})
     secrets.initialise(isolated)
     try:
         yield isolated
@@ -64,9 +69,27 @@ def _free_ports(count: int) -> list[int]:
         return [int(listener.getsockname()[1]) for listener in sockets]
 
 
+def _present() -> dict[str, bool]:
+    """The images of the engine by name@digest; and whether they have a tag."""
+    listed = docker.cli("image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}} {{.Tag}}").stdout
+    lines = [line.split() for line in listed.splitlines()]
+    tagged = {reference for reference, tag in lines if tag != "<none>"}
+    return {reference: reference in tagged for reference, _ in lines}
+
+
+def _remove_images(isolated: Manifest) -> None:
+    """Remove the images that were fetched for a sandbox, unless they have got a tag or a container since."""
+    fetched = json_file.read(isolated.workspace.fetched).get("images", [])
+    untagged = {reference for reference, tagged in _present().items() if not tagged} if fetched else set()
+    for reference in untagged.intersection(fetched):
+        with contextlib.suppress(BuildError):
+            docker.cli("image", "rm", reference)
+
+
 def _remove(isolated: Manifest) -> None:
     try:
         run.down(isolated, volumes=True)
+        _remove_images(isolated)
     finally:
         shutil.rmtree(isolated.workspace.root, ignore_errors=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from build.engine import client as docker
 from tests.release.queries import ok
 from tests.support.stack import SERVER, add_server, reuse_bases
+from tests.support.steps import begins
 from tests.support.world import World
 
 ALLOWED = {"UC_RELEASE_STAND_INS": "python"}
@@ -28,13 +30,33 @@ def web(make_world: Callable[..., World], python_base: dict[str, Any]) -> World:
 
 
 def _left(world: World) -> list[str]:
-    """Containers, networks and volumes that carry the project's name."""
+    """Containers, networks and volumes that carry the project's name, and images of its registry's namespace."""
     name = world.clone.project.load().project.name
     found = []
     for kind in ("container", "network", "volume"):
         every = ["--all"] if kind == "container" else []
         found += docker.cli(kind, "ls", *every, "--quiet", "--filter", f"name={name}-").stdout.split()
-    return found
+    images = docker.cli("image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}").stdout.split()
+    return found + [image for image in images if f"/{world.namespace}/" in image]
+
+
+def test_r7_images_of_a_killed_gate_go_with_the_next(web: World) -> None:
+    """What a gated release fetched is gone at its end; what a killed one left, the next removes, but never a tagged one."""
+    running = web.clone.start("release", "--skip-scan", "--service", "web", **ALLOWED)
+    fetched: list[str] = []
+
+    def kill() -> None:
+        while not (left := _left(web)) or not any("@sha256:" in name for name in left):
+            time.sleep(0.1)
+        fetched.extend(name for name in left if "@sha256:" in name)
+        running.kill()
+
+    assert running.when(begins("smoke"), kill).wait().code == -9
+    assert [name for name in _left(web) if "@sha256:" in name] == fetched != []
+
+    ok(web.clone.inv("release", "--skip-scan", "--service", "web", **ALLOWED))
+
+    assert _left(web) == []
 
 
 def test_candidates_are_asked_before_anything_is_public(web: World) -> None:

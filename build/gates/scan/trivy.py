@@ -6,18 +6,21 @@ import ipaddress
 import os
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from build.config.manifest import Manifest
 from build.diagnosis import Diagnosis
 from build.errors import MissingTool, ScanBroken, ToolFailed
+from build.parallel import alive
 from build.process import Outcome, run
 
 REFUSED = 3  # passed to --exit-code: 1 and 2 are failures of Trivy itself, and must differ from findings
 _TIMEOUT_MINUTES = 15
 _LOCKED = "cache may be in use by another process"
 _LOCK_SECONDS = 300
+_TEMPORARY = "temporary-"
 _QUIET = {"TRIVY_DISABLE_TELEMETRY": "true", "TRIVY_SKIP_VERSION_CHECK": "true"}
 _KEPT = {"TRIVY_USERNAME", "TRIVY_PASSWORD", "TRIVY_REGISTRY_TOKEN", "TRIVY_CACERT"}
 
@@ -64,21 +67,32 @@ def trivy(cache: Path, *arguments: str, ok_codes: tuple[int, ...] = (0,), hint: 
     Raises MissingTool, or ScanBroken with Trivy's output for a code outside `ok_codes`.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    _sweep(cache)
     argv = [program(), *arguments, "--cache-dir", str(cache), "--timeout", f"{_TIMEOUT_MINUTES}m"]
     try:
-        return _patiently(argv, cache, ok_codes)
+        with tempfile.TemporaryDirectory(prefix=f"{_TEMPORARY}{os.getpid()}-", dir=cache) as folder:
+            return _patiently(argv, cache, ok_codes, folder)
     except ToolFailed as error:
         message = f"trivy {arguments[0]} failed ({_kind(error.returncode)})"
         output = (error.output or str(error)).partition("\ngoroutine ")[0]  # a crash prints pages of stack traces
         raise ScanBroken(message, hint=hint, output=output) from None
 
 
-def _patiently(argv: list[str], cache: Path, ok_codes: tuple[int, ...]) -> Outcome:
+def _sweep(cache: Path) -> None:
+    """Remove the temporary folders of runs that were killed: Trivy unpacks images there."""
+    for folder in cache.glob(f"{_TEMPORARY}*"):
+        owner = folder.name.removeprefix(_TEMPORARY).partition("-")[0]
+        if owner.isdigit() and not alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _patiently(argv: list[str], cache: Path, ok_codes: tuple[int, ...], temporary: str) -> Outcome:
     """Run Trivy, and retry while another scan holds the cache: Trivy itself waits only five seconds for the lock."""
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
-            return run(argv, cwd=cache, env=environment(), ok_codes=ok_codes, timeout=60 * (_TIMEOUT_MINUTES + 1))
+            environ = {**environment(), "TMPDIR": temporary}
+            return run(argv, cwd=cache, env=environ, ok_codes=ok_codes, timeout=60 * (_TIMEOUT_MINUTES + 1))
         except ToolFailed as error:
             if _LOCKED not in error.output or time.monotonic() > deadline:
                 raise

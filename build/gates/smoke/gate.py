@@ -36,7 +36,7 @@ def run(manifest: Manifest, images: Mapping[str, Image], released: Released) -> 
     """
     references = {**released(), **{service: image.reference for service, image in images.items()}}
     reports = manifest.workspace.reports
-    with sandbox.of(manifest) as own:
+    with sandbox.of(manifest, references.values()) as own:
         stack.up(own, references, list(images), timeout=_UP_SECONDS)
         running = status.running(own)
         results = _ask(own, list(images), running, travel=True, report=reports / "release-smoke.xml")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -91,3 +93,22 @@ def test_trivy_of_this_python_comes_first(tmp_path: Path, monkeypatch: pytest.Mo
     assert trivy.program() == str(tmp_path / "venv" / "trivy")
     shutil.rmtree(tmp_path / "venv")
     assert trivy.program() == str(tmp_path / "path" / "trivy")
+
+
+def test_r7_what_a_killed_scan_unpacked_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trivy unpacks images into a folder of the run's own: it is gone after the run, and after a kill by the next one."""
+    program = tmp_path / "path" / "trivy"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\ntouch "$TMPDIR/layer"\nls "$PWD"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "venv" / "python"))
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    cache = tmp_path / "cache"
+    ended = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
+    for owner in (ended, os.getppid()):
+        (cache / f"temporary-{owner}-x").mkdir(parents=True)
+
+    seen = trivy.trivy(cache, "version").stdout.split()
+
+    assert any(name.startswith(f"temporary-{os.getpid()}-") for name in seen)
+    assert [path.name for path in cache.glob("temporary-*")] == [f"temporary-{os.getppid()}-x"]
