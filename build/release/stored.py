@@ -23,7 +23,7 @@ def fetch(registry: RegistryClient, repository: str, version: Version | str) -> 
 
 def yank_reason(registry: RegistryClient, repository: str, version: Version | str) -> str | None:
     """Why a release was withdrawn, or None if it was not. A mark counts even if its reason can't be read."""
-    if registry.digest(repository, yank_tag(version)) is None:
+    if registry.digest(repository, yank_tag(version), new=True) is None:
         return None
     try:
         document = _document(registry, repository, yank_tag(version), YANK_TYPE)
