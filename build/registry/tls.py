@@ -17,14 +17,14 @@ CERTS_D = (Path("/etc/docker/certs.d"), Path("~/.config/docker/certs.d"))
 _PEM = "expected a PEM file, with a line -----BEGIN CERTIFICATE-----"
 
 
-def trust(address: str, ca_file: Path | None, *, own: bool, certs_d: Sequence[Path] = CERTS_D) -> ssl.SSLContext:
+def trust(address: str, ca_file: Path | None, *, own: bool, certs_d: Sequence[Path] = ()) -> ssl.SSLContext:
     """Return what verifies the registry at `address` (`own`), or what it sends us to, which sees no client certificate.
 
     Trusted are the system's certificates, `ca_file`, and the CAs in the registry's folders. Raises RegistryError for a
     file that can't be used.
     """
     context = ssl.create_default_context()
-    folders = [folder.expanduser() / address for folder in certs_d]
+    folders = [folder.expanduser() / address for folder in certs_d or CERTS_D]
     authorities = [path for folder in folders for path in sorted(folder.glob("*.crt"))]
     if ca_file is not None:
         authorities.insert(0, ca_file)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from build.errors import RegistryError
+from build.machine import supply_checks
+from build.registry import tls as tls_settings
 from build.registry.oci import digest_of
 from tests.release.queries import BLOB, client
 from tests.release.secured import serve
@@ -53,6 +55,47 @@ def test_docker_s_own_certificates_are_trusted(project: Project, tls: tuple[str,
             registry.ping()
     finally:
         subprocess.run([*root, "rm", "-r", folder], check=True)
+
+
+def test_r6_the_doctor_trusts_what_a_release_trusts(project: Project, tls: tuple[str, Path]) -> None:
+    """The doctor's row of the registry is right where a release works, and names the certificate where it does not."""
+    address, ca = tls
+
+    trusted = supply_checks.registry(project.load(UC_REGISTRY_ADDRESS=address, UC_REGISTRY_CA_FILE=str(ca)))
+    unknown = supply_checks.registry(project.load(UC_REGISTRY_ADDRESS=address))
+
+    assert (trusted.state, unknown.state) == ("ok", "fail")
+    assert "certificate verify failed" in unknown.found.lower()
+
+
+def test_r6_ssl_cert_file_is_the_machine_s(
+    project: Project, tls: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_FILE stands for the machine's certificates, as for every program that is built on OpenSSL."""
+    address, ca = tls
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+
+    with client(project, address) as registry:
+        registry.ping()
+
+
+def test_r6_a_registry_that_wants_a_client_certificate(
+    project: Project, registry_program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker's *.cert and *.key for a registry are shown to it; without them it ends the connection."""
+    made = certify(tmp_path, "127.1")
+    address = f"127.1:{free_address('127.0.0.1').rpartition(':')[2]}"
+    settings = {"tls": {"certificate": str(made.certificate), "key": str(made.key), "clientcas": [str(made.ca)]}}
+    folder = tmp_path / "certs.d" / address
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(tls_settings, "CERTS_D", (tmp_path / "certs.d",))
+    with serve(registry_program, tmp_path, address.replace("127.1", "127.0.0.1"), http=settings):
+        with client(project, address, UC_REGISTRY_CA_FILE=str(made.ca)) as registry, pytest.raises(RegistryError):
+            registry.ping()
+        (folder / "client.cert").write_bytes(made.certificate.read_bytes())
+        (folder / "client.key").write_bytes(made.key.read_bytes())
+        with client(project, address, UC_REGISTRY_CA_FILE=str(made.ca)) as registry:
+            registry.ping()
 
 
 def test_another_ca_is_not_enough(project: Project, tls: tuple[str, Path], tmp_path: Path) -> None:

@@ -177,6 +177,9 @@ def elsewhere(store: Proxy) -> Rule:
     store.rules = [Rule("", refuse, times=ALWAYS)]
 
     def act(request: Request) -> Answer:
+        answer = request.forward()
+        if answer.status != 200:
+            return answer
         return Answer(302, {"Location": f"http://{store.address}{request.path}"})
 
     return Rule("^(GET|HEAD) .*/(manifests|blobs)/", act, times=ALWAYS)

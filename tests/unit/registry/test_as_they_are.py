@@ -12,6 +12,7 @@ import pytest
 
 from build.config.manifest import Manifest
 from build.errors import RegistryError
+from build.machine import supply_checks
 from build.registry.client import RegistryClient
 from build.registry.oci import digest_of
 from build.registry.tls import trust
@@ -336,6 +337,26 @@ def test_r6_a_client_certificate_needs_its_key(tmp_path: Path) -> None:
         trust("registry.example", None, own=True, certs_d=[tmp_path])
     made.key.rename(folder / "client.key")
     trust("registry.example", None, own=True, certs_d=[tmp_path])
+
+
+@pytest.mark.parametrize(
+    "answer", [PAGE, Answer(403), Answer(404), Answer(502), Answer(302, {"Location": "/v2/"}), Answer(200, JSON, b"{}")]
+)
+def test_r6_the_doctor_says_what_a_release_would(
+    registry: RegistryClient, manifest: Manifest, proxy: Proxy, answer: Answer
+) -> None:
+    """The doctor asks by the client of a release: it finds the same error with the same remedy, or none."""
+    proxy.rules = [always("", answer)]
+
+    row = supply_checks.registry(manifest)
+
+    try:
+        registry.ping()
+    except RegistryError as error:
+        remedy = error.hint.replace("docker login", f"docker login {proxy.address}")
+        assert (row.state, row.found, row.remedy) == ("fail", str(error), remedy)
+    else:
+        assert (row.state, row.found) == ("ok", f"{proxy.address} answers")
 
 
 # C9 Broken answers ----------------------------------------------------------------------------------------------------
