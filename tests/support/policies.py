@@ -186,17 +186,17 @@ def elsewhere(store: Proxy) -> Rule:
 
 
 def limited(reads: int) -> Rule:
-    """Docker Hub: a GET of a manifest counts as a pull, and `reads` of them are allowed; a HEAD is free."""
+    """Docker Hub: a GET that finds a manifest is a pull, and `reads` of them are allowed; a HEAD is free."""
     left = reads
     lock = threading.Lock()
 
     def act(request: Request) -> Answer:
         nonlocal left
+        answer = request.forward()
         with lock:
-            left -= 1
+            left -= answer.status == 200
         if left < 0:
             return _refusal(429, "TOOMANYREQUESTS", "You have reached your pull rate limit", Retry_After="0")
-        answer = request.forward()
         limits = {"ratelimit-limit": f"{reads};w=21600", "ratelimit-remaining": f"{left};w=21600"}
         return replace(answer, headers={**answer.headers, **limits})
 
