@@ -55,7 +55,7 @@ class RegistryClient(Transport):
 
     @functools.cached_property
     def _seen(self) -> dict[tuple[str, str], str]:
-        """The digest read last of each tag, by repository and tag."""
+        """The digest read last of each tag, by repository and tag; "" for a tag that was not there."""
         return {}
 
     @functools.cached_property
@@ -87,7 +87,7 @@ class RegistryClient(Transport):
         return manifest.digest if manifest else None
 
     def seen(self, repository: str, tag: str) -> str | None:
-        """Return the digest that this client read last of a tag, and has not changed since; None if there is none."""
+        """Return the digest that this client read last of a tag ("": there was none), None if it has put it since."""
         return self._seen.get((repository, tag))
 
     def digest_but(self, repository: str, tag: str, expected: str) -> str | None:
@@ -118,6 +118,7 @@ class RegistryClient(Transport):
         check = partial(responses.manifest, reference=reference)
         answer = self.request("GET", path, ok=(200, 404), headers=_accept(), check=check)
         if answer.status_code == 404:
+            self._seen[repository, reference] = ""
             return None
         media_type = answer.headers.get("Content-Type", "").partition(";")[0]
         manifest = RawManifest(content=answer.content, media_type=media_type, digest=digest_of(answer.content))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from build.config.manifest import Manifest
 from build.errors import RegistryError
 from build.registry import responses, retry
-from build.registry.connections import Connections
+from build.registry.connections import Connections, is_loopback
 from build.registry.logins import Logins
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Transport:
         self, manifest: Manifest, *, attempts: int = retry.ATTEMPTS, read_timeout: float = _READ_TIMEOUT
     ) -> None:
         self.address, self.attempts = manifest.registry.address, attempts
-        self._embedded = manifest.registry.embedded
+        self._embedded = manifest.registry.embedded and is_loopback(self.address)
         self._connections = Connections(manifest, read_timeout)
         self.logins = Logins(manifest, self._connections, attempts)
 

@@ -162,9 +162,8 @@ def _point_repository(
 ) -> list[_Pointed]:
     results = []
     for name in floats:
-        seen = registry.seen(repository, name)
-        behind = seen not in {None, digest}  # then it is put, whatever it is by now
-        if not behind and registry.digest(repository, name, new=seen is None) == digest:
+        behind = registry.seen(repository, name) not in {None, digest}  # then it is put, whatever it is by now
+        if not behind and registry.digest(repository, name) == digest:
             results.append(_Pointed(name=name, put=False, stayed=True))
             continue
         stored = stored or load(registry, repository, digest)

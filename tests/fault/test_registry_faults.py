@@ -199,7 +199,7 @@ def test_only_what_changed_is_sent(faulty: World, proxy: Proxy) -> None:
 
 
 def test_each_tag_is_asked_put_and_read_back_once(faulty: World, proxy: Proxy) -> None:
-    """From the claim on, each tag takes one lookup, one PUT and one read-back, no more."""
+    """From the claim on, each tag takes one PUT, one read-back, and one lookup at most."""
     claimed: list[int] = []
     running = faulty.clone.start("release", "--skip-scan", "--skip-smoke")
     running.when(begins("publish"), lambda: claimed.append(len(proxy.seen)))
@@ -210,7 +210,7 @@ def test_each_tag_is_asked_put_and_read_back_once(faulty: World, proxy: Proxy) -
         for tag in ("0.1.0", "0.1", "0"):
             asked = proxy.count(rf"^(HEAD|GET) .*/{repository}/manifests/{tag} →")
             put = proxy.count(rf"^PUT .*/{repository}/manifests/{tag} →")
-            assert (asked, put) == (2, 1), f"{repository}:{tag}"
+            assert (asked in {1, 2}, put) == (True, 1), f"{repository}:{tag}"
     assert proxy.count(r"^PUT .*/(one|two)/blobs/") == 0
 
 
