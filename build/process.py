@@ -12,18 +12,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from build import console
+from build import console, variables
 from build.errors import MissingTool, ToolFailed
 from build.parallel import children
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
 _GRACE_SECONDS = 10
 _CHUNK = 1 << 16
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +69,8 @@ def run(
 ) -> Outcome:
     """Run argv and return its Outcome.
 
-    `env` is merged into this process's environment; None removes a variable. With `capture`, the output is part of the
+    The program gets this process's environment without what variables.py neutralises, changed by `env`: None removes a
+    variable. With `capture`, the output is part of the
     Outcome or the error; without it, the tool writes to the terminal. An interrupt stops the whole process group before
     it propagates.
 
@@ -80,7 +82,7 @@ def run(
         argv,
         hint=hint,
         cwd=cwd,
-        env=_environment(env) if env else None,
+        env=environment(env),
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
         output=subprocess.PIPE if capture else None,
         text=True,
@@ -109,7 +111,7 @@ def records(
     with _child(
         argv,
         cwd=cwd,
-        env=_environment(env or {}),
+        env=environment(env),
         stdin=subprocess.DEVNULL,
         output=subprocess.PIPE,
         text=False,
@@ -142,7 +144,13 @@ def lines(argv: Sequence[str], *, cwd: Path | None = None, ok_codes: Sequence[in
     """
     shown = _announce(argv)
     with _child(
-        argv, cwd=cwd, env=None, stdin=subprocess.DEVNULL, output=subprocess.PIPE, errors=subprocess.STDOUT, text=True
+        argv,
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        output=subprocess.PIPE,
+        errors=subprocess.STDOUT,
+        text=True,
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -160,8 +168,9 @@ def _announce(argv: Sequence[str], hint: str = "") -> str:
     return shown
 
 
-def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
-    merged: dict[str, str | None] = {**os.environ, **changes}
+def environment(changes: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """What every program is started with: this process's environment, neutralised, with `changes` (None removes)."""
+    merged: dict[str, str | None] = {**variables.kept(os.environ), **(changes or {})}
     return {name: value for name, value in merged.items() if value is not None}
 
 
@@ -171,7 +180,7 @@ def _child(
     *,
     hint: str = "",
     cwd: Path | None,
-    env: Mapping[str, str] | None,
+    env: Mapping[str, str],
     stdin: int,
     output: int | None,
     errors: int | None = None,
@@ -200,6 +209,19 @@ def _child(
             raise
         finally:
             group.discard(process)
+
+
+def follow_parent() -> Callable[[], None] | None:
+    """What makes a new program end by SIGTERM when the thread that starts it has ended, even by SIGKILL; Linux only.
+
+    For `preexec_fn` of a program that is started from the main thread, and would otherwise go on for minutes.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def stop_group(process: subprocess.Popen[Any]) -> None:

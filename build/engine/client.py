@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from build import console
+from build import console, variables
 from build.config.manifest import Tools
 from build.errors import MissingTool, ToolFailed
 from build.process import Outcome, redact, run
@@ -20,6 +20,8 @@ from build.process import Outcome, redact, run
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
 
+# The builder of the engine in use, which puts images into it; `docker buildx use` may have chosen another for the user.
+BUILDER = "default"
 PROVISION_HINT = "./inv engine --yes   (Debian and Ubuntu; elsewhere `./inv doctor` says what to install)"
 
 
@@ -78,7 +80,17 @@ def client() -> DockerClient:
         logger.addHandler(_Echo())
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
-    return DockerClient(client_call=[docker()])
+    return DockerClient(client_call=[*_neutralised(), docker()])
+
+
+def _neutralised() -> list[str]:
+    """The words before a program that python-on-whales starts, which gets all of this process's environment."""
+    names = variables.sorted_by_decision(os.environ)["neutralised"]
+    if os.name == "nt":  # has no env(1)
+        for name in names:
+            del os.environ[name]
+        return []
+    return ["env", *(word for name in names for word in ("-u", name))] if names else []
 
 
 class _Echo(logging.Handler):

@@ -50,7 +50,15 @@ def _in_registry(reference: str, digest: str, source: str) -> Located | str:
     pinned = f"{reference}@{digest}" if digest else reference
     try:
         inspected = engine.cli(
-            "buildx", "imagetools", "inspect", pinned, "--format", "{{json .Manifest}}", timeout=_LOOKUP_SECONDS
+            "buildx",
+            "imagetools",
+            "inspect",
+            "--builder",
+            engine.BUILDER,
+            pinned,
+            "--format",
+            "{{json .Manifest}}",
+            timeout=_LOOKUP_SECONDS,
         )
     except ToolFailed as error:
         lines = error.output.strip().splitlines()

@@ -13,21 +13,17 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from build import variables
+
 # pip's layers, each over the one before it.
 _LAYERS = ("global", "install", ":env:")
 _LISTS = {"extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS", "trusted-host": "UV_INSECURE_HOST"}
 _VALUES = {"index-url": "UV_DEFAULT_INDEX", "client-cert": "SSL_CLIENT_CERT", "retries": "UV_HTTP_RETRIES"}
 _TIMEOUTS = ("timeout", "default-timeout")
 _WHEELS_OR_NOT = ("no-binary", "only-binary")
-_SWITCHES = ("no-index", "no-cache-dir")
-_OF_PIP_ALONE = ("cache-dir", "keyring-provider", "use-deprecated", "use-feature")
-_KNOWN = {*_LISTS, *_VALUES, *_TIMEOUTS, *_WHEELS_OR_NOT, *_SWITCHES, *_OF_PIP_ALONE, "cert", "proxy"}
+# What variables.py honours of pip's settings, under the names that its files have.
+_KNOWN = {name.removeprefix("PIP_").lower().replace("_", "-") for name in variables.patterns("pip", "honoured")}
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
-# What a person may have set for uv itself: the same kinds of settings, which then go before pip's.
-_OF_UV = re.compile(
-    r"UV_((DEFAULT_|EXTRA_)?INDEX(_\w+)?|FIND_LINKS|CACHE_DIR|NO_CACHE|HTTP_\w+|CONCURRENT_\w+|LINK_MODE"
-    r"|KEYRING_PROVIDER|SYSTEM_CERTS|INSECURE_HOST|OFFLINE)"
-)
 
 
 def read(listing: str) -> dict[str, str]:
@@ -42,32 +38,33 @@ def read(listing: str) -> dict[str, str]:
 
 
 def clean(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment without the variables that tell pip, uv or Python to look or install elsewhere."""
-    return {name: value for name, value in environment.items() if not name.startswith(("PIP_", "UV_", "PYTHON"))}
+    """An environment without what is neutralised, and without any variable of pip, uv or Python."""
+    own = ("PIP_", "UV_", "PYTHON")
+    return {name: value for name, value in variables.kept(environment).items() if not name.startswith(own)}
 
 
 def for_pip(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """The environment in which pip has these settings and no others."""
-    variables = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in settings.items()}
-    return {**clean(environment), **variables, "PIP_CONFIG_FILE": os.devnull}
+    chosen = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in settings.items()}
+    return {**clean(environment), **chosen, "PIP_CONFIG_FILE": os.devnull}
 
 
 def for_uv(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which uv has these settings, and what `environment` says to uv itself."""
-    variables = {uv: settings[pip] for pip, uv in _VALUES.items() if pip in settings}
+    """The environment in which uv has these settings, and what `environment` says to uv itself, which goes first."""
+    chosen = {uv: settings[pip] for pip, uv in _VALUES.items() if pip in settings}
     for pip, uv in _LISTS.items():
         if pip in settings:
-            variables[uv] = ("," if pip == "find-links" else " ").join(settings[pip].split())
+            chosen[uv] = ("," if pip == "find-links" else " ").join(settings[pip].split())
     for name in _TIMEOUTS:
         if name in settings:
-            variables["UV_HTTP_TIMEOUT"] = settings[name].partition(".")[0]
+            chosen["UV_HTTP_TIMEOUT"] = settings[name].partition(".")[0]
     if _on(settings, "no-cache-dir"):
-        variables["UV_NO_CACHE"] = "1"
+        chosen["UV_NO_CACHE"] = "1"
     if "proxy" in settings:
-        variables |= dict.fromkeys([*_PROXIES, *map(str.lower, _PROXIES)], settings["proxy"])
-    variables["UV_LINK_MODE"] = "copy"  # a file that is edited in .venv stays as it was in uv's cache and elsewhere
-    own = {name: value for name, value in environment.items() if _OF_UV.fullmatch(name)}
-    return {**clean(environment), **_certificates(settings, environment), **variables, **own, "UV_NO_CONFIG": "1"}
+        chosen |= dict.fromkeys([*_PROXIES, *map(str.lower, _PROXIES)], settings["proxy"])
+    chosen["UV_LINK_MODE"] = "copy"  # a file that is edited in .venv stays as it was in uv's cache and elsewhere
+    own = {name: value for name, value in variables.kept(environment).items() if name.startswith("UV_")}
+    return {**clean(environment), **_certificates(settings, environment), **chosen, **own, "UV_NO_CONFIG": "1"}
 
 
 def _certificates(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import shutil
 import sys
 import tempfile
@@ -22,7 +21,6 @@ _LOCKED = "cache may be in use by another process"
 _LOCK_SECONDS = 300
 _TEMPORARY = "temporary-"
 _QUIET = {"TRIVY_DISABLE_TELEMETRY": "true", "TRIVY_SKIP_VERSION_CHECK": "true"}
-_KEPT = {"TRIVY_USERNAME", "TRIVY_PASSWORD", "TRIVY_REGISTRY_TOKEN", "TRIVY_CACERT"}
 
 
 def program() -> str:
@@ -48,16 +46,6 @@ def examine(_manifest: Manifest) -> Diagnosis:
 def require(_manifest: Manifest) -> None:
     """Raise MissingTool when there is no `trivy`."""
     program()
-
-
-def environment() -> dict[str, str]:
-    """The changes to the environment for Trivy.
-
-    Every TRIVY_ variable is a flag: one left in a shell (TRIVY_SKIP_DIRS, TRIVY_IGNORE_UNFIXED) would silently open the
-    gate. Trivy treats an empty one as unset, so all but the credentials are emptied.
-    """
-    emptied = {name: "" for name in os.environ if name.startswith("TRIVY_") and name not in _KEPT}
-    return {**emptied, **_QUIET}
 
 
 def trivy(cache: Path, *arguments: str, ok_codes: tuple[int, ...] = (0,), hint: str = "") -> Outcome:
@@ -91,7 +79,7 @@ def _patiently(argv: list[str], cache: Path, ok_codes: tuple[int, ...], temporar
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
-            environ = {**environment(), "TMPDIR": temporary}
+            environ = {**_QUIET, "TMPDIR": temporary}
             return run(argv, cwd=cache, env=environ, ok_codes=ok_codes, timeout=60 * (_TIMEOUT_MINUTES + 1))
         except ToolFailed as error:
             if _LOCKED not in error.output or time.monotonic() > deadline:

@@ -70,18 +70,6 @@ def test_tls_is_given_up_on_loopback_only(reference: str, flags: list[str]) -> N
     assert trivy.insecure(reference) == flags
 
 
-def test_trivy_variables_are_emptied_but_for_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flag from the shell does not reach the gate; a login does."""
-    for name in ("TRIVY_IGNORE_UNFIXED", "TRIVY_USERNAME", "TRIVYISH"):
-        monkeypatch.setenv(name, "x")
-    added = trivy.environment()
-
-    assert added["TRIVY_IGNORE_UNFIXED"] == ""
-    assert "TRIVY_USERNAME" not in added
-    assert "TRIVYISH" not in added
-    assert added["TRIVY_DISABLE_TELEMETRY"] == "true"
-
-
 def test_trivy_of_this_python_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pinned Trivy beside the interpreter is used, whatever PATH has; else the one on PATH."""
     for folder in ("venv", "path"):
