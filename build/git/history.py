@@ -22,10 +22,7 @@ from build.git.tags import Key, Versions, of_key, precedence, tags_of
 from build.git.versions import History, Line, LineHistory, inputs_of, lines
 from build.parallel import together
 
-_LOG = (
-    "--literal-pathspecs", "-c", "log.showSignature=false",
-    "log", "-z", "--encoding=UTF-8", "--format=%m%H %ct %P%n%B",
-)  # fmt: skip
+_LOG = ("--literal-pathspecs", "log", "-z", "--encoding=UTF-8", "--format=%m%H %ct %P%n%B")
 _USER = re.compile(r"(?<=^http://)[^/@]+@|(?<=^https://)[^/@]+@")
 _FETCH = "git fetch --unshallow --tags"
 
@@ -131,16 +128,10 @@ def require_full(history: History) -> None:
 
 
 def _converted(root: Path, error: ToolFailed) -> Exception:
-    if "not a git repository" in error.output:
-        return RepositoryError(f"{root} is not a git repository", hint="git init && git commit")
     if "does not have any commits" in error.output or "ambiguous argument 'HEAD'" in error.output:
-        message = "the repository has no commit yet, and images are named after one"
+        branch = git(root, "symbolic-ref", "--short", "HEAD")
+        message = f"the branch {branch} has no commit yet, and images are named after one"
         return RepositoryError(message, hint="git add . && git commit -m 'Start'")
-    if "dubious ownership" in error.output:
-        return RepositoryError(
-            f"git does not trust {root}: it belongs to another user",
-            hint=f"git config --global --add safe.directory {root}",
-        )
     return error
 
 

@@ -134,7 +134,7 @@ def tags_containing(root: Path, commit: str, tags: Collection[str]) -> list[str]
     if not tags:
         return []
     patterns = tags if len(tags) <= _MOST_PATTERNS else ()
-    listing = git(root, "tag", "--no-column", "--list", "--contains", commit, *patterns)
+    listing = git(root, "tag", "--list", "--contains", commit, *patterns)
     return [tag for tag in listing.splitlines() if tag in tags]
 
 

@@ -13,6 +13,7 @@ from build.diagnosis import Diagnosis
 from build.engine import disk as disk_space
 from build.errors import RepositoryError
 from build.git import history
+from build.git.client import version as git_version
 from build.machine.docker_checks import Docker, in_wsl
 from build.process import run
 
@@ -26,8 +27,8 @@ def python(manifest: Manifest) -> Diagnosis:
 
 
 def git(_manifest: Manifest) -> Diagnosis:
-    """The version of git. Raises MissingTool when there is none."""
-    return Diagnosis("ok", run(["git", "--version"], timeout=10, hint="sudo apt-get install git").stdout.split()[2])
+    """The version of git. Raises MissingTool when there is none, or one that is too old."""
+    return Diagnosis("ok", git_version())
 
 
 def repository(manifest: Manifest) -> Diagnosis:
