@@ -6,12 +6,14 @@ set "ROOT=%~dp0"
 set "ROOT=%ROOT:~0,-1%"
 set "VENV=%ROOT%\.venv"
 set "MADE_IN="
+rem What a shell's settings for other Pythons would change here (build/variables.py).
+for %%V in (PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONUSERBASE PYTHONSTARTUP PYTHONOPTIMIZE PYTHONINSPECT PYTHONWARNINGS PYTHONCASEOK PYTHONSAFEPATH PYTHONINTMAXSTRDIGITS INVOKE_RUNTIME_CONFIG) do set "%%V="
 if not exist "%VENV%\Scripts\invoke.exe" goto setup
 if not exist "%VENV%\made-in" goto setup
 set /p MADE_IN=<"%VENV%\made-in"
 if not "%MADE_IN%"=="%ROOT%" goto setup
 fc /b "%ROOT%\requirements.txt" "%VENV%\requirements.txt" >nul 2>nul || goto setup
-"%VENV%\Scripts\invoke.exe" --search-root "%ROOT%" %*
+"%VENV%\Scripts\invoke.exe" --search-root "%ROOT%" --collection tasks %*
 exit /b %ERRORLEVEL%
 
 :setup

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     except BuildError as error:
         console.error(str(error), hint=error.hint, output=error.output)
         return error.exit_code
-    argv = [str(environment.scripts(ROOT) / "invoke"), "--search-root", str(ROOT), *arguments]
+    argv = [str(environment.scripts(ROOT) / "invoke"), "--search-root", str(ROOT), "--collection", "tasks", *arguments]
     if os.name != "nt":  # there the caller would go on before invoke has ended
         os.execv(argv[0], argv)  # noqa: S606  (an argv, no shell)
     return subprocess.call(argv)

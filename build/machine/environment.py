@@ -46,6 +46,11 @@ class _Place:
         return scripts(self.root) / ("python.exe" if _WINDOWS else "python")
 
     @property
+    def has_invoke(self) -> bool:
+        """Whether the program that runs tasks is there."""
+        return shutil.which("invoke", path=str(scripts(self.root))) is not None
+
+    @property
     def made_in(self) -> Path:
         """A file that names the folder which the scripts of .venv point into: a copy of it is not usable."""
         return self.venv / "made-in"
@@ -89,7 +94,7 @@ def ready(root: Path) -> bool:
         made_here = place.made_in.read_text(encoding="utf-8").strip() == str(root)
     except FileNotFoundError:
         return False
-    return made_here and place.python.exists() and place.installed(LOCK)
+    return made_here and place.python.exists() and place.has_invoke and place.installed(LOCK)
 
 
 def is_active(root: Path) -> bool:
@@ -126,7 +131,7 @@ def _make(place: _Place, held: IO[bytes]) -> None:
     with console.step(f"making .venv: Python {platform.python_version()}, {count} packages"), _replacing(place):
         venv.create(place.venv, symlinks=not _WINDOWS)
         place.installer(held).synchronise({LOCK: lock.decode()})
-        if not shutil.which("invoke", path=str(scripts(place.root))):
+        if not place.has_invoke:
             raise ToolFailed("the packages were installed, but not into .venv", hint=f"see {place.workspace.setup_log}")
         place.made_in.write_text(f"{place.root}\n", encoding="utf-8")
         place.stamp(LOCK, lock)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from build import console
+from build import console, variables
 from build.config.workspace import Workspace
 from build.errors import MissingTool, ToolFailed
 from build.machine import pip_settings
@@ -70,7 +70,8 @@ class Installer:
         environment = pip_settings.for_pip(settings, os.environ)
         if "uv" in wanted:
             uv = self._uv(pip, wanted["uv"], environment)
-            if uv and self._with_uv(uv, locks, settings) and not self._forget_half_installed():
+            done = uv and self._with_uv(uv, locks, settings) and not self._forget_half_installed()
+            if done and not self._lacking(wanted):
                 return
             console.note("uv can't install them: pip does, which takes longer")
             locks = {name: _without_uv(lock) for name, lock in locks.items()}
@@ -79,6 +80,8 @@ class Installer:
             self._run([*pip, "uninstall", "--yes", *surplus], environment)
         if half := self._forget_half_installed():
             raise self._failed(f"{', '.join(half)} could not be installed whole")
+        if lacking := self._lacking(wanted):
+            raise self._failed(f"{', '.join(lacking)}: said to be installed, and not in {self.python.parent.parent}")
 
     def _uv(self, pip: Sequence[str], requirement: str, environment: Mapping[str, str]) -> str | None:
         """The path of the environment's uv, installed first where it lacks; None when it can't be had."""
@@ -118,6 +121,11 @@ class Installer:
 
     def _installed(self) -> set[str]:
         return {_normalised(package.name) for package in importlib.metadata.distributions(path=[str(self._packages)])}
+
+    def _lacking(self, wanted: Mapping[str, str]) -> list[str]:
+        """What the environment should have and has not; a requirement with a marker may be for another system."""
+        everywhere = {name for name, text in wanted.items() if ";" not in text.partition("\n")[0]}
+        return sorted(everywhere - self._installed())
 
     def _pip(self) -> list[str]:
         """The words that start a pip for the environment. It needs none of its own: installing one takes seconds."""
@@ -198,7 +206,7 @@ def _last_line(log: Path) -> str:
 
 
 def _plain() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {name: value for name, value in variables.kept(os.environ).items() if not name.startswith("PYTHON")}
 
 
 def _without_uv(lock: str) -> str:

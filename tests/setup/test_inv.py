@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from build import variables
 from build.config.workspace import Workspace
 from build.machine.installer import Installer
-from tests.setup.inv_project import Project, make_project, python_without_ensurepip, wheel
+from tests.setup.inv_project import ROOT, Project, make_project, python_without_ensurepip, wheel
 
 TOOLS = ["sh", "apt-get", "cmp", "env", "id", "mkdir", "readlink", "sed", "tail", "uname"]
 
@@ -133,20 +135,55 @@ def test_a_changed_lock_in_an_activated_venv(project: Project) -> None:
     assert "second" in project.packages
 
 
-@pytest.mark.parametrize("setting", ["PIP_TARGET", "PIP_USER", "PYTHONPATH", "file"])
-def test_settings_that_send_packages_elsewhere_do_not(uv_project: Project, tmp_path: Path, setting: str) -> None:
-    """Where a person's pip or Python installs or looks by habit, .venv is whole all the same."""
+# Each is one that sends packages elsewhere, leaves some out, or has another Python or other modules run.
+ELSEWHERE = {
+    "PIP_TARGET": "", "PIP_PREFIX": "", "PIP_USER": "1", "PIP_ROOT": "", "PIP_DRY_RUN": "1", "PIP_NO_DEPS": "1",
+    "PIP_CONSTRAINT": "", "PIP_REQUIRE_VIRTUALENV": "1", "PIP_PYTHON": "", "UV_TARGET": "", "UV_PYTHON": "", "UV_OVERRIDE": "",
+    "UV_PROJECT_ENVIRONMENT": "", "UV_CONFIG_FILE": "", "UV_EXCLUDE_NEWER": "2001-01-01", "PYTHONHOME": "", "PYTHONPATH": "",
+    "PYTHONUSERBASE": "", "VIRTUAL_ENV": "", "INVOKE_RUNTIME_CONFIG": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("project_kind", ["pip_project", "uv_project"])
+def test_e6_settings_that_send_packages_elsewhere_do_not(
+    project_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Where a person's pip, uv or Python installs or looks by habit, .venv is whole all the same."""
+    project: Project = request.getfixturevalue(project_kind)
     elsewhere = tmp_path / "elsewhere"
-    if setting == "file":
-        (tmp_path / "home/pip").mkdir(parents=True)
-        (tmp_path / "home/pip/pip.conf").write_text(f"[install]\ntarget = {elsewhere}\n[global]\nquiet = 3\n")
-        uv_project.environment["XDG_CONFIG_HOME"] = str(tmp_path / "home")
-    else:
-        uv_project.environment[setting] = "1" if setting == "PIP_USER" else str(elsewhere)
-    code, out, err = uv_project.run("show")
-    assert (code, f"root={uv_project.root}" in out) == (0, True), err
-    assert uv_project.packages == {"invoke", "uv"}
+    project.environment |= {name: value or str(elsewhere) for name, value in ELSEWHERE.items()}
+    home = tmp_path / "home"
+    (home / ".config/pip").mkdir(parents=True)
+    (home / ".config/uv").mkdir(parents=True)
+    (home / ".config/pip/pip.conf").write_text(f"[install]\ntarget = {elsewhere}\n[global]\nquiet = 3\n")
+    (home / ".config/uv/uv.toml").write_text(f'no-index = true\n[pip]\ntarget = "{elsewhere}"\n')
+    (home / ".invoke.yaml").write_text("tasks:\n  collection_name: another\n  auto_dash_names: false\n")
+    project.environment["HOME"] = str(home)
+    code, out, err = project.run("show")
+    assert (code, f"root={project.root}" in out) == (0, True), err
+    assert project.packages == {"invoke", *(["uv"] if project_kind == "uv_project" else [])}
     assert not elsewhere.exists()
+
+
+def test_e6_a_venv_without_its_program_is_made_anew(pip_project: Project) -> None:
+    """Who has a stamp and no invoke, as an earlier version left it, needs not know what to remove."""
+    pip_project.run("show")
+    (pip_project.root / ".venv/bin/invoke").unlink()
+    code, out, err = pip_project.run("show")
+    assert (code, f"root={pip_project.root}" in out, "making .venv" in err) == (0, True, True), err
+
+
+def test_e6_the_wrappers_unset_what_the_table_says() -> None:
+    """./inv and inv.cmd start Python before the table can be read: their lists are those of the table."""
+    table = {
+        name for name in variables.patterns("Python", "neutralised") if name.startswith("PYTHON") and "*" not in name
+    }
+    unset = re.search(r"^unset ((?:.*\\\n)*.*)\n", (ROOT / "inv").read_text(), re.MULTILINE)
+    cleared = re.search(r"for %%V in \((.*)\) do set", (ROOT / "inv.cmd").read_text())
+    assert unset
+    assert cleared
+    expected = table | {"INVOKE_RUNTIME_CONFIG"}
+    assert set(unset[1].replace("\\", "").split()) == set(cleared[1].split()) == expected
 
 
 def test_inv_py_by_itself(project: Project) -> None:

@@ -48,6 +48,18 @@ def stamp(project: Project) -> Path:
     return project.root / ".venv/requirements-test.txt"
 
 
+def test_e6_no_stamp_without_what_it_promises(checkout: Project) -> None:
+    """An installer that says it is done and has put nothing into .venv is not believed: pip does it, then the stamp."""
+    uv = checkout.root / ".venv/bin/uv"
+    uv.write_text("#!/bin/sh\nexit 0\n")
+    record = next(checkout.root.glob(".venv/lib/*/site-packages/uv-1.0.dist-info")) / "RECORD"
+    record.write_text("".join(line for line in record.read_text().splitlines(keepends=True) if "bin/uv" not in line))
+    code, err = add(checkout)
+    assert (code, "uv can't install them: pip does" in err) == (0, True), err
+    assert "first" in checkout.packages
+    assert stamp(checkout).exists()
+
+
 def test_only_tests_install_what_tests_need(checkout: Project) -> None:
     """A task leaves .venv without it; whoever asks for it gets it once, and the second call makes nothing."""
     checkout.run("show")
