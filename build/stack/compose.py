@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,21 @@ _HEADER = """\
 
 
 def document(stack: Stack) -> dict[str, Any]:
-    """The stack as the content of a Compose file."""
+    """The stack as the content of a Compose file, in which every value arrives as the model has it."""
+    content: dict[str, Any] = _literal(_document(stack))
+    return content
+
+
+def _literal(value: Any) -> Any:
+    """The value with each string such that Compose reads it as it is: it would expand $NAME, ${NAME} and $$."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: _literal(part) for key, part in value.items()}
+    return [_literal(part) for part in value] if isinstance(value, list) else value
+
+
+def _document(stack: Stack) -> dict[str, Any]:
     return {
         "name": stack.name,
         "services": {name: _service(container) for name, container in stack.containers.items()},
@@ -118,12 +133,14 @@ def render(content: Mapping[str, Any], purpose: str) -> str:
 
 def reference_files(manifest: Manifest) -> dict[str, str]:
     """The two committed files under docker/, by name: images as variables, paths relative to the project."""
-    images = {
-        name: "${" + name.upper().replace("-", "_") + "_IMAGE:?run ./inv build first}" for name in manifest.services
-    }
-    stack = model.stack(replace(manifest, root=Path("..")), images, secrets=Path("../.uc/secrets"))
+    unnamed = dict.fromkeys(manifest.services, "")
+    stack = model.stack(replace(manifest, root=Path("..")), unnamed, secrets=Path("../.uc/secrets"))
+    content = document(stack)
+    for name, (service, _) in manifest.containers().items():
+        variable = service.upper().replace("-", "_") + "_IMAGE"
+        content["services"][name]["image"] = "${" + variable + ":?run ./inv build first}"
     return {
-        "docker/compose.yaml": render(document(stack), "The stack. `./inv up` runs it with the built digests."),
+        "docker/compose.yaml": render(content, "The stack. `./inv up` runs it with the built digests."),
         "docker/compose.fluentd.yaml": render(fluentd(stack), "Overlay: logs to Fluentd (`./inv up --fluentd`)."),
     }
 
@@ -170,4 +187,7 @@ def run(manifest: Manifest, *arguments: str, capture: bool = True, timeout: floa
         raise SmokeFailed("the stack is not running", hint="./inv up")
     paths = [path for path in (workspace.compose, workspace.compose_fluentd) if path.exists()]
     files = [argument for path in paths for argument in ("--file", str(path))]
-    docker.cli("compose", *files, "--progress", "plain", *arguments, capture=capture, timeout=timeout)
+    named = ["--project-name", manifest.project.name, "--project-directory", str(workspace.compose.parent)]
+    # No .env file: what one beside the Compose file says would go before the files themselves.
+    options = [*named, "--env-file", os.devnull, *files, "--progress", "plain"]
+    docker.cli("compose", *options, *arguments, capture=capture, timeout=timeout)

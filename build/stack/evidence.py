@@ -13,7 +13,11 @@ from build.errors import SmokeFailed
 from build.stack import status
 from build.stack.status import Running
 
-_LOG_LINES = 25
+_LOG_LINES = 20
+_LINE_CHARACTERS = 160
+# The keys under which programs put the message of a structured log line.
+_MESSAGES = ("event", "message", "msg")
+_REASONS = ("error", "exception", "detail")
 
 
 def failure(manifest: Manifest) -> SmokeFailed | None:
@@ -29,7 +33,7 @@ def failure(manifest: Manifest) -> SmokeFailed | None:
         excerpt = keep(manifest, container.name, manifest.workspace.reports)
         parts += [_summary(container), excerpt]
     names = ", ".join(container.name for container in blamed)
-    hint = f"./inv logs --container {blamed[0].name}"
+    hint = f"./inv logs --container {blamed[0].name}   (all of it: {manifest.workspace.reports})"
     return SmokeFailed(f"not healthy: {names}", output="\n".join(parts), hint=hint)
 
 
@@ -48,21 +52,46 @@ def _summary(container: Running) -> str:
 
 
 def keep(manifest: Manifest, container: str, folder: Path) -> str:
-    """Write a container's inspect output and whole log to `folder`; returns its last health output and log lines."""
+    """Write a container's inspect output and whole log to `folder`; returns its last health output and log lines.
+
+    What is returned is for people to read: of a log line in JSON, its time, level and message.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     inspected = json.loads(docker.cli("inspect", _full_name(manifest, container)).stdout)[0]
     (folder / f"{container}.inspect.json").write_text(json.dumps(inspected, indent=2), encoding="utf-8")
     text = log(manifest, container)
     (folder / f"{container}.log").write_text(text, encoding="utf-8")
     tail = text.strip().splitlines()[-_LOG_LINES:]
-    return "\n".join([_last_health_check(inspected), "last log lines:", *(f"  {line}" for line in tail)])
+    return "\n".join([_last_health_check(inspected), "last log lines:", *(f"  {_readable(line)}" for line in tail)])
 
 
 def _last_health_check(inspected: dict[str, Any]) -> str:
     checks = inspected["State"].get("Health", {}).get("Log") or []
     if not checks:
         return "no health check ran"
-    return f"last health check (exit {checks[-1]['ExitCode']}): {checks[-1]['Output'].strip()}"
+    return f"last health check (exit {checks[-1]['ExitCode']}): {_cut(_last_line(checks[-1]['Output']))}"
+
+
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.strip().splitlines()) if line.strip()), "no output")
+
+
+def _readable(line: str) -> str:
+    """A log line as its time of day, its level and its message, with the reason of a failure; another as it is."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return _cut(line)
+    message = next((entry[key] for key in _MESSAGES if entry.get(key)), None) if isinstance(entry, dict) else None
+    if message is None:
+        return _cut(line)
+    moment = str(entry.get("time") or entry.get("timestamp") or "")[11:19]
+    reasons = (_last_line(str(entry[key])) for key in _REASONS if entry.get(key))
+    return _cut(" ".join(filter(None, (moment, str(entry.get("level") or ""), ": ".join((str(message), *reasons))))))
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LINE_CHARACTERS else f"{line[: _LINE_CHARACTERS - 1]}…"
 
 
 def log(manifest: Manifest, container: str, *, since: str = "") -> str:

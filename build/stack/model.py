@@ -151,7 +151,8 @@ def _container(
     sources = [(manifest.source(key), target) for key, target in settings.mounts.items()]
     return Container(
         image=image,
-        environment={"UC_SERVICE": name, **settings.environment},
+        # The services can't see where they are published, and some name their own address to clients.
+        environment={"UC_SERVICE": name, "UC_PUBLISHED_PORT": str(settings.port), **settings.environment},
         networks=service.networks,
         ports=(Port(published=settings.port, target=service.port),),
         volumes=settings.volumes,

@@ -13,6 +13,7 @@ from build.stack import compose, evidence, secrets, status
 from build.stack.status import Running
 
 _POLL_SECONDS = 0.25
+_MOST_RESTARTS = 3
 _SETTLE_SECONDS, _SETTLE_LOOKS = 1.0, 15
 
 
@@ -26,8 +27,9 @@ def up(
 ) -> list[Running]:
     """Start the containers of `services` and those they depend on, and wait until all are healthy.
 
-    `images` maps each service to name@digest. An interrupt takes the stack down again if nothing of it ran before; a
-    failed container stays, and its evidence is kept in .uc/reports.
+    `images` maps each service to name@digest. A container that is unhealthy may recover until `timeout` seconds are
+    over; one that can't is given up at once (see `_any_hopeless`). An interrupt takes the stack down again if nothing
+    of it ran before; a failed container stays, and its evidence is kept in .uc/reports.
     Raises SecretError, PortTaken, SmokeFailed (a container is not healthy; `output` has its last log lines).
     """
     names = _with_dependencies(manifest, images, services)
@@ -38,12 +40,7 @@ def up(
     compose.write(manifest, images, with_fluentd=fluentd)
     try:
         with console.waiting(f"starting {len(names)} containers"):
-            try:
-                options = ("--detach", "--remove-orphans", "--no-build", "--quiet-pull")
-                compose.run(manifest, "up", *options, *names, timeout=timeout)
-            except ToolFailed as error:
-                raise evidence.failure(manifest) or error from None
-            _wait_healthy(manifest, names, timeout)
+            _start(manifest, names, time.monotonic() + timeout)
     except KeyboardInterrupt:
         if not before:
             console.note("interrupted: taking the half-started stack down")
@@ -97,29 +94,69 @@ def _port_key(manifest: Manifest, container: str) -> str:
     return f"services.{service}.containers.{container}.port" if own else f"services.{service}.published"
 
 
-def _wait_healthy(manifest: Manifest, names: Sequence[str], timeout: float) -> None:
-    """Wait until every container is healthy. Raises SmokeFailed when one fails, or after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+def _start(manifest: Manifest, names: Sequence[str], deadline: float) -> None:
+    """Have Compose start the containers until it has started all of them and all are healthy.
+
+    Compose gives up as soon as a container that another waits for is unhealthy; when that one has recovered, it is
+    called again. Raises SmokeFailed when one can't recover or the deadline has passed, ToolFailed for anything else.
+    """
+    options = ("--detach", "--remove-orphans", "--no-build", "--quiet-pull")
+    restarts = {container.name: container.restarts for container in status.containers(manifest)}
+    while True:
+        try:
+            compose.run(manifest, "up", *options, *names, timeout=max(1.0, deadline - time.monotonic()))
+        except ToolFailed as error:
+            states = status.containers(manifest)
+            unhealthy = [container.name for container in states if container.health == "unhealthy"]
+            if not unhealthy or _any_hopeless(states, restarts):
+                raise evidence.failure(manifest) or error from None
+            _wait_healthy(manifest, unhealthy, restarts, deadline)
+        else:
+            return _wait_healthy(manifest, names, restarts, deadline)
+
+
+def _wait_healthy(manifest: Manifest, names: Sequence[str], restarts: dict[str, int], deadline: float) -> None:
+    """Wait until all these containers are healthy. Raises SmokeFailed when one can't recover, or at the deadline."""
     while True:
         states = [container for container in status.containers(manifest) if container.name in names]
-        crashed = any(container.state in {"exited", "dead", "restarting"} for container in states)
-        unhealthy = any(container.health == "unhealthy" for container in states)
         complete = {container.name for container in states} == set(names)
-        if complete and not crashed and all(container.healthy for container in states):
+        if complete and all(container.state == "running" and container.healthy for container in states):
             return
-        if unhealthy or crashed or time.monotonic() > deadline:
+        if _any_hopeless(states, restarts) or time.monotonic() > deadline:
             raise evidence.failure(manifest) or SmokeFailed("the stack did not come up", hint="./inv ps")
         time.sleep(_POLL_SECONDS)
 
 
+def _any_hopeless(containers: Sequence[Running], restarts: dict[str, int]) -> bool:
+    """Whether waiting for one of the containers is useless.
+
+    It is when the engine could not start it, when it has ended and is not started again, or when it has ended three
+    times since this start: an unhealthy one that runs may recover. `restarts` is how often each had been restarted
+    before; it is corrected for a container that was made anew, whose count begins at 0.
+    """
+    for container in containers:
+        restarts[container.name] = min(restarts.get(container.name, 0), container.restarts)
+        ended = container.state in {"exited", "dead"}
+        if ended or container.error or container.restarts - restarts[container.name] >= _MOST_RESTARTS:
+            return True
+    return False
+
+
 def down(manifest: Manifest, *, volumes: bool = False) -> bool:
-    """Stop and remove the containers and networks, with `volumes` the data, too; False when nothing was there."""
+    """Stop and remove the containers and networks, with `volumes` the data, too; False when nothing was there.
+
+    Raises ToolFailed when Compose says that it is done and the engine still has some of it.
+    """
     present = bool(status.containers(manifest))
     if not present and not volumes:
         return False
     if not manifest.workspace.compose.exists():
         compose.write(manifest, dict.fromkeys(manifest.services, "scratch"))
     compose.run(manifest, "down", "--remove-orphans", *(["--volumes"] if volumes else []))
+    if left := status.left(manifest, volumes=volumes):
+        name = manifest.project.name
+        hint = f"docker ps --all --filter label={status.LABEL}={name}   then ./inv down again"
+        raise ToolFailed(f"the stack is not down: the engine still has {', '.join(left)}", hint=hint)
     return present
 
 

@@ -49,6 +49,18 @@ def running(manifest: Manifest) -> set[str]:
     return {container.name for container in containers(manifest) if container.state == "running"}
 
 
+def left(manifest: Manifest, *, volumes: bool) -> list[str]:
+    """What the engine has of the project, as "container NAME" and the like; data volumes only with `volumes`."""
+    names = []
+    for kind in ("container", "network", *(["volume"] if volumes else [])):
+        every = ["--all"] if kind == "container" else []
+        column = "{{.Names}}" if kind == "container" else "{{.Name}}"
+        label = f"label={LABEL}={manifest.project.name}"
+        listed = docker.cli(kind, "ls", *every, "--filter", label, "--format", column).stdout.split()
+        names += [f"{kind} {name}" for name in listed]
+    return names
+
+
 def _running(manifest: Manifest, record: dict[str, Any]) -> Running:
     name = record["Config"]["Labels"]["com.docker.compose.service"]
     service, settings = manifest.containers().get(name, ("", None))

@@ -44,11 +44,12 @@ class Settings:
         if server not in SERVERS:
             raise SettingsError(f"MCP_SERVER={server!r}: expected one of {', '.join(SERVERS)}")
         port = int(_number(env, "UC_PORT", PORT))
+        published = int(_number(env, "UC_PUBLISHED_PORT", port))
         return cls(
             server=server,
             version=env.get("UC_VERSION") or "0.0.0",
             port=port,
-            public_url=_url(env, "MCP_PUBLIC_URL", f"http://127.0.0.1:{port}/mcp"),
+            public_url=_url(env, "MCP_PUBLIC_URL", f"http://127.0.0.1:{published}/mcp"),
             allowed_hosts=with_any_port(env.get("UC_ALLOWED_HOSTS") or HOSTS),
             allowed_origins=with_any_port(env.get("UC_ALLOWED_ORIGINS") or ORIGINS),
             docs=Path(env.get("UC_DOCS", "/app/docs")),

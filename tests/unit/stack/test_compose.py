@@ -65,7 +65,7 @@ def test_secrets_are_files_and_nothing_else(project: Project) -> None:
 
     assert document["secrets"] == {"alpha": {"file": "/s/alpha"}}
     assert document["services"]["web"]["secrets"] == ["alpha"]
-    assert document["services"]["web"]["environment"] == {"UC_SERVICE": "web"}
+    assert document["services"]["web"]["environment"] == {"UC_SERVICE": "web", "UC_PUBLISHED_PORT": "18980"}
 
 
 def test_the_internal_network_reaches_nothing_outside(project: Project) -> None:

@@ -56,7 +56,7 @@ def test_a_service_with_two_containers_publishes_each_on_its_port(project: Proje
         "left": (Port(published=18991, target=project.load().services["web"].port),),
         "right": (Port(published=18992, target=project.load().services["web"].port),),
     }
-    assert containers["right"].environment == {"UC_SERVICE": "right", "SIDE": "right"}
+    assert containers["right"].environment == {"UC_SERVICE": "right", "UC_PUBLISHED_PORT": "18992", "SIDE": "right"}
 
 
 def test_a_dependency_that_is_left_out_is_not_waited_for(project: Project) -> None:
