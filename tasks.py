@@ -38,7 +38,7 @@ def _manifest() -> Manifest:
 
 
 def reports(body: F) -> F:
-    """Exit with the message and code of a BuildError, or 130 on Ctrl-C; any other exception is a bug and propagates.
+    """Exit with the message and code of a BuildError or an interrupt; any other exception is a bug and propagates.
 
     Invoke gets None as the default of every flag whose default is "", so that `--plan ""` differs from no flag at all:
     an empty value is refused, because it is nearly always a variable that was not set.
@@ -48,20 +48,22 @@ def reports(body: F) -> F:
 
     @functools.wraps(body)
     def wrapped(*args: Any, **kwargs: Any) -> None:
-        from build import console
-        from build.errors import INTERRUPTED, OUTPUT_CLOSED, BuildError
+        from build import console, interrupts
+        from build.errors import OUTPUT_CLOSED, BuildError
 
         try:
             if empty := [name for name, value in kwargs.items() if value == "" or (value and "" in _list(value))]:
                 message = f"--{empty[0].replace('_', '-')} has an empty value"
                 raise BuildError(message, hint="give it a value, or leave the flag out")
-            body(*args, **{name: absent.get(name) if value is None else value for name, value in kwargs.items()})
+            with interrupts.as_interrupts():
+                body(*args, **{name: absent.get(name) if value is None else value for name, value in kwargs.items()})
         except BuildError as error:
             console.error(str(error), hint=error.hint, output=error.output)
             raise Exit(code=error.exit_code) from None
-        except KeyboardInterrupt:
-            console.error("interrupted", hint="run it again; finished work is reused")
-            raise Exit(code=INTERRUPTED) from None
+        except KeyboardInterrupt as interrupt:
+            by = f" by {interrupt}" if str(interrupt) else ""
+            console.error(f"interrupted{by}", hint="run it again; finished work is reused")
+            raise Exit(code=interrupts.exit_code(interrupt)) from None
         except BrokenPipeError:
             console.discard_output()
             raise Exit(code=OUTPUT_CLOSED) from None
@@ -150,12 +152,12 @@ def build_(
     Examples: ./inv build   |   ./inv build --service docs-server --progress plain   |   ./inv build --push
     """
     from build import console
-    from build.images import build
+    from build.images import bake_file, build
     from build.views import tables
 
     manifest = _manifest()
     if print or dry_run:
-        console.result(build.preview(manifest, service))
+        console.result(bake_file.literal(build.preview(manifest, service)))
         return
     built = build.build_images(manifest, service, push=push, no_cache=no_cache, progress=progress)
     tables.built(built, json=json)

@@ -16,7 +16,7 @@ BuildError 1          a flag or its value is wrong, also one that Invoke refuses
 ├── ReleaseRefused 14    a release may not start here and now: authority, branch, stale plan, stand-in base
 └── VersionTaken 15      another release has the version, or its tag names another digest
 
-130 is an interrupt (Ctrl-C), 141 a closed output pipe (| head).
+130 is an interrupt (Ctrl-C), 143 SIGTERM, 129 SIGHUP (interrupts.py), 141 a closed output pipe (| head).
 Any other exception is a bug of the toolkit and keeps its traceback.
 """
 

@@ -15,7 +15,7 @@ from build.engine import client as engine
 from build.errors import MissingTool, RegistryError
 from build.images import bake_log
 from build.images.bake_log import Failure
-from build.process import starting, stop_group
+from build.process import environment, follow_parent, starting, stop_group
 
 _SHOWN_FROM = 0.5  # seconds that a step must take to get a line of its own
 
@@ -40,13 +40,15 @@ def run(
     log.parent.mkdir(parents=True, exist_ok=True)
     metadata.unlink(missing_ok=True)
     argv = [
-        engine.docker(), "buildx", "bake", "--file", str(definition), "--metadata-file", str(metadata),
-        "--progress", "plain", *(["--push"] if push else []), *(["--no-cache"] if no_cache else []), *targets,
+        engine.docker(), "buildx", "bake", "--builder", engine.BUILDER, "--file", str(definition),
+        "--metadata-file", str(metadata), "--progress", "plain",
+        *(["--push"] if push else []), *(["--no-cache"] if no_cache else []), *targets,
     ]  # fmt: skip
     console.command(argv)
     with starting(argv[0]):
         process = subprocess.Popen(
             argv,
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -54,6 +56,7 @@ def run(
             encoding="utf-8",
             errors="replace",
             start_new_session=True,
+            preexec_fn=follow_parent(),  # noqa: PLW1509  (nothing else runs in this process yet)
         )
     with process:
         assert process.stderr is not None

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict  # noqa: TID251  (pydantic never reads these, and typing_extensions is slow)
+import re
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict  # noqa: TID251  (pydantic never reads these, and typing_extensions is slow)
+
+from build import json_file
+
+_TEMPLATE = re.compile(r"[$%](?=\{)")
 
 
 class Target(TypedDict):
@@ -32,3 +38,17 @@ class BakeFile(TypedDict):
 
     group: dict[str, Group]
     target: dict[str, Target]
+
+
+def write(path: Path, content: BakeFile) -> None:
+    """Write a bake file for buildx."""
+    json_file.write(path, literal(content))
+
+
+def literal(value: Any) -> Any:
+    """The value with each string such that buildx reads it as it is: in JSON, too, it expands ${…} and %{…} (HCL)."""
+    if isinstance(value, str):
+        return _TEMPLATE.sub(r"\g<0>\g<0>", value)
+    if isinstance(value, dict):
+        return {key: literal(part) for key, part in value.items()}
+    return [literal(part) for part in value] if isinstance(value, list) else value

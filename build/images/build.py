@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from build import console, json_file
+from build import console
 from build.config.manifest import Manifest
 from build.config.select import chosen
 from build.errors import Incomplete
 from build.git import history as git_history
 from build.git.versions import History, snapshot
-from build.images import bake, bases, store
+from build.images import bake, bake_file, bases, store
 from build.images.bake_file import BakeFile
 from build.images.bake_log import Failure
 from build.images.bases import Resolved
-from build.images.definition import bake_file
+from build.images.definition import bake_file as define
 from build.images.image import Image
 from build.images.inspect import sizes
 from build.images.plan import BuildPlan, built_image, plan_build
@@ -92,7 +92,7 @@ def preview(manifest: Manifest, services: Sequence[str]) -> BakeFile:
     """
     history = git_history.read(manifest)
     planned = bases.planned(manifest, manifest.bases.images)
-    return bake_file(manifest, history, snapshots(manifest, history), planned, chosen(manifest, services))
+    return define(manifest, history, snapshots(manifest, history), planned, chosen(manifest, services))
 
 
 def snapshots(manifest: Manifest, history: History) -> dict[str, str]:
@@ -137,7 +137,7 @@ def bake_services(
     """
     workspace = manifest.workspace
     if services:
-        json_file.write(workspace.bake_definition, dict(plan.bake_file))
+        bake_file.write(workspace.bake_definition, plan.bake_file)
 
     def attempt(names: Sequence[str], *, fresh: bool) -> dict[str, str] | Failure:
         return bake.run(

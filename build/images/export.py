@@ -7,11 +7,10 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from build import json_file
 from build.config.manifest import Manifest
 from build.config.workspace import Workspace
 from build.errors import ToolFailed
-from build.images import bake
+from build.images import bake, bake_file
 from build.images.bake_log import Failure
 from build.images.image import Image
 from build.images.layout import Layout
@@ -44,7 +43,7 @@ def export(
         del targets[name]["tags"]
         targets[name]["output"] = [f"type=oci,dest={folder / name},tar=false"]
     definition = folder / "bake.json"
-    json_file.write(definition, {**plan.bake_file, "target": targets})
+    bake_file.write(definition, {"group": plan.bake_file["group"], "target": targets})
     outcome = bake.run(
         definition, services, metadata=folder / "metadata.json", log=workspace.build_log, progress=progress
     )

@@ -15,7 +15,7 @@ from build.config.manifest import BaseImage, Manifest
 from build.engine import apt
 from build.engine import client as engine
 from build.errors import BaseUnavailable, MissingTool
-from build.images import inspect, secrets
+from build.images import bake_file, inspect, secrets
 from build.images.bake_file import Target
 from build.process import run
 
@@ -74,9 +74,18 @@ def build(manifest: Manifest, stand_ins: Mapping[str, StandIn]) -> None:
     with tempfile.TemporaryDirectory(prefix="uc-stand-in-") as folder:
         targets = {key: _target(Path(folder) / key, root, secret, stand_in) for key, stand_in in stand_ins.items()}
         definition = Path(folder) / "bake.json"
-        definition.write_text(json.dumps({"target": targets}))
+        bake_file.write(definition, {"group": {"default": {"targets": [*stand_ins]}}, "target": targets})
         with console.waiting(f"building stand-ins: {', '.join(stand_ins)}"):
-            engine.cli("buildx", "bake", "--file", str(definition), "--progress", "plain", *stand_ins)
+            engine.cli(
+                "buildx",
+                "bake",
+                "--builder",
+                engine.BUILDER,
+                "--file",
+                str(definition),
+                "--progress",
+                "plain",
+            )
 
 
 def _target(context: Path, root: str, secret: str, stand_in: StandIn) -> Target:

@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from build import errors
+from build import errors, interrupts
 from build.config import manifest
 from tests.support import pipelines
 from tests.support.commands import CONTEXTS, refusal, sessions
@@ -174,4 +175,6 @@ def test_troubleshooting_has_every_exit_code() -> None:
     documented = {number: row[1].strip("`") for number, row in rows.items() if number.isdigit() and row[3]}
 
     others = {str(errors.INTERRUPTED): "Ctrl-C", str(errors.OUTPUT_CLOSED): "closed output"}
+    ended = [interrupts.exit_code(interrupts.Ended(number)) for number in (signal.SIGTERM, signal.SIGHUP)]
+    assert rows.pop(", ".join(map(str, ended)))[1] == "SIGTERM, SIGHUP"
     assert documented == {str(kind.exit_code): kind.__name__ for kind in kinds} | others

@@ -1,0 +1,55 @@
+"""Signals that end a task as Ctrl-C does: what it started is stopped, what it holds is given back."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+from build.errors import INTERRUPTED
+
+# SIGHUP: the terminal is gone. SIGTERM: kill, timeout, a CI system that cancels a job. SIGBREAK: Ctrl-Break on Windows.
+_SIGNALS = ("SIGHUP", "SIGTERM", "SIGBREAK")
+
+
+class Ended(KeyboardInterrupt):
+    """One of these signals has come; `exit_code` is 128 and its number, as a shell reports it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+def exit_code(interrupt: KeyboardInterrupt) -> int:
+    """The exit code of a task that an interrupt ended: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+    return interrupt.exit_code if isinstance(interrupt, Ended) else INTERRUPTED
+
+
+@contextlib.contextmanager
+def as_interrupts() -> Iterator[None]:
+    """Within it, the first of the signals raises Ended in the main thread; later ones don't disturb the cleaning up.
+
+    A signal that is ignored, as nohup has it, stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    taken = [number for number in numbers if before[number] == signal.SIG_DFL]
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        for other in taken:
+            signal.signal(other, signal.SIG_IGN)
+        raise Ended(number)
+
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
