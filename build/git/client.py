@@ -47,7 +47,7 @@ _HINT = "sudo apt-get install git   (elsewhere https://git-scm.com/downloads)"
 _OWNER = re.compile(r"(?:dubious ownership in repository at|unsafe repository \()\s*'([^']+)'")
 _NO_FILES = re.compile(r"not a git repository: (?:\S*/)?\.git/(?:worktrees|modules)/\S+")
 _INDEX = re.compile(r"index file (?:corrupt|smaller than expected)|bad index file|bad signature 0x|unknown index entry")
-_CLOSED = re.compile(r"'?([^\s':]*\.git(?:/[^\s':]+)?)'?[^\n]*: Permission denied")
+_CLOSED = re.compile(r"(?<![\w/])'?(\S*\.git(?:/[^\s':]+)?)'?: (?:index file open failed: )?Permission denied")
 _OBJECTS = re.compile(
     r"is corrupt|bad object HEAD|object file .* is empty|unable to read tree|missing blob|bad tree object"
 )
@@ -99,6 +99,8 @@ def _explained(root: Path, error: ToolFailed) -> BuildError:
     if _NO_FILES.search(output):
         message = f"{root} is a work tree whose repository is gone or was moved"
         return RepositoryError(message, hint="git worktree repair, in the repository", output=output)
+    if "not a git repository" in output and (found := _git_folder(root)):
+        return _closed(found)
     if "not a git repository" in output:
         return RepositoryError(f"{root} is not a git repository", hint="git init && git commit")
     if "must be run in a work tree" in output:
@@ -107,9 +109,8 @@ def _explained(root: Path, error: ToolFailed) -> BuildError:
     if _INDEX.search(output):
         hint = "rm .git/index && git reset   (your files stay as they are)"
         return RepositoryError(f"the index of {root} is broken", hint=hint, output=output)
-    if (closed := _CLOSED.search(output)) and "publickey" not in output:
-        message = f"{closed[1]} can't be read or written by this user"
-        return RepositoryError(message, hint=f"sudo chown -R \"$USER\" '{root}/.git'", output=output)
+    if closed := _CLOSED.search(output):
+        return _closed(closed[1])
     if _OBJECTS.search(output):
         return RepositoryError(
             f"the repository at {root} lacks objects or has broken ones", hint="git fsck", output=output
@@ -117,6 +118,16 @@ def _explained(root: Path, error: ToolFailed) -> BuildError:
     if _UNKNOWN.search(output) and (version := _version()) and _older(version):
         return MissingTool(f"git {version} is too old: {_OLDEST} or newer is needed", hint=_HINT)
     return error
+
+
+def _git_folder(root: Path) -> Path | None:
+    """The .git of the folder or of one above it, whatever is in it."""
+    return next((folder / ".git" for folder in (root, *root.parents) if (folder / ".git").exists()), None)
+
+
+def _closed(path: Path | str) -> RepositoryError:
+    message = f"{path} can't be read by this user, or is not a whole repository"
+    return RepositoryError(message, hint=f"ls -la '{path}'; if it is another user's: sudo chown -R \"$USER\" .git")
 
 
 def version() -> str:
