@@ -197,7 +197,10 @@ def test_a_person_s_settings_do_not_decide(released: Project) -> None:
     before = read(released)
     for key, value in {
         "log.showSignature": "true", "log.decorate": "full", "color.ui": "always",
-        "status.showUntrackedFiles": "no", "status.branch": "false", "core.quotePath": "true",
+        "status.showUntrackedFiles": "no", "status.branch": "false", "core.quotePath": "true", "status.showStash": "true",
+        "log.follow": "true", "log.showRoot": "false", "format.pretty": "oneline", "log.date": "relative", "core.abbrev": "4",
+        "column.ui": "always", "tag.sort": "-version:refname", "versionsort.suffix": "-rc", "i18n.logOutputEncoding": "latin1",
+        "diff.ignoreSubmodules": "all", "advice.detachedHead": "false", "core.fsmonitor": "false-monitor",
     }.items():  # fmt: skip
         released.git("config", key, value)
     released.write("docker/web/stray.txt", "x")
@@ -205,6 +208,26 @@ def test_a_person_s_settings_do_not_decide(released: Project) -> None:
 
     assert after.lines == before.lines
     assert after.strays == ("docker/web/stray.txt",)
+
+
+def test_a_person_s_way_to_the_remote_is_not_the_remote_s_name(released: Project) -> None:
+    """A mirror or a token in url.*.insteadOf is used to get there; images are labelled with the repository's own URL."""
+    released.git("remote", "add", "origin", "https://git.example.invalid/a/b.git")
+    released.git("config", "url.https://me:token@mirror.invalid/.insteadOf", "https://git.example.invalid/")
+
+    assert released.git("remote", "get-url", "origin") == "https://me:token@mirror.invalid/a/b.git"
+    assert read(released).remote == "https://git.example.invalid/a/b.git"
+
+
+def test_a_replaced_commit_is_not_read(released: Project) -> None:
+    """`git replace` is for one's own eyes: the history is that which others have under the same names."""
+    before = read(released)
+    text = released.git("cat-file", "commit", "HEAD").replace("fix: more", "feat!: more")
+    other = released.git("hash-object", "-t", "commit", "-w", str(released.write(".git/other", f"{text}\n")))
+    released.git("replace", "HEAD", other)
+
+    assert "feat!" in released.git("log", "-1", "--format=%s")
+    assert read(released).lines == before.lines
 
 
 def test_tags_that_contain_a_commit(released: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -60,6 +61,26 @@ def test_committed_compose_files_are_current() -> None:
     """docker/compose.yaml matches versions.toml."""
     for name, text in compose.reference_files(load(REPOSITORY, {}, local=False)).items():
         assert (REPOSITORY / name).read_text(encoding="utf-8") == text, f"{name} is stale: ./inv compose"
+
+
+def test_e7_a_published_port_is_written_once() -> None:
+    """No variable of a container repeats a port, and no served description names an address: both may be moved."""
+    containers = load(REPOSITORY, {}, local=False).containers()
+    ports = {str(settings.port) for _, settings in containers.values()}
+    repeated = {
+        f"{name}: {key}={value}"
+        for name, (_, settings) in containers.items()
+        for key, value in settings.environment.items()
+        if ports & set(re.findall(r"\d+", value))
+    }
+    absolute = {
+        str(path.relative_to(REPOSITORY))
+        for path in (REPOSITORY / "docker").rglob("*openapi*.json")
+        if any("://" in server["url"] for server in json.loads(path.read_text()).get("servers", []))
+    }
+
+    assert repeated == set()
+    assert absolute == set()
 
 
 @pytest.mark.parametrize(

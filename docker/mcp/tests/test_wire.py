@@ -28,6 +28,15 @@ def test_allowed_hosts_and_origins_can_be_set(tmp_path: Path) -> None:
         assert server.initialize(Host="mcp.example", Origin="http://localhost") == 403
 
 
+def test_e7_a_refusal_names_the_port_on_the_host(tmp_path: Path) -> None:
+    """The challenge and the metadata it leads to name the published port, wherever the stack publishes it."""
+    with running(tmp_path, "docs", UC_DOCS=str(tmp_path), UC_PUBLISHED_PORT="18012") as server:
+        status, _, headers = server.post(b"{}", None)
+        assert (status, "http://127.0.0.1:18012/" in headers["WWW-Authenticate"]) == (401, True)
+        status, body = server.get("/.well-known/oauth-protected-resource/mcp")
+        assert (status, json.loads(body)["resource"]) == (200, "http://127.0.0.1:18012/mcp")
+
+
 def test_rotation_needs_no_restart(tmp_path: Path) -> None:
     """The secret file decides at each request: two lines are an overlap, then the old token is refused."""
     with running(tmp_path, "docs", UC_DOCS=str(tmp_path)) as server:

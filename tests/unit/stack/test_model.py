@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from build.stack import model
@@ -57,6 +58,16 @@ def test_a_service_with_two_containers_publishes_each_on_its_port(project: Proje
         "right": (Port(published=18992, target=project.load().services["web"].port),),
     }
     assert containers["right"].environment == {"UC_SERVICE": "right", "UC_PUBLISHED_PORT": "18992", "SIDE": "right"}
+
+
+def test_e7_a_container_knows_where_it_is_published(project: Project) -> None:
+    """Whatever port a user gives it, and in a sandbox, which moves them all."""
+    manifest = project.load()
+    web = replace(manifest.services["web"], published=18777)
+    moved = model.stack(replace(manifest, services={"web": web}), {"web": "x"}, secrets=Path())
+
+    assert moved.containers["web"].environment["UC_PUBLISHED_PORT"] == "18777"
+    assert moved.containers["web"].ports[0].published == 18777
 
 
 def test_a_dependency_that_is_left_out_is_not_waited_for(project: Project) -> None:
