@@ -39,9 +39,17 @@ def _runs(pid: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("task", "calls"), [("bases", 2), ("doctor", 1)])
-def test_ctrl_c_ends_a_task_that_waits_for_docker(project: Project, silent_docker: Path, task: str, calls: int) -> None:
-    """An interrupt ends the task with 130, and its processes, long before its lookups would time out."""
+@pytest.mark.parametrize(
+    ("task", "calls", "sent", "code"),
+    [
+        ("bases", 2, signal.SIGINT, 130), ("doctor", 1, signal.SIGINT, 130), ("bases", 2, signal.SIGTERM, 143),
+        ("doctor", 1, signal.SIGHUP, 129),
+    ],
+)  # fmt: skip
+def test_e8_a_signal_ends_a_task_that_waits_for_docker(
+    project: Project, silent_docker: Path, task: str, calls: int, sent: signal.Signals, code: int
+) -> None:
+    """Ctrl-C, SIGTERM and SIGHUP end the task and its processes, long before its lookups would time out."""
     project.append('\n[bases.images.second]\nreference = "debian:trixie"\n')
     environment = project.environment(PATH=str(silent_docker))
     log = silent_docker / "calls"
@@ -54,14 +62,71 @@ def test_ctrl_c_ends_a_task_that_waits_for_docker(project: Project, silent_docke
             assert time.monotonic() < deadline, "docker was not asked"
             time.sleep(0.02)
         interrupted = time.monotonic()
-        os.kill(task_process.pid, signal.SIGINT)
+        os.kill(task_process.pid, sent)
         output, _ = task_process.communicate(timeout=90)
 
-    assert (task_process.returncode, "Traceback" in output) == (130, False), output
+    assert (task_process.returncode, "Traceback" in output) == (code, False), output
+    assert ("interrupted" if sent == signal.SIGINT else f"interrupted by {sent.name}") in output
     assert time.monotonic() - interrupted < 10
     while left := [pid for pid in log.read_text().split() if _runs(pid)]:
         assert time.monotonic() - interrupted < 20, f"{left} run on"
         time.sleep(0.02)
+
+
+BAKE = """
+import sys; from pathlib import Path; from build import interrupts; from build.engine import client; from build.images import bake
+folder = Path(sys.argv[1]); client.docker = lambda: str(folder / "docker")
+with interrupts.as_interrupts():
+    bake.run(folder / "bake.json", ["x"], metadata=folder / "metadata.json", log=folder / "log")
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+def test_e8_bake_does_not_outlive_the_task(silent_docker: Path, sent: signal.Signals) -> None:
+    """Whatever ends the task, even SIGKILL: the program that bakes ends too."""
+    log = silent_docker / "calls"
+    argv = [sys.executable, "-c", BAKE, str(silent_docker)]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as task:
+        deadline = time.monotonic() + 30
+        while not log.exists():
+            assert time.monotonic() < deadline, "docker was not asked"
+            time.sleep(0.02)
+        (pid,) = log.read_text().split()
+        assert _runs(pid)
+        task.send_signal(sent)
+        task.communicate(timeout=30)
+
+    while _runs(pid):
+        assert time.monotonic() < deadline, "bake runs on"
+        time.sleep(0.02)
+
+
+def test_e8_a_second_signal_does_not_cut_the_cleaning_up() -> None:
+    """Who cancels a job sends SIGTERM more than once: what the first one began is finished."""
+    program = (
+        "import os, signal, time; from build import interrupts\n"
+        "try:\n    with interrupts.as_interrupts():\n        try:\n            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "            time.sleep(60)\n"
+        "        finally:\n            os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGHUP)\n"
+        "            print('tidied up')\n"
+        "except KeyboardInterrupt as interrupt:\n    raise SystemExit(interrupts.exit_code(interrupt))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (143, "tidied up\n", "")
+
+
+def test_e8_a_signal_that_is_ignored_stays_so() -> None:
+    """Under nohup a task goes on when its terminal is closed."""
+    program = (
+        "import os, signal; from build import interrupts\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "with interrupts.as_interrupts():\n    os.kill(os.getpid(), signal.SIGHUP)\n    print('goes on')\n"
+        "assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "goes on\n", "")
 
 
 def test_a_timeout_ends_the_child_and_its_children() -> None:
