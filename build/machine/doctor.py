@@ -81,6 +81,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("Python", _alone(host_checks.python)),
     ("Git", _alone(host_checks.git)),
     ("repository", _alone(host_checks.repository)),
+    ("environment", _alone(host_checks.environment)),
     ("place", _alone(host_checks.place)),
     ("root", _asking(host_checks.privilege)),
     ("Docker client", _asking(docker_checks.client)),

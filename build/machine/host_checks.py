@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
 import sys
 from pathlib import Path
 
+from build import variables
 from build.config.manifest import Manifest
 from build.diagnosis import Diagnosis
 from build.engine import disk as disk_space
-from build.errors import RepositoryError
+from build.errors import BuildError, RepositoryError
 from build.git import history
 from build.git.client import version as git_version
 from build.machine.docker_checks import Docker, in_wsl
 from build.process import run
+from build.registry import credentials as docker_login
 
 
 def python(manifest: Manifest) -> Diagnosis:
@@ -45,6 +48,16 @@ def repository(manifest: Manifest) -> Diagnosis:
     except RepositoryError as error:
         return Diagnosis("fail", f"{found}: {error}", error.hint)
     return Diagnosis("ok", found)
+
+
+def environment(_manifest: Manifest) -> Diagnosis:
+    """Which variables of other tools are set here, obeyed or not passed on, and proxies that containers are given."""
+    decided = variables.sorted_by_decision(os.environ)
+    parts = {"obeyed": decided["honoured"], "without effect here": decided["neutralised"]}
+    with contextlib.suppress(BuildError):  # of a file that can't be read another row tells
+        parts["given to builds and containers"] = ["proxies of config.json"] * bool(docker_login.proxies())
+    found = "; ".join(f"{title}: {', '.join(names)}" for title, names in parts.items() if names)
+    return Diagnosis("ok", found or "no variable of another tool is set")
 
 
 def place(manifest: Manifest) -> Diagnosis:

@@ -85,6 +85,12 @@ def read(file: Path) -> dict[str, Any]:
     return config | tables
 
 
+def proxies() -> dict[str, Any]:
+    """The proxies that Docker's config.json has for builds and containers. Raises RegistryError as `read` does."""
+    table: dict[str, Any] = read(docker_config()).get("proxies") or {}
+    return table
+
+
 def from_docker(file: Path, address: str) -> tuple[str, str] | None:
     """Return (user, password) for the registry at `address` from Docker's config.json, None if it has none.
 

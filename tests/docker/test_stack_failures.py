@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from build.engine import client as docker
 from tests.support.project import Project
@@ -43,17 +44,26 @@ def test_a_service_that_never_gets_healthy_is_shown(stack_project: Project) -> N
 
 
 def test_a_service_that_crashes_is_shown(stack_project: Project) -> None:
-    """A container that exits is reported with its exit code and last log lines, without waiting for the deadline."""
-    crash = DOCKERFILE.replace('["python3", "/app/server.py"]', '["python3", "-c", "raise SystemExit(\'bye-bye\')"]')
+    """A container that exits is reported with its exit code and readable last lines, long before the deadline."""
+    program = (
+        "print(chr(123) + chr(34) + 'event' + chr(34) + ': ' + chr(34) + 'structured' + chr(34) + chr(125), flush=True)"
+    )
+    entry = json.dumps(["python3", "-c", f"{program}; raise SystemExit('bye-bye')"])
+    crash = DOCKERFILE.replace('["python3", "/app/server.py"]', entry)
     add_server(stack_project, "crash", crash)
     stack_project.commit("Add a crashing service")
     for arguments in (["build"], ["secrets.init"]):
         assert stack_project.inv(*arguments).code == 0
 
+    begin = time.monotonic()
     ran = stack_project.inv("up")
 
     assert ran.code == 6, ran.text
+    assert time.monotonic() - begin < 60
     assert "bye-bye" in ran.stderr
+    assert "|   structured" in ran.stderr
+    assert '"event"' not in ran.stderr
+    assert len(ran.stderr.splitlines()) < 40
 
 
 def test_a_failing_smoke_check_keeps_the_evidence(built: Project) -> None:

@@ -66,6 +66,11 @@ def test_c11_the_command_in_the_hint_helps(foreign: Project, tmp_path: Path, mon
     assert read(foreign).commit
 
 
+def _move_away(project: Project) -> None:
+    shutil.rmtree(project.root / ".git")
+    project.write(".git", f"gitdir: {project.root}/gone/.git/worktrees/x\n")
+
+
 def _empty_head(project: Project) -> None:
     for pack in (project.root / ".git/objects/pack").glob("*"):
         pack.chmod(0o644)
@@ -85,7 +90,7 @@ BROKEN: dict[str, tuple[Callable[[Project], object], str, str]] = {
         lambda p: p.git("checkout", "--quiet", "--orphan", "new"), "the branch new has no commit yet", "git commit"
     ),
     "a worktree that was moved": (
-        lambda p: (shutil.rmtree(p.root / ".git"), p.write(".git", f"gitdir: {p.root}/gone/.git/worktrees/x\n")),
+        _move_away,
         "whose repository is gone or was moved", "git worktree repair",
     ),
     "an object that is empty": (

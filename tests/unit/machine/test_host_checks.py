@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from build import variables
 from build.config.manifest import Manifest
 from build.engine import disk
 from build.machine import host_checks
@@ -30,6 +31,25 @@ def test_another_python_is_named(manifest: Manifest, monkeypatch: pytest.MonkeyP
     assert host_checks.python(manifest).state == "warn"
     monkeypatch.setattr(sys, "prefix", str(manifest.root / ".venv"))
     assert host_checks.python(manifest).state == "ok"
+
+
+def test_e1_the_environment_is_shown(manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is obeyed, what has no effect, and proxies that the client gives to containers; never a value."""
+    for name in list(os.environ):
+        if variables.rule_of(name):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert host_checks.environment(manifest).found == "obeyed: DOCKER_CONFIG"
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy")
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "other")
+    monkeypatch.setenv("PIP_TARGET", "/x")
+    (tmp_path / "config.json").write_text('{"proxies": {"default": {"httpProxy": "http://proxy"}}}')
+
+    assert host_checks.environment(manifest).found == (
+        "obeyed: DOCKER_CONFIG, HTTPS_PROXY; without effect here: COMPOSE_PROJECT_NAME, PIP_TARGET; "
+        "given to builds and containers: proxies of config.json"
+    )
 
 
 @pytest.mark.parametrize(("root", "state"), [("/mnt/c/project", "warn"), ("/home/me/project", "ok")])

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 
 import pytest
 
 from build.errors import PortTaken, SmokeFailed
 from build.stack import run
+from build.stack.status import Running
 from tests.support.project import Project
+
+NEW = Running(
+    name="web", service="web", state="restarting", health="", image="x", url="", exit_code=1, restarts=0, error=""
+)
 
 
 def test_logs_before_the_first_up_are_of_no_other_stack(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,3 +63,35 @@ def test_a_taken_port_is_named_with_its_key(project: Project) -> None:
 
     assert "give services.api.containers.left.port another value" in caught.value.hint
     assert run._port_key(manifest, "web") == "services.web.published"
+
+
+@pytest.mark.parametrize(
+    ("state", "health", "error", "restarts", "hopeless"),
+    [
+        ("running", "unhealthy", "", 0, False),
+        ("running", "starting", "", 2, False),
+        ("restarting", "", "", 2, False),
+        ("restarting", "", "", 3, True),
+        ("running", "starting", "", 3, True),
+        ("created", "", "", 0, False),
+        ("created", "", "no such program", 0, True),
+        ("exited", "", "", 0, True),
+        ("dead", "", "", 0, True),
+    ],
+)
+def test_e9_what_may_recover_is_waited_for(state: str, health: str, error: str, restarts: int, hopeless: bool) -> None:
+    """An unhealthy container may recover; one that ends again and again, or can't be started, is given up."""
+    container = Running(
+        name="web", service="web", state=state, health=health, image="x", url="", exit_code=1, restarts=5 + restarts,
+        error=error,
+    )  # fmt: skip
+
+    assert run._any_hopeless([container], {"web": 5}) is hopeless
+
+
+def test_e9_a_container_made_anew_is_counted_anew() -> None:
+    """Its restarts before this start were those of another container."""
+    before = {"web": 7}
+    looks = [replace(NEW, restarts=restarts) for restarts in (0, 1, 2, 3)]
+
+    assert [run._any_hopeless([look], before) for look in looks] == [False, False, False, True]
