@@ -59,7 +59,10 @@ def _take_down(manifest: Manifest) -> None:
     empty = 0
     for _ in range(_SETTLE_LOOKS):
         time.sleep(_SETTLE_SECONDS)
-        empty = 0 if down(manifest) else empty + 1
+        try:
+            empty = 0 if down(manifest) else empty + 1
+        except ToolFailed:  # it created another one meanwhile
+            empty = 0
         if empty == 2:
             return
     console.warn("the engine is still creating containers of the stack; when it is done: ./inv down")
@@ -153,11 +156,21 @@ def down(manifest: Manifest, *, volumes: bool = False) -> bool:
     if not manifest.workspace.compose.exists():
         compose.write(manifest, dict.fromkeys(manifest.services, "scratch"))
     compose.run(manifest, "down", "--remove-orphans", *(["--volumes"] if volumes else []))
-    if left := status.left(manifest, volumes=volumes):
+    if left := _left(manifest, volumes=volumes):
         name = manifest.project.name
         hint = f"docker ps --all --filter label={status.LABEL}={name}   then ./inv down again"
         raise ToolFailed(f"the stack is not down: the engine still has {', '.join(left)}", hint=hint)
     return present
+
+
+def _left(manifest: Manifest, *, volumes: bool) -> list[str]:
+    """What the engine still has of the project after it was given a moment to finish."""
+    for _ in range(_SETTLE_LOOKS):
+        left = status.left(manifest, volumes=volumes)
+        if not left:
+            break
+        time.sleep(_POLL_SECONDS)
+    return left
 
 
 def logs(manifest: Manifest, names: Sequence[str], *, follow: bool, tail: str) -> None:
