@@ -57,7 +57,7 @@ def test_a_row_for_everything_that_is_needed(manifest: Manifest, capsys: pytest.
     """The report has each check once, in order, and survives JSON unchanged."""
     rows = doctor.examine(manifest)
     names = [row.check for row in rows]
-    assert names[:6] == ["Python", "Git", "repository", "place", "root", "Docker client"]
+    assert names[:7] == ["Python", "Git", "repository", "environment", "place", "root", "Docker client"]
     assert {"base python:3.12-slim", "CA bundle", "disk", "registry", "clock"} <= set(names)
     assert len(set(names)) == len(names)
     view.report(rows, json=True)
