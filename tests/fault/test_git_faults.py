@@ -285,9 +285,9 @@ def test_a_lock_that_a_killed_git_left(world: World) -> None:
     assert_invariants(world)
 
 
-def test_without_a_remote_this_clone_decides(faulty: World, proxy: Proxy) -> None:
+def test_without_a_remote_this_clone_decides(make_world: Callable[..., World], proxy: Proxy) -> None:
     """Without a remote the local tag is the claim, and can be killed and finished like any other."""
-    world = faulty
+    world = make_world(proxy.address, remote='""')
     world.clone.git("remote", "remove", "origin")
     _killed_before_it_publishes(world, proxy, "0.1.0")
     assert world.public().images == {}
