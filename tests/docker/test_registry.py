@@ -6,6 +6,7 @@ import json
 import socket
 
 from build.engine import client as docker
+from build.engine import hardening
 from build.registry import embedded
 from tests.support.project import Project
 from tests.support.stack import free_port
@@ -35,6 +36,7 @@ def test_the_registry_is_hardened_and_on_loopback(stack_project: Project) -> Non
 
     host = container["HostConfig"]
     assert (container["Config"]["User"], host["ReadonlyRootfs"], host["CapDrop"]) == ("10001:10001", True, ["ALL"])
+    assert host["RestartPolicy"]["Name"] == hardening.RESTART
     assert [port["HostIp"] for ports in host["PortBindings"].values() for port in ports] == [
         manifest.registry.address.partition(":")[0]
     ]

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from build.config.load import load
+from build.engine import hardening
 from build.errors import ManifestError
 from build.stack import compose, model
 from build.stack.model import Stack
@@ -36,7 +37,7 @@ def test_the_hardening_is_in_the_file(project: Project) -> None:
     assert web["tmpfs"] == ["/tmp:size=128m,mode=1777"]
     assert [port["host_ip"] for port in web["ports"]] == ["127.0.0.1"]
     assert web["healthcheck"]["start_interval"] == "500ms"
-    assert (web["mem_limit"], web["pids_limit"], web["restart"]) == ("512m", 256, "unless-stopped")
+    assert (web["mem_limit"], web["pids_limit"], web["restart"]) == ("512m", 256, hardening.RESTART)
     assert "privileged" not in web
 
 

@@ -1,0 +1,166 @@
+"""A Docker engine of a test's own, in a network namespace of its own: to be killed, and nobody else's concern."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.machine import lacking
+
+_PROGRAMS = ("dockerd", "nsenter", "containerd", "runc", "ip")
+_CGROUP = f"/uc-test-{os.getpid()}"
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEngine:
+    """An engine below a folder; its containers have networks without any way out."""
+
+    folder: Path
+
+    @property
+    def host(self) -> str:
+        """Its address, as DOCKER_HOST takes it."""
+        return f"unix://{self.folder}/docker.sock"
+
+    def docker(self, *arguments: str) -> str:
+        """What `docker ARGUMENTS` prints; fails the test if it fails."""
+        argv = [shutil.which("docker") or "docker", "--host", self.host, *arguments]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def start(self) -> None:
+        """Start the engine in its network namespace, and wait until it answers."""
+        options = {
+            "features": {"containerd-snapshotter": True},
+            "iptables": False,
+            "ip6tables": False,
+            "bridge": "none",
+        }
+        (self.folder / "daemon.json").write_text(json.dumps(options))
+        argv = [
+            "setsid", "--fork", "nsenter", f"--net=/run/netns/{self.folder.name}", "dockerd",
+            "--config-file", str(self.folder / "daemon.json"), "--host", self.host,
+            "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
+            "--pidfile", str(self.folder / "docker.pid"), "--cgroup-parent", _CGROUP,
+        ]  # fmt: skip
+        with (self.folder / "log").open("ab") as log:
+            subprocess.run(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, env=os.environ | {"PATH": _PATH}
+            )
+        until(self._answers, 60, lambda: (self.folder / "log").read_text()[-3000:])
+
+    def kill(self, *, everything: bool) -> None:
+        """End the engine by SIGKILL, or `everything`: containerd and the containers too, as a power cut does."""
+        self._end(signal.SIGKILL)
+        for pid in _processes(str(self.folder)) if everything else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for name in ("docker.pid", "exec/containerd/containerd.pid"):
+            (self.folder / name).unlink(missing_ok=True)  # their pids may be other programs' by now
+
+    def stop(self) -> None:
+        """Remove every container, and stop the engine in order."""
+        with contextlib.suppress(AssertionError):
+            if containers := self.docker("ps", "--all", "--quiet").split():
+                self.docker("rm", "--force", *containers)
+        self._end(signal.SIGTERM)
+        for pid in _processes(str(self.folder)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _answers(self) -> bool:
+        argv = ["docker", "--host", self.host, "info"]
+        return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+    def _end(self, sign: signal.Signals) -> None:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
+            pid = int((self.folder / "docker.pid").read_text())
+            os.kill(pid, sign)
+            until(lambda: not Path(f"/proc/{pid}/exe").exists(), 30, lambda: f"dockerd ({pid}) does not end")
+
+
+def _processes(folder: str) -> list[int]:
+    """The processes of the engine with this folder, and those in its containers."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            texts = [(process / name).read_text(errors="replace") for name in ("cmdline", "cgroup")]
+            if (folder in texts[0] or _CGROUP in texts[1]) and int(process.name) != os.getpid():
+                found.append(int(process.name))
+    return found
+
+
+def until(holds: Callable[[], bool], seconds: float, explain: Callable[[], str]) -> None:
+    """Wait until a condition holds; fail the test with an explanation if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, explain()
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def own_engine() -> Iterator[OwnEngine]:
+    """A running engine of its own; stopped and removed at the end. Calls `lacking` where none can be started."""
+    if os.geteuid() != 0 or any(shutil.which(program, path=_PATH) is None for program in _PROGRAMS):
+        lacking(f"needs root and {', '.join(_PROGRAMS)}")
+    folder = Path(tempfile.mkdtemp(prefix="uce-", dir="/var/tmp"))  # a socket's path has 108 bytes at most
+    engine = OwnEngine(folder)
+    _run("ip", "netns", "add", folder.name)
+    try:
+        _run("ip", "-n", folder.name, "link", "set", "lo", "up")
+        engine.start()
+        yield engine
+    finally:
+        engine.stop()
+        _run("ip", "netns", "delete", folder.name)
+        _unmount(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        for group in sorted(Path("/sys/fs/cgroup").glob(f"**{_CGROUP}/**/"), reverse=True):
+            with contextlib.suppress(OSError):
+                group.rmdir()
+
+
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True, capture_output=True, env=os.environ | {"PATH": _PATH})
+
+
+def _unmount(folder: Path) -> None:
+    """Unmount what a killed engine left."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for place in sorted((place for place in mounts if place.startswith(str(folder))), reverse=True):
+        subprocess.run(["umount", "--lazy", place], check=False, capture_output=True)
+
+
+def tiny_image(engine: OwnEngine, folder: Path, name: str) -> str:
+    """Import an image with a shell, `sleep` and `cat` of this machine; return NAME@DIGEST.
+
+    It is healthy while it runs, and has the file /started since its start.
+    """
+    programs = [path for name in ("sh", "sleep", "cat") if (path := shutil.which(name))]
+    listed = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
+    libraries = {word for word in listed.replace(":", " ").split() if word.startswith("/") and ".so" in word}
+    for path in {*programs, *libraries}:
+        place = folder / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+    archive = folder.with_suffix(".tar")
+    subprocess.run(["tar", "--create", "--file", str(archive), "--directory", str(folder), "."], check=True)
+    changes = (
+        'ENTRYPOINT ["sh", "-c", "trap \'exit 0\' TERM; while :; do sleep 0.2; done"]',
+        'HEALTHCHECK --interval=1s --start-interval=0.2s CMD ["sh", "-c", "true"]',
+        f"ENV PATH={':'.join(sorted({str(Path(program).parent) for program in programs}))}",
+    )
+    options = [part for change in changes for part in ("--change", change)]
+    digest = engine.docker("import", *options, str(archive), f"{name}:1")
+    return f"{name}@{digest}"
