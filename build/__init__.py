@@ -12,6 +12,6 @@
     views      results as people and programs read them: tables, JSON
     machine    .venv, doctor, quickstart, watch, checks
 
-What stands beside the packages (errors, console, process, parallel, typed, json_file, steps, diagnosis, dockerignore,
-variables, interrupts) imports none of them.
+What stands beside the packages (errors, console, process, parallel, typed, json_file, lock, steps, diagnosis,
+dockerignore, variables, interrupts) imports none of them.
 """

@@ -14,7 +14,8 @@ BuildError 1          a flag or its value is wrong, also one that Invoke refuses
 ├── PortTaken 12         another process listens on a port that is needed
 ├── Incomplete 13        some services failed, the others went through
 ├── ReleaseRefused 14    a release may not start here and now: authority, branch, stale plan, stand-in base
-└── VersionTaken 15      another release has the version, or its tag names another digest
+├── VersionTaken 15      another release has the version, or its tag names another digest
+└── StackTaken 16        the stack, or the data it left, belongs to another checkout
 
 130 is an interrupt (Ctrl-C), 143 SIGTERM, 129 SIGHUP (interrupts.py), 141 a closed output pipe (| head).
 Any other exception is a bug of the toolkit and keeps its traceback.
@@ -137,3 +138,9 @@ class VersionTaken(BuildError):
     """The version belongs to another release: a lost race, or a burned version."""
 
     exit_code = 15
+
+
+class StackTaken(BuildError):
+    """The stack, or the registry, belongs to another checkout; nothing was changed."""
+
+    exit_code = 16

@@ -1,4 +1,4 @@
-"""Small JSON files under .uc/, written atomically: an interrupt leaves the previous version intact."""
+"""Small files under .uc/, most of them JSON, written atomically: an interrupt leaves the previous version intact."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+
+from build.parallel import alive
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -19,7 +21,16 @@ def read(path: Path) -> dict[str, Any]:
 
 def write(path: Path, data: dict[str, Any]) -> None:
     """Replace the file by `data`, atomically, by a rename."""
+    replace(path, json.dumps(data, indent=2) + "\n")
+
+
+def replace(path: Path, text: str) -> None:
+    """Replace the file by `text`, atomically, by a rename; what writers that were killed left beside it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for unfinished in path.parent.glob(f".{path.name}.*"):
+        owner = unfinished.name.rpartition(".")[2]
+        if owner.isdigit() and not alive(int(owner)):
+            unfinished.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

@@ -28,6 +28,11 @@ class Workspace:
         return self.root / "bases.json"
 
     @property
+    def checkout(self) -> Path:
+        """What identifies this checkout, and the checkouts whose stack it has taken over (JSON)."""
+        return self.root / "checkout.json"
+
+    @property
     def candidates(self) -> Path:
         """The candidates staged last, which the next release reuses instead of building again (JSON)."""
         return self.root / "candidates.json"
@@ -42,10 +47,12 @@ class Workspace:
         """The bake file of the last build (JSON)."""
         return self.root / "bake.json"
 
-    @property
-    def bake_metadata(self) -> Path:
-        """The metadata file of the last build: the digests (JSON)."""
-        return self.root / "metadata.json"
+    def bake_metadata(self, pid: int) -> Path:
+        """What buildx writes for the build of a process: the digests (JSON).
+
+        The buildx of a killed build may outlive it and write later than the next one.
+        """
+        return self.root / f"metadata.{pid}.json"
 
     @property
     def layouts(self) -> Path:

@@ -4,6 +4,8 @@
     daemon                              the daemon's process
     ports, disk                         what a container needs of this machine
     hardening                           what holds for every container
+    turns                               one build at a time on an engine, one change of a stack
+    ownership                           which checkout a stack belongs to
     root, apt, distribution, install    installing Docker where it is missing
 
 Two ways lead to the engine, both in `client`:

@@ -76,6 +76,17 @@ def debian_mirror(folder: Path = CONFIGURATION) -> str | None:
     return next((address for address in addresses if address.startswith(("http://", "https://"))), None)
 
 
+def security_mirror(folder: Path = CONFIGURATION) -> str | None:
+    """The address of Debian's security updates over HTTP: apt's own source of them, else the folder beside the mirror.
+
+    None without a mirror. A mirror of the main archive need not have that folder.
+    """
+    addresses = [source.address for source in sources(folder) if re.search(r"/debian-security/?$", source.address)]
+    configured = next((address for address in addresses if address.startswith(("http://", "https://"))), None)
+    mirror = debian_mirror(folder)
+    return configured or (mirror and re.sub(r"/debian/?$", "/debian-security", mirror))
+
+
 def add_suite(suite: str, beside: str, folder: Path, sudo: Sequence[str]) -> list[Path]:
     """Add a suite from the mirror that serves the suite `beside`, pinned so low that only what names it comes from it.
 

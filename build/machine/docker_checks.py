@@ -23,6 +23,7 @@ from build.process import run
 
 _CLOCK_SECONDS = 60
 _INFO_SECONDS = 10
+_CONCURRENT_SINCE = "28.0"
 
 
 NO_ENGINE = Diagnosis("skip", "no engine to ask")
@@ -102,6 +103,17 @@ def version(manifest: Manifest, docker: Docker) -> Diagnosis:
         found = f"{number} is too old: {required} or newer is needed"
         return Diagnosis("fail", found, "./inv engine says how to upgrade it")
     return Diagnosis("ok", f"{number} on {docker.info.get('OperatingSystem')}")
+
+
+def concurrency(_manifest: Manifest, docker: Docker) -> Diagnosis:
+    """Whether builds that run at once can end the engine (moby/buildkit#5606; BuildKit 0.19, first in Engine 28)."""
+    if not docker.answers:
+        return NO_ENGINE
+    number = str(docker.info["ServerVersion"])
+    if engine_client.older(engine_client.dotted(number), _CONCURRENT_SINCE):
+        found = f"{number}: may end the engine; builds of this toolkit take turns"
+        return Diagnosis("warn", found, f"Docker Engine {_CONCURRENT_SINCE} or newer")
+    return Diagnosis("ok", "the engine stands several at once")
 
 
 def buildx(manifest: Manifest, docker: Docker) -> Diagnosis:

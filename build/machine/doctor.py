@@ -86,6 +86,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("root", _asking(host_checks.privilege)),
     ("Docker client", _asking(docker_checks.client)),
     ("Docker Engine", _asking(docker_checks.version)),
+    ("builds at once", _asking(docker_checks.concurrency)),
     ("buildx", _asking(docker_checks.buildx)),
     ("Compose", _asking(docker_checks.compose)),
     ("image store", _asking(docker_checks.store)),

@@ -7,13 +7,11 @@ it runs before anything is installed. `python -m build.machine.environment` adds
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import platform
 import shutil
 import signal
 import sys
-import time
 import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from typing import IO
 from build import console
 from build.config.workspace import Workspace
 from build.errors import INTERRUPTED, BuildError, ToolFailed
+from build.lock import Holder, exclusive
 from build.machine import installer
 from build.machine.installer import Installer
 
@@ -192,45 +191,28 @@ def _uninterrupted() -> Iterator[None]:
 def _alone(root: Path) -> Iterator[IO[bytes]]:
     """Hold the set-up's lock. The system gives it back when this process and what it started have ended, however."""
     workspace = _Place(root).workspace
-    try:
-        workspace.root.mkdir(exist_ok=True)
-        file = workspace.setup_lock.open("a+b")
-    except OSError as error:
-        hint = f"sudo chown -R \"$USER\" '{workspace.root}'"
-        raise ToolFailed(f"{workspace.root} can't be written: {error.strerror}", hint=hint) from None
-    with file:
-        begin = time.monotonic()
-        announced = False
-        while not _try_lock(file):
-            waited = time.monotonic() - begin
-            if waited > _PATIENCE_SECONDS:
-                hint = f"end it, or: rm '{file.name}'"
-                raise ToolFailed("another ./inv has been making .venv for half an hour", hint=hint)
-            if waited > 1 and not announced:
-                console.note("another ./inv is making .venv: waiting for it")
-                announced = True
-            time.sleep(0.2)
+    announced = False
+
+    def waiting(holder: Holder, waited: float) -> None:
+        nonlocal announced
+        if waited > _PATIENCE_SECONDS:
+            hint = f"end it, or: rm '{workspace.setup_lock}'"
+            raise ToolFailed("another ./inv has been making .venv for half an hour", hint=hint)
+        if waited > 1 and not announced:
+            console.note(f"another ./inv is making .venv: waiting for {holder}")
+            announced = True
+
+    with contextlib.ExitStack() as lock:
+        try:
+            workspace.root.mkdir(exist_ok=True)
+            file = lock.enter_context(exclusive(workspace.setup_lock, f"the set-up of {root}", waiting))
+        except OSError as error:
+            hint = f"sudo chown -R \"$USER\" '{workspace.root}'"
+            raise ToolFailed(f"{workspace.root} can't be written: {error.strerror}", hint=hint) from None
         try:
             yield file
         except OSError as error:
             raise ToolFailed(f".venv can't be made: {error}", hint=f"df -h '{root}'") from None
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    """Whether the lock is this process's now. A disk that has no locks gives it to everyone."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
-    return True
 
 
 def main() -> int:

@@ -102,3 +102,18 @@ def test_stand_ins_come_from_the_first_mirror_over_http(
     _write(tmp_path, name, text)
 
     assert apt.debian_mirror(tmp_path) == expected
+
+
+def test_e10_security_updates_come_from_apt_s_own_source_of_them_or_from_beside_the_mirror(tmp_path: Path) -> None:
+    """A mirror has both archives next to each other; who set another source of the updates gets that one."""
+    (tmp_path / "sources.list").write_text("deb http://mirror.example/debian/ bookworm main\n")
+    beside = apt.security_mirror(tmp_path)
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list.d" / "security.sources").write_text(
+        "Types: deb\nURIs: http://updates.example/debian-security\nSuites: bookworm-security\nComponents: main\n"
+    )
+
+    assert beside == "http://mirror.example/debian-security"
+    assert apt.security_mirror(tmp_path) == "http://updates.example/debian-security"
+    assert apt.debian_mirror(tmp_path) == "http://mirror.example/debian/"
+    assert apt.security_mirror(tmp_path / "nowhere") is None
