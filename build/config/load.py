@@ -8,6 +8,7 @@ import tomllib
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,9 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     for key, base in manifest.bases.images.items():
         if base.digest and not _DIGEST.fullmatch(base.digest):
             yield f"bases.images.{key}.digest: expected sha256: and 64 hex digits, found {base.digest!r}"
+    for line, last in manifest.bases.supported_until.items():
+        if not _is_date(last):
+            yield f"bases.supported_until.{line}: expected a date as YYYY-MM-DD, found {last!r}"
     for key, stage in manifest.stages.items():
         yield from _build_problems(manifest, f"stages.{key}", stage.folder, stage.bases, stage.build_secrets)
     for name, service in manifest.services.items():
@@ -150,6 +154,13 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     for key, value in manifest.sources.items():
         if value and not (manifest.root / value).is_dir():
             yield f"sources.{key}: no such folder: {value}"
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _registry_problems(manifest: Manifest) -> Iterator[str]:

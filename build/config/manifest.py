@@ -54,13 +54,17 @@ class BaseImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bases:
-    """The base images by key, and the sources that they come from."""
+    """The base images by key, and the sources that they come from.
+
+    `supported_until` has the last day of security fixes (YYYY-MM-DD) of lines such as "node:20" or "debian:trixie".
+    """
 
     images: dict[str, BaseImage]
     source: Literal["auto", "upstream", "mirror", "archive", "stand-in"] = "auto"
     mirror: str = ""
     archives: tuple[str, ...] = ()
     suite: str = "trixie"
+    supported_until: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,7 @@
 """Images: what they stand on, what they are built from, and where they go. Read build.py: a build, in order.
 
     references, base_sources, stand_in, bases    where a base comes from: upstream, a mirror, an archive, a stand-in
+    support                                      how old a base is, how long its line gets security fixes
     secrets, bake_file, definition               the bake file, written from the manifest
     fingerprint, plan                            whether an image's sources changed; everything a build is made from
     bake_log, bake, build                        one bake invocation, its log, its digests

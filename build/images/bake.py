@@ -33,7 +33,7 @@ def run(
     """Bake `targets` of the bake file `definition` in one invocation: the digest of each, or the first failure.
 
     progress: `auto` shows one line a step (a live line on a terminal), `plain` buildx's own log, `quiet` nothing.
-    The whole log is always written to `log`, and buildx's metadata to `metadata`.
+    The whole log is always written to `log`; `metadata` is a file of this process, removed at the end.
     Raises MissingTool when the daemon does not answer, RegistryError when a push is refused, ToolFailed when the client
     can't be executed.
     """
@@ -66,7 +66,10 @@ def run(
         except BaseException:
             stop_group(process)
             raise
-    return _failure(lines, targets, log) if process.returncode else _digests(metadata, targets)
+    try:
+        return _failure(lines, targets, log) if process.returncode else _digests(metadata, targets)
+    finally:
+        metadata.unlink(missing_ok=True)
 
 
 def _digests(metadata: Path, targets: Sequence[str]) -> dict[str, str]:

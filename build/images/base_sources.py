@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from build.config.manifest import BASE_SOURCES, BaseImage, Manifest
 from build.engine import client as engine
@@ -16,16 +17,21 @@ from build.images import inspect
 from build.images.references import archive_name, full_name, local_name, path
 
 _LOOKUP_SECONDS = 25
+_CREATED = "org.opencontainers.image.created"
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.xz", ".tar.zst")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Located:
-    """A base image that a build can take: the source that has it, its context for bake, its digest."""
+    """A base image that a build can take: the source that has it, its context for bake, its digest.
+
+    `created` is when the image was made (RFC 3339), "" where nobody says.
+    """
 
     source: str
     context: str
     digest: str
+    created: str = ""
 
 
 def locate(manifest: Manifest, base: BaseImage) -> Located | str:
@@ -63,8 +69,27 @@ def _in_registry(reference: str, digest: str, source: str) -> Located | str:
     except ToolFailed as error:
         lines = error.output.strip().splitlines()
         return f"{source}: {lines[-1].removeprefix('ERROR: ') if lines else error}"
-    current = json.loads(inspected.stdout)["digest"]
-    return Located(source=source, context=f"docker-image://{full_name(reference)}@{current}", digest=current)
+    described = json.loads(inspected.stdout)
+    current = described["digest"]
+    context = f"docker-image://{full_name(reference)}@{current}"
+    return Located(source=source, context=context, digest=current, created=_created(described, pinned))
+
+
+def _created(described: dict[str, Any], name: str) -> str:
+    """When an image in a registry was made, by the annotations of its index, else by its configuration; or ""."""
+    entries = [described, *(described.get("manifests") or [])]
+    for entry in entries:
+        if created := (entry.get("annotations") or {}).get(_CREATED):
+            return str(created)
+    try:
+        inspected = engine.cli(
+            "buildx", "imagetools", "inspect", name, "--format", "{{json .Image}}", timeout=_LOOKUP_SECONDS
+        )
+    except ToolFailed:
+        return ""
+    image = json.loads(inspected.stdout) or {}
+    configurations = [image, *(entry for entry in image.values() if isinstance(entry, dict))]
+    return max((str(entry.get("created") or "") for entry in configurations), default="")
 
 
 def _in_archives(manifest: Manifest, base: BaseImage) -> Located | str:
@@ -75,11 +100,14 @@ def _in_archives(manifest: Manifest, base: BaseImage) -> Located | str:
                 loaded = engine.cli("load", "--input", str(archive)).stdout.strip().splitlines()
                 name = loaded[-1].rpartition(": ")[2] if loaded else base.reference
                 engine.cli("tag", name, local_name(base.reference))
-                return in_engine(base, "archive")
+                return in_engine(local_name(base.reference), "archive")
     return ""
 
 
-def in_engine(base: BaseImage, source: str) -> Located:
-    """The base as the engine's image store has it under its local name; the digest is "" when it does not."""
-    name = local_name(base.reference)
-    return Located(source=source, context=f"docker-image://{name}", digest=inspect.digests([name]).get(name, ""))
+def in_engine(name: str, source: str) -> Located:
+    """The base as the engine's image store has it under this name; the digest is "" when it does not."""
+    image = next(iter(inspect.inspect([name])), None)
+    context = f"docker-image://{name}"
+    return Located(
+        source=source, context=context, digest=image.digest if image else "", created=image.created if image else ""
+    )

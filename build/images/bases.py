@@ -8,16 +8,17 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from build import console, json_file
 from build.config.manifest import BaseImage, Manifest
 from build.engine import client as engine
-from build.errors import BaseUnavailable, BuildError
+from build.engine import turns
+from build.errors import BaseUnavailable, BuildError, ToolFailed
 from build.images import base_sources, inspect, stand_in
 from build.images.base_sources import Located
-from build.images.references import full_name, local_name
+from build.images.references import full_name
 from build.parallel import together
 
 _REGISTRIES = {"upstream", "mirror"}
@@ -29,6 +30,8 @@ class Resolved:
     """Where a base comes from.
 
     `context` is what bake takes, `digest` that of the image, `recipe` the hash of the settings that led to it.
+    `created` is when the image was made, "" where nobody says. A stand-in has the suites that it was made from, and the
+    versions of its Debian packages.
     """
 
     key: str
@@ -37,6 +40,9 @@ class Resolved:
     context: str
     digest: str
     recipe: str
+    created: str = ""
+    suites: str = ""
+    packages: dict[str, str] = field(default_factory=dict)
 
     @property
     def image(self) -> str:
@@ -90,6 +96,7 @@ def _resolved(manifest: Manifest, key: str, located: Located) -> Resolved:
         context=located.context,
         digest=located.digest,
         recipe=recipe(manifest, base),
+        created=located.created,
     )
 
 
@@ -99,10 +106,19 @@ def resolve(
     """Resolve the bases `keys`; return those that a source has, by key, and for each of the others the reason.
 
     Records are reused while their settings hold and their image is still there; `refresh` looks every base up again.
+    What has to be looked up waits for its turn on the engine.
     Raises MissingTool when a stand-in would have to be made and the daemon does not answer.
     """
     wanted = list(dict.fromkeys(keys))
     resolved = {} if refresh else _still_there(recorded(manifest, wanted))
+    if len(resolved) == len(wanted):
+        return resolved, {}
+    with turns.building(manifest.root):
+        return _resolve(manifest, wanted, refresh=refresh)
+
+
+def _resolve(manifest: Manifest, wanted: Sequence[str], *, refresh: bool) -> tuple[dict[str, Resolved], dict[str, str]]:
+    resolved = {} if refresh else _still_there(recorded(manifest, wanted))  # again: another may have made them
     unknown = [key for key in wanted if key not in resolved]
     reasons: dict[str, str] = {}
     for key, outcome in zip(unknown, _locate(manifest, unknown), strict=True):
@@ -111,7 +127,7 @@ def resolve(
         else:
             reasons[key] = outcome
     if manifest.bases.source in {"auto", "stand-in"}:
-        resolved |= _make_stand_ins(manifest, reasons)
+        resolved |= _make_stand_ins(manifest, reasons, fresh=refresh)
     if unknown:
         stored = json_file.read(manifest.workspace.bases)
         json_file.write(manifest.workspace.bases, stored | {key: asdict(base) for key, base in resolved.items()})
@@ -120,11 +136,18 @@ def resolve(
 
 def _still_there(bases: Mapping[str, Resolved]) -> dict[str, Resolved]:
     """The records that still hold: a registry keeps a digest, but the engine's image may have been made again."""
-    local = {key: local_name(base.reference) for key, base in bases.items() if base.source not in _REGISTRIES}
+    local = {key: base.image for key, base in bases.items() if base.source not in _REGISTRIES}
     digests = inspect.digests(local.values())
     return {
         key: base for key, base in bases.items() if key not in local or digests.get(local[key], "") == base.digest
     }  # fmt: skip
+
+
+def require(bases: Mapping[str, Resolved]) -> None:
+    """Raise ToolFailed naming the bases that the engine has no longer, or made again since they were resolved."""
+    if lost := sorted(bases.keys() - _still_there(bases).keys()):
+        names = ", ".join(bases[key].reference for key in lost)
+        raise ToolFailed(f"the base was made again, or removed, since this was planned: {names}", hint="run it again")
 
 
 def _locate(manifest: Manifest, keys: Sequence[str]) -> list[Located | str]:
@@ -136,7 +159,7 @@ def _locate(manifest: Manifest, keys: Sequence[str]) -> list[Located | str]:
         return together([functools.partial(base_sources.locate, manifest, base) for base in bases])
 
 
-def _make_stand_ins(manifest: Manifest, reasons: dict[str, str]) -> dict[str, Resolved]:
+def _make_stand_ins(manifest: Manifest, reasons: dict[str, str], *, fresh: bool) -> dict[str, Resolved]:
     """Stand-ins for the bases in `reasons`; for those that can't be made, the reason is extended."""
 
     def explain(key: str, reason: object) -> None:
@@ -153,15 +176,23 @@ def _make_stand_ins(manifest: Manifest, reasons: dict[str, str]) -> dict[str, Re
     engine.cli("version", timeout=60)  # raises MissingTool: a stopped daemon is no reason of a single base
     bases = {key: manifest.bases.images[key] for key in archives}
     targets = {
-        key: stand_in.StandIn(name=local_name(base.reference), base=base, archive=archives[key])
+        key: stand_in.StandIn(name=stand_in.name(manifest, base), base=base, archive=archives[key])
         for key, base in bases.items()
     }
     try:
-        stand_in.build(manifest, targets)
+        stand_in.build(manifest, targets, fresh=fresh)
     except BuildError as error:
         for key in targets:
             explain(key, f"stand-in: {error}")
         if error.output:
             console.error(str(error), hint=error.hint, output="\n".join(error.output.splitlines()[-_LOG_LINES:]))
         return {}
-    return {key: _resolved(manifest, key, base_sources.in_engine(base, "stand-in")) for key, base in bases.items()}
+    return dict(together([functools.partial(_stand_in, manifest, key) for key in bases]))
+
+
+def _stand_in(manifest: Manifest, key: str) -> tuple[str, Resolved]:
+    base = manifest.bases.images[key]
+    resolved = _resolved(manifest, key, base_sources.in_engine(stand_in.name(manifest, base), "stand-in"))
+    image = next(iter(inspect.inspect([resolved.image])))
+    suites = image.labels.get(stand_in.SUITES_LABEL, "")
+    return key, replace(resolved, suites=suites, packages=stand_in.packages(resolved.image))

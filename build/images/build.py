@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from build import console
 from build.config.manifest import Manifest
 from build.config.select import chosen
-from build.errors import Incomplete
+from build.config.workspace import Workspace
+from build.engine import turns
+from build.errors import Incomplete, ToolFailed
 from build.git import history as git_history
 from build.git.versions import History, snapshot
-from build.images import bake, bake_file, bases, store
+from build.images import bake, bake_file, bases, store, support
 from build.images.bake_file import BakeFile
 from build.images.bake_log import Failure
 from build.images.bases import Resolved
@@ -20,6 +23,7 @@ from build.images.image import Image
 from build.images.inspect import sizes
 from build.images.plan import BuildPlan, built_image, plan_build
 from build.images.push import push as push_image
+from build.parallel import alive
 from build.registry.client import ping
 from build.registry.credentials import login
 
@@ -55,6 +59,7 @@ def build_images(
 ) -> Built:
     """Build the services that changed in one bake invocation and record their digests; the others keep theirs.
 
+    One build runs at a time on an engine: this one waits for its turn.
     Raises MissingTool, RepositoryError, ManifestError, SecretError, RegistryError. A service that can't be built is in
     `missing`.
     """
@@ -66,6 +71,21 @@ def build_images(
     if push:
         ping(manifest)
         login(manifest)
+    with turns.building(manifest.root):
+        return _build(manifest, history, versions, names, push=push, no_cache=no_cache, progress=progress)
+
+
+def _build(
+    manifest: Manifest,
+    history: History,
+    versions: Mapping[str, str],
+    names: Sequence[str],
+    *,
+    push: bool,
+    no_cache: bool,
+    progress: str,
+) -> Built:
+    _forget_metadata(manifest.workspace)
     resolved, missing = resolve_bases(manifest, names)
     plan = plan_build(manifest, history, versions, resolved, [name for name in names if name not in missing])
     unchanged = {} if no_cache else store.unchanged(manifest, plan)
@@ -73,7 +93,11 @@ def build_images(
         unchanged = {name: push_image(manifest, image) for name, image in unchanged.items()}
         store.record(manifest, unchanged)
     changed = [name for name in plan.versions if name not in unchanged]
+    used = {key: resolved[key] for name in changed for key in manifest.services[name].bases}
+    if ended := support.ended(manifest.bases, used, support.today()):
+        console.warn(ended)
     baked = bake_services(manifest, plan, changed, push=push, no_cache=no_cache, progress=progress)
+    store.keep(manifest, baked.images)
     store.record(manifest, baked.images)
     store.write_images_env(manifest)
     images = unchanged | baked.images
@@ -83,6 +107,14 @@ def build_images(
         missing=missing | baked.failed,
         reused=tuple(unchanged),
     )
+
+
+def _forget_metadata(workspace: Workspace) -> None:
+    """Remove what the buildx of a killed build wrote."""
+    for path in workspace.root.glob(workspace.bake_metadata(0).name.replace("0", "*")):
+        owner = path.suffixes[0].removeprefix(".")
+        if owner.isdigit() and not alive(int(owner)):
+            path.unlink(missing_ok=True)
 
 
 def preview(manifest: Manifest, services: Sequence[str]) -> BakeFile:
@@ -141,7 +173,7 @@ def bake_services(
 
     def attempt(names: Sequence[str], *, fresh: bool) -> dict[str, str] | Failure:
         return bake.run(
-            workspace.bake_definition, names, metadata=workspace.bake_metadata, log=workspace.build_log,
+            workspace.bake_definition, names, metadata=workspace.bake_metadata(os.getpid()), log=workspace.build_log,
             push=push, no_cache=fresh, progress=progress,
         )  # fmt: skip
 
@@ -173,6 +205,10 @@ def _images(manifest: Manifest, plan: BuildPlan, digests: dict[str, str], *, pus
     # Bake reads the folders: when sources changed meanwhile, nobody knows which bytes are in the image.
     current = plan.current_fingerprints(digests)
     size_of = sizes(f"{manifest.image(name)}@{digest}" for name, digest in digests.items())
+    lost = [name for name, digest in digests.items() if f"{manifest.image(name)}@{digest}" not in size_of]
+    if lost:
+        message = f"built, and gone from the engine already: {', '.join(lost)}; another program moved the tag"
+        raise ToolFailed(message, hint="./inv build again")
     return {
         name: built_image(
             plan, manifest, name, digest,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from build.config.manifest import Manifest, Service, Stage
 from build.git.versions import History
@@ -66,8 +68,23 @@ def _service_target(
     return target
 
 
+def _base_contexts(dockerfile: Path, bases: Sequence[Resolved]) -> dict[str, str]:
+    """The contexts that stand for the upstream names in a Dockerfile's FROM lines.
+
+    The name with the tag of versions.toml always; the name without a tag where a FROM has it so, because a context
+    replaces a stage of its name, too.
+    """
+    contexts = {base.reference: base.context for base in bases}
+    text = dockerfile.read_text(encoding="utf-8") if dockerfile.is_file() else ""
+    for name in re.findall(r"^FROM\s+(?:--\S+\s+)*(\S+)", text, re.M | re.I):
+        for base in bases:
+            if re.fullmatch(rf"{re.escape(name)}:[^/:]+", base.reference):
+                contexts[name] = base.context
+    return contexts
+
+
 def _common(manifest: Manifest, source: Service | Stage, bases: Mapping[str, Resolved]) -> Target:
-    contexts = {bases[key].reference: bases[key].context for key in source.bases}
+    contexts = _base_contexts(manifest.root / source.folder / "Dockerfile", [bases[key] for key in source.bases])
     for name, value in getattr(source, "contexts", {}).items():
         kind, _, key = value.partition(":")
         contexts[name] = (

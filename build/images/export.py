@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from build.config.manifest import Manifest
 from build.config.workspace import Workspace
+from build.engine import turns
 from build.errors import ToolFailed
-from build.images import bake, bake_file
+from build.images import bake, bake_file, bases
 from build.images.bake_log import Failure
 from build.images.image import Image
 from build.images.layout import Layout
@@ -31,8 +32,9 @@ def export(
 ) -> dict[str, Exported]:
     """Bake services of the plan into an OCI layout each, and into no image store; images by service.
 
-    The layouts are in a folder of this process. Either all services are exported or none: raises ToolFailed naming the
-    one that could not be built, MissingTool without a daemon.
+    It waits for its turn on the engine. The layouts are in a folder of this process. Either all services are exported
+    or none: raises ToolFailed naming the one that could not be built, or the base that was made again since the plan;
+    MissingTool without a daemon.
     """
     workspace = manifest.workspace
     forget_exports(workspace)
@@ -44,9 +46,11 @@ def export(
         targets[name]["output"] = [f"type=oci,dest={folder / name},tar=false"]
     definition = folder / "bake.json"
     bake_file.write(definition, {"group": plan.bake_file["group"], "target": targets})
-    outcome = bake.run(
-        definition, services, metadata=folder / "metadata.json", log=workspace.build_log, progress=progress
-    )
+    with turns.building(manifest.root):
+        bases.require(plan.bases)
+        outcome = bake.run(
+            definition, services, metadata=folder / "metadata.json", log=workspace.build_log, progress=progress
+        )
     if isinstance(outcome, Failure):
         message = f"{outcome.target or 'the build'} failed: {outcome.reason}"
         raise ToolFailed(message, hint=f"less {workspace.build_log}")

@@ -6,8 +6,8 @@ The docker CLI is used because a build with nothing to do takes this path: impor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from build.engine import client as engine
 from build.errors import ToolFailed
@@ -16,12 +16,17 @@ from build.images.references import tagged
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineImage:
-    """An image in the engine: its digest, its size in bytes, its names with a tag, its names with a digest."""
+    """An image in the engine: its digest, its size in bytes, its names with a tag, its names with a digest.
+
+    `created` is RFC 3339, or "" where the image does not say.
+    """
 
     digest: str
     size: int
     tags: tuple[str, ...]
     references: tuple[str, ...]
+    created: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def inspect(names: Iterable[str]) -> list[EngineImage]:
@@ -44,6 +49,8 @@ def inspect(names: Iterable[str]) -> list[EngineImage]:
             size=int(entry["Size"]),
             tags=tuple(entry["RepoTags"] or ()),
             references=tuple(entry["RepoDigests"] or ()),
+            created=str(entry.get("Created") or ""),
+            labels=(entry.get("Config") or {}).get("Labels") or {},
         )
         for entry in json.loads(output)
     ]

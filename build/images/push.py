@@ -24,6 +24,7 @@ def push(manifest: Manifest, image: Image) -> Image:
     """
     if not has(manifest, image):
         try:
+            engine.cli("tag", image.reference, f"{image.name}:{image.tag}")  # another checkout may have moved it
             with engine.failures():
                 engine.client().image.push(f"{image.name}:{image.tag}", quiet=True)
         except ToolFailed as error:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 
 from build import console, json_file
 from build.config.manifest import Manifest
 from build.config.select import chosen
+from build.engine import client as engine
 from build.errors import Incomplete
 from build.images.image import Image
 from build.images.inspect import sizes
 from build.images.plan import BuildPlan
+from build.parallel import together
 
 
 def recorded(manifest: Manifest) -> dict[str, Image]:
@@ -37,6 +41,18 @@ def unchanged(manifest: Manifest, plan: BuildPlan) -> dict[str, Image]:
     return {name: image for name, image in candidates.items() if image.reference in present}
 
 
+def keep(manifest: Manifest, images: Mapping[str, Image]) -> None:
+    """Give each image a name in the engine that is this checkout's alone: CHECKOUT's next build replaces it.
+
+    Two checkouts of one commit build under one version, and the engine forgets the digest that lost its only tag.
+    Raises ToolFailed when the engine no longer has an image.
+    """
+    tag = f"checkout-{hashlib.sha256(str(manifest.root.resolve()).encode()).hexdigest()[:12]}"
+    together(
+        [functools.partial(engine.cli, "tag", image.reference, f"{image.name}:{tag}") for image in images.values()]
+    )
+
+
 def record(manifest: Manifest, images: Mapping[str, Image]) -> None:
     """Write images to the record, over those of the same services."""
     stored = {name: dataclasses.asdict(image) for name, image in (recorded(manifest) | dict(images)).items()}
@@ -46,7 +62,7 @@ def record(manifest: Manifest, images: Mapping[str, Image]) -> None:
 def write_images_env(manifest: Manifest) -> None:
     """Write the recorded references as variables of docker/compose.yaml, for `docker compose --env-file`."""
     lines = [f"{name.upper().replace('-', '_')}_IMAGE={image.reference}" for name, image in recorded(manifest).items()]
-    manifest.workspace.images_env.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    json_file.replace(manifest.workspace.images_env, "\n".join(lines) + "\n")
 
 
 def present_images(manifest: Manifest, services: Sequence[str] = ()) -> dict[str, Image]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
-from build.config.manifest import Manifest
+from build.config.manifest import Bases, Manifest
 from build.diagnosis import Diagnosis
 from build.errors import BuildError, RegistryError, SecretError
 from build.images import bases as base_images
 from build.images import secrets as image_secrets
+from build.images import support
+from build.images.bases import Resolved
 from build.process import run
 from build.registry import credentials
 from build.registry.client import RegistryClient
@@ -16,6 +19,7 @@ from build.registry.transport import START
 from build.stack import secrets as stack_secrets
 
 _REGISTRY_SECONDS = 3
+_STALE_DAYS = 60  # upstream images are made again every few weeks, with the fixes since
 
 
 def credential_helpers(_manifest: Manifest) -> Diagnosis:
@@ -52,7 +56,7 @@ def bases(manifest: Manifest) -> Iterator[tuple[str, Diagnosis]]:
     for key, base in settings.images.items():
         label = f"base {base.reference}"
         if key in resolved:
-            yield label, Diagnosis("ok", f"{resolved[key].source}, {resolved[key].digest[:19]}")
+            yield label, _cared_for(settings, resolved[key], support.today())
             continue
         sources = "upstream, mirror, archive, stand-in" if settings.source == "auto" else settings.source
         found = f"not resolved yet; will try: {sources if settings.mirror else sources.replace(' mirror,', '')}"
@@ -60,6 +64,25 @@ def bases(manifest: Manifest) -> Iterator[tuple[str, Diagnosis]]:
         if base.archive and not any((folder / base.archive).is_file() for folder in folders):
             found += f"; {base.archive}, which its stand-in needs, is in no archive folder"
         yield label, Diagnosis("warn", found, "./inv bases")
+
+
+def _cared_for(settings: Bases, base: Resolved, day: date) -> Diagnosis:
+    """The source and age of a base, and whether its line still gets security fixes."""
+    days = support.age(base, day)
+    found = f"{base.source}, {base.digest[:19]}" + ("" if days is None else f", made {days} days ago")
+    if base.source == "stand-in" and "security" not in base.suites:
+        return Diagnosis(
+            "warn", f"{found}, without Debian's security updates", "./inv bases --refresh, on a mirror of them"
+        )
+    for line in support.lines(settings, base, day):
+        if line.ended(day):
+            remedy = (
+                f'reference = "{line.newer}" in versions.toml' if line.newer else "set a newer line in versions.toml"
+            )
+            return Diagnosis("warn", f"{found}; {line.name} has had no security fixes since {line.until}", remedy)
+    if days is not None and days > _STALE_DAYS:
+        return Diagnosis("warn", found, "./inv bases --refresh")
+    return Diagnosis("ok", found)
 
 
 def build_secrets(manifest: Manifest) -> Iterator[tuple[str, Diagnosis]]:

@@ -133,7 +133,7 @@ def test_a_base_that_no_source_has(stack_project: Project) -> None:
     lost = '[bases.images.lost]\nreference = "nowhere.invalid/lost:1"\npackages = ["x"]\narchive = "lost.tar.xz"\n\n[build_secrets]'
     (stack_project.root / "versions.toml").write_text(text.replace("[build_secrets]", lost))
     add_server(
-        stack_project, "three", DOCKERFILE.replace("python:3.12-slim", "nowhere.invalid/lost:1"), bases='["lost"]'
+        stack_project, "three", DOCKERFILE.replace("FROM python", "FROM nowhere.invalid/lost:1"), bases='["lost"]'
     )
     stack_project.commit("Add a service on a base that is nowhere")
 

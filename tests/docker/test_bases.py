@@ -7,7 +7,7 @@ from pathlib import Path
 from build import json_file
 from build.engine import client as docker
 from build.images import bases
-from tests.support.project import Project
+from tests.support.project import PYTHON, Project
 from tests.support.stack import free_port
 
 
@@ -29,7 +29,7 @@ def test_a_mirror_whose_host_has_no_dot(stack_project: Project, tmp_path: Path) 
     mirror = f"localhost:{free_port()}"
     up = stack_project.inv("registry.up", UC_REGISTRY_ADDRESS=mirror.replace("localhost", "127.0.0.1"))
     assert up.code == 0, up.text
-    name = f"{mirror}/hub/python:3.12-slim"
+    name = f"{mirror}/hub/{PYTHON}"
     (tmp_path / "empty.tar").write_bytes(bytes(10240))
     docker.cli("import", str(tmp_path / "empty.tar"), name)
     try:
@@ -49,4 +49,4 @@ def test_the_bases_are_made_ready_before_the_tests(stack_project: Project) -> No
 
     assert ran.code == 13, ran.text
     assert "nox ended before its first session" in ran.stderr, "this project has no noxfile"
-    assert "python:3.12-slim is not available" in ran.stderr
+    assert f"{PYTHON} is not available" in ran.stderr

@@ -15,6 +15,7 @@ import pytest
 from build import json_file
 from build.engine import client as docker
 from build.images import store
+from build.images.inspect import inspect
 from tests.support.project import Project
 from tests.support.stack import DOCKERFILE, add_server
 
@@ -88,7 +89,7 @@ def test_an_image_that_the_engine_lost_is_built_again(stack_project: Project) ->
     """A record is trusted only while its image exists."""
     assert stack_project.inv("build").code == 0
     image = store.recorded(stack_project.load())["one"]
-    docker.cli("rmi", "--force", f"{image.name}:{image.tag}")
+    docker.cli("rmi", "--force", *inspect([image.reference])[0].tags)
 
     ran = stack_project.inv("build", "--json")
 
@@ -133,10 +134,10 @@ def test_a_failing_service_does_not_take_the_others_with_it(stack_project: Proje
 
 def test_a_failing_shared_stage_is_named_for_each_service_on_it(stack_project: Project) -> None:
     """If a shared stage fails, each service that uses it is reported, and the others are built."""
-    stack_project.write("docker/shared/Dockerfile", "FROM python:3.12-slim AS shared\nRUN false\n")
+    stack_project.write("docker/shared/Dockerfile", "FROM python AS shared\nRUN false\n")
     stack_project.append('\n[stages.shared]\nfolder = "docker/shared"\ntarget = "shared"\nbases = ["python"]\n')
     add_server(
-        stack_project, "three", DOCKERFILE.replace("python:3.12-slim", "shared"), contexts='{ shared = "stage:shared" }'
+        stack_project, "three", DOCKERFILE.replace("FROM python", "FROM shared"), contexts='{ shared = "stage:shared" }'
     )
     stack_project.commit("Add a stage that fails")
 
@@ -227,7 +228,7 @@ def test_a_build_by_hand_that_forgets_the_secret_fails(stack_project: Project, t
     _with_secret(stack_project, tmp_path / "x")
     base = json_file.read(stack_project.load().workspace.bases)["python"]["context"]
     done = subprocess.run(
-        ["docker", "buildx", "build", "--no-cache", "--build-context", f"python:3.12-slim={base}", "docker/three"],
+        ["docker", "buildx", "build", "--no-cache", "--build-context", f"python={base}", "docker/three"],
         cwd=stack_project.root, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.project import Project
+from tests.support.project import PYTHON, Project
 from tests.support.stack import reuse_bases
 
 NOXFILE = """\
@@ -30,4 +30,4 @@ def test_the_bases_are_resolved_once_for_all_sessions(empty_project: Project, py
     ran = empty_project.inv("test", "--session", "docker", "--session", "release", "--session", "smoke")
 
     assert ran.code == 0, ran.text
-    assert ran.stderr.count("  python:3.12-slim: ") == 1
+    assert ran.stderr.count(f"  {PYTHON}: ") == 1

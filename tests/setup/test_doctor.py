@@ -25,7 +25,7 @@ from build.engine import disk
 from build.errors import BuildError
 from build.machine import docker_checks, doctor
 from build.views import doctor as view
-from tests.support.project import Project
+from tests.support.project import PYTHON, Project
 
 needs_client = pytest.mark.skipif(not shutil.which("docker"), reason="no docker client to ask")
 
@@ -58,7 +58,7 @@ def test_a_row_for_everything_that_is_needed(manifest: Manifest, capsys: pytest.
     rows = doctor.examine(manifest)
     names = [row.check for row in rows]
     assert names[:7] == ["Python", "Git", "repository", "environment", "place", "root", "Docker client"]
-    assert {"base python:3.12-slim", "CA bundle", "disk", "registry", "clock"} <= set(names)
+    assert {f"base {PYTHON}", "CA bundle", "disk", "registry", "clock"} <= set(names)
     assert len(set(names)) == len(names)
     view.report(rows, json=True)
     assert [Row(**row) for row in json.loads(capsys.readouterr().out)] == list(rows)

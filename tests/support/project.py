@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from build.config.load import load
 from build.config.manifest import Manifest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+# The Python base of versions.toml: no test names its version.
+PYTHON: str = tomllib.loads((REPOSITORY / "versions.toml").read_text(encoding="utf-8"))["bases"]["images"]["python"][
+    "reference"
+]
 
 MINIMAL = """\
 [project]
@@ -30,7 +36,7 @@ address = "127.0.0.1:5000"
 namespace = "test"
 
 [bases.images.python]
-reference = "python:3.12-slim"
+reference = "{python}"
 packages = ["python3", "python3-venv", "ca-certificates"]
 
 [build_secrets]
@@ -139,6 +145,6 @@ def make_empty(root: Path) -> Project:
     root.mkdir()
     shutil.copyfile(REPOSITORY / "tasks.py", root / "tasks.py")
     project = Project(root)
-    project.write("versions.toml", MINIMAL.format(name=f"uct-{os.getpid()}"))
+    project.write("versions.toml", MINIMAL.format(name=f"uct-{os.getpid()}", python=PYTHON))
     project.write(".gitignore", ".uc/\n__pycache__/\n")
     return project

@@ -26,7 +26,7 @@ signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))
 http.server.ThreadingHTTPServer(("0.0.0.0", 8000), Handler).serve_forever()
 """
 DOCKERFILE = """\
-FROM python:3.12-slim
+FROM python
 COPY server.py /app/server.py
 USER 10001:10001
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --start-interval=0.2s \\

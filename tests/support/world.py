@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.hub import Hub
-from tests.support.project import MINIMAL, REPOSITORY, Project, Ran
+from tests.support.project import MINIMAL, PYTHON, REPOSITORY, Project, Ran
 from tests.support.running import Running
 from tests.support.stack import DOCKERFILE, add_server, reuse_bases
 
@@ -185,7 +185,7 @@ def make(
     root.mkdir(parents=True)
     shutil.copyfile(REPOSITORY / "tasks.py", root / "tasks.py")
     project = Project(root)
-    text = MINIMAL.format(name=f"uct-{namespace}")
+    text = MINIMAL.format(name=f"uct-{namespace}", python=PYTHON)
     text = text.replace('address = "127.0.0.1:5000"', f'address = "{address}"')
     text = text.replace('namespace = "test"', f'namespace = "{namespace}"')
     release = "".join(f"{key} = {value}\n" for key, value in settings.items())

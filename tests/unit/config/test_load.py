@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from build.errors import ManifestError
-from tests.support.project import REPOSITORY, Project
+from tests.support.project import PYTHON, REPOSITORY, Project
 
 
 def _replace(project: Project, old: str, new: str) -> None:
@@ -42,7 +42,7 @@ BAD: dict[str, tuple[Callable[[Project], object], str]] = {
     "reserved name": (lambda p: p.service("release", 18981), "services.release: the name is reserved for release records"),
     "written folder": (lambda p: _replace(p, "[project]", 'folder = "elsewhere"\n[project]'), "folder: unknown key"),
     "bad digest": (
-        lambda p: _replace(p, 'reference = "python:3.12-slim"', 'reference = "python:3.12-slim"\ndigest = "sha256:12"'),
+        lambda p: _replace(p, f'reference = "{PYTHON}"', f'reference = "{PYTHON}"\ndigest = "sha256:12"'),
         "bases.images.python.digest: expected sha256: and 64 hex digits",
     ),
     "table expected": (lambda p: _replace(p, "[sources]\nwatched", "sources = 1\n[other]\nwatched"), ""),

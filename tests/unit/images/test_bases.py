@@ -11,24 +11,24 @@ from build import json_file
 from build.config.manifest import BaseImage
 from build.errors import BaseUnavailable
 from build.images import bases, build, stand_in
-from tests.support.project import Project
+from tests.support.project import PYTHON, Project
 
 
 def test_a_planned_build_resolves_no_base(project: Project) -> None:
     """A dry run makes no stand-in and asks no registry: what is not known yet has its upstream name, in every service."""
-    project.service("api", 18981, "FROM python:3.12-slim\n", bases='["python"]')
+    project.service("api", 18981, f"FROM {PYTHON}\n", bases='["python"]')
     manifest = project.load(UC_BASES_SOURCE="archive")
 
     before = build.preview(manifest, ["api"])["target"]["api"]["contexts"]
     unwritten = not (manifest.workspace.bases).exists()
     known = bases.planned(manifest, ["python"])["python"]
-    record = {"source": "archive", "context": "docker-image://uc-base/python:3.12-slim", "digest": "sha256:1"}
+    record = {"source": "archive", "context": f"docker-image://uc-base/{PYTHON}", "digest": "sha256:1"}
     json_file.write(manifest.workspace.bases, {"python": {**dataclasses.asdict(known), **record}})
     after = build.preview(manifest, ["api"])["target"]["api"]["contexts"]
 
     assert unwritten
-    assert before == {"python:3.12-slim": "docker-image://docker.io/library/python:3.12-slim"}
-    assert after == {"python:3.12-slim": "docker-image://uc-base/python:3.12-slim"}
+    assert before == {PYTHON: f"docker-image://docker.io/library/{PYTHON}"}
+    assert after == {PYTHON: f"docker-image://uc-base/{PYTHON}"}
 
 
 def test_a_record_under_other_settings_is_not_used(project: Project) -> None:

@@ -16,9 +16,9 @@ from build.images.bake_file import Target
 from build.images.bases import Resolved
 from build.images.definition import bake_file
 from build.images.plan import plan_build, relabelled
-from tests.support.project import Project
+from tests.support.project import PYTHON, Project
 
-PYTHON = "docker-image://uc-base/python:3.12-slim"
+CONTEXT = f"docker-image://uc-base/{PYTHON}"
 HISTORY = History(
     commit="a" * 40, committed=1_700_000_000, branch="main", shallow=False, dirty=False, changed=(), untracked=(),
     strays=(), remote="https://example.invalid/repo.git", lines={},
@@ -36,7 +36,7 @@ def manifest(project: Project) -> Manifest:
 
 def _resolved(manifest: Manifest) -> dict[str, Resolved]:
     planned = bases.planned(manifest, ["python"])["python"]
-    return {"python": dataclasses.replace(planned, context=PYTHON, digest="sha256:1", source="stand-in")}
+    return {"python": dataclasses.replace(planned, context=CONTEXT, digest="sha256:1", source="stand-in")}
 
 
 def _with(manifest: Manifest, **settings: Any) -> Manifest:
@@ -53,7 +53,7 @@ def _target(manifest: Manifest, history: History = HISTORY, version: str = "1.2.
 Reads = Callable[[Target, Manifest], object]
 SETTINGS: dict[str, tuple[dict[str, Any], Reads, Callable[[Manifest], object]]] = {
     "a base is a context of its upstream name": (
-        {"bases": ("python",)}, lambda target, _: target["contexts"], lambda _: {"python:3.12-slim": PYTHON},
+        {"bases": ("python",)}, lambda target, _: target["contexts"], lambda _: {PYTHON: CONTEXT},
     ),
     "a shared stage is a target": (
         {"contexts": {"shared": "stage:shared"}},
