@@ -11,6 +11,7 @@ from build.config.manifest import Manifest
 from build.engine import client as engine
 from build.gates.scan.trivy import trivy
 from build.gates.verdict import GateVerdict
+from build.images import support
 from build.images.export import Exported
 from build.images.image import Image
 from build.images.plan import BuildPlan
@@ -129,6 +130,14 @@ def _tools(manifest: Manifest) -> dict[str, str]:
     return {**engine.versions(), "trivy": str(report.get("Version", ""))}
 
 
+def _support(manifest: Manifest, services: Mapping[str, RecordedService], build_plan: BuildPlan) -> dict[str, str]:
+    """The age and the support of the bases. Not beside their digests: readers of schema 1 refuse a field they lack."""
+    used = {key for service in services.values() for key in service.bases}
+    return {
+        f"base {key}": support.described(manifest.bases, build_plan.bases[key], support.today()) for key in sorted(used)
+    }
+
+
 def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str]) -> Record:
     assert run.world is not None
     assert run.build_plan is not None
@@ -160,6 +169,6 @@ def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str])
         repository=release_repository(manifest, line.line),
         services=services,
         gates=dict(run.gates),
-        tools=tools,
+        tools=tools | _support(manifest, services, run.build_plan),
         authority=run.authority,
     )
