@@ -113,7 +113,7 @@ def engine(_c: Context, *, yes: bool = False, json: bool = False) -> None:
     console.result(versions) if json else console.table(("tool", "version"), list(versions.items()))
 
 
-@task(help={"refresh": "resolve every base again"} | _JSON)
+@task(help={"refresh": "resolve every base again, and make stand-ins anew"} | _JSON)
 @reports
 def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
     """Resolve every base image: upstream by digest, mirror, archive or stand-in; print the source of each.
@@ -188,11 +188,12 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
 @task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {
     "fluentd": "send logs to Fluentd (FLUENTD_ADDRESS)",
     "release": "a release instead of the images built here: 1.4.0, or the one that 1.4 or 1 names",
+    "take_over": "although the stack belongs to another checkout of the project",
 })  # fmt: skip
 @reports
 def up(
-    _c: Context, *, service: list[str], release: str = "", fluentd: bool = False, json: bool = False,
-    dry_run: bool = False,
+    _c: Context, *, service: list[str], release: str = "", fluentd: bool = False, take_over: bool = False,
+    json: bool = False, dry_run: bool = False,
 ) -> None:  # fmt: skip
     """Start the stack by digest, from the images built here or a release, and wait until all containers are healthy.
 
@@ -205,7 +206,8 @@ def up(
     if dry_run:
         tables.planned_start(manifest, service, release=release)
     else:
-        tables.running(deploy.start(manifest, service, release=release, fluentd=fluentd), json=json)
+        started = deploy.start(manifest, service, release=release, fluentd=fluentd, take_over=take_over)
+        tables.running(started, json=json)
 
 
 @task(help=_DRY | {"volumes": "remove the data too"})

@@ -28,7 +28,12 @@ def runnable(
 
 
 def start(
-    manifest: Manifest, services: Sequence[str] = (), *, release: str = "", fluentd: bool = False
+    manifest: Manifest,
+    services: Sequence[str] = (),
+    *,
+    release: str = "",
+    fluentd: bool = False,
+    take_over: bool = False,
 ) -> list[Running]:
     """Start `services` (default: all that have an image) and what they depend on; wait until all are healthy.
 
@@ -37,4 +42,4 @@ def start(
     if release:
         login(manifest)
     images, wanted = runnable(manifest, services, release=release)
-    return run.up(manifest, images, wanted, fluentd=fluentd)
+    return run.up(manifest, images, wanted, fluentd=fluentd, take_over=take_over)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from build import console, steps
 from build.config.manifest import Manifest
 from build.deploy import compose as deploy
-from build.engine import install
+from build.engine import install, ownership
 from build.errors import BuildError, ScanBroken, ScanRejected, SmokeFailed
 from build.gates.scan import gate as scan
 from build.gates.smoke import gate as smoke
@@ -38,6 +38,7 @@ class Progress:
 def _engine(progress: Progress) -> Progress:
     versions = install.ensure(progress.manifest.tools, os.environ, yes=True, interactive=False)
     console.note(", ".join(f"{name} {version}" for name, version in versions.items()))
+    ownership.require_stack(progress.manifest)  # minutes before the step that would be refused
     return progress
 
 

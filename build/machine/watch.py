@@ -11,6 +11,7 @@ from pathlib import Path
 from build import console
 from build.config.manifest import Manifest
 from build.deploy import compose as deploy
+from build.engine import ownership
 from build.errors import BuildError
 from build.images import build
 
@@ -54,7 +55,11 @@ def _files(top: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def run(manifest: Manifest, services: Sequence[str]) -> None:
-    """Watch until interrupted; print a failed build or start and keep watching."""
+    """Watch until interrupted; print a failed build or start and keep watching.
+
+    Raises StackTaken when the stack is another checkout's.
+    """
+    ownership.require_stack(manifest)
     before = {name: snapshot(folders(manifest, name)) for name in services}
     console.note(f"watching {', '.join(services)}; Ctrl-C stops it")
     while True:

@@ -6,7 +6,7 @@ import time
 
 from build.config.manifest import Manifest
 from build.engine import client as docker
-from build.engine import hardening
+from build.engine import hardening, ownership
 from build.engine.ports import listener
 from build.errors import BaseUnavailable, PortTaken, RegistryError, ToolFailed
 from build.registry.client import answers
@@ -50,7 +50,7 @@ def up(manifest: Manifest, image: str, reason: str = "") -> str:
     if not _start(name):
         if not image:
             raise BaseUnavailable(f"no image for the embedded registry: {reason}", hint="./inv bases")
-        _create(name, f"{host}:{port}:5000", image)
+        _create(manifest, f"{host}:{port}:5000", image)
         outcome = "created"
     deadline = time.monotonic() + _START_SECONDS
     while not answers(manifest):
@@ -71,19 +71,23 @@ def _start(name: str) -> bool:
     return True
 
 
-def _create(name: str, publish: str, image: str) -> None:
+def _create(manifest: Manifest, publish: str, image: str) -> None:
+    name = container(manifest)
     host, _, inside = publish.rpartition(":")
     volumes = [(name, "/var/lib/registry")]
+    owned = ownership.labels(manifest)
     with docker.failures():
         containers = docker.client().container
         containers.remove(name, force=True)
-        ownership = [hardening.USER, "/var/lib/registry"]
-        containers.run(image, ownership, entrypoint="chown", user="0", networks=["none"], volumes=volumes, remove=True)
+        docker.cli("volume", "create", *(f"--label={key}={value}" for key, value in owned.items()), name)
+        handed = [hardening.USER, "/var/lib/registry"]
+        containers.run(image, handed, entrypoint="chown", user="0", networks=["none"], volumes=volumes, remove=True)
         containers.run(
             image,
             ["-c", _START],
             entrypoint="/bin/sh",
             name=name,
+            labels=owned,
             detach=True,
             publish=[(host, inside)],
             restart=hardening.RESTART,
@@ -97,8 +101,13 @@ def _create(name: str, publish: str, image: str) -> None:
 
 
 def down(manifest: Manifest, *, volumes: bool = False) -> bool:
-    """Remove the container, and with `volumes` its storage; return whether there was a container."""
+    """Remove the container, and with `volumes` its storage; return whether there was a container.
+
+    Every checkout of the project uses it; the one that created it removes it. Raises StackTaken for another one.
+    """
     name = container(manifest)
+    for kind in ("container", "volume"):
+        ownership.require_own(manifest, kind, name, "./inv registry.down" + " --volumes" * volumes)
     with docker.failures():
         client = docker.client()
         containers = client.container.list(all=True, filters=[("name", f"^{name}$")])

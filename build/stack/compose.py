@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from build import console
+from build import console, json_file
 from build.config.load import load
 from build.config.manifest import Manifest
 from build.engine import client as docker
+from build.engine import ownership
 from build.errors import ManifestError, SmokeFailed
 from build.stack import model
 from build.stack.model import Container, Healthcheck, LogRotation, Stack, Tmpfs
@@ -38,14 +39,20 @@ def _literal(value: Any) -> Any:
 
 
 def _document(stack: Stack) -> dict[str, Any]:
+    labels: dict[str, Any] = {"labels": dict(stack.labels)} if stack.labels else {}
     return {
         "name": stack.name,
-        "services": {name: _service(container) for name, container in stack.containers.items()},
+        "services": {name: _service(container) | labels for name, container in stack.containers.items()},
         "networks": {
-            key: {"name": network.name, "driver": "bridge", **({"internal": True} if network.internal else {})}
+            key: {
+                "name": network.name,
+                "driver": "bridge",
+                **({"internal": True} if network.internal else {}),
+                **labels,
+            }
             for key, network in stack.networks.items()
         },
-        "volumes": {key: {"name": name} for key, name in stack.volumes.items()},
+        "volumes": {key: {"name": name, **labels} for key, name in stack.volumes.items()},
         "secrets": {key: {"file": str(path)} for key, path in stack.secrets.items()},
     }
 
@@ -168,11 +175,10 @@ def _content(path: Path) -> str:
 def write(manifest: Manifest, images: Mapping[str, str], *, with_fluentd: bool = False) -> None:
     """Write the Compose files that start `images` (service → name@digest) to the workspace."""
     workspace = manifest.workspace
-    workspace.compose.parent.mkdir(parents=True, exist_ok=True)
-    stack = model.stack(manifest, images, secrets=workspace.secrets)
-    workspace.compose.write_text(render(document(stack), "The stack as it runs."), encoding="utf-8")
+    stack = model.stack(manifest, images, secrets=workspace.secrets, labels=ownership.labels(manifest))
+    json_file.replace(workspace.compose, render(document(stack), "The stack as it runs."))
     if with_fluentd:
-        workspace.compose_fluentd.write_text(render(fluentd(stack), "Overlay: logs to Fluentd."), encoding="utf-8")
+        json_file.replace(workspace.compose_fluentd, render(fluentd(stack), "Overlay: logs to Fluentd."))
     else:
         workspace.compose_fluentd.unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ A target renders this model (compose.py) and adds nothing of its own to what a c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from build.config.manifest import Container as Settings
@@ -108,6 +108,7 @@ class Stack:
     """A set of containers by name, with the networks, volumes and secret files that they share.
 
     `networks` and `volumes` map the name that a container uses to that in the engine; `secrets` a secret to its file.
+    `labels` are those of everything in it.
     """
 
     name: str
@@ -115,9 +116,12 @@ class Stack:
     networks: Mapping[str, Network]
     volumes: Mapping[str, str]
     secrets: Mapping[str, Path]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def stack(manifest: Manifest, images: Mapping[str, str], *, secrets: Path) -> Stack:
+def stack(
+    manifest: Manifest, images: Mapping[str, str], *, secrets: Path, labels: Mapping[str, str] | None = None
+) -> Stack:
     """The stack of every container whose service has an entry in `images` (service → image reference).
 
     `secrets` is the folder of the secret files. A dependency on a container that is left out is left out, too.
@@ -142,6 +146,7 @@ def stack(manifest: Manifest, images: Mapping[str, str], *, secrets: Path) -> St
             secret: secrets / secret
             for secret in sorted({secret for _, settings in chosen.values() for secret in settings.secrets})
         },
+        labels=labels or {},
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from build import console
 from build.config.manifest import Manifest
+from build.engine import ownership, turns
 from build.engine.ports import listener
 from build.errors import PortTaken, SmokeFailed, ToolFailed
 from build.stack import compose, evidence, secrets, status
@@ -23,15 +24,26 @@ def up(
     services: Sequence[str],
     *,
     fluentd: bool = False,
+    take_over: bool = False,
     timeout: float = 180,
 ) -> list[Running]:
     """Start the containers of `services` and those they depend on, and wait until all are healthy.
 
     `images` maps each service to name@digest. A container that is unhealthy may recover until `timeout` seconds are
     over; one that can't is given up at once (see `_any_hopeless`). An interrupt takes the stack down again if nothing
-    of it ran before; a failed container stays, and its evidence is kept in .uc/reports.
-    Raises SecretError, PortTaken, SmokeFailed (a container is not healthy; `output` has its last log lines).
+    of it ran before; a failed container stays, and its evidence is kept in .uc/reports. One start or stop of a stack
+    runs at a time.
+    Raises SecretError, PortTaken, StackTaken (it is another checkout's, unless `take_over`), SmokeFailed (a container
+    is not healthy; `output` has its last log lines).
     """
+    with turns.changing(manifest.project.name, manifest.root, "the start of the stack"):
+        ownership.require_stack(manifest, take_over=take_over)
+        return _up(manifest, images, services, fluentd=fluentd, timeout=timeout)
+
+
+def _up(
+    manifest: Manifest, images: Mapping[str, str], services: Sequence[str], *, fluentd: bool, timeout: float
+) -> list[Running]:
     names = _with_dependencies(manifest, images, services)
     needed = {secret for name in names for secret in manifest.containers()[name][1].secrets}
     secrets.check(manifest, sorted(needed))
@@ -148,8 +160,15 @@ def _any_hopeless(containers: Sequence[Running], restarts: dict[str, int]) -> bo
 def down(manifest: Manifest, *, volumes: bool = False) -> bool:
     """Stop and remove the containers and networks, with `volumes` the data, too; False when nothing was there.
 
-    Raises ToolFailed when Compose says that it is done and the engine still has some of it.
+    One start or stop of a stack runs at a time. Raises StackTaken when it is another checkout's, ToolFailed when
+    Compose says that it is done and the engine still has some of it.
     """
+    with turns.changing(manifest.project.name, manifest.root, "the stop of the stack"):
+        ownership.require_stack(manifest)
+        return _down(manifest, volumes=volumes)
+
+
+def _down(manifest: Manifest, *, volumes: bool) -> bool:
     present = bool(status.containers(manifest))
     if not present and not volumes:
         return False

@@ -11,6 +11,7 @@ from pathlib import Path
 from build import console
 from build.config.manifest import Manifest
 from build.config.select import chosen
+from build.engine import ownership
 from build.errors import SmokeFailed
 from build.gates.protocol import Dependency, Released
 from build.gates.smoke import checks, journey
@@ -51,9 +52,10 @@ def run(manifest: Manifest, images: Mapping[str, Image], released: Released) -> 
 def check(manifest: Manifest, services: Sequence[str] = ()) -> list[CheckResult]:
     """Check the services on the running stack; without names, all that have an image, and take the journey.
 
-    Results go to .uc/reports/smoke.xml as well. Raises SmokeFailed when nothing runs, ManifestError for an unknown
-    service.
+    Results go to .uc/reports/smoke.xml as well. Raises SmokeFailed when nothing runs, StackTaken when it is
+    another checkout's, ManifestError for an unknown service.
     """
+    ownership.require_stack(manifest)
     running = status.running(manifest)
     if not running:
         raise SmokeFailed("the stack is not running", hint="./inv up")
