@@ -87,7 +87,8 @@ class ReleaseSettings:
     `branches` are globs of the branches that may release. `types` maps a Conventional Commits type to its bump.
     `major_on_zero`: a breaking change leaves 0.y.z; otherwise, it bumps the minor there. `stand_ins` are the bases
     whose stand-ins a release may use. `conventional_since` is the commit after which
-    every message is to be a Conventional Commit.
+    every message is to be a Conventional Commit. `merge_titles`: a merge counts by the title of its pull or merge
+    request; `squash_bodies`: the list of commits in the body of a squash is read as commits of their own.
     """
 
     mode: Literal["lockstep", "independent"] = "lockstep"
@@ -99,6 +100,8 @@ class ReleaseSettings:
     major_on_zero: bool = False
     stand_ins: tuple[str, ...] = ()
     conventional_since: str = ""
+    merge_titles: bool = False
+    squash_bodies: bool = False
     types: dict[str, Literal["major", "minor", "patch", "none"]] = field(
         default_factory=lambda: {"feat": "minor", "fix": "patch", "perf": "patch", "revert": "patch"}
     )

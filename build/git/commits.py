@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
+
+from build.git import forges
+from build.git.footers import BREAKING_TOKENS, breaks, split
+from build.git.forges import Subject
+from build.git.headers import HEADER
 
 Bump = Literal["none", "patch", "minor", "major"]
 BUMPS: tuple[Bump, ...] = ("none", "patch", "minor", "major")
 
-_HEADER = re.compile(r"(?P<type>[^\s():!]+)(?:\((?P<scope>[^()\n]+)\))?(?P<mark>!)?: +(?P<description>\S.*)")
-# `token: value` or `token #value`; BREAKING CHANGE is the only token with a space.
-_FOOTER = re.compile(r"(?P<token>BREAKING[ -]CHANGE(?=:)|[A-Za-z][A-Za-z0-9-]*)(?:: +| (?=#)|:$)(?P<value>.*)")
-_BREAKING = re.compile(r"^BREAKING[ -]CHANGE:(?:\s|$)", re.MULTILINE)
-_REVERTED = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
-# The titles that git and the forges give to reverts and merges.
-_REVERT_TITLES = ('Revert "', 'Reapply "')
 _MERGE_TITLES = tuple(
     f"Merge {what} " for what in ("branch", "branches", "tag", "commit", "pull request", "remote-tracking branch")
 )
-_HASHES = re.compile(r"\b[0-9a-f]{7,64}\b")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +26,8 @@ class Commit:
 
     `type` is lower case; it is "" if the message is not a Conventional Commit, and `description` is then its first
     line. `rest` is everything below the first line; `body`, `footers`, `notes` and `reverts` are parsed from it lazily.
+    A merge that counts by the title of its request has that title as its message, and its own first line in
+    `merge_subject`. `items` are the commits that a squash lists, newest first.
     """
 
     type: str
@@ -39,26 +38,30 @@ class Commit:
     commit: str = ""
     committed: int = 0
     parents: tuple[str, ...] = ()
+    merge_subject: str = ""
+    items: tuple[Commit, ...] = ()
 
     @property
     def merge(self) -> bool:
-        """Whether it is a merge: it has more than one parent, or the title that git gives to merges."""
+        """Whether it is a merge that does not count: it has more than one parent, or the title that git gives one."""
+        if self.merge_subject:
+            return False
         return len(self.parents) > 1 or (not self.type and self.description.startswith(_MERGE_TITLES))
 
     @property
     def body(self) -> str:
         """The text between the first line and the footers."""
-        return _split(self.rest)[0]
+        return split(self.rest)[0]
 
     @property
     def footers(self) -> tuple[tuple[str, str], ...]:
         """(token, value) of each footer, in order; a value may span several lines."""
-        return _split(self.rest)[1]
+        return split(self.rest)[1]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """The breaking changes: the value of each BREAKING CHANGE footer, else the description of a breaking commit."""
-        notes = tuple(value for token, value in self.footers if token in {"BREAKING CHANGE", "BREAKING-CHANGE"})
+        notes = tuple(value for token, value in self.footers if token in BREAKING_TOKENS)
         return notes or ((self.description,) if self.breaking else ())
 
     @property
@@ -66,97 +69,216 @@ class Commit:
         """The hashes that it reverts, perhaps abbreviated: from git's sentence, or a revert's Refs footer."""
         if not self.rest or not (self.type == "revert" or "This reverts commit" in self.rest):
             return ()
-        hashes = _REVERTED.findall(self.rest)
-        if not hashes and self.type == "revert":
-            references = (value for token, value in self.footers if token.lower() == "refs")
-            hashes = [commit for value in references for commit in _HASHES.findall(value)]
-        return tuple(hashes)
+        references = (value for token, value in self.footers if token.lower() == "refs")
+        return forges.reverted_commits(self.rest, references if self.type == "revert" else ())
+
+    @property
+    def titled_revert(self) -> bool:
+        """Whether its first line is `Revert "…"` or `Reapply "…"`, as git and the forges write them."""
+        return self.type == "revert" and self.description.startswith(forges.REVERT_TITLES)
+
+    @property
+    def number(self) -> str:
+        """The number of the request that brought it in, if the message has it."""
+        return forges.merged(self.merge_subject or self.description, self.rest)[1]
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What a revert may call it: its own first line, and for a merge also the title of the request."""
+        if self.type and not self.titled_revert:
+            own: Subject = (0, self.type, self.scope, forges.subject_of(f"x: {self.description}")[0][3])
+        else:
+            own = forges.subject_of(self.description)[0]
+        if self.merge_subject:
+            return own, forges.subject_of(self.merge_subject)[0]
+        if not self.type and forges.by_a_forge(self.description):
+            return own, forges.subject_of(forges.merged(self.description, self.rest)[0])[0]
+        return (own,)
+
+    @property
+    def undone(self) -> tuple[Subject | None, str]:
+        """The subject that it reverts, None if it names none, and the number of the request that it reverts, or ""."""
+        number = forges.reverted_number(self.rest)
+        if self.type != "revert":
+            return None, number
+        subject, _ = forges.subject_of(self.description)
+        if not self.titled_revert:
+            return subject, number
+        return (max(subject[0] - 1, 0), *subject[1:]), number or forges.quoted_number(self.description)
 
 
-def parse(message: str, *, commit: str = "", committed: int = 0, parents: tuple[str, ...] = ()) -> Commit:
+def parse(
+    message: str, *, commit: str = "", committed: int = 0, parents: tuple[str, ...] = (),
+    merge_titles: bool = False, squash_bodies: bool = False,
+) -> Commit:  # fmt: skip
     """Parse a message, Conventional Commit or not.
 
     `Revert "feat: …"`, as git writes it, has the type revert. BREAKING CHANGE: or BREAKING-CHANGE: at the start of a
-    line makes any commit breaking, whatever its first line.
+    line makes any commit breaking, whatever its first line. With `merge_titles`, a merge whose request has a title of
+    that form has it as its message; with `squash_bodies`, the list of commits in a squash is read (`items`).
     """
     title, _, rest = message.lstrip("\n").partition("\n")
-    breaking = "BREAKING" in rest and _BREAKING.search(rest) is not None
-    header = _HEADER.match(title)
+    merge_subject = ""
+    items: tuple[Commit, ...] = ()
+    if merge_titles and (len(parents) > 1 or forges.by_a_forge(title.rstrip())):
+        merge_subject, title, rest = forges.counted(title.rstrip(), rest)
+    if squash_bodies and "* " in rest and (merge_subject or len(parents) < 2):
+        rest, listed = forges.squashed(rest)
+        items = tuple(parse(text, commit=commit, committed=committed) for text in reversed(listed))
+    breaking = "BREAKING" in rest and breaks(rest)
+    header = HEADER.match(title)
     if header is None:
-        reverts = title.startswith(_REVERT_TITLES)
-        return Commit(
-            type="revert" if reverts else "", scope="", breaking=breaking, description=title.strip(), rest=rest,
-            commit=commit, committed=committed, parents=parents,
-        )  # fmt: skip
-    kind, scope, mark, description = header.groups()
+        kind, scope, mark, description = "revert" if title.startswith(forges.REVERT_TITLES) else "", "", None, title
+    else:
+        kind, scope, mark, description = header.groups()
+        kind = kind.lower()
     return Commit(
-        type=kind.lower(), scope=scope or "", breaking=breaking or mark is not None, description=description.rstrip(),
-        rest=rest, commit=commit, committed=committed, parents=parents,
+        type=kind, scope=scope or "", breaking=breaking or mark is not None, description=description.rstrip(),
+        rest=rest, commit=commit, committed=committed, parents=parents, merge_subject=merge_subject, items=items,
     )  # fmt: skip
-
-
-def _split(rest: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Return body and footers; footers begin at the first `token: value` line that starts a paragraph."""
-    body: list[str] = []
-    footers: list[tuple[str, list[str]]] = []
-    after_blank = True
-    for line in rest.splitlines():
-        footer = _FOOTER.match(line)
-        if footer and (footers or after_blank or _BREAKING.match(line)):
-            footers.append((footer["token"], [footer["value"]]))
-        elif footers:
-            footers[-1][1].append(line)
-        else:
-            body.append(line)
-        after_blank = not line.strip()
-    return "\n".join(body).strip(), tuple((token, "\n".join(lines).strip()) for token, lines in footers)
 
 
 def standing(commits: Sequence[Commit]) -> tuple[Commit, ...]:
     """Return those of the commits (newest first) whose changes a release contains: no merges, nothing reverted.
 
     A revert of one of the commits cancels both; a revert of a merge cancels the commits that the merge brought in; a
-    revert of a revert restores the original. A revert of an older commit remains.
+    revert of a revert restores the original. A revert of an older commit remains. What a squash lists follows it.
     """
-    cancelled: set[str] = set()
-    reverts = [commit for commit in commits if commit.reverts]
+    voices, silent = commits, set[int]()
+    if any(commit.items or commit.merge_subject for commit in commits):
+        voices = [voice for commit in commits for voice in (commit, *commit.items)]
+        silent = _repeated_titles(voices) | _repeated_items(voices)
+    reverts = [
+        position for position, voice in enumerate(voices)
+        if (voice.type == "revert" or "everts " in voice.rest) and position not in silent
+    ]  # fmt: skip
     if reverts:
-        by_hash = {commit.commit: commit for commit in commits}
-        for revert in reverts:
-            if revert.commit in cancelled:
+        silent |= _Reverts(voices).cancelled(reverts)
+    return tuple(voice for position, voice in enumerate(voices) if position not in silent and not voice.merge)
+
+
+def _positions(voices: Sequence[Commit]) -> dict[str, int]:
+    """Map each hash to the position of its commit, which is before what the commit lists."""
+    return {voice.commit: len(voices) - 1 - back for back, voice in enumerate(reversed(voices))}
+
+
+def _repeated_items(voices: Sequence[Commit]) -> set[int]:
+    """Return the positions of listed commits that say what the squash itself says."""
+    repeated = set()
+    for position, voice in enumerate(voices):
+        for offset, item in enumerate(voice.items, start=1):
+            if item.subjects[0] == voice.subjects[0]:
+                repeated.add(position + offset)
+    return repeated
+
+
+def _repeated_titles(voices: Sequence[Commit]) -> set[int]:
+    """Return the positions of merges whose title one of the commits that they brought in has, too."""
+    positions = _positions(voices)
+    seen: set[str] = set()
+    first = voices[0].commit
+    while first in positions and first not in seen:
+        seen.add(first)
+        first = next(iter(voices[positions[first]].parents), "")
+    repeated = set()
+    for position in reversed([number for number, voice in enumerate(voices) if voice.merge_subject]):
+        pending, brought = list(voices[position].parents[1:]), []
+        while pending:
+            commit = pending.pop()
+            if commit in positions and commit not in seen:
+                seen.add(commit)
+                brought.append(voices[positions[commit]])
+                pending += brought[-1].parents
+        if any(commit.subjects[0] == voices[position].subjects[0] for commit in brought):
+            repeated.add(position)
+    return repeated
+
+
+class _Reverts:
+    """What the reverts among some commits cancel; the commits are newest first, each before what it lists."""
+
+    def __init__(self, voices: Sequence[Commit]) -> None:
+        self.voices = voices
+        self.positions = _positions(voices)
+
+    def cancelled(self, reverts: Sequence[int]) -> set[int]:
+        """Return the positions of what `reverts` (positions, newest first) cancel, and of those that did."""
+        cancelled: set[int] = set()
+        for position in reverts:
+            if position in cancelled:
                 continue
-            targets = [full for short in revert.reverts if (full := _resolve(short, by_hash))]
+            hashes = self.voices[position].reverts
+            targets = [full for short in hashes if (full := self._resolve(short)) is not None]
+            complete = len(targets) == len(hashes)
+            if not targets:
+                targets = [target for target in [self._named(position, cancelled)] if target is not None]
+                complete = bool(targets)
             for target in targets:
-                cancelled |= _brought_in(target, by_hash)
-            if len(targets) == len(revert.reverts):
-                cancelled.add(revert.commit)
-    return tuple(commit for commit in commits if commit.commit not in cancelled and not commit.merge)
+                cancelled |= self._with(target)
+            if complete:
+                cancelled.add(position)
+        return cancelled
 
+    def _resolve(self, short: str) -> int | None:
+        if short in self.positions:
+            return self.positions[short]
+        full = [position for commit, position in self.positions.items() if commit.startswith(short)]
+        return full[0] if len(full) == 1 else None
 
-def _resolve(short: str, by_hash: Mapping[str, Commit]) -> str:
-    if short in by_hash:
-        return short
-    full = [commit for commit in by_hash if commit.startswith(short)]
-    return full[0] if len(full) == 1 else ""
+    def _named(self, revert: int, cancelled: Set[int]) -> int | None:
+        """Return what a revert names by the number of its request, or by its subject: the newest before the revert.
 
+        With a number, the subject has to fit as well, if the revert quotes one. Of what has no number, and is only
+        called by its subject, that counts which still stands. A revert that names a hash means no other commit.
+        """
+        commit = self.voices[revert]
+        subject, number = commit.undone
+        if commit.merge or not (number or (subject and not commit.reverts)):
+            return None
+        by_number, by_subject = self._index
+        if numbered := [position for position in by_number.get(number, ()) if position > revert]:
+            fitting = (one for one in numbered if subject is None or subject in self.voices[one].subjects)
+            return next(fitting, None)
+        if subject is None or commit.reverts:
+            return None
+        return next(
+            (
+                position for position in by_subject.get(subject, ())
+                if position > revert and position not in cancelled and not (number and self.voices[position].number)
+            ),
+            None,
+        )  # fmt: skip
 
-def _brought_in(commit: str, by_hash: Mapping[str, Commit]) -> set[str]:
-    """Return the commit itself, and for a merge also what its other parents reach and its first does not."""
-    first, *others = by_hash[commit].parents or ("",)
-    if not others:
-        return {commit}
-    return {commit} | (_reachable(others, by_hash) - _reachable([first], by_hash))
+    @functools.cached_property
+    def _index(self) -> tuple[dict[str, list[int]], dict[Subject, list[int]]]:
+        """The positions of the commits by the number of their request, and by each subject."""
+        by_number: dict[str, list[int]] = {}
+        by_subject: dict[Subject, list[int]] = {}
+        for position, voice in enumerate(self.voices):
+            if number := voice.number:
+                by_number.setdefault(number, []).append(position)
+            for subject in dict.fromkeys(voice.subjects):
+                by_subject.setdefault(subject, []).append(position)
+        return by_number, by_subject
 
+    def _with(self, position: int) -> set[int]:
+        """Return the position itself, what it lists, and for a merge what only its other parents reach."""
+        first, *others = self.voices[position].parents or ("",)
+        inside = {position}
+        if others:
+            inside |= {self.positions[commit] for commit in self._reachable(others) - self._reachable([first])}
+        return inside | {one + offset for one in inside for offset in range(1, len(self.voices[one].items) + 1)}
 
-def _reachable(starts: Iterable[str], by_hash: Mapping[str, Commit]) -> set[str]:
-    reachable: set[str] = set()
-    pending = [commit for commit in starts if commit in by_hash]
-    while pending:
-        commit = pending.pop()
-        if commit not in reachable:
-            reachable.add(commit)
-            pending += [parent for parent in by_hash[commit].parents if parent in by_hash]
-    return reachable
+    def _reachable(self, starts: Iterable[str]) -> set[str]:
+        reachable: set[str] = set()
+        pending = [commit for commit in starts if commit in self.positions]
+        while pending:
+            commit = pending.pop()
+            if commit not in reachable:
+                reachable.add(commit)
+                parents = self.voices[self.positions[commit]].parents
+                pending += [parent for parent in parents if parent in self.positions]
+        return reachable
 
 
 def bump_of_one(commit: Commit, types: Mapping[str, Bump]) -> Bump:
