@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from build.git.commits import Bump, Commit, bump_of_one, standing
+from build.git.markdown import escaped, note
 
 PREAMBLE = """\
 # Changelog
@@ -99,12 +100,13 @@ def text(section: Section, types: Mapping[str, Bump], page: Web | None) -> str:
 def _entry(commit: Commit, page: Web | None) -> Iterator[str]:
     short = commit.commit[:7]
     link = f"[{short}]({page.commit(commit.commit)})" if page else short
-    scope = f"**{commit.scope}:** " if commit.scope else ""
-    revert = "Revert: " if commit.type == "revert" and not commit.description.startswith("Re") else ""
-    yield f"- {'**Breaking:** ' if commit.breaking else ''}{scope}{revert}{commit.description} ({link})"
-    for note in commit.notes:
-        if note != commit.description:
-            yield from (f"  {line.strip()}" for line in note.splitlines() if line.strip())
+    scope = f"**{escaped(commit.scope)}:** " if commit.scope else ""
+    revert = "Revert: " if commit.type == "revert" and not commit.titled_revert else ""
+    breaking = "**Breaking:** " if commit.breaking else ""
+    yield f"- {breaking}{scope}{revert}{escaped(commit.description)} ({link})"
+    for text in commit.notes:
+        if text != commit.description:
+            yield from note(text)
 
 
 def _link(section: Section, page: Web | None) -> str:

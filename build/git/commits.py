@@ -24,16 +24,17 @@ _MERGE_TITLES = tuple(
 class Commit:
     """One commit: its message by Conventional Commits 1.0, and its hash, time (Unix seconds) and parents.
 
-    `type` is lower case; it is "" if the message is not a Conventional Commit, and `description` is then its first
-    line. `rest` is everything below the first line; `body`, `footers`, `notes` and `reverts` are parsed from it lazily.
-    A merge that counts by the title of its request has that title as its message, and its own first line in
-    `merge_subject`. `items` are the commits that a squash lists, newest first.
+    `header` is the first line. `type` is lower case; it is "" if the message is not a Conventional Commit, and
+    `description` is then the header. `rest` is everything below the first line; `body`, `footers`, `notes` and
+    `reverts` are parsed from it lazily. A merge that counts by the title of its request has that title as its message,
+    and its own first line in `merge_subject`. `items` are the commits that a squash lists, newest first.
     """
 
     type: str
     scope: str
     breaking: bool
     description: str
+    header: str = ""
     rest: str = ""
     commit: str = ""
     committed: int = 0
@@ -80,19 +81,16 @@ class Commit:
     @property
     def number(self) -> str:
         """The number of the request that brought it in, if the message has it."""
-        return forges.merged(self.merge_subject or self.description, self.rest)[1]
+        return forges.merged(self.merge_subject or self.header, self.rest)[1]
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
         """What a revert may call it: its own first line, and for a merge also the title of the request."""
-        if self.type and not self.titled_revert:
-            own: Subject = (0, self.type, self.scope, forges.subject_of(f"x: {self.description}")[0][3])
-        else:
-            own = forges.subject_of(self.description)[0]
+        own = forges.subject_of(self.header)[0]
         if self.merge_subject:
             return own, forges.subject_of(self.merge_subject)[0]
-        if not self.type and forges.by_a_forge(self.description):
-            return own, forges.subject_of(forges.merged(self.description, self.rest)[0])[0]
+        if not self.type and forges.by_a_forge(self.header):
+            return own, forges.subject_of(forges.merged(self.header, self.rest)[0])[0]
         return (own,)
 
     @property
@@ -134,7 +132,8 @@ def parse(
         kind = kind.lower()
     return Commit(
         type=kind, scope=scope or "", breaking=breaking or mark is not None, description=description.rstrip(),
-        rest=rest, commit=commit, committed=committed, parents=parents, merge_subject=merge_subject, items=items,
+        header=title.rstrip(), rest=rest, commit=commit, committed=committed, parents=parents,
+        merge_subject=merge_subject, items=items,
     )  # fmt: skip
 
 

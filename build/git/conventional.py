@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from build.errors import RepositoryError, ToolFailed
 from build.git import history
 from build.git.client import git
 from build.git.commits import Commit, parse
+from build.git.headers import TYPES, looks_conventional
 from build.typed import suggest
 
-# The types of the Angular convention that bump nothing by default (conventionalcommits.org, "Specification", 14).
-_OTHER_TYPES = ("build", "chore", "ci", "docs", "refactor", "revert", "style", "test")
+_MOST_WARNINGS = 10
 _AUTOSQUASH = ("fixup! ", "squash! ", "amend! ")
 _FORM = "type(scope): description"
 # Rules 12 and 15: upper case and a colon; in any other form it does not count as breaking.
@@ -26,15 +26,44 @@ _SCISSORS = re.compile(r"^\S ?-{24} >8 -{24}$", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offence:
-    """A message that breaks a rule: its commit's hash ("" before it is committed), its subject, and the reason."""
+    """A message that breaks a rule: its commit's hash ("" before it is committed), its subject, and the reason.
+
+    `suggestion` is the subject that was probably meant, or "".
+    """
 
     commit: str
     subject: str
     reason: str
+    suggestion: str = ""
 
     def __str__(self) -> str:
         where = f"{self.commit[:7]} " if self.commit else ""
-        return f"{where}{self.subject!r}: {self.reason}"
+        return f"{where}{self.subject!r}: {self.reason}{f'; probably {self.suggestion!r}' if self.suggestion else ''}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NearMiss:
+    """A header that looks conventional and is not, so that it bumps nothing or too little; what it should be."""
+
+    commit: str
+    header: str
+    suggestion: str
+
+    def __str__(self) -> str:
+        return f"{self.commit[:7]} {self.header!r} is not a Conventional Commit: probably {self.suggestion!r}"
+
+
+def near_misses(commits: Iterable[Commit], settings: ReleaseSettings) -> tuple[NearMiss, ...]:
+    """Return the headers among those of `commits` that look conventional and are not."""
+    known = types(settings)
+    found = []
+    for commit in commits:
+        if (commit.type in known and not commit.scope.endswith("!")) or commit.merge:
+            continue
+        suggestion = looks_conventional(commit.header, known)
+        if suggestion and suggestion != commit.header:
+            found.append(NearMiss(commit=commit.commit, header=commit.header, suggestion=suggestion))
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,9 +75,16 @@ class Checked:
     offences: tuple[Offence, ...]
 
 
+def warnings(misses: Iterable[NearMiss]) -> list[str]:
+    """Return a line for each near miss, each once; after ten, one line with the number of the others."""
+    every = list(dict.fromkeys(map(str, misses)))
+    more = len(every) - _MOST_WARNINGS
+    return every[:_MOST_WARNINGS] + ([f"{more} more headers like these: ./inv commits.check"] if more > 0 else [])
+
+
 def types(settings: ReleaseSettings) -> tuple[str, ...]:
     """Return the accepted types: those of `[release] types`, and the usual others."""
-    return tuple(dict.fromkeys([*settings.types, *_OTHER_TYPES]))
+    return tuple(dict.fromkeys([*settings.types, *TYPES]))
 
 
 def reasons(message: str, known: Collection[str], *, committed: bool = True) -> Iterator[str]:
@@ -68,7 +104,11 @@ def reasons(message: str, known: Collection[str], *, committed: bool = True) -> 
 
 
 def _of_commit(commit: Commit, subject: str, known: Collection[str]) -> Iterator[str]:
-    if commit.merge or commit.type in {"revert", *known}:
+    if commit.merge:
+        return
+    if commit.type in {"revert", *known}:
+        if commit.scope.endswith("!"):
+            yield "the ! stands inside the scope, where it breaks nothing"
         return
     if commit.type:
         yield f"unknown type '{commit.type}'{suggest(commit.type, known)}"
@@ -94,15 +134,25 @@ def check(root: Path, settings: ReleaseSettings, revisions: str = "") -> Checked
     except ToolFailed as error:
         message = f"git knows no commits {revisions}"
         raise RepositoryError(message, hint="git fetch --unshallow, or name others", output=error.output) from None
-    offences = [offence for record in records for offence in _offences(record, known)]
+    offences = [offence for record in records for offence in _offences(record, settings, known)]
     return Checked(revisions=revisions, commits=len(records), offences=tuple(offences))
 
 
-def _offences(record: str, known: Collection[str]) -> Iterator[Offence]:
-    head, _, message = record.partition("\n")
-    if not history.commit_of(record).merge:
-        commit, subject = head.split()[0][1:], message.lstrip("\n").partition("\n")[0]
-        yield from (Offence(commit=commit, subject=subject, reason=reason) for reason in reasons(message, known))
+def _offences(record: str, settings: ReleaseSettings, known: Collection[str]) -> Iterator[Offence]:
+    commit = history.commit_of(record, settings)
+    if commit.merge:
+        return
+    message = record.partition("\n")[2]
+    if commit.merge_subject:
+        message = f"{commit.header}\n{commit.rest}"
+    yield from _described(message, reasons(message, known), known, commit.commit)
+
+
+def _described(message: str, problems: Iterable[str], known: Collection[str], commit: str = "") -> Iterator[Offence]:
+    subject = message.lstrip("\n").partition("\n")[0]
+    suggestion = looks_conventional(subject, known)
+    for reason in problems:
+        yield Offence(commit=commit, subject=subject, reason=reason, suggestion=suggestion)
 
 
 def check_file(root: Path, settings: ReleaseSettings, path: Path) -> Checked:
@@ -116,9 +166,8 @@ def check_file(root: Path, settings: ReleaseSettings, path: Path) -> Checked:
         raise RepositoryError(f"{path}: {error.strerror}", hint="./inv commits.check --message FILE") from None
     text = _SCISSORS.split(text)[0]
     message = git(root, "stripspace", "--strip-comments", stdin=text)
-    subject = message.partition("\n")[0]
-    problems = reasons(message, types(settings), committed=False)
-    offences = tuple(Offence(commit="", subject=subject, reason=reason) for reason in problems)
+    known = types(settings)
+    offences = tuple(_described(message, reasons(message, known, committed=False), known))
     return Checked(revisions=str(path), commits=1, offences=offences)
 
 

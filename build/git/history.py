@@ -8,6 +8,7 @@ HEAD reaches. A log limited to paths can't show that, so for such lines the ques
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def history(
         output = git(root, "rev-parse", "HEAD", "--is-shallow-repository", "--show-prefix", "--symbolic", *globs)
         commit, shallow, prefix, refs = (*output.split("\n", 3), "", "")[:4]
         head = commit, shallow, prefix
-        histories.update(_line_histories(root, lines, refs, tags))
+        histories.update(_line_histories(root, lines, refs, tags, settings))
 
     def read_status() -> None:
         nonlocal text
@@ -152,19 +153,19 @@ class _Tagged:
 
 
 def _line_histories(
-    root: Path, lines: Sequence[Line], refs: str, counted: Collection[str] | None
+    root: Path, lines: Sequence[Line], refs: str, counted: Collection[str] | None, settings: ReleaseSettings
 ) -> dict[str, LineHistory]:
     tagged = []
     for line in lines:
         tags = [tag for tag in tags_of(line.prefix, refs) if counted is None or tag[1] in counted]
         tagged.append(_Tagged(line=line, tags=tags, last=_highest(tags)))
-    logs = [_Log(root, line) for line in tagged]
+    logs = [_Log(root, line, settings) for line in tagged]
     descends = together([lambda: _all_reached(root, tagged), *(log.read for log in logs)])
     if not all(descends):
         names = git(root, "for-each-ref", "--merged=HEAD", "--format=%(refname:lstrip=2)", *map(pattern, lines))
         merged = set(names.splitlines())
         corrected = [
-            _Log(root, line.among(merged)) if line.among(merged).last != line.last else log
+            _Log(root, line.among(merged), settings) if line.among(merged).last != line.last else log
             for line, log in zip(tagged, logs, strict=True)
         ]
         together([log.read for log in corrected if log not in logs])
@@ -190,10 +191,12 @@ def _all_reached(root: Path, tagged: Sequence[_Tagged]) -> bool:
 class _Log:
     """The commits of one line since its last tag."""
 
-    def __init__(self, root: Path, tagged: _Tagged) -> None:
+    def __init__(self, root: Path, tagged: _Tagged, settings: ReleaseSettings) -> None:
         self.root = root
         self.tagged = tagged
+        self.settings = settings
         self.commits: list[Commit] = []
+        self.merges: list[Commit] = []
 
     def read(self) -> bool:
         """Parse the commits while git still looks for more; return whether HEAD descends from the tag, if that shows.
@@ -201,12 +204,16 @@ class _Log:
         Raises ToolFailed.
         """
         line, last = self.tagged.line, self.tagged.last
-        since = ["--left-right", f"refs/tags/{last[1]}...HEAD"] if last else ["HEAD"]
+        since = [f"refs/tags/{last[1]}..HEAD"] if last else ["HEAD"]
+        if last and not line.paths:
+            since = ["--left-right", f"refs/tags/{last[1]}...HEAD"]  # twice the walk, to see the left side
         descends = True
         try:
             for batch in log(self.root, since, line.paths):
-                self.commits += map(commit_of, batch)
+                self.commits += (commit_of(record, self.settings) for record in batch)
                 descends = descends and not any(record.startswith("<") for record in batch)
+            if line.paths and self.settings.merge_titles:
+                self.merges = merges(self.root, since, line.paths, self.settings)
         except ToolFailed as error:
             if last is None or "bad revision" in error.output:
                 raise
@@ -219,12 +226,36 @@ class _Log:
         return LineHistory(
             line=self.tagged.line, last=of_key(last[0]) if last else None, last_tag=last[1] if last else "",
             taken=Versions(keys=(key for key, _ in self.tagged.tags)), distance=len(self.commits),
-            commits=tuple(self.commits),
+            commits=tuple(with_merges(self.commits, self.merges)),
         )  # fmt: skip
 
 
-def commit_of(record: str) -> Commit:
-    """Parse one record of `log`."""
+def commit_of(record: str, settings: ReleaseSettings) -> Commit:
+    """Parse one record of `log`, merges and squashes as the settings say."""
     head, _, message = record.partition("\n")
     commit, time, *parents = head.split()
-    return parse(message, commit=commit[1:], committed=int(time), parents=tuple(parents))
+    return parse(
+        message, commit=commit[1:], committed=int(time), parents=tuple(parents),
+        merge_titles=settings.merge_titles, squash_bodies=settings.squash_bodies,
+    )  # fmt: skip
+
+
+def merges(root: Path, revisions: Sequence[str], paths: Sequence[str], settings: ReleaseSettings) -> list[Commit]:
+    """Return the merges, newest first, that changed one of the paths on the branch that they were merged into.
+
+    A log limited to paths leaves out most of them, and has some that brought nothing: git compares with each parent.
+    Raises ToolFailed.
+    """
+    records = [record for batch in log(root, ["--merges", "--full-history", *revisions], paths) for record in batch]
+    every = [commit_of(record, settings) for record in records]
+    pairs = "".join(f"{merge.commit} {merge.parents[0]}\n" for merge in every)
+    brought = git(root, "--literal-pathspecs", "diff-tree", "--stdin", "--name-only", "--", *paths, stdin=pairs)
+    changed = set(brought.splitlines())
+    return [merge for merge in every if merge.commit in changed]
+
+
+def with_merges(commits: Sequence[Commit], merges: Sequence[Commit]) -> list[Commit]:
+    """Return the commits and the merges that count by their title, newest first, each once."""
+    known = {commit.commit for commit in commits}
+    more = [merge for merge in merges if merge.merge_subject and merge.commit not in known]
+    return list(heapq.merge(commits, more, key=lambda commit: -commit.committed)) if more else list(commits)

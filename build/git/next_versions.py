@@ -9,6 +9,7 @@ from build.config.manifest import Manifest, ReleaseSettings
 from build.errors import RepositoryError
 from build.git import history as git_history
 from build.git.commits import Bump, Commit, bump_of, standing
+from build.git.conventional import NearMiss, near_misses
 from build.git.versions import History, LineHistory, next_version, snapshot
 
 
@@ -18,7 +19,7 @@ class NextVersions:
 
     `auto` is the bump that the commits ask for. `next` has patch, minor, major and auto; where no version fits, it is
     "" and `refused` has the reason. `types` counts the commits to be released by type ("other": not a Conventional
-    Commit), `breaking` has a title for each breaking one.
+    Commit), `breaking` has a title for each breaking one, `near_misses` are those that were probably meant otherwise.
     """
 
     name: str
@@ -32,6 +33,7 @@ class NextVersions:
     refused: dict[str, str]
     types: dict[str, int]
     breaking: tuple[str, ...]
+    near_misses: tuple[NearMiss, ...] = ()
 
 
 def of_line(history: History, line: LineHistory, settings: ReleaseSettings, first: str) -> NextVersions:
@@ -57,6 +59,7 @@ def of_line(history: History, line: LineHistory, settings: ReleaseSettings, firs
         last=str(line.last or ""), last_tag=line.last_tag, distance=line.distance, auto=auto, next=versions,
         refused=refused, types=dict(Counter(commit.type or "other" for commit in commits).most_common()),
         breaking=tuple(_title(commit) for commit in commits if commit.breaking),
+        near_misses=near_misses(commits, settings),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from build.config.manifest import Manifest
+from build.config.manifest import Manifest, ReleaseSettings
 from build.errors import RepositoryError
 from build.git import changelog
 from build.git import history as git_history
@@ -47,7 +47,7 @@ def sections(manifest: Manifest, *, version: str = "") -> list[Section]:
     history = git_history.read(manifest)
     git_history.require_history(manifest.root, history, manifest.release)
     every_line = lines(manifest)
-    releases, graph, commits = _read(manifest.root, every_line)
+    releases, graph, commits = _read(manifest.root, every_line, manifest.release)
     service, _, number = version.rpartition("/")
     result: list[Section] = []
     for line in every_line:
@@ -63,7 +63,7 @@ def sections(manifest: Manifest, *, version: str = "") -> list[Section]:
 
 
 def _read(
-    root: Path, every_line: Sequence[Line]
+    root: Path, every_line: Sequence[Line], settings: ReleaseSettings
 ) -> tuple[dict[str, list[_Release]], dict[str, list[str]], dict[str, list[Commit]]]:
     """Return the releases of each line, the parents of every commit (newest first), and the commits of each line."""
     fields_of = "%(refname)%00%(objectname)%00%(*objectname)%00%(creatordate:unix)"
@@ -85,7 +85,10 @@ def _read(
 
     def read_line(line: Line) -> None:
         batches = git_history.log(root, ["--topo-order", "HEAD"], line.paths)
-        commits[line.name] = [git_history.commit_of(record) for batch in batches for record in batch]
+        own = [git_history.commit_of(record, settings) for batch in batches for record in batch]
+        if line.paths and settings.merge_titles:
+            own = git_history.with_merges(own, git_history.merges(root, ["HEAD"], line.paths, settings))
+        commits[line.name] = own
 
     jobs: list[Callable[[], None]] = [read_graph, read_tags]
     jobs += [functools.partial(read_line, line) for line in every_line]

@@ -16,6 +16,8 @@ from typing import Literal
 from semver import Version
 
 from build.errors import RepositoryError, VersionTaken
+from build.git.commits import standing
+from build.git.conventional import NearMiss, near_misses
 from build.git.tags import Versions
 from build.git.versions import LineHistory, in_range, parse_tag
 from build.release import floats
@@ -65,6 +67,7 @@ class Plan:
     """What a release will do; `basis` is what it was computed from, each part as a hash.
 
     `unfinished` are the tags of interrupted releases that are finished first, `nothing` says why no line is released.
+    `near_misses` are commits since the last release that were probably meant to bump a version, and do not.
     """
 
     schema: int = 1
@@ -75,6 +78,7 @@ class Plan:
     lines: tuple[PlannedLine, ...] = ()
     unfinished: tuple[str, ...] = ()
     nothing: str = ""
+    near_misses: tuple[NearMiss, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +129,14 @@ def compute(world: World, request: Request, *, unfinished: tuple[str, ...] = ())
         lines=tuple(lines),
         unfinished=unfinished,
         nothing="" if lines else "; ".join(reasons),
+        near_misses=tuple(dict.fromkeys(_near_misses(world, request))),
     )
+
+
+def _near_misses(world: World, request: Request) -> Iterator[NearMiss]:
+    for line in world.history.lines.values():
+        if not request.services or set(request.services) & set(line.line.services):
+            yield from near_misses(standing(line.commits), world.manifest.release)
 
 
 def _drafts(world: World, request: Request) -> Iterator[_Draft]:

@@ -67,8 +67,11 @@ def _differences(saved: Any, computed: Any, path: str) -> Iterator[str]:
 
 
 def as_table(plan: Plan) -> dict[str, Any]:
-    """The plan as the JSON object that its file has."""
-    return {_KEYS.get(name, name): value for name, value in dataclasses.asdict(plan).items()}
+    """The plan as the JSON object that its file has; `near_misses`, younger than schema 1, only if there are any."""
+    table = {_KEYS.get(name, name): value for name, value in dataclasses.asdict(plan).items()}
+    if not plan.near_misses:
+        del table["near_misses"]
+    return table
 
 
 def encode(plan: Plan) -> str:

@@ -17,6 +17,7 @@ from build.errors import BuildError, VersionTaken
 from build.gates.order import GATES
 from build.gates.protocol import Gate
 from build.gates.verdict import SKIPPED
+from build.git.conventional import warnings
 from build.git.remote import configured_remote, tagged_commits
 from build.images import export
 from build.images.plan import relabelled
@@ -62,6 +63,8 @@ def _plan(run: Run) -> Run:
     computed = plan.compute(world, request)
     if saved is not None and computed.lines:
         plan_file.check_equal(saved, computed)
+    for warning in warnings(computed.near_misses):
+        console.warn(warning)
     if not computed.lines:
         raise Stop(f"nothing to release: {computed.nothing}")
     for line in computed.lines:

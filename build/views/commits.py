@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from build import console
-from build.git.conventional import Checked
+from build.git.conventional import Checked, NearMiss, warnings
 
 
 def checked(result: Checked, *, json: bool) -> None:
@@ -14,3 +15,9 @@ def checked(result: Checked, *, json: bool) -> None:
         console.result(asdict(result))
     elif not result.offences:
         console.note(f"{result.commits} commit messages in {result.revisions}: Conventional Commits", kind="ok")
+
+
+def near_misses(misses: Sequence[NearMiss]) -> None:
+    """Warn of headers that look conventional and are not."""
+    for line in warnings(misses):
+        console.warn(line)

@@ -14,6 +14,7 @@ from build.release.plan import Plan
 from build.release.record import Record
 from build.release.run import Run
 from build.release.yank import Yanked
+from build.views import commits
 
 _SHORT = 19
 _MARKS = {
@@ -31,6 +32,7 @@ def plan(planned: Plan, *, file: str = "", json: bool = False) -> None:
     if json:
         console.result(plan_file.as_table(planned))
         return
+    commits.near_misses(planned.near_misses)
     if planned.unfinished:
         console.text(f"first finishes the interrupted releases: {', '.join(planned.unfinished)}")
     if planned.nothing:

@@ -10,6 +10,7 @@ from build import console
 from build.config.manifest import Manifest
 from build.git.next_versions import NextVersions
 from build.git.versions import History
+from build.views import commits
 
 
 def versions(manifest: Manifest, history: History, lines: Sequence[NextVersions], *, json: bool) -> None:
@@ -19,6 +20,7 @@ def versions(manifest: Manifest, history: History, lines: Sequence[NextVersions]
         return
     if history.strays:
         console.warn(f"not in git, and still in the images: {', '.join(history.strays)}")
+    commits.near_misses([miss for line in lines for miss in line.near_misses])
     if manifest.release.mode == "lockstep":
         _print_line(lines[0])
     else:
