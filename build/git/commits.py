@@ -100,8 +100,8 @@ class Commit:
         if self.type != "revert":
             return None, number
         subject, _ = forges.subject_of(self.description)
-        if not self.titled_revert:
-            return subject, number
+        if not self.titled_revert:  # `revert: feat: x`, or with a number any words
+            return (subject if subject[1] or not number else None), number
         return (max(subject[0] - 1, 0), *subject[1:]), number or forges.quoted_number(self.description)
 
 

@@ -121,9 +121,9 @@ def _bare(text: str) -> tuple[str, str]:
 
 
 def quoted_number(text: str) -> str:
-    """Return the number in the subject that a `Revert "…"` or `Reapply "…"` quotes, or ""."""
+    """Return the number in the subject that a `Revert "…"` quotes, or ""; `Reapply "…"` quotes what was reverted."""
     match = _QUOTED.fullmatch(without_number(text.strip())[0])
-    return without_number(match["subject"].strip())[1] if match else ""
+    return without_number(match["subject"].strip())[1] if match and match["verb"] == "Revert" else ""
 
 
 def squashed(rest: str) -> tuple[str, list[str]]:
