@@ -249,7 +249,7 @@ def merges(root: Path, revisions: Sequence[str], paths: Sequence[str], settings:
     records = [record for batch in log(root, ["--merges", "--full-history", *revisions], paths) for record in batch]
     every = [commit_of(record, settings) for record in records]
     pairs = "".join(f"{merge.commit} {merge.parents[0]}\n" for merge in every)
-    brought = git(root, "--literal-pathspecs", "diff-tree", "--stdin", "--name-only", "--", *paths, stdin=pairs)
+    brought = git(root, "--literal-pathspecs", "diff-tree", "--stdin", "-r", "--name-only", "--", *paths, stdin=pairs)
     changed = set(brought.splitlines())
     return [merge for merge in every if merge.commit in changed]
 
@@ -258,4 +258,4 @@ def with_merges(commits: Sequence[Commit], merges: Sequence[Commit]) -> list[Com
     """Return the commits and the merges that count by their title, newest first, each once."""
     known = {commit.commit for commit in commits}
     more = [merge for merge in merges if merge.merge_subject and merge.commit not in known]
-    return list(heapq.merge(commits, more, key=lambda commit: -commit.committed)) if more else list(commits)
+    return list(heapq.merge(more, commits, key=lambda commit: -commit.committed)) if more else list(commits)

@@ -92,6 +92,27 @@ def test_a_version_that_is_taken_elsewhere_is_passed_by(lockstep: Manifest, plac
         planned(before, Request(version="1.4.1"))
 
 
+def test_v1_a_plan_names_what_looks_conventional(lockstep: Manifest) -> None:
+    """A plan lists the commits that were probably meant to bump more, also when there is nothing to release."""
+    little, nothing = (planned(world(lockstep, "1.4.0", *more, "feat!(api): x")) for more in (["fix: y"], []))
+
+    assert [only(little).version, nothing.lines] == ["1.4.1", ()]
+    for plan_ in (little, nothing):
+        assert [(miss.commit, miss.header, miss.suggestion) for miss in plan_.near_misses] == [
+            (HEAD, "feat!(api): x", "feat(api)!: x")
+        ]
+
+
+def test_v1_services_that_share_a_commit_name_it_once(independent: Manifest) -> None:
+    """Of two lines with the same commit only one warns; a line that is not asked for warns of nothing."""
+    before = world(independent, "1.4.0", "feat:x")
+    quiet = replace(before.history.lines["two"], commits=(), distance=0)
+    only_one = replace(before, history=replace(before.history, lines={**before.history.lines, "two": quiet}))
+
+    assert len(planned(before, Request(bump="patch")).near_misses) == 1
+    assert planned(only_one, Request(bump="patch", services=("two",))).near_misses == ()
+
+
 # Which lines ---------------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from build.errors import BuildError, ReleaseRefused
+from build.git.conventional import NearMiss
 from build.release import plan_file
 from build.release.plan import Plan, PlannedLine, PlannedService, PlannedTag
 from build.release.request import Request
@@ -42,6 +43,15 @@ def test_the_file_of_schema_1_keeps_its_keys() -> None:
 
     assert list(table) == ["schema", "commit", "registry", "wish", "state", "lines", "unfinished", "nothing"]
     assert (table["wish"]["bump"], table["state"]) == ("minor", BASIS)
+
+
+def test_v1_near_misses_are_in_the_file() -> None:
+    """A plan with commits that look conventional lists them, and is read back with them."""
+    plan = replace(PLAN, near_misses=(NearMiss(commit="c", header="feat:x", suggestion="feat: x"),))
+    text = plan_file.encode(plan)
+
+    assert json.loads(text)["near_misses"] == [{"commit": "c", "header": "feat:x", "suggestion": "feat: x"}]
+    assert plan_file.decode(text, "plan.json") == plan
 
 
 @pytest.mark.parametrize("part", BASIS)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from build.git.conventional import NearMiss
 from build.release.catalog import Release
+from build.release.plan import Plan
 from build.release.record import Record
+from build.release.request import Request
 from build.release.yank import Yanked
 from build.views import releases
 from tests.support.records import record
@@ -53,3 +56,17 @@ def test_a_float_without_another_candidate_is_reported(capsys: pytest.CaptureFix
     captured = capsys.readouterr()
     assert "1.4.0 is withdrawn" in captured.out
     assert "1.4 still names 1.4.0: there is no other release for it" in captured.err
+
+
+def test_v1_a_plan_warns_before_its_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    """The view of a plan warns of what looks conventional and is not; as JSON it is part of the plan."""
+    miss = NearMiss(commit="c" * 40, header="feat:x", suggestion="feat: x")
+    plan = Plan(commit="c" * 40, registry="r", request=Request(), basis={}, nothing="web: nothing", near_misses=(miss,))
+
+    releases.plan(plan)
+    shown = capsys.readouterr()
+    releases.plan(plan, json=True)
+
+    assert "ccccccc 'feat:x' is not a Conventional Commit: probably 'feat: x'" in shown.err
+    assert "nothing to release: web: nothing" in shown.out
+    assert '"suggestion": "feat: x"' in capsys.readouterr().out
