@@ -3,14 +3,15 @@
 The last version of a line is found in three steps: list the names of the tags (opening 12,000 annotated tags takes
 longer than everything else here; rev-parse lists names in half the time of for-each-ref), take the highest, and read
 one log whose left side shows whether HEAD really descends from that tag. Only if it does not, git is asked which tags
-HEAD reaches. A log limited to paths can't show that, so for such lines the question is asked beside the logs.
+HEAD reaches. A log limited to paths has no left side; it shows the tag's commit as a parent, because its parents are
+the next commits that it lists or stops at (git-log(1), "History Simplification"). Where it does not, git is asked.
 """
 
 from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def history(
         output = git(root, "rev-parse", "HEAD", "--is-shallow-repository", "--show-prefix", "--symbolic", *globs)
         commit, shallow, prefix, refs = (*output.split("\n", 3), "", "")[:4]
         head = commit, shallow, prefix
-        histories.update(_line_histories(root, lines, refs, tags, settings))
+        histories.update(_line_histories(root, lines, refs, tags, settings, commit))
 
     def read_status() -> None:
         nonlocal text
@@ -149,19 +150,21 @@ class _Tagged:
 
     def among(self, names: set[str]) -> _Tagged:
         """Return the line with the highest of those tags that are in `names`."""
-        return _Tagged(line=self.line, tags=self.tags, last=_highest(tag for tag in self.tags if tag[1] in names))
+        return _Tagged(line=self.line, tags=self.tags, last=_highest([tag for tag in self.tags if tag[1] in names]))
 
 
 def _line_histories(
-    root: Path, lines: Sequence[Line], refs: str, counted: Collection[str] | None, settings: ReleaseSettings
-) -> dict[str, LineHistory]:
+    root: Path, lines: Sequence[Line], refs: str, counted: Collection[str] | None, settings: ReleaseSettings, head: str
+) -> dict[str, LineHistory]:  # fmt: skip
     tagged = []
     for line in lines:
         tags = [tag for tag in tags_of(line.prefix, refs) if counted is None or tag[1] in counted]
         tagged.append(_Tagged(line=line, tags=tags, last=_highest(tags)))
     logs = [_Log(root, line, settings) for line in tagged]
-    descends = together([lambda: _all_reached(root, tagged), *(log.read for log in logs)])
-    if not all(descends):
+    limited = [log for log in logs if log.tagged.line.paths and log.tagged.last]
+    tips: list[str] = []
+    descends = together([lambda: _peel(root, limited, tips), *(log.read for log in logs)])
+    if not all(descends) or not _all_reached(root, limited, tips, head):
         names = git(root, "for-each-ref", "--merged=HEAD", "--format=%(refname:lstrip=2)", *map(pattern, lines))
         merged = set(names.splitlines())
         corrected = [
@@ -178,14 +181,31 @@ def pattern(line: Line) -> str:
     return "refs/tags/" + re.sub(r"([*?\[\\])", r"\\\1", line.prefix) + "[0-9]*"
 
 
-def _highest(tags: Iterable[tuple[Key, str]]) -> tuple[Key, str] | None:
-    return max(tags, key=lambda tag: precedence(tag[0]), default=None)
+def _highest(tags: Collection[tuple[Key, str]]) -> tuple[Key, str] | None:
+    """Return the tag of the highest version; only those of its X.Y.Z are compared by their pre-releases."""
+    number = max((key[:3] for key, _ in tags), default=None)
+    return max((tag for tag in tags if tag[0][:3] == number), key=lambda tag: precedence(tag[0]), default=None)
 
 
-def _all_reached(root: Path, tagged: Sequence[_Tagged]) -> bool:
-    """Whether HEAD reaches the last tag of every line that is limited to paths."""
-    names = [f"refs/tags/{line.last[1]}" for line in tagged if line.last and line.line.paths]
-    return not names or reached(root, *names)
+def _peel(root: Path, limited: Sequence[_Log], tips: list[str]) -> bool:
+    """Add the commit of each line's last tag to `tips`; False if one is not the tag of a commit."""
+    names = [f"refs/tags/{log.tagged.last[1]}^{{commit}}" for log in limited if log.tagged.last]
+    try:
+        tips += git(root, "rev-parse", *names).split() if names else []
+    except ToolFailed:
+        return False
+    return True
+
+
+def _all_reached(root: Path, limited: Sequence[_Log], tips: Sequence[str], head: str) -> bool:
+    """Whether HEAD reaches all the tips. Git only walks to those that no log has shown on its way."""
+    shown = {head}
+    for log in limited:
+        for commit in log.commits:
+            shown.add(commit.commit)
+            shown.update(commit.parents)
+    unseen = [tip for tip in dict.fromkeys(tips) if tip not in shown]
+    return not unseen or reached(root, *unseen)
 
 
 class _Log:
@@ -204,16 +224,17 @@ class _Log:
         Raises ToolFailed.
         """
         line, last = self.tagged.line, self.tagged.last
-        since = [f"refs/tags/{last[1]}..HEAD"] if last else ["HEAD"]
-        if last and not line.paths:
-            since = ["--left-right", f"refs/tags/{last[1]}...HEAD"]  # twice the walk, to see the left side
+        since = ["HEAD"]
+        if last:
+            tag = f"refs/tags/{last[1]}"
+            since = [f"{tag}..HEAD", "--parents"] if line.paths else [f"{tag}...HEAD", "--left-right"]
         descends = True
         try:
             for batch in log(self.root, since, line.paths):
                 self.commits += (commit_of(record, self.settings) for record in batch)
                 descends = descends and not any(record.startswith("<") for record in batch)
             if line.paths and self.settings.merge_titles:
-                self.merges = merges(self.root, since, line.paths, self.settings)
+                self.merges = merges(self.root, since[:1], line.paths, self.settings)
         except ToolFailed as error:
             if last is None or "bad revision" in error.output:
                 raise

@@ -21,6 +21,9 @@ SEMVER = (
 )
 
 
+_SEMVER = re.compile(SEMVER)
+
+
 class Versions(Set["Version"]):
     """An immutable set of versions, parsed lazily because a clone may have thousands of tags.
 
@@ -74,8 +77,9 @@ def precedence(key: Key) -> tuple[int, int, int, bool, tuple[tuple[int, int, str
 
 def tags_of(prefix: str, refs: str) -> list[tuple[Key, str]]:
     """Return (version, tag) for each version tag behind `prefix` in `refs` (full ref names, one per line)."""
-    pattern = re.compile(rf"^refs/tags/({re.escape(prefix)}{SEMVER})$", re.MULTILINE)
+    start = f"refs/tags/{prefix}"
+    own = [ref[len(start) :] for ref in refs.split("\n") if ref.startswith(start)]
     return [
-        ((int(major), int(minor), int(patch), pre), tag)
-        for tag, major, minor, patch, pre, _ in pattern.findall(refs)
+        ((int(match[1]), int(match[2]), int(match[3]), match[4] or ""), prefix + match[0])
+        for match in map(_SEMVER.fullmatch, own) if match
     ]  # fmt: skip
