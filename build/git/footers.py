@@ -14,15 +14,13 @@ from collections.abc import Sequence
 _BREAKING = re.compile(r"^BREAKING[ -]CHANGE:(?:\s|$)", re.MULTILINE)
 BREAKING_TOKENS = frozenset(("BREAKING CHANGE", "BREAKING-CHANGE"))
 # BREAKING CHANGE is the only token with a space.
-_FOOTER = re.compile(r"(?P<token>BREAKING[ -]CHANGE(?=:)|[A-Za-z][A-Za-z0-9-]*)(?:: +| (?=#)|:$)(?P<value>.*)")
-_WELL_KNOWN = re.compile(
-    r"(?:[a-z]+-)+by|cc|refs|closes|fixes|resolves|relates-to|see-also|change-id|reviewed-on|changelog", re.IGNORECASE
-)
-_TRAILER = re.compile(r"[A-Za-z0-9-]+[ \t]*:")
+_FOOTER = r"(?P<token>BREAKING[ -]CHANGE(?=:)|[A-Za-z][A-Za-z0-9-]*)(?:: +| (?=#)|:$)(?P<value>.*)"
+_WELL_KNOWN = r"(?:[a-z]+-)+by|cc|refs|closes|fixes|resolves|relates-to|see-also|change-id|reviewed-on|changelog"
+_TRAILER = r"[A-Za-z0-9-]+[ \t]*:"
 _GENERATED = ("Signed-off-by: ", "(cherry picked from commit ")
 # What git and GitHub write between a message and the trailers that they add.
-_DIVIDER = re.compile(r"\(cherry picked from commit [0-9a-f]+\)|-{9}")
-_FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)")
+_DIVIDER = r"\(cherry picked from commit [0-9a-f]+\)|-{9}"
+_FENCE = r" {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)"
 
 
 def split(rest: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -37,13 +35,13 @@ def split(rest: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     footers: list[tuple[str, list[str]]] = []
     after_blank, divided = True, False
     for number, line in enumerate(lines):
-        footer = None if number in code else _FOOTER.match(line)
+        footer = None if number in code else re.match(_FOOTER, line)
         if footer and _starts(footer["token"], footers, after_blank=after_blank, trailers=number >= trailers):
             footers.append((footer["token"], [footer["value"]]))
             divided = False
         elif not footers:
             body.append(line)
-        elif divided or (number not in code and _DIVIDER.fullmatch(line)):
+        elif divided or (number not in code and re.fullmatch(_DIVIDER, line)):
             divided = True
         else:
             footers[-1][1].append(line)
@@ -57,7 +55,11 @@ def _starts(token: str, before: Sequence[tuple[str, list[str]]], *, after_blank:
         return True
     if not before:
         return after_blank
-    return before[-1][0] not in BREAKING_TOKENS or trailers or _WELL_KNOWN.fullmatch(token) is not None
+    return (
+        before[-1][0] not in BREAKING_TOKENS
+        or trailers
+        or re.fullmatch(_WELL_KNOWN, token, flags=re.IGNORECASE) is not None
+    )
 
 
 def breaks(rest: str) -> bool:
@@ -74,7 +76,7 @@ def fenced(lines: Sequence[str]) -> set[int]:
     code: set[int] = set()
     opened, fence = 0, ""
     for number, line in enumerate(lines):
-        match = _FENCE.fullmatch(line)
+        match = re.fullmatch(_FENCE, line)
         if not match:
             continue
         if not fence:
@@ -104,7 +106,7 @@ def _trailers(lines: Sequence[str]) -> int:
     if any(_BREAKING.match(line) for line in paragraph):
         return len(lines)  # what follows it in its paragraph is the note
     counted = [line for line in paragraph if not line[0].isspace()]
-    others = sum(1 for line in counted if not _TRAILER.match(line) and not line.startswith(_GENERATED))
+    others = sum(1 for line in counted if not re.match(_TRAILER, line) and not line.startswith(_GENERATED))
     generated = any(line.startswith(_GENERATED) for line in counted)
     ours = len(counted) - others
     if ours and (not others or (generated and ours * 3 >= others)):

@@ -6,45 +6,41 @@ GitHub and Gitea have pull requests (#12), GitLab merge requests (!12), Bitbucke
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable, Iterator
 
 from build.git.footers import breaks, fenced
 from build.git.headers import HEADER, looks_conventional
 
 _NUMBER = r"[#!](?P<number>\d+)"
-_SUFFIX = re.compile(rf" \((?:pull request )?{_NUMBER}\)$")
+_SUFFIX = rf" \((?:pull request )?{_NUMBER}\)$"
 # First lines of merges: GitHub, Gitea, Bitbucket Cloud, Azure DevOps, Bitbucket Data Center, GitLab and git.
 _MERGES = (
-    re.compile(rf"Merge pull request {_NUMBER} from .*"),
-    re.compile(rf"Merge pull request '(?P<title>.*)' \({_NUMBER}\) from .*"),
-    re.compile(rf"Merged in .* \(pull request {_NUMBER}\)"),
-    re.compile(r"Merged PR (?P<number>\d+): (?P<title>.*)"),
-    re.compile(rf"Pull request {_NUMBER}: (?P<title>.*)"),
-    re.compile(r"Merge (?:remote-tracking )?branch .*"),
+    rf"Merge pull request {_NUMBER} from .*",
+    rf"Merge pull request '(?P<title>.*)' \({_NUMBER}\) from .*",
+    rf"Merged in .* \(pull request {_NUMBER}\)",
+    r"Merged PR (?P<number>\d+): (?P<title>.*)",
+    rf"Pull request {_NUMBER}: (?P<title>.*)",
+    r"Merge (?:remote-tracking )?branch .*",
 )
 _STARTS = ("Merge", "Pull request ")
-_AZURE = re.compile(r"^Merged PR \d+: ")
-_SEE = re.compile(r"^See merge request \S*!(?P<number>\d+)$", re.MULTILINE)
+_AZURE = r"^Merged PR \d+: "
+_SEE = r"^See merge request \S*!(?P<number>\d+)$"
 # "Reverts owner/repository#11" (GitHub), "Reverts !11" (Azure DevOps), "This reverts merge request !11" (GitLab),
 # "This reverts pull request #11" (Bitbucket).
-_REVERTS = re.compile(
-    r"^(?:Reverts (?:[\w.-]+/[\w.-]+)?|This reverts (?:merge|pull) request (?:[\w./-]+(?=!))?)[#!](\d+)\.?\s*$",
-    re.MULTILINE,
-)
+_REVERTS = r"^(?:Reverts (?:[\w.-]+/[\w.-]+)?|This reverts (?:merge|pull) request (?:[\w./-]+(?=!))?)[#!](\d+)\.?\s*$"
 REVERT_TITLES = ('Revert "', 'Reapply "')  # git's own, and every forge's
-_REVERTED = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
-_HASHES = re.compile(r"\b[0-9a-f]{7,64}\b")
-_QUOTED = re.compile(r"(?P<verb>Revert|Reapply) (?P<quote>[\"'])(?P<subject>.*)(?P=quote)")
-_ITEM = re.compile(r"\* (?P<header>\S.*)")
-_TRAILERS_OF_GITHUB = re.compile(r"-{9}")
+_REVERTED = r"\bThis reverts commit ([0-9a-f]{7,64})\b"
+_HASHES = r"\b[0-9a-f]{7,64}\b"
+_QUOTED = r"(?P<verb>Revert|Reapply) (?P<quote>[\"'])(?P<subject>.*)(?P=quote)"
+_ITEM = r"\* (?P<header>\S.*)"
+_TRAILERS_OF_GITHUB = r"-{9}"
 # What a revert or a reverted commit is known by: how often it was reverted, type, scope, description, and its number.
 Subject = tuple[int, str, str, str]
 
 
 def without_number(subject: str) -> tuple[str, str]:
     """Return a subject without the number of its request at the end, and that number or ""."""
-    match = _SUFFIX.search(subject)
+    match = re.search(_SUFFIX, subject)
     return (subject[: match.start()].rstrip(), match["number"]) if match else (subject, "")
 
 
@@ -54,7 +50,7 @@ def merged(subject: str, rest: str) -> tuple[str, str, str]:
     The title stands in the first line, or is the first paragraph below.
     """
     for pattern in _MERGES if subject.startswith(_STARTS) else ():
-        if match := pattern.fullmatch(subject):
+        if match := re.fullmatch(pattern, subject):
             groups = match.groupdict()
             number = groups.get("number") or _seen(rest)
             if title := groups.get("title"):
@@ -65,13 +61,13 @@ def merged(subject: str, rest: str) -> tuple[str, str, str]:
 
 
 def _seen(rest: str) -> str:
-    match = _SEE.search(rest) if "See merge request" in rest else None
+    match = re.search(_SEE, rest, flags=re.MULTILINE) if "See merge request" in rest else None
     return match["number"] if match else ""
 
 
 def by_a_forge(subject: str) -> bool:
     """Whether it is a first line that a forge or git gives to a merge or a squash, in place of the request's title."""
-    return subject.startswith(_STARTS) and any(pattern.fullmatch(subject) for pattern in _MERGES)
+    return subject.startswith(_STARTS) and any(re.fullmatch(pattern, subject) for pattern in _MERGES)
 
 
 def counted(subject: str, rest: str) -> tuple[str, str, str]:
@@ -83,13 +79,13 @@ def counted(subject: str, rest: str) -> tuple[str, str, str]:
 
 def reverted_commits(rest: str, references: Iterable[str]) -> tuple[str, ...]:
     """Return the hashes in git's sentences, else those in the `references` of a revert."""
-    sentences = _REVERTED.findall(rest)
-    return tuple(sentences or (commit for value in references for commit in _HASHES.findall(value)))
+    sentences = re.findall(_REVERTED, rest)
+    return tuple(sentences or (commit for value in references for commit in re.findall(_HASHES, value)))
 
 
 def reverted_number(rest: str) -> str:
     """Return the number of the request that a message says it reverts, or ""."""
-    match = _REVERTS.search(rest) if "everts " in rest else None
+    match = re.search(_REVERTS, rest, flags=re.MULTILINE) if "everts " in rest else None
     return match[1] if match else ""
 
 
@@ -101,7 +97,7 @@ def subject_of(text: str) -> tuple[Subject, str]:
     """
     text, number = _bare(text)
     reverted = 0
-    while match := _QUOTED.fullmatch(text):
+    while match := re.fullmatch(_QUOTED, text):
         reverted += 1 if match["verb"] == "Revert" else 2
         text, _ = _bare(match["subject"])
     header = HEADER.match(text)
@@ -112,7 +108,7 @@ def subject_of(text: str) -> tuple[Subject, str]:
 
 def _bare(text: str) -> tuple[str, str]:
     """Return a subject without the numbers at its end, and the last of these."""
-    text, number = without_number(_AZURE.sub("", text.strip()))
+    text, number = without_number(re.sub(_AZURE, "", text.strip()))
     before, more = without_number(text)
     while more:
         text = before
@@ -122,7 +118,8 @@ def _bare(text: str) -> tuple[str, str]:
 
 def quoted_number(text: str) -> str:
     """Return the number in the subject that a `Revert "…"` quotes, or ""; `Reapply "…"` quotes what was reverted."""
-    match = _QUOTED.fullmatch(without_number(text.strip())[0])
+    quoting, _ = without_number(text.strip())
+    match = re.fullmatch(_QUOTED, quoting)
     return without_number(match["subject"].strip())[1] if match and match["verb"] == "Revert" else ""
 
 
@@ -139,18 +136,20 @@ def squashed(rest: str) -> tuple[str, list[str]]:
     into = kept
     starts = True  # whether an item may: after a blank line or another item
     for number, line in enumerate(lines):
-        item = _ITEM.fullmatch(line) if starts and number not in code else None
+        item = re.fullmatch(_ITEM, line) if starts and number not in code else None
         starts = item is not None or not line.strip()
-        if item and (HEADER.match(item["header"]) or _QUOTED.match(item["header"])):
+        if item and (HEADER.match(item["header"]) or re.match(_QUOTED, item["header"])):
             into = [item["header"]]
             items.append(into)
             continue
-        if item or _TRAILERS_OF_GITHUB.fullmatch(line) or _SEE.fullmatch(line):
+        if item or re.fullmatch(_TRAILERS_OF_GITHUB, line) or re.fullmatch(_SEE, line, flags=re.MULTILINE):
             into = kept
         into.append(line)
     return "\n".join(kept), list(_messages(items))
 
 
 def _messages(items: list[list[str]]) -> Iterator[str]:
+    import textwrap
+
     for header, *body in items:
         yield "\n".join([header, textwrap.dedent("\n".join(body)) if body else ""]).rstrip()

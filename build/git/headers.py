@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Collection
@@ -25,22 +24,17 @@ _LOOKALIKES = (
     | {0x3010: "[", 0x3011: "]"}
 )
 _INVISIBLE = "\ufeff\u200b\u200c\u2060\u00ad\u200e\u200f"
-_UNSEEN = re.compile(f"[{_INVISIBLE}]")
+_UNSEEN = f"[{_INVISIBLE}]"
+_FLAGS = re.VERBOSE | re.IGNORECASE | re.DOTALL
 # What people put in front: emoji, their names, list signs, the number of a ticket or request, a state.
-_LEAD = re.compile(
-    r"""(?: \s | [^\w\s:\[({<"'`*#] | [*](?=\s) | :[a-z0-9_+-]+:(?=\s*\w)
+_LEAD = r"""(?: \s | [^\w\s:\[({<"'`*#] | [*](?=\s) | :[a-z0-9_+-]+:(?=\s*\w)
         | [\[(]?(?:\#\d+ | [A-Z][A-Z0-9]+-\d+)[\])]?:?(?=\s) | (?:WIP|Draft|Merged\ PR\ \d+):(?=\s)
-        | Pull\ request\ \#\d+:(?=\s) )*""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_NEAR = re.compile(
-    r"""(?P<open>[\[({<"'`*_]*) \s* (?P<type>(?:bug|hot)[ -]?fix|[A-Za-z]+)
+        | Pull\ request\ \#\d+:(?=\s) )*"""
+_NEAR = r"""(?P<open>[\[({<"'`*_]*) \s* (?P<type>(?:bug|hot)[ -]?fix|[A-Za-z]+)
         (?P<after>[\s!\])}>"'`*_]*)
         (?P<scopes>(?:[(\[{<][^()\[\]{}<>:]*[)\]}>]?\s*|/[^\s:/!]+)*) (?P<behind>[\s!"'`*_]*)
-        (?P<separator>:+|;|-+(?=\s)|) (?P<mark>[\s!"'`*_]*) (?P<description>.*)""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
-_SCOPE = re.compile(r"[^()\[\]{}<>/]+")
+        (?P<separator>:+|;|-+(?=\s)|) (?P<mark>[\s!"'`*_]*) (?P<description>.*)"""
+_SCOPE = r"[^()\[\]{}<>/]+"
 
 
 def looks_conventional(header: str, types: Collection[str] = TYPES) -> str:
@@ -52,18 +46,18 @@ def looks_conventional(header: str, types: Collection[str] = TYPES) -> str:
     match = HEADER.match(header)
     if match and match["type"].lower() in types and not (match["scope"] or "").rstrip().endswith("!"):
         return ""
-    text = _UNSEEN.sub("", header)
+    text = re.sub(_UNSEEN, "", header)
     seen = text.translate(_LOOKALIKES)
-    lead = _LEAD.match(seen)
+    lead = re.match(_LEAD, seen, _FLAGS)
     start = lead.end() if lead else 0
-    near = _NEAR.match(seen, start)
+    near = re.match(_NEAR, seen[start:], _FLAGS)
     kind = _type(near["type"], near["separator"], types) if near else ""
     if not near or not kind or not _separated(near):
         return ""
-    scopes = [scope.strip(" !") for scope in _SCOPE.findall(near["scopes"])]
+    scopes = [scope.strip(" !") for scope in re.findall(_SCOPE, near["scopes"])]
     scope = ", ".join(scope for scope in scopes if scope)
     mark = "!" if "!" in seen[:start] + near["after"] + near["scopes"] + near["behind"] + near["mark"] else ""
-    description = text[near.start("description") :].strip()
+    description = text[start + near.start("description") :].strip()
     if near["open"] and near["open"] == description[-len(near["open"]) :]:
         description = description[: -len(near["open"])]  # the whole header was quoted
     return f"{kind}{f'({scope})' if scope else ''}{mark}: {description or '…'}"
@@ -94,5 +88,7 @@ def _type(word: str, separator: str, types: Collection[str]) -> str:
 
 @functools.cache
 def _closest(word: str, types: tuple[str, ...]) -> str:
+    import difflib
+
     matches = difflib.get_close_matches(word, types, n=1, cutoff=_CLOSE) if 3 <= len(word) <= 12 else []
     return matches[0] if matches else ""

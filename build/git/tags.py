@@ -21,7 +21,7 @@ SEMVER = (
 )
 
 
-_SEMVER = re.compile(SEMVER)
+_VERSIONS = re.compile(f"^({SEMVER})$", re.MULTILINE)
 
 
 class Versions(Set["Version"]):
@@ -78,8 +78,8 @@ def precedence(key: Key) -> tuple[int, int, int, bool, tuple[tuple[int, int, str
 def tags_of(prefix: str, refs: str) -> list[tuple[Key, str]]:
     """Return (version, tag) for each version tag behind `prefix` in `refs` (full ref names, one per line)."""
     start = f"refs/tags/{prefix}"
-    own = [ref[len(start) :] for ref in refs.split("\n") if ref.startswith(start)]
+    own = "\n".join([ref[len(start) :] for ref in refs.split("\n") if ref.startswith(start)])
     return [
-        ((int(match[1]), int(match[2]), int(match[3]), match[4] or ""), prefix + match[0])
-        for match in map(_SEMVER.fullmatch, own) if match
+        ((int(major), int(minor), int(patch), pre), prefix + version)
+        for version, major, minor, patch, pre, _ in _VERSIONS.findall(own)
     ]  # fmt: skip
