@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from build.git import forges
 from build.git.footers import BREAKING_TOKENS, breaks, split
@@ -20,14 +19,14 @@ _MERGE_TITLES = tuple(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """One commit: its message by Conventional Commits 1.0, and its hash, time (Unix seconds) and parents.
 
     `header` is the first line. `type` is lower case; it is "" if the message is not a Conventional Commit, and
     `description` is then the header. `rest` is everything below the first line; `body`, `footers`, `notes` and
     `reverts` are parsed from it lazily. A merge that counts by the title of its request has that title as its message,
-    and its own first line in `merge_subject`. `items` are the commits that a squash lists, newest first.
+    and its own first line in `merge_subject`. `items` are the commits that a squash lists, newest first. (A history has
+    thousands of commits, and a named tuple is made in half the time of a frozen dataclass.)
     """
 
     type: str
