@@ -1,0 +1,66 @@
+"""Rules that came from using the toolkit: each has at least one test whose name begins with its key.
+
+C: the commit is what is released. R: registries. E: engines and other people's environments. V: commits as people write
+them. Several keys in a name (`test_e1_e5_…`) count for each.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+RULES = {
+    "C1": "what a build sends is what the commit has, entry by entry",
+    "C2": "a tag that nobody pushed does not count",
+    "C3": "without the remote of [release] nothing is released",
+    "C4": "a commit and a claim count where others can fetch them",
+    "C5": "an empty value of a flag is refused",
+    "C6": "a commit is released once on a line",
+    "C7": "what a registry has lost holds nothing up, and one command settles it",
+    "C8": "a plan is computed again and must be equal",
+    "C9": "a broken or outdated answer of a registry concludes nothing",
+    "C10": "no flag is ignored, no waiver is lost, no dry run guesses",
+    "C11": "a failure says what it is and what helps",
+    "R1": "no cookie is kept",
+    "R2": "GET decides where HEAD lies or is refused",
+    "R3": "every list is read to its end",
+    "R4": "redirects are followed, and a login goes to no other host",
+    "R5": "a record is read once at most",
+    "R6": "doctor and release trust the same",
+    "R7": "candidates, probes and scans leave nothing behind",
+    "E1": "variables of other tools change nothing",
+    "E2": "containers come back after the engine was killed",
+    "E3": "one build at a time on an engine, and digests never through a shared tag",
+    "E4": "a stack knows its checkout",
+    "E5": "values arrive as they are written",
+    "E6": "no foreign Python setting, and no stamp without what it promises",
+    "E7": "a published port is said in one place",
+    "E8": "a stopped task stops what it started",
+    "E9": "an unhealthy container may recover, and evidence can be read",
+    "E10": "bases have security updates",
+    "V1": "a header that looks conventional and is not is named",
+    "V2": "a revert by subject and number cancels what it names",
+    "V3": "a merge's title counts where a setting says so",
+    "V4": "the list in a squash body counts where a setting says so",
+    "V5": "a note ends where it really ends",
+    "V6": "a subject is shown as it was written",
+}
+
+
+def _named() -> set[str]:
+    keys: set[str] = set()
+    for path in TESTS.rglob("test_*.py"):
+        text = path.read_text(encoding="utf-8")
+        if re.search(r"def test_[crev]\d", text):
+            names = [node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+            for name in names:
+                if match := re.match(r"test((?:_[crev]\d+)+)_", name):
+                    keys |= {key.upper() for key in match[1].split("_")[1:]}
+    return keys
+
+
+def test_each_rule_has_a_test_and_each_key_a_rule() -> None:
+    """No rule is without a test of its name, and no test has a key that is in no rule."""
+    assert _named() == RULES.keys()
