@@ -99,6 +99,22 @@ def run(
     return Outcome(returncode=process.returncode, stdout=stdout or "", stderr=stderr or "")
 
 
+def raw_output(
+    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str | None] | None = None, stdin: bytes = b"",
+    ok_codes: Sequence[int] = (0,),
+) -> bytes:  # fmt: skip
+    """Run argv with `stdin` and return its stdout as it is, for names that are in no encoding. Raises as `run` does."""
+    shown = _announce(argv)
+    with _child(
+        argv, cwd=cwd, env=_environment(env) if env else None, stdin=subprocess.PIPE, output=subprocess.PIPE, text=False
+    ) as process:
+        stdout, stderr = process.communicate(stdin)
+    if process.returncode not in ok_codes:
+        said = redact(stderr.decode("utf-8", "replace"))
+        raise ToolFailed(f"exit code {process.returncode}: {shown}", output=said, returncode=process.returncode)
+    return bytes(stdout)
+
+
 def records(
     argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str | None] | None = None
 ) -> Iterator[list[str]]:

@@ -23,6 +23,11 @@ class Workspace:
         return self.root / "images.env"
 
     @property
+    def trees(self) -> Path:
+        """A git directory of our own for each repository that files are sent of, and what is known of its trees."""
+        return self.root / "trees"
+
+    @property
     def bases(self) -> Path:
         """The resolved base images (JSON)."""
         return self.root / "bases.json"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from build.errors import BuildError, MissingTool, RepositoryError, ToolFailed
-from build.process import records, run
+from build.process import raw_output, records, run
 
 # Prompts and locks of a reader would stand in somebody's way; a replaced commit is another one than its name says.
 _ENVIRONMENT: dict[str, str | None] = {
@@ -145,6 +145,14 @@ def _version() -> str:
 def _older(found: str) -> bool:
     numbers = [int(number) for number in re.findall(r"\d+", found)[:2]]
     return numbers < [int(number) for number in _OLDEST.split(".")]
+
+
+def git_bytes(
+    root: Path, *arguments: str, env: Mapping[str, str | None] | None = None, stdin: bytes = b"",
+    ok_codes: Sequence[int] = (0,),
+) -> bytes:  # fmt: skip
+    """Run one git command in `root`, with `env` instead of what git is else given; its stdout. Raises ToolFailed."""
+    return raw_output(["git", *arguments], cwd=root, env=env or _environment(), stdin=stdin, ok_codes=ok_codes)
 
 
 def remote_url(root: Path, name: str) -> str:

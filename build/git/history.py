@@ -20,8 +20,9 @@ from build.errors import RepositoryError, ToolFailed
 from build.git import status
 from build.git.client import git, git_records, remote_url
 from build.git.commits import Commit, parse
+from build.git.inputs import Inputs, compare
 from build.git.tags import Key, Versions, of_key, precedence, tags_of
-from build.git.versions import History, Line, LineHistory, inputs_of, lines
+from build.git.versions import History, Line, LineHistory, lines
 from build.parallel import together
 
 _LOG = ("--literal-pathspecs", "log", "-z", "--encoding=UTF-8", "--format=%m%H %ct %P%n%B")
@@ -38,57 +39,50 @@ def log(root: Path, revisions: Sequence[str], paths: Sequence[str] = ()) -> Iter
 
 
 def read(manifest: Manifest, *, tags: Collection[str] | None = None) -> History:
-    """Return the history of the manifest's project. Raises as `history` does."""
-    return history(manifest.root, lines(manifest), settings=manifest.release, inputs=inputs_of(manifest), tags=tags)
-
-
-def history(
-    root: Path,
-    lines: Sequence[Line],
-    *,
-    settings: ReleaseSettings,
-    inputs: Sequence[str] = (),
-    tags: Collection[str] | None = None,
-) -> History:
-    """Return the history of HEAD and of each line; `inputs` are the paths that images are built from (for `strays`).
+    """Return the history of HEAD and of each line, and what a build would send that HEAD does not have.
 
     Only versions whose tags are among `tags` count; with None, every tag of this clone does.
 
     Raises RepositoryError if `root` is not inside a work tree or has no commit yet, or a version tag's history is
     broken; ToolFailed if git fails otherwise. A shallow clone is not refused here: see `require_history`.
     """
+    root, all_lines = manifest.root, lines(manifest)
     histories: dict[str, LineHistory] = {}
-    text, remote, head = "", "", ("", "", "")
+    text, remote, head, inputs = "", "", ("", ""), Inputs()
 
     def read_lines() -> None:
         nonlocal head
-        globs = [f"--glob={pattern(line)}" for line in lines]
-        output = git(root, "rev-parse", "HEAD", "--is-shallow-repository", "--show-prefix", "--symbolic", *globs)
-        commit, shallow, prefix, refs = (*output.split("\n", 3), "", "")[:4]
-        head = commit, shallow, prefix
-        histories.update(_line_histories(root, lines, refs, tags, settings, commit))
+        globs = [f"--glob={pattern(line)}" for line in all_lines]
+        output = git(root, "rev-parse", "HEAD", "--is-shallow-repository", "--symbolic", *globs)
+        commit, shallow, refs = (*output.split("\n", 2), "")[:3]
+        head = commit, shallow
+        histories.update(_line_histories(root, all_lines, refs, tags, manifest.release, commit))
 
     def read_status() -> None:
         nonlocal text
-        text = git(root, *status.STATUS)
+        text = status.ask(manifest)
+
+    def read_inputs() -> None:
+        nonlocal inputs
+        inputs = compare(manifest)
 
     def read_remote() -> None:
         nonlocal remote
-        remote = remote_url(root, settings.remote or "origin")
+        remote = remote_url(root, manifest.release.remote or "origin")
 
     try:
-        together([read_lines, read_status, read_remote])
+        together([read_lines, read_status, read_remote, read_inputs])
     except ToolFailed as error:
         raise _converted(root, error) from None
-    commit, shallow, prefix = head
+    commit, shallow = head
     latest = (newest for line in histories.values() for newest in line.commits[:1])
     times = (newest.committed for newest in latest if newest.commit == commit)
     committed = next(times, 0) or int(git(root, "rev-list", "--max-count=1", "--timestamp", "HEAD").split()[0])
-    tree = status.parse(text, prefix, root, inputs)
+    tree = status.parse(text, inputs)
     return History(
         commit=commit, committed=committed, branch=tree.branch, shallow=shallow == "true",
-        dirty=tree.dirty, changed=tree.changed, untracked=tree.untracked, strays=tree.strays,
-        remote=_USER.sub("", remote), lines=histories,
+        dirty=tree.dirty, changed=tree.changed, differences=tree.differences,
+        remote=_USER.sub("", remote), lines=histories, inputs=inputs,
     )  # fmt: skip
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from build.config.manifest import Manifest, Service
 from build.errors import RepositoryError
 from build.git.commits import Bump, Commit
+from build.git.comparison import Difference
+from build.git.inputs import Inputs
 from build.git.tags import NUMBER, SEMVER, YANKED, Key, Versions, key_of, of_key
 
 if TYPE_CHECKING:
@@ -62,12 +64,6 @@ def built_from(manifest: Manifest, service: Service) -> tuple[str, ...]:
     return tuple(dict.fromkeys(inside))
 
 
-def inputs_of(manifest: Manifest) -> list[str]:
-    """Return the paths that the images of the manifest are built from, without duplicates."""
-    paths = (path for service in manifest.services.values() for path in built_from(manifest, service))
-    return list(dict.fromkeys(paths))
-
-
 def parse_tag(prefix: str, tag: str) -> Version | None:
     """Parse the version in a tag behind `prefix`, with its build metadata; None if the tag is not such a version."""
     from semver import Version
@@ -97,9 +93,9 @@ class LineHistory:
 class History:
     """The history of HEAD: its full hash, its commit time (Unix seconds), and each line by name.
 
-    `branch` is None if HEAD is detached. `dirty`: a tracked file differs from the commit, or an untracked one is built
-    into an image (`strays`). `untracked` are all untracked files and folders, relative to the manifest's folder,
-    folders with a slash at the end. `remote` is the remote's URL without credentials.
+    `branch` is None if HEAD is detached. `dirty`: a tracked file has uncommitted changes (`changed`), or a build sends
+    something else than the commit has (`differences`, from `inputs`). Paths are relative to the manifest's folder.
+    `remote` is the remote's URL without credentials.
     """
 
     commit: str
@@ -108,10 +104,10 @@ class History:
     shallow: bool
     dirty: bool
     changed: tuple[str, ...]
-    untracked: tuple[str, ...]
-    strays: tuple[str, ...]
+    differences: tuple[Difference, ...]
     remote: str
     lines: dict[str, LineHistory]
+    inputs: Inputs = field(default_factory=Inputs, compare=False, repr=False)
 
     def of(self, service: str) -> LineHistory:
         """Return the line of a service."""

@@ -13,6 +13,7 @@ from build.config.workspace import Workspace
 from build.engine import turns
 from build.errors import Incomplete, ToolFailed
 from build.git import history as git_history
+from build.git.status import described
 from build.git.versions import History, snapshot
 from build.images import bake, bake_file, bases, store, support
 from build.images.bake_file import BakeFile
@@ -66,8 +67,8 @@ def build_images(
     names = chosen(manifest, services)
     history = git_history.read(manifest)
     versions = snapshots(manifest, history)
-    if history.strays:
-        console.warn(f"not in git, and still in the images: {', '.join(history.strays)}")
+    if history.dirty:
+        console.warn(f"this is not the commit: {described(history.changed, history.differences)}")
     if push:
         ping(manifest)
         login(manifest)

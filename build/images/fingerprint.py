@@ -1,9 +1,11 @@
 """The fingerprint of an image: a hash of everything that decides its content.
 
-Included: the bake target (arguments, stage, names of secrets), the path, mode and bytes of every file that its contexts
-send, the digests of its bases, and the same of each shared stage. Not included: commit, time and version, which only
-label an image, and the content of build secrets, which is not in BuildKit's cache key either.
-Release records hold fingerprints: whatever changes their values makes every service be built again once.
+Included: the bake target (arguments, stage, names of secrets), the path, kind, exec bit and content of everything that
+its contexts send, the digests of its bases, and the same of each shared stage. Not included: commit, time and version,
+which only label an image, and the content of build secrets, which is not in BuildKit's cache key either.
+Content counts as git's id of its raw bytes, which git has at hand for whatever is as the commit has it; without git the
+same id is computed. Release records hold fingerprints: whatever changes their values makes every service be built again
+once.
 """
 
 from __future__ import annotations
@@ -11,28 +13,36 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from build.dockerignore import ignored, parse_ignore
+from build import dockerignore
+from build.git.blobs import FILE, LINK, PROGRAM, blob_id
+from build.git.comparison import recalled, remember
+from build.git.inputs import Inputs
 from build.images.bake_file import Target
 
-_FORMAT = b"1"
+_FORMAT = b"2"
 _LABELS = {"labels", "annotations", "tags", "output"}
+NOTHING_KNOWN = Inputs()
 _READ_SEPARATELY = {"context", "contexts", "secret", "args"}
 
 
-def of_target(targets: Mapping[str, Target], name: str, bases: Mapping[str, str]) -> str:
-    """The fingerprint of bake target `name`; `bases` maps the context of a base image to its digest."""
+def of_target(
+    targets: Mapping[str, Target], name: str, bases: Mapping[str, str], inputs: Inputs = NOTHING_KNOWN
+) -> str:
+    """The fingerprint of bake target `name`; `bases` maps the context of a base image to its digest.
+
+    `inputs` is what git knows of the contexts: it makes this fast and changes no value.
+    """
     digest = hashlib.sha256(_FORMAT)
-    for part in _target(targets, name, bases):
+    for part in _target(targets, name, bases, inputs):
         digest.update(part)
     return digest.hexdigest()
 
 
-def _target(targets: Mapping[str, Target], name: str, bases: Mapping[str, str]) -> Iterator[bytes]:
+def _target(targets: Mapping[str, Target], name: str, bases: Mapping[str, str], inputs: Inputs) -> Iterator[bytes]:
     target = targets[name]
     settings: dict[str, object] = {key: value for key, value in target.items() if key not in _LABELS | _READ_SEPARATELY}
     settings["args"] = {key: value for key, value in target.get("args", {}).items() if key != "SOURCE_DATE_EPOCH"}
@@ -41,42 +51,34 @@ def _target(targets: Mapping[str, Target], name: str, bases: Mapping[str, str]) 
     for context, value in sorted({"": target["context"], **target["contexts"]}.items()):
         yield f"\0{context}\0".encode()
         if value.startswith("target:"):
-            yield from _target(targets, value.removeprefix("target:"), bases)
+            yield from _target(targets, value.removeprefix("target:"), bases, inputs)
         elif value.startswith("docker-image:"):
             yield bases[value].encode()
         else:
-            yield from _folder(Path(value))
+            yield _folder(Path(value), target.get("dockerfile", "") if not context else "", inputs)
 
 
-def _folder(folder: Path) -> Iterator[bytes]:
-    for relative, path in sorted(files(folder)):
-        # A file that was removed since it was listed counts as if it had never been there.
+def _folder(folder: Path, dockerfile: str, inputs: Inputs) -> bytes:
+    """The hash of everything that a context sends; that of a tree which is the commit's is remembered."""
+    known = inputs.sent.get((str(folder), dockerfile))
+    memory = inputs.home / "contents.json" if inputs.home else None
+    if known and known.key and memory and (found := recalled(memory).get(known.key)):
+        return bytes.fromhex(found)
+    blobs = known.blobs() if known else {}
+    digest = hashlib.sha256()
+    for path in sorted(dockerignore.sent_from(folder, dockerfile)):
+        # What was removed since it was listed counts as if it had never been there.
         with contextlib.suppress(FileNotFoundError):
-            yield _file(relative, path)
+            mode, content = blobs.get(path) or _entry(folder, path)
+            digest.update(f"{mode} {content}\t{path}\0".encode("utf-8", "surrogateescape"))
+    if known and known.key and memory:
+        remember(memory, known.key, digest.hexdigest())
+    return digest.digest()
 
 
-def _file(relative: str, path: Path) -> bytes:
-    mode = path.lstat().st_mode
-    head = f"{relative}\0{stat.S_IFMT(mode) | (mode & 0o111):o}\0".encode()
-    if stat.S_ISLNK(mode):
-        return head + str(path.readlink()).encode()
-    return head + hashlib.sha256(path.read_bytes()).digest() if stat.S_ISREG(mode) else head
-
-
-def files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file that a build context of `folder` sends, as (path relative to it, path), by its .dockerignore.
-
-    The Dockerfile and the .dockerignore itself always count.
-    """
-    ignore = folder / ".dockerignore"
-    rules = parse_ignore(ignore.read_text(encoding="utf-8")) if ignore.is_file() else []
-    for top, names, leaves in os.walk(folder):
-        base = Path(top)
-        if not any(keep for _, keep in rules):
-            names[:] = [name for name in names if not ignored((base / name).relative_to(folder).as_posix(), rules)]
-        links = [name for name in names if (base / name).is_symlink()]
-        for name in [*leaves, *links]:
-            path = base / name
-            relative = path.relative_to(folder).as_posix()
-            if relative in {"Dockerfile", ".dockerignore"} or not ignored(relative, rules):
-                yield relative, path
+def _entry(folder: Path, path: str) -> tuple[str, str]:
+    """Mode and content of an entry as git has them; for what git can't have, the kind."""
+    mode = (folder / path).lstat().st_mode
+    if stat.S_ISREG(mode):
+        return PROGRAM if mode & stat.S_IXUSR else FILE, blob_id(folder / path)
+    return (LINK, blob_id(folder / path)) if stat.S_ISLNK(mode) else (f"{stat.S_IFMT(mode):o}", "")

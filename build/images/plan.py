@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from build.config.manifest import Manifest
+from build.git.inputs import Inputs, compare
 from build.git.versions import History
 from build.images import fingerprint
 from build.images.bake_file import BakeFile
@@ -21,14 +22,15 @@ class BuildPlan:
     The fingerprints are those of the sources when the plan was made.
     """
 
+    manifest: Manifest
     bake_file: BakeFile
     versions: Mapping[str, str]
     bases: Mapping[str, Resolved]
     fingerprints: Mapping[str, str]
 
     def current_fingerprints(self, services: Collection[str]) -> dict[str, str]:
-        """The fingerprints of services from their sources as they are at this moment."""
-        return _fingerprints(self.bake_file, self.bases, services)
+        """The fingerprints of services from their sources as they are at this moment. Raises ManifestError."""
+        return _fingerprints(self.bake_file, self.bases, services, compare(self.manifest))
 
 
 def plan_build(
@@ -45,10 +47,11 @@ def plan_build(
     """
     bake = bake_file(manifest, history, versions, bases, services)
     return BuildPlan(
+        manifest=manifest,
         bake_file=bake,
         versions={name: versions[name] for name in services},
         bases=bases,
-        fingerprints=_fingerprints(bake, bases, services),
+        fingerprints=_fingerprints(bake, bases, services, history.inputs),
     )
 
 
@@ -81,6 +84,8 @@ def built_image(
     )
 
 
-def _fingerprints(bake: BakeFile, bases: Mapping[str, Resolved], services: Collection[str]) -> dict[str, str]:
+def _fingerprints(
+    bake: BakeFile, bases: Mapping[str, Resolved], services: Collection[str], inputs: Inputs
+) -> dict[str, str]:
     digests = {base.context: base.digest for base in bases.values()}
-    return {name: fingerprint.of_target(bake["target"], name, digests) for name in services}
+    return {name: fingerprint.of_target(bake["target"], name, digests, inputs) for name in services}

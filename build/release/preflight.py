@@ -12,7 +12,6 @@ from build.errors import ReleaseRefused, RepositoryError
 from build.gates.protocol import Gate
 from build.git import status as git_status
 from build.git.remote import branches_with, remote_branches
-from build.git.status import Status
 from build.git.versions import History
 from build.images.bases import Resolved
 from build.parallel import at_once
@@ -24,8 +23,6 @@ from build.release import candidates, claim
 from build.release.ci import in_ci
 from build.release.names import release_repository, service_repository
 from build.release.plan import Plan
-
-_SHOWN = 8
 
 
 def authority(settings: ReleaseSettings, environment: Mapping[str, str], *, local: bool) -> str:
@@ -42,8 +39,8 @@ def authority(settings: ReleaseSettings, environment: Mapping[str, str], *, loca
 def check_tree(history: History, settings: ReleaseSettings) -> None:
     """Raise RepositoryError for a dirty tree, ReleaseRefused on a branch that may not release."""
     if history.dirty:
-        message = f"the tree differs from the commit: {_changes(history)}"
-        raise RepositoryError(message, hint="git commit, git stash --include-untracked, or add it to .gitignore")
+        message = f"this is not the commit: {git_status.described(history.changed, history.differences)}"
+        raise RepositoryError(message, hint=git_status.remedies(history.changed, history.differences))
     name = history.branch or ""
     if not any(fnmatch.fnmatchcase(name, pattern) for pattern in settings.branches):
         head = f"branch {name}" if name else "a detached HEAD"
@@ -76,12 +73,6 @@ def warn(manifest: Manifest, history: History, remote: str) -> None:
         console.warn(f"a release would be refused: {error} ({error.hint})")
 
 
-def _changes(tree: History | Status) -> str:
-    paths = [*tree.changed, *(f"{path} (not in git, enters an image)" for path in tree.strays)]
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return f"{', '.join(paths[:_SHOWN])}{more}"
-
-
 def check_unchanged(
     manifest: Manifest, history: History, planned: Mapping[str, str], current: Mapping[str, str]
 ) -> None:
@@ -91,7 +82,7 @@ def check_unchanged(
     """
     tree = git_status.read(manifest)
     moved = [f"HEAD is {tree.commit[:7]} and was {history.commit[:7]}"] if tree.commit != history.commit else []
-    moved += [_changes(tree)] if tree.dirty else []
+    moved += [git_status.described(tree.changed, tree.differences)] if tree.dirty else []
     moved += [f"the sources of {name}" for name, fingerprint in current.items() if fingerprint != planned[name]]
     if moved:
         message = f"this changed while the images were built: {'; '.join(moved)}"

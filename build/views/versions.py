@@ -9,6 +9,7 @@ from typing import Any
 from build import console
 from build.config.manifest import Manifest
 from build.git.next_versions import NextVersions
+from build.git.status import described
 from build.git.versions import History
 from build.views import commits
 
@@ -18,8 +19,8 @@ def versions(manifest: Manifest, history: History, lines: Sequence[NextVersions]
     if json:
         console.result(_document(history, lines))
         return
-    if history.strays:
-        console.warn(f"not in git, and still in the images: {', '.join(history.strays)}")
+    if history.dirty:
+        console.warn(f"this is not the commit: {described(history.changed, history.differences)}")
     commits.near_misses([miss for line in lines for miss in line.near_misses])
     if manifest.release.mode == "lockstep":
         _print_line(lines[0])
@@ -57,6 +58,6 @@ def _document(history: History, lines: Sequence[NextVersions]) -> dict[str, Any]
         "branch": history.branch,
         "dirty": history.dirty,
         "changed": history.changed,
-        "strays": history.strays,
+        "differences": [asdict(difference) for difference in history.differences],
         "lines": [asdict(line) for line in lines],
     }

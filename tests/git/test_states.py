@@ -11,7 +11,7 @@ from build.git import history as git_history
 from build.git import status as git_status
 from build.git.remote import tags_containing
 from build.images.build import snapshots
-from tests.support.clones import clone, last, read
+from tests.support.clones import clone, last, read, reasons
 from tests.support.project import Project
 
 
@@ -87,7 +87,7 @@ def test_g2_a_changed_file_makes_the_tree_dirty(released: Project, staged: bool)
         released.git("add", "--all")
     history = read(released)
 
-    assert (history.dirty, history.changed) == (True, ("docker/web/Dockerfile",))
+    assert (history.dirty, reasons(history)) == (True, {"docker/web/Dockerfile": "changed"})
     assert snapshots(released.load(), history)["web"].endswith(".dirty")
 
 
@@ -103,8 +103,11 @@ def test_g2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:
 
     history = read(released)
 
-    assert set(history.changed) == {"docker/web/new name.txt", "docker/web/gone.txt", "found.txt"}
-    assert history.untracked == ()
+    assert history.changed == ("found.txt",)
+    assert reasons(history) == {
+        'docker/web/größe "1".txt': "deleted", "docker/web/gone.txt": "deleted",
+        "docker/web/new name.txt": "not in the commit",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_g2_a_renamed_and_a_deleted_file_are_named(released: Project) -> None:
         ("docker/web/new/stray.txt", "docker/web/new/"),
         ("docker/web/notes.md", ""),
         ("docker/web/kept/yes.txt", "docker/web/kept/"),
-        ("docker/web/kept/notes.md", ""),
+        ("docker/web/kept/notes.md", "docker/web/kept/"),  # the folder is sent, empty
         ("stray.txt", ""),
         ("docker/other/stray.txt", ""),
     ],
@@ -126,8 +129,7 @@ def test_an_untracked_file_counts_when_it_enters_a_build_context(released: Proje
     released.write(path, "x")
     history = read(released)
 
-    assert history.untracked
-    assert history.strays == ((stray,) if stray else ())
+    assert set(reasons(history)) == ({stray} if stray else set())
     assert history.dirty == bool(stray)
 
 
@@ -136,7 +138,7 @@ def test_an_untracked_folder_around_a_context_counts(empty_project: Project) -> 
     empty_project.commit("Start")
     empty_project.service("web", 18980)
 
-    assert read(empty_project).strays == ("docker/",)
+    assert reasons(read(empty_project))["docker/web/Dockerfile"] == "not in the commit"
 
 
 def test_a_file_of_a_shared_stage_and_of_a_source_counts(project: Project) -> None:
@@ -151,7 +153,7 @@ def test_a_file_of_a_shared_stage_and_of_a_source_counts(project: Project) -> No
     project.write("docker/base/stray", "x")
     project.write("tree/stray", "x")
 
-    assert read(project).strays == ("docker/base/stray", "tree/stray")
+    assert set(reasons(read(project))) == {"docker/base/stray", "tree/stray"}
 
 
 def test_a_project_below_the_repository_s_top(tmp_path: Path, project: Project) -> None:
@@ -169,10 +171,10 @@ def test_a_project_below_the_repository_s_top(tmp_path: Path, project: Project) 
     inner.write("docker/web/Dockerfile", "FROM scratch\n# changed\n")
     history = read(inner)
 
-    assert (history.strays, history.changed) == (("docker/web/stray.txt",), ("docker/web/Dockerfile",))
+    assert reasons(history) == {"docker/web/stray.txt": "not in the commit", "docker/web/Dockerfile": "changed"}
     again = git_status.read(inner.load())
     assert (again.commit, again.branch) == (history.commit, history.branch)
-    assert (again.strays, again.changed, again.untracked) == (history.strays, history.changed, history.untracked)
+    assert (again.differences, again.changed) == (history.differences, history.changed)
 
 
 def test_a_hook_s_variables_do_not_decide(released: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +209,7 @@ def test_a_person_s_settings_do_not_decide(released: Project) -> None:
     after = read(released)
 
     assert after.lines == before.lines
-    assert after.strays == ("docker/web/stray.txt",)
+    assert set(reasons(after)) == {"docker/web/stray.txt"}
 
 
 def test_a_person_s_way_to_the_remote_is_not_the_remote_s_name(released: Project) -> None:

@@ -14,6 +14,11 @@ def read(project: Project, **environment: str) -> History:
     return git_history.read(project.load(**environment))
 
 
+def reasons(history: History) -> dict[str, str]:
+    """Why a build of the checkout would be no build of its commit: path → reason."""
+    return {difference.path: difference.reason for difference in history.differences}
+
+
 def line(project: Project) -> LineHistory:
     """The one line of a lockstep project."""
     (only,) = read(project).lines.values()

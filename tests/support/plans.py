@@ -51,7 +51,7 @@ def world(
         for line in lines(manifest)
     }  # fmt: skip
     history = History(
-        commit=HEAD, committed=0, branch=branch, shallow=False, dirty=False, changed=(), untracked=(), strays=(),
+        commit=HEAD, committed=0, branch=branch, shallow=False, dirty=False, changed=(), differences=(),
         remote="", lines=histories,
     )  # fmt: skip
     claims = {f"{line.prefix}{version}": version for line in lines(manifest) for version in released}

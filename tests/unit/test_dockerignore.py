@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from build.dockerignore import ignored, parse_ignore
+from build.dockerignore import Rules
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from build.dockerignore import ignored, parse_ignore
 )
 def test_a_pattern_covers_a_path_and_everything_below_it(rules: str, path: str, out: bool) -> None:
     """A pattern is anchored at the context's root, and a folder that it matches takes all of its content along."""
-    assert ignored(path, parse_ignore(rules)) is out
+    assert Rules(rules).ignored(path) is out
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_pattern_covers_a_path_and_everything_below_it(rules: str, path: str, 
 )
 def test_a_star_and_a_question_mark_stay_within_one_name(rules: str, path: str, out: bool) -> None:
     """`*` matches any characters but a slash, `?` exactly one."""
-    assert ignored(path, parse_ignore(rules)) is out
+    assert Rules(rules).ignored(path) is out
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_star_and_a_question_mark_stay_within_one_name(rules: str, path: str, 
 )
 def test_two_stars_cross_folders(rules: str, path: str, out: bool) -> None:
     """`**` matches any number of folders, none included."""
-    assert ignored(path, parse_ignore(rules)) is out
+    assert Rules(rules).ignored(path) is out
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,16 @@ def test_two_stars_cross_folders(rules: str, path: str, out: bool) -> None:
 )
 def test_the_last_match_decides(rules: str, path: str, out: bool) -> None:
     """A later rule overrides an earlier one, and `!` brings files back."""
-    assert ignored(path, parse_ignore(rules)) is out
+    assert Rules(rules).ignored(path) is out
 
 
 def test_comments_and_blank_lines_are_no_rules() -> None:
     """Only lines with a pattern count, in their order."""
-    rules = parse_ignore("# comment\n\n  \nx\n!y\n  # indented\n")
+    rules = Rules("# comment\n\n  \nx\n!y\n")
 
-    assert [keep for _, keep in rules] == [False, True]
-    assert ignored("x", rules)
+    assert [(rule.pattern, rule.exception) for rule in rules.rules] == [("x", False), ("y", True)]
 
 
 def test_without_rules_nothing_is_ignored() -> None:
     """An empty file leaves the whole context in."""
-    assert not ignored("a/b", [])
+    assert not Rules("").ignored("a/b")

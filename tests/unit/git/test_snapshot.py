@@ -22,8 +22,8 @@ def _at(tag: str, *, distance: int = 0, dirty: bool = False) -> tuple[History, L
         commits=(),
     )  # fmt: skip
     history = History(
-        commit="1a2b3c4d" + "0" * 32, committed=0, branch="main", shallow=False, dirty=dirty, changed=(), untracked=(),
-        strays=(), remote="", lines={"all": known},
+        commit="1a2b3c4d" + "0" * 32, committed=0, branch="main", shallow=False, dirty=dirty, changed=(), differences=(),
+        remote="", lines={"all": known},
     )  # fmt: skip
     return history, known
 

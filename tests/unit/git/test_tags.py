@@ -9,7 +9,7 @@ from semver import Version
 
 from build.config.manifest import Manifest
 from build.git.tags import Key, Versions, of_key, precedence, tags_of
-from build.git.versions import Line, built_from, inputs_of, lines, parse_tag
+from build.git.versions import Line, built_from, lines, parse_tag
 from tests.support.project import REPOSITORY, Project
 from tests.support.versions import KEYS
 
@@ -101,7 +101,6 @@ def test_paths_outside_the_project_are_no_part_of_a_line(project: Project) -> No
     manifest = project.load(UC_SOURCES_WATCHED="../elsewhere")
 
     assert built_from(manifest, manifest.services["api"]) == ("docker/api", "docker/web", "docs")
-    assert inputs_of(manifest) == ["docker/web", "docker/api", "docs"]
 
 
 def test_a_source_that_is_not_configured_is_no_path(project: Project) -> None:

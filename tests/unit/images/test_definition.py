@@ -20,8 +20,8 @@ from tests.support.project import PYTHON, Project
 
 CONTEXT = f"docker-image://uc-base/{PYTHON}"
 HISTORY = History(
-    commit="a" * 40, committed=1_700_000_000, branch="main", shallow=False, dirty=False, changed=(), untracked=(),
-    strays=(), remote="https://example.invalid/repo.git", lines={},
+    commit="a" * 40, committed=1_700_000_000, branch="main", shallow=False, dirty=False, changed=(),
+    differences=(), remote="https://example.invalid/repo.git", lines={},
 )  # fmt: skip
 
 

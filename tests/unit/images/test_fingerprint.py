@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from build import dockerignore
 from build.images import fingerprint
 from build.images.bake_file import Target
 
@@ -82,8 +83,8 @@ def test_ignored_files_do_not_count(targets: dict[str, Any], tmp_path: Path) -> 
     """What .dockerignore keeps out of the context is not content."""
     (tmp_path / "web/.dockerignore").write_text("**/__pycache__\n")
     before = _of(targets)
-    (tmp_path / "web/pkg/__pycache__").mkdir(parents=True)
-    (tmp_path / "web/pkg/__pycache__/x.pyc").write_text("x")
+    (tmp_path / "web/__pycache__").mkdir()
+    (tmp_path / "web/__pycache__/x.pyc").write_text("x")
 
     assert _of(targets) == before
 
@@ -94,7 +95,7 @@ def test_a_context_keeps_its_dockerfile_and_ignore_file(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / ".dockerignore").write_text("*\n")
 
-    assert {name for name, _ in fingerprint.files(tmp_path)} == {"Dockerfile", ".dockerignore"}
+    assert set(dockerignore.sent_from(tmp_path, "Dockerfile")) == {"Dockerfile", ".dockerignore"}
 
 
 def test_a_file_that_is_included_again_counts(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_file_that_is_included_again_counts(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / ".dockerignore").write_text("docs\n!docs/kept.md\n")
 
-    assert {name for name, _ in fingerprint.files(tmp_path)} == {".dockerignore", "docs/kept.md"}
+    assert set(dockerignore.sent_from(tmp_path)) == {".dockerignore", "docs/kept.md"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
@@ -123,14 +124,14 @@ def test_a_file_that_goes_away_while_it_is_read_does_not_count(
 ) -> None:
     """An editor's temporary file, listed and gone, is no crash of a build and changes nothing."""
     before = _of(targets)
-    listed = fingerprint.files
+    listed = dockerignore.sent_from
 
-    def vanishing(folder: Path) -> Iterator[tuple[str, Path]]:
-        yield from listed(folder)
+    def vanishing(folder: Path, dockerfile: str) -> Iterator[str]:
+        yield from listed(folder, dockerfile)
         (tmp_path / "web/a.txt.swp").unlink(missing_ok=True)
 
     (tmp_path / "web/a.txt.swp").write_text("b")
-    monkeypatch.setattr(fingerprint, "files", vanishing)
+    monkeypatch.setattr(dockerignore, "sent_from", vanishing)
 
     assert _of(targets) == before
 
@@ -175,4 +176,4 @@ def test_the_fingerprint_of_a_fixed_tree_never_changes(tmp_path: Path) -> None:
 
     found = fingerprint.of_target(targets, "web", {"docker-image://base": f"sha256:{'1' * 64}"})
 
-    assert found == "314c56aeb140b2f9fe78a849e00d8a18992fff1d5d3a0a2c226770624ae64015"
+    assert found == "91fb1343a262f0489e8139fd28199395ee5324eb8d6aea890c8aa9829a77f61d"

@@ -9,6 +9,7 @@ import pytest
 
 from build.config.manifest import ReleaseSettings
 from build.errors import ReleaseRefused, RepositoryError
+from build.git.comparison import Difference
 from build.git.versions import History
 from build.images.bases import Resolved
 from build.release import preflight
@@ -17,9 +18,10 @@ from build.release.request import Request
 from tests.support.project import Project
 
 HISTORY = History(
-    commit="c" * 40, committed=0, branch="main", shallow=False, dirty=False, changed=(), untracked=(), strays=(),
+    commit="c" * 40, committed=0, branch="main", shallow=False, dirty=False, changed=(), differences=(),
     remote="", lines={},
 )  # fmt: skip
+STRAY = Difference(path="stray", reason="not in the commit", fix="commit it")
 SETTINGS = ReleaseSettings()
 
 
@@ -44,10 +46,14 @@ def test_g2_a_dirty_tree_is_not_released() -> None:
     """What is changed and what is not in git but enters an image is named, eight at most."""
     changed = tuple(f"file-{number}" for number in range(9))
 
-    with pytest.raises(RepositoryError, match=r"file-0, .*file-7 and 2 more"):
-        preflight.check_tree(replace(HISTORY, dirty=True, changed=changed, strays=("stray",)), SETTINGS)
-    with pytest.raises(RepositoryError, match=r"stray \(not in git, enters an image\)"):
-        preflight.check_tree(replace(HISTORY, dirty=True, strays=("stray",)), SETTINGS)
+    with pytest.raises(
+        RepositoryError,
+        match=r"stray \(not in the commit\), file-0 \(not committed\), .*file-6 \(not committed\) and 2 more",
+    ):
+        preflight.check_tree(replace(HISTORY, dirty=True, changed=changed, differences=(STRAY,)), SETTINGS)
+    with pytest.raises(RepositoryError, match=r"stray \(not in the commit\)") as caught:
+        preflight.check_tree(replace(HISTORY, dirty=True, differences=(STRAY,)), SETTINGS)
+    assert caught.value.hint == STRAY.fix
 
 
 @pytest.mark.parametrize(

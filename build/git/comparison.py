@@ -1,0 +1,271 @@
+"""The differences between a commit and what is sent of one repository, each with its reason and the way out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from build import json_file
+from build.git import user_view
+from build.git.blobs import may_be_pointer, pointer_in
+from build.git.contexts import Area
+from build.git.tracked import Tracked, Why, first, name_of
+
+_REMEMBERED = 64  # trees
+_OUT = ".dockerignore"
+_EMPTY = Why(reason="an empty folder, which no commit can have", fix=f"rmdir it, or exclude it in {_OUT}")
+_GIT = Why(reason="git's own files", fix=f"exclude it: a line **/.git in {_OUT}")
+_SPECIAL = Why(reason="neither a file nor a link, which no commit can have", fix=f"remove it, or exclude it in {_OUT}")
+_POINTER = Why(reason="a Git LFS pointer instead of the file", fix="git lfs pull")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """One path that a build sends and the commit does not have so, or the other way round."""
+
+    path: str
+    reason: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.reason})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sent:
+    """A context as it was compared; `key` is its tree and its rules in one hash, "" if it differs from the commit.
+
+    `blobs` maps each path (relative to `folder`) that is as the commit has it to mode and blob.
+    """
+
+    folder: Path
+    dockerfile: str
+    key: str = ""
+    records: Sequence[bytes] = ()
+    prefix: str = ""
+    differing: frozenset[str] = frozenset()
+
+    def blobs(self) -> dict[str, tuple[str, str]]:
+        """Mode and blob of each path, relative to the folder, that the work tree has as the commit has it."""
+        found = {}
+        for record in self.records:
+            head, _, name = record.partition(b"\t")
+            path = name.decode("utf-8", "surrogateescape").removeprefix(self.prefix)
+            if path not in self.differing:
+                mode, blob, _ = head.decode().split(" ")
+                found[path] = (mode, blob)
+        return found
+
+
+class Comparison:
+    """The areas of one repository, compared with its entries."""
+
+    def __init__(self, tracked: Tracked, areas: Sequence[Area], home: Path, root: Path) -> None:
+        self.tracked, self.areas, self.home, self.root = tracked, areas, home, root
+        self.sent: dict[tuple[str, str], Sent] = {}
+        self._view: user_view.View | None = None
+
+    @property
+    def view(self) -> user_view.View:
+        """What git itself says of the differing paths, by the settings and flags of whoever made the checkout."""
+        if self._view is None:
+            self._view = user_view.read(self.tracked.repository.top, list(self.tracked.changes))
+        return self._view
+
+    def uncommitted(self) -> list[str]:
+        """The changed files that no area sends, by git's own view."""
+        unsent = [path for path in self.tracked.changes if not any(self._sends(area, path) for area in self.areas)]
+        return [shown(self.tracked.repository.top / path, self.root) for path in unsent if path in self.view.changed]
+
+    def differences(self) -> list[Difference]:
+        """Every difference of what the areas send; also fills `sent`."""
+        found: dict[str, Why] = {}
+        for area in self.areas:
+            own = {
+                path: self._explained(path, why)
+                for path, why in self.tracked.changes.items()
+                if self._sends(area, path)
+            }
+            records, names = self._entries(area)
+            own |= self._extra(area, names, own)
+            own |= self._absent(area, names, own)
+            key = "" if own else _key(area, records)
+            if not area.single:
+                own |= self._pointers(area, records, own)
+                self.sent[str(area.context.folder), area.context.dockerfile] = Sent(
+                    folder=area.root, dockerfile=area.context.dockerfile, key=key, prefix=area.prefix,
+                    records=records if self.tracked.repository.hashes == "sha1" else (),
+                    differing=frozenset(path.removeprefix(area.prefix) for path in own),
+                )  # fmt: skip
+            found |= own
+        top = self.tracked.repository.top
+        return [
+            Difference(path=shown(top / path, self.root) + "/" * path.endswith("/"), reason=why.reason, fix=why.fix)
+            for path, why in sorted(found.items())
+        ]
+
+    def _sends(self, area: Area, path: str) -> bool:
+        if area.single:
+            return path == area.path or path.startswith(f"{area.path}/")
+        return path.startswith(area.prefix) and area.sends(path.removeprefix(area.prefix))
+
+    def _explained(self, path: str, why: Why) -> Why:
+        """The reason, and that git's own status is silent about it."""
+        if "submodule" in why.reason or path in self.view.changed:
+            return why
+        if why.reason == "deleted":
+            return Why(
+                reason="not checked out",
+                fix="git sparse-checkout disable, or git update-index --no-skip-worktree and git restore",
+            )
+        flags = "git update-index --no-assume-unchanged --no-skip-worktree, and git config --list --show-origin"
+        return Why(
+            reason=f"{why.reason}; git status does not show it: a flag of the index, or a setting",
+            fix=f"{why.fix}; {flags}",
+        )
+
+    def _entries(self, area: Area) -> tuple[list[bytes], set[str]]:
+        """The records of an area, and their paths relative to it."""
+        records, prefix = self.tracked.records, area.prefix
+        if area.single:
+            start = first(records, prefix)
+            records = [record for record in records[start : start + 1] if name_of(record) == prefix]
+        elif prefix:
+            records = records[first(records, prefix) : first(records, f"{area.path}0")]  # "0" comes after "/"
+        text = b"\0".join((*records, b"")).decode("utf-8", "surrogateescape")
+        return records, set(re.findall(rf"\t{re.escape(prefix)}([^\0]*)\0", text))
+
+    def _absent(self, area: Area, names: set[str], known: Mapping[str, Why]) -> dict[str, Why]:
+        """Entries that git finds, and a walk does not: names that only a file system takes for the same."""
+        if area.single:
+            return {}
+        absent = names.difference(*(folder.leaves for folder in area.folders))
+        walked = {""} | {name for folder in area.folders for name in folder.folders}
+        missing = (f"{area.prefix}{name}" for name in absent if posixpath.dirname(name) in walked and area.sends(name))
+        return {
+            path: Why(reason="not here under this name", fix="git restore") for path in missing if path not in known
+        }
+
+    def _extra(self, area: Area, names: set[str], known: Mapping[str, Why]) -> dict[str, Why]:
+        """What is sent and not in the commit; a folder that has nothing of the commit stands for all that is in it."""
+        if area.single:
+            return {} if names else {area.path: Why(reason="not in the commit", fix="commit it")}
+        leaves = set().union(*(folder.leaves for folder in area.folders)) - names
+        sent = {leaf for leaf in leaves if area.sends(leaf)}
+        filled: set[str] = {""}
+        for folder in area.folders:
+            if folder.path not in filled and not names.isdisjoint(folder.leaves):
+                filled.update(_and_above(folder.path))
+        for path in known:  # a folder whose files are missing is the commit's too
+            filled.update(_and_above(posixpath.dirname(path.removeprefix(area.prefix))))
+        empty = {f"{folder.path}/" for folder in area.folders if not folder.excluded and folder.path not in filled}
+        groups: dict[str, list[str]] = {}
+        for leaf in (*sorted(sent), *sorted(empty)):
+            groups.setdefault(_outermost(leaf, filled), []).append(leaf)
+        others = {leaf for folder in area.folders for leaf in folder.others}
+        ignored = user_view.ignored(
+            self.tracked.repository.top, [f"{area.prefix}{group[0]}" for group in groups.values()]
+        )
+        below = tuple(f"{path}/" for path, why in known.items() if "submodule" in why.reason)
+        found = {}
+        for path, group in groups.items():
+            full = f"{area.prefix}{path}"
+            if not full.startswith(below):
+                found[full] = _extra_why(path, group, others, is_ignored=f"{area.prefix}{group[0]}" in ignored)
+        return found
+
+    def _pointers(self, area: Area, records: Sequence[bytes], known: Mapping[str, Why]) -> dict[str, Why]:
+        """Files of the commit that are Git LFS pointers and are sent as such; remembered by tree."""
+        memory = self.home / "pointers.json"
+        key = _key(area, records)
+        stored = recalled(memory)
+        if key not in stored:
+            pointers = []
+            for folder in area.folders:
+                for leaf in folder.leaves:
+                    path = area.root / leaf
+                    if leaf not in folder.others and f"{area.prefix}{leaf}" not in known and _is_pointer(path):
+                        pointers.append(leaf)
+            remember(memory, key, pointers)
+        else:
+            pointers = stored[key]
+        return {f"{area.prefix}{leaf}": _POINTER for leaf in pointers if area.sends(leaf)}
+
+
+def _is_pointer(path: Path) -> bool:
+    try:
+        return not path.is_symlink() and may_be_pointer(path.stat().st_size) and pointer_in(path) is not None
+    except OSError:
+        return False
+
+
+def recalled(path: Path) -> dict[str, Any]:
+    """What `remember` has kept in a file; nothing if it can't be read."""
+    try:
+        return json_file.read(path)
+    except OSError:
+        return {}
+
+
+def remember(path: Path, key: str, value: object) -> None:
+    """Keep a value beside the latest others in a small JSON file; a folder that can't be written keeps nothing."""
+    stored = recalled(path)
+    stored.pop(key, None)
+    try:
+        json_file.write(path, {**dict(list(stored.items())[-_REMEMBERED:]), key: value})
+    except OSError:
+        return
+
+
+def _key(area: Area, records: Iterable[bytes]) -> str:
+    digest = hashlib.sha256(
+        json.dumps([area.prefix, area.context.dockerfile, area.rules.text, sorted(area.kept)]).encode()
+    )
+    digest.update(b"\0".join(records))
+    return digest.hexdigest()
+
+
+def _and_above(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = posixpath.dirname(path)
+
+
+def _outermost(path: str, filled: set[str]) -> str:
+    """The outermost folder of a path that is not one of `filled`, with a slash; the path itself if there is none."""
+    found = path
+    folder = posixpath.dirname(path)
+    while folder and folder not in filled:
+        found, folder = f"{folder}/", posixpath.dirname(folder)
+    return found
+
+
+def _extra_why(path: str, group: Sequence[str], others: set[str], *, is_ignored: bool) -> Why:
+    if ".git" in path.rstrip("/").split("/"):
+        return _GIT
+    if all(leaf.endswith("/") for leaf in group):
+        return _EMPTY
+    if group[0] in others:
+        return _SPECIAL
+    files = sum(not leaf.endswith("/") for leaf in group)
+    count = f", {files} files" if files > 1 else ""
+    if is_ignored:
+        return Why(
+            reason=f"ignored by git and still sent{count}", fix=f"exclude it in {_OUT}, or commit it: git add --force"
+        )
+    return Why(reason=f"not in the commit{count}", fix=f"commit it, or exclude it in {_OUT}")
+
+
+def shown(path: Path, root: Path) -> str:
+    """A path as people read it: relative to the manifest's folder below it, and what can't be printed is escaped."""
+    base = next((base for base in (root, root.resolve()) if path.is_relative_to(base)), None)
+    place = os.path.relpath(path, base) if base else str(path)
+    text = place.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
