@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -25,7 +26,12 @@ def bytes_of(path: str) -> bytes:
 
 
 def blob_id(path: Path, hashes: str = "sha1") -> str:
-    """The id that git gives to the raw bytes of a file, or to the target of a link. Raises OSError."""
+    """The id that git gives to the raw bytes of a file, or to the target of a link.
+
+    Raises OSError, also for what is neither.
+    """
+    if not path.is_symlink() and not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "neither a file nor a link", str(path))
     if path.is_symlink():
         target = os.fsencode(os.readlink(path))  # noqa: PTH115  (Path.readlink changes some)
         return hashlib.new(hashes, b"blob %d\0" % len(target) + target, usedforsecurity=False).hexdigest()

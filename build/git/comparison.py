@@ -177,7 +177,7 @@ class Comparison:
         found = {}
         for path, group in groups.items():
             full = f"{area.prefix}{path}"
-            if not full.startswith(below):
+            if not full.startswith(below) and full.rstrip("/") not in known:
                 found[full] = _extra_why(path, group, others, is_ignored=f"{area.prefix}{group[0]}" in ignored)
         return found
 

@@ -106,8 +106,9 @@ def _why(path: Path, change: Change, *, differs: bool) -> Why | None:
         return None  # compared by itself
     if change.kind == "D" and not os.path.lexists(path):
         return Why(reason="deleted", fix="git restore, or commit it")
-    if change.kind in {"D", "T"}:
-        here = _HERE.get(change.found) or ("a folder" if path.is_dir() else "something else")
+    if change.kind in {"D", "T"} or not (path.is_file() or path.is_symlink()):
+        here = _HERE[LINK] if path.is_symlink() else "a file" if path.is_file() else "something else"
+        here = "a folder" if path.is_dir() and not path.is_symlink() else here
         return Why(reason=f"{here} here, {_HERE[change.mode]} in the commit", fix="git restore, or commit it")
     if differs or change.mode == LINK:
         return Why(reason="changed", fix="git commit, or git restore")
