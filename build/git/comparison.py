@@ -7,18 +7,16 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from build import json_file
 from build.git import user_view
 from build.git.blobs import may_be_pointer, pointer_in
 from build.git.contexts import Area
+from build.git.memory import recalled, remember
 from build.git.tracked import Tracked, Why, first, name_of
 
-_REMEMBERED = 64  # trees
 _OUT = ".dockerignore"
 _EMPTY = Why(reason="an empty folder, which no commit can have", fix=f"rmdir it, or exclude it in {_OUT}")
 _GIT = Why(reason="git's own files", fix=f"exclude it: a line **/.git in {_OUT}")
@@ -48,14 +46,14 @@ class Sent:
     folder: Path
     dockerfile: str
     key: str = ""
-    records: Sequence[bytes] = ()
+    records: Callable[[], Sequence[bytes]] = tuple
     prefix: str = ""
     differing: frozenset[str] = frozenset()
 
     def blobs(self) -> dict[str, tuple[str, str]]:
         """Mode and blob of each path, relative to the folder, that the work tree has as the commit has it."""
         found = {}
-        for record in self.records:
+        for record in self.records():
             head, _, name = record.partition(b"\t")
             path = name.decode("utf-8", "surrogateescape").removeprefix(self.prefix)
             if path not in self.differing:
@@ -93,23 +91,50 @@ class Comparison:
                 for path, why in self.tracked.changes.items()
                 if self._sends(area, path)
             }
-            records, names = self._entries(area)
-            own |= self._extra(area, names, own)
-            own |= self._absent(area, names, own)
-            key = "" if own else _key(area, records)
-            if not area.single:
-                own |= self._pointers(area, records, own)
-                self.sent[str(area.context.folder), area.context.dockerfile] = Sent(
-                    folder=area.root, dockerfile=area.context.dockerfile, key=key, prefix=area.prefix,
-                    records=records if self.tracked.repository.hashes == "sha1" else (),
-                    differing=frozenset(path.removeprefix(area.prefix) for path in own),
-                )  # fmt: skip
-            found |= own
+            found |= own | self._of_names(area, own)
         top = self.tracked.repository.top
         return [
             Difference(path=shown(top / path, self.root) + "/" * path.endswith("/"), reason=why.reason, fix=why.fix)
             for path, why in sorted(found.items())
         ]
+
+    def _of_names(self, area: Area, known: Mapping[str, Why]) -> dict[str, Why]:
+        """What is sent and not in the commit, or reversed, and pointers.
+
+        That follows from the names alone: where they are what they were when nothing was found, it is not sought again.
+        """
+        memory, state = self.home / "clean.json", "" if known else self._state(area)
+        clean = recalled(memory).get(state) if state else None
+        own: dict[str, Why] = {}
+        if clean is None:
+            records, names = self._entries(area)
+            own |= self._extra(area, names, known)
+            own |= self._absent(area, names, known)
+            pointers = [] if area.single else self._pointers(area, known)
+            if state and not own:
+                remember(memory, state, pointers)
+        else:
+            pointers = clean
+        own |= {f"{area.prefix}{leaf}": _POINTER for leaf in pointers if area.sends(leaf)}
+        if not area.single:
+            self.sent[str(area.context.folder), area.context.dockerfile] = Sent(
+                folder=area.root,
+                dockerfile=area.context.dockerfile,
+                key="" if known or own else state,
+                prefix=area.prefix,
+                records=(lambda: self._entries(area)[0]) if self.tracked.repository.hashes == "sha1" else tuple,
+                differing=frozenset(path.removeprefix(area.prefix) for path in (*known, *own)),
+            )
+        return own
+
+    def _state(self, area: Area) -> str:
+        """One hash of all names of the area, here and in the commit, and of the rules."""
+        settings = [area.prefix, area.single, area.context.dockerfile, area.rules.text, sorted(area.kept)]
+        digest = hashlib.sha256(json.dumps([*settings, self.tracked.digest]).encode())
+        for folder in area.folders:
+            names = [folder.path, *folder.leaves, "", *folder.folders, "", *folder.others]
+            digest.update("\0".join(names).encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
 
     def _sends(self, area: Area, path: str) -> bool:
         if area.single:
@@ -181,22 +206,14 @@ class Comparison:
                 found[full] = _extra_why(path, group, others, is_ignored=f"{area.prefix}{group[0]}" in ignored)
         return found
 
-    def _pointers(self, area: Area, records: Sequence[bytes], known: Mapping[str, Why]) -> dict[str, Why]:
-        """Files of the commit that are Git LFS pointers and are sent as such; remembered by tree."""
-        memory = self.home / "pointers.json"
-        key = _key(area, records)
-        stored = recalled(memory)
-        if key not in stored:
-            pointers = []
-            for folder in area.folders:
-                for leaf in folder.leaves:
-                    path = area.root / leaf
-                    if leaf not in folder.others and f"{area.prefix}{leaf}" not in known and _is_pointer(path):
-                        pointers.append(leaf)
-            remember(memory, key, pointers)
-        else:
-            pointers = stored[key]
-        return {f"{area.prefix}{leaf}": _POINTER for leaf in pointers if area.sends(leaf)}
+    def _pointers(self, area: Area, known: Mapping[str, Why]) -> list[str]:
+        """The files of an area that are Git LFS pointers; what differs from the commit is looked at by itself."""
+        return [
+            leaf
+            for folder in area.folders
+            for leaf in folder.leaves
+            if leaf not in folder.others and f"{area.prefix}{leaf}" not in known and _is_pointer(area.root / leaf)
+        ]
 
 
 def _is_pointer(path: Path) -> bool:
@@ -204,32 +221,6 @@ def _is_pointer(path: Path) -> bool:
         return not path.is_symlink() and may_be_pointer(path.stat().st_size) and pointer_in(path) is not None
     except OSError:
         return False
-
-
-def recalled(path: Path) -> dict[str, Any]:
-    """What `remember` has kept in a file; nothing if it can't be read."""
-    try:
-        return json_file.read(path)
-    except OSError:
-        return {}
-
-
-def remember(path: Path, key: str, value: object) -> None:
-    """Keep a value beside the latest others in a small JSON file; a folder that can't be written keeps nothing."""
-    stored = recalled(path)
-    stored.pop(key, None)
-    try:
-        json_file.write(path, {**dict(list(stored.items())[-_REMEMBERED:]), key: value})
-    except OSError:
-        return
-
-
-def _key(area: Area, records: Iterable[bytes]) -> str:
-    digest = hashlib.sha256(
-        json.dumps([area.prefix, area.context.dockerfile, area.rules.text, sorted(area.kept)]).encode()
-    )
-    digest.update(b"\0".join(records))
-    return digest.hexdigest()
 
 
 def _and_above(path: str) -> Iterator[str]:

@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from build import json_file
 from build.errors import ToolFailed
 from build.git import own_directory
 from build.git.blobs import bytes_of, text_of
 from build.git.client import git_bytes
+from build.git.memory import recalled
 from build.parallel import alive
 
 Result = TypeVar("Result")
@@ -71,6 +73,14 @@ class Change:
     blob: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """A hash of a listing, and the records of its submodules."""
+
+    digest: str
+    links: tuple[str, ...]
+
+
 class OwnIndex:
     """The comparison of one repository's work tree with one commit; its files are in a folder of `home`."""
 
@@ -79,11 +89,6 @@ class OwnIndex:
         key = hashlib.sha256(os.fsencode(repository.top)).hexdigest()[:16]
         self.folder = own_directory.writable(home / key)
         self._repair = threading.Lock()
-        self._intact: set[tuple[int, int, int]] = set()
-
-    def prepare(self) -> None:
-        """Make what the other methods need, which they then share. Raises ToolFailed."""
-        self._with_index(lambda _index: None)
 
     def listing(self, paths: Iterable[str]) -> list[bytes]:
         """The entries of the commit below `paths` (relative to the top), as `git ls-files --stage -z` has them.
@@ -92,6 +97,23 @@ class OwnIndex:
         """
         found = self._with_index(lambda index: self._git(index, "ls-files", "--stage", "-z", "--", *paths))
         return found.split(b"\0")[:-1]
+
+    def summary(self, paths: Sequence[str]) -> Summary:
+        """The hash of the listing and the submodules in it; both are kept as long as the index stays what it is.
+
+        Raises ToolFailed.
+        """
+        memory = self.folder / "listing.json"
+        state = [*self._with_index(_state), *paths]
+        stored = recalled(memory)
+        if stored.get("state") != state:
+            records = self.listing(paths)
+            links = [text_of(record) for record in records if record.startswith(b"160000 ")]
+            digest = hashlib.sha256(b"\0".join(records)).hexdigest()
+            stored = {"state": [*self._with_index(_state), *paths], "digest": digest, "links": links}
+            with contextlib.suppress(OSError):
+                json_file.write(memory, stored)
+        return Summary(digest=stored["digest"], links=tuple(stored["links"]))
 
     def changes(self, paths: Iterable[str]) -> dict[str, Change]:
         """The entries of the commit below `paths` that the work tree does not have as they are. Raises ToolFailed."""
@@ -168,15 +190,17 @@ class OwnIndex:
             own.with_name(f"{own.name}.lock").unlink(missing_ok=True)
 
     def _is_intact(self, index: Path) -> bool:
-        """Whether an index ends in the hash of what is before it (git's gitformat-index); git itself does not look."""
-        stat = index.stat()
-        identity = stat.st_ino, stat.st_size, stat.st_mtime_ns
-        if identity not in self._intact:
+        """Whether an index ends in the hash of what is before it (git's gitformat-index); git itself does not look.
+
+        One that was looked at is not read again until it is written again.
+        """
+        memory, state = self.folder / "intact.json", _state(index)
+        if recalled(memory).get("state") != state:
             content, size = index.read_bytes(), _HASH_BYTES[self.repository.hashes]
             digest = hashlib.new(self.repository.hashes, content[:-size], usedforsecurity=False).digest()
             if len(content) <= size or digest != content[-size:]:
                 return False
-            self._intact.add(identity)
+            json_file.write(memory, {"state": state})
         return True
 
     def _read_commit(self, own: Path) -> None:
@@ -229,6 +253,12 @@ def _change(record: bytes) -> tuple[str, Change | None]:
         return "", None
     kind, mode, found, blob = (group.decode() for group in match.groups())
     return text_of(record[match.end() :]), Change(kind=kind, mode=mode, found=found, blob=blob)
+
+
+def _state(index: Path) -> list[int]:
+    """What tells one index from another without reading it."""
+    stat = index.stat()
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns]
 
 
 def _linked(shared: Path, own: Path) -> bool:

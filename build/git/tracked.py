@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build.errors import ToolFailed
 from build.git.blobs import FILE, LINK, PROGRAM, SUBMODULE, blob_id, bytes_of, pointer_in, text_of
 from build.git.own_index import Change, OwnIndex, Repository, repository
-from build.parallel import together
 
 _FILES = {FILE, PROGRAM}
 _HERE = {"100644": "a file", "100755": "a program", "120000": "a link", "160000": "a submodule"}
@@ -26,17 +26,22 @@ class Why:
     fix: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Tracked:
     """The entries of a commit, and those that the work tree does not have as they are (path → why).
 
-    `records` are sorted as git sorts them, and are what `git ls-files --stage -z` prints: MODE BLOB 0, a tab, the path.
-    Paths are relative to the top of the repository, those in submodules too.
+    `digest` is a hash of all entries. Paths are relative to the top of the repository, those in submodules too.
     """
 
     repository: Repository
-    records: list[bytes]
+    digest: str
     changes: Mapping[str, Why]
+    read: Callable[[], list[bytes]]
+
+    @functools.cached_property
+    def records(self) -> list[bytes]:
+        """The entries as `git ls-files --stage -z` prints and sorts them: MODE BLOB 0, a tab, the path."""
+        return self.read()
 
 
 def read_tracked(home: Path, of: Repository, paths: Iterable[str]) -> Tracked:
@@ -44,31 +49,25 @@ def read_tracked(home: Path, of: Repository, paths: Iterable[str]) -> Tracked:
 
     `home` is the folder of our own git directories.
     """
-    index = OwnIndex(home, of)
-    index.prepare()
-    paths = tuple(paths)
-    records: list[bytes] = []
-    changes: dict[str, Change] = {}
-    together([lambda: records.extend(index.listing(paths)), lambda: changes.update(index.changes(paths))])
-    content = _other_content(index, of, changes)
-    if content.accepted:
-        records = index.listing(paths)
-    found = {path: _why(of.top / path, change, differs=path in content.differs) for path, change in changes.items()}
-    result = Tracked(repository=of, records=records, changes={path: why for path, why in found.items() if why})
-    links = [record for record in records if record.startswith(b"160000 ")]
-    return _with_submodules(home, result, links) if links else result
+    index, paths = OwnIndex(home, of), tuple(paths)
+    changes = index.changes(paths)
+    differs = _other_content(index, of, changes)
+    found = {path: _why(of.top / path, change, differs=path in differs) for path, change in changes.items()}
+    summary = index.summary(paths)
+    result = Tracked(
+        repository=of,
+        digest=summary.digest,
+        changes={path: why for path, why in found.items() if why},
+        read=lambda: index.listing(paths),
+    )
+    return _with_submodules(home, result, summary.links) if summary.links else result
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Content:
-    """Of the files that are other bytes than the commit's blob: which really differ, and whether any was accepted."""
+def _other_content(index: OwnIndex, of: Repository, changes: Mapping[str, Change]) -> set[str]:
+    """The files that are other bytes than the commit has.
 
-    differs: frozenset[str]
-    accepted: bool
-
-
-def _other_content(index: OwnIndex, of: Repository, changes: Mapping[str, Change]) -> _Content:
-    """Accept what a checkout of the commit writes without any settings, and the file that an LFS pointer names."""
+    What a checkout of the commit writes without any settings is accepted, and the file that a Git LFS pointer names.
+    """
     files = {path: change for path, change in changes.items() if {change.mode, change.found} <= _FILES}
     blobs = {}
     for path in files:
@@ -85,7 +84,7 @@ def _other_content(index: OwnIndex, of: Repository, changes: Mapping[str, Change
                     accepted[path] = (files[path].mode, blobs[path])
     if accepted:
         index.accept(accepted)
-    return _Content(differs=frozenset(other) - accepted.keys(), accepted=bool(accepted))
+    return set(other) - accepted.keys()
 
 
 def _is_as_good(path: Path, blob: str, made: Path, hashes: str) -> bool:
@@ -123,23 +122,29 @@ def _why(path: Path, change: Change, *, differs: bool) -> Why | None:
 # Submodules ---------------------------------------------------------------------------------------------------------
 
 
-def _with_submodules(home: Path, outer: Tracked, links: list[bytes]) -> Tracked:
+def _with_submodules(home: Path, outer: Tracked, links: Iterable[str]) -> Tracked:
     """The same with the entries of every submodule instead of the submodule."""
-    records = [record for record in outer.records if not record.startswith(b"160000 ")]
-    changes = dict(outer.changes)
+    changes, digest = dict(outer.changes), outer.digest
+    inner: dict[bytes, Tracked] = {}
     for link in links:
-        head, _, name = link.partition(b"\t")
-        path, commit = text_of(name), head.split()[1].decode()
+        head, _, path = link.partition("\t")
         try:
-            inner = _submodule(home, outer.repository.top / path, commit)
+            found = _submodule(home, outer.repository.top / path, head.split()[1])
         except _Unusable as error:
             changes[path] = error.why
-            records.append(link)
             continue
-        records += [_below(record, name) for record in inner.records]
-        changes |= {f"{path}/{changed}": _inside(why) for changed, why in inner.changes.items()}
-    records.sort(key=lambda record: record.partition(b"\t")[2])
-    return replace(outer, records=records, changes=changes)
+        inner[bytes_of(path)] = found
+        digest += found.digest
+        changes |= {f"{path}/{changed}": _inside(why) for changed, why in found.changes.items()}
+
+    def read() -> list[bytes]:
+        records = []
+        for record in outer.records:
+            name = record.partition(b"\t")[2]
+            records += [_below(each, name) for each in inner[name].records] if name in inner else [record]
+        return sorted(records, key=lambda record: record.partition(b"\t")[2])
+
+    return Tracked(repository=outer.repository, digest=digest, changes=changes, read=read)
 
 
 class _Unusable(Exception):

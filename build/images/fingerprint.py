@@ -19,8 +19,8 @@ from pathlib import Path
 
 from build import dockerignore
 from build.git.blobs import FILE, LINK, PROGRAM, blob_id
-from build.git.comparison import recalled, remember
 from build.git.inputs import Inputs
+from build.git.memory import recalled, remember
 from build.images.bake_file import Target
 
 _FORMAT = b"2"
