@@ -107,7 +107,7 @@ class Comparison:
         clean = recalled(memory).get(state) if state else None
         own: dict[str, Why] = {}
         if clean is None:
-            records, names = self._entries(area)
+            names = self._entries(area)[1]
             own |= self._extra(area, names, known)
             own |= self._absent(area, names, known)
             pointers = [] if area.single else self._pointers(area, known)

@@ -175,8 +175,8 @@ def test_c1_each_difference_of_an_entry_is_named(app: Project, case: str) -> Non
     assert found(app) == expected  # with what the first look has left behind
 
 
-def _set(*settings: str) -> Callable[[Project], None]:
-    return lambda project: [project.git("config", *setting.split("=", 1)) for setting in settings] and None
+def _set(*settings: str) -> Callable[[Project], object]:
+    return lambda project: [project.git("config", *setting.split("=", 1)) for setting in settings]
 
 
 def _flag(flag: str) -> Callable[[Project], object]:
