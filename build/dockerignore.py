@@ -135,6 +135,8 @@ def _parsed(text: str, source: str) -> Iterator[Rule]:
             if not pattern:
                 raise ValueError("an exception of nothing")
             pattern = clean(pattern)
+            if exception and pattern == "/":
+                raise ValueError("an exception of nothing")
             yield Rule(pattern=pattern, exception=exception, expression=_translate(pattern))
         except (ValueError, re.error) as error:
             message = f"{source}, line {number}: {line!r} is no pattern ({error}); Docker refuses it too"

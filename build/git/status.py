@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from build.config.manifest import Manifest
@@ -26,6 +26,7 @@ class Status:
     branch: str | None
     changed: tuple[str, ...]
     differences: tuple[Difference, ...]
+    inputs: Inputs = field(default_factory=Inputs, compare=False, repr=False)
 
     @property
     def dirty(self) -> bool:
@@ -67,7 +68,13 @@ def parse(text: str, inputs: Inputs) -> Status:
             changed.append(_relative(entry.split(" ", fields)[fields], prefix))
             if entry[0] == "2":
                 next(entries, "")  # the path before the rename
-    return Status(commit=commit, branch=branch, changed=(*changed, *inputs.uncommitted), differences=inputs.differences)
+    return Status(
+        commit=commit,
+        branch=branch,
+        changed=(*changed, *inputs.uncommitted),
+        differences=inputs.differences,
+        inputs=inputs,
+    )
 
 
 def _relative(path: str, prefix: str) -> str:

@@ -1,7 +1,7 @@
 """`nox -s bench`: ratios to a bare tool or a peer, measured in one run with interleaved rounds (A B A B …), as medians.
 
-usage: run.py [--rounds N] [--only build,list,up,scan,size,versions,publish,release] [--json FILE]
-needs the six images (./inv build --push), except for list and versions
+usage: run.py [--rounds N] [--only build,list,up,scan,size,inputs,versions,publish,release] [--json FILE]
+needs the six images (./inv build --push), except for list, inputs and versions
 Nothing is asserted: the figures depend on the machine; the ratios are comparable.
 """
 
@@ -21,6 +21,7 @@ from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.images import store
 from build.registry.client import answers
+from tests.bench.inputs import bench_inputs
 from tests.bench.publishing import bench_publish, bench_release
 from tests.bench.timing import INVOKE, ROOT, Rows, pair, timed
 from tests.bench.versions import bench_versions
@@ -153,6 +154,7 @@ BENCHES = {
     "up": bench_up,
     "scan": bench_scan,
     "size": bench_size,
+    "inputs": bench_inputs,
     "versions": bench_versions,
     "publish": bench_publish,
     "release": bench_release,

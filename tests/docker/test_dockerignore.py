@@ -72,7 +72,8 @@ def test_c1_what_a_context_sends_is_what_the_engine_gets(tmp_path: Path) -> None
 
 def test_c1_an_ignore_file_of_the_dockerfile_wins(tmp_path: Path) -> None:
     """Dockerfile.dockerignore takes the place of .dockerignore."""
-    _fill(tmp_path / "in", "*\n") if (tmp_path / "in").mkdir() is None else None
+    (tmp_path / "in").mkdir()
+    _fill(tmp_path / "in", "*\n")
     (tmp_path / "in/Dockerfile.dockerignore").write_text("a\nkeep\n")
 
     docker.cli("buildx", "build", "--no-cache", "--output", f"type=local,dest={tmp_path / 'out'}", str(tmp_path / "in"))

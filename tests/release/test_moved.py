@@ -34,8 +34,8 @@ def _commit(world: World) -> None:
     ("move", "reason"),
     [
         (_edit, "docker/one/content"),
-        (_add, "docker/one/stray (not in git, enters an image)"),
-        (_ignored, "the sources of one"),
+        (_add, "docker/one/stray (not in the commit)"),
+        (_ignored, "docker/one/__pycache__/ (ignored by git and still sent)"),
         (_commit, "HEAD is "),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from build.dockerignore import Rules
+from build.errors import ManifestError
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,85 @@ def test_comments_and_blank_lines_are_no_rules() -> None:
 def test_without_rules_nothing_is_ignored() -> None:
     """An empty file leaves the whole context in."""
     assert not Rules("").ignored("a/b")
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "out"),
+    [
+        ("x[ab]", "xa", True),
+        ("x[ab]", "xc", False),
+        ("x[a-c]", "xb", True),
+        ("x[^a-c]", "xb", False),
+        ("x[^a-c]", "xd", True),
+        ("x[!a]", "x!", True),  # only ^ negates
+        ("x[!a]", "xb", False),
+        ("x[a\\]]", "x]", True),
+        ("a\\*", "a*", True),
+        ("a\\*", "ab", False),
+        ("\\!a", "!a", True),
+        ("a\\d", "a7", True),  # what a backslash makes of some letters
+        ("a.c$", "a.c$", True),
+        ("a+*", "a+b", True),
+        ("a+*", "aab", False),
+        ("(a)?", "(a)x", True),
+        ("a|b*", "axyz", True),  # patternmatcher does not escape it
+        ("a|b", "a|b", True),
+        ("**foo", "x/barfoo", True),
+        ("**e", "a/e", True),
+        ("a**", "ab/c", True),
+    ],
+)
+def test_classes_escapes_and_what_is_odd_about_them(rules: str, path: str, out: bool) -> None:
+    """Character classes, backslashes, and signs of regular expressions mean what they mean to BuildKit."""
+    assert Rules(rules).ignored(path) is out
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "out"),
+    [
+        (".", "a", False),
+        ("..", "a", False),
+        ("/", "a", False),
+        ("../a", "a", False),
+        ("./a/", "a", True),
+        ("b/../a", "a", True),
+        ("//a", "a", True),
+        ("*\n!/a", "a", False),
+        ("*\n!./a/", "a", False),
+        ("  # a", "# a", True),  # a comment begins its line
+        ("#a", "#a", False),
+        ("\ufeffa", "a", True),
+        ("a\r\nb\r\n", "b", True),
+        ("a\x0bb", "a", False),  # only a line feed ends a line
+    ],
+)
+def test_a_pattern_is_cleaned(rules: str, path: str, out: bool) -> None:
+    """Leading and trailing slashes, `.` and `..` are resolved, spaces, a BOM and carriage returns removed."""
+    assert Rules(rules).ignored(path) is out
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "out"),
+    [
+        ("a\n!a/b", "a/b", False),
+        ("a\n!a/b", "a/c", True),
+        ("a\n!a/b", "a/b/c", False),
+        ("a/*\n!a/b", "a/b/c", False),
+        ("*/f\n!d", "d/f", True),  # the exception was not tried on d, which no rule excludes
+        ("d/f\n!d", "d/f", True),
+        ("d\n!d", "d/f", False),
+        ("**/x\n!a/**", "a/x", False),
+    ],
+)
+def test_what_a_folder_gives_to_what_is_in_it(rules: str, path: str, out: bool) -> None:
+    """A rule that matched a folder counts for all that is in it; one that was not tried there does not."""
+    assert Rules(rules).ignored(path) is out
+
+
+@pytest.mark.parametrize("line", ["[", "[]", "[a", "[a-]", "[-a]", "[^]", "a\\", "!", "! ", "!/", "\\q"])
+def test_what_docker_refuses_is_refused_with_its_line(line: str) -> None:
+    """A line that is no pattern is named with its file and number."""
+    with pytest.raises(ManifestError, match=r"^web/\.dockerignore, line 2: ") as caught:
+        Rules(f"a\n{line}\n", source="web/.dockerignore")
+
+    assert caught.value.hint == "correct web/.dockerignore"
