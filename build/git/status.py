@@ -10,12 +10,12 @@ from pathlib import Path
 from build.config.manifest import Manifest
 from build.git.client import git
 from build.git.comparison import Difference
-from build.git.contexts import contexts
+from build.git.contexts import contexts, top_of
 from build.git.inputs import Inputs, compare
 from build.parallel import together
 
 _STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no")
-_SHOWN = 8
+_SHOWN = 8  # paths
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +47,8 @@ def ask(manifest: Manifest) -> str:
     root = manifest.root
     inside = [os.path.relpath(context.folder, root) for context in contexts(manifest)]
     excluded = [f":(exclude,literal){Path(path).as_posix()}" for path in inside if not path.startswith("..")]
-    prefix = git(root, "rev-parse", "--show-prefix")
+    top = top_of(root.resolve()) or root.resolve()
+    prefix = "" if top == root.resolve() else f"{root.resolve().relative_to(top).as_posix()}/"
     return f"{prefix}\0{git(root, *_STATUS, '--', ':(top)', *excluded)}"
 
 
@@ -68,13 +69,8 @@ def parse(text: str, inputs: Inputs) -> Status:
             changed.append(_relative(entry.split(" ", fields)[fields], prefix))
             if entry[0] == "2":
                 next(entries, "")  # the path before the rename
-    return Status(
-        commit=commit,
-        branch=branch,
-        changed=(*changed, *inputs.uncommitted),
-        differences=inputs.differences,
-        inputs=inputs,
-    )
+    changed += inputs.uncommitted
+    return Status(commit=commit, branch=branch, changed=tuple(changed), differences=inputs.differences, inputs=inputs)
 
 
 def _relative(path: str, prefix: str) -> str:
