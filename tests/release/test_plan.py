@@ -277,3 +277,18 @@ def test_g1_a_shallow_clone_is_not_released(world: World) -> None:
     clone.git("fetch", "--quiet", "--unshallow", "--tags")
     ok(clone.release())
     assert sorted(world.git_tags()) == ["v0.1.0", "v0.1.1"]
+
+
+def test_v1_a_release_and_its_preview_warn_of_what_looks_conventional(world: World) -> None:
+    """A commit that was probably meant to bump is named by the dry run, in its JSON and by the release that finds nothing."""
+    ok(world.clone.release())
+    commit = world.clone.touch("feat!(one): drop a port")
+
+    shown, document = world.clone.inv("release", "--dry-run"), world.clone.inv("release", "--dry-run", "--json")
+    made = world.clone.release()
+
+    warning = f"warning: {commit[:7]} 'feat!(one): drop a port' is not a Conventional Commit: probably 'feat(one)!: drop a port'"
+    assert warning in shown.stderr
+    assert [miss["commit"] for miss in json.loads(document.stdout)["near_misses"]] == [commit]
+    assert warning in made.stderr
+    assert "nothing to release" in made.text

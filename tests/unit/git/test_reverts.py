@@ -78,6 +78,7 @@ def test_v2_a_revert_of_a_revert_restores_the_original(messages: list[str], stan
         (["feat: a", 'Revert "feat: a"', "feat: a", 'Revert "feat: a"'], []),
         (["feat: a", 'Revert "feat: a"', "feat: a"], ["feat: a"]),
         (["feat: a", "feat: a", 'Revert "feat: a"'], ["feat: a"]),
+        (["feat: a", "feat: a", 'Revert "feat: a"', 'Revert "feat: a"'], []),
     ],
 )
 def test_v2_only_one_commit_is_cancelled(messages: list[str], stands: list[str]) -> None:
