@@ -106,7 +106,7 @@ def raw_output(
     """Run argv with `stdin` and return its stdout as it is, for names that are in no encoding. Raises as `run` does."""
     shown = _announce(argv)
     with _child(
-        argv, cwd=cwd, env=_environment(env) if env else None, stdin=subprocess.PIPE, output=subprocess.PIPE, text=False
+        argv, cwd=cwd, env=environment(env), stdin=subprocess.PIPE, output=subprocess.PIPE, text=False
     ) as process:
         stdout, stderr = process.communicate(stdin)
     if process.returncode not in ok_codes:

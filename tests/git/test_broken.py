@@ -132,7 +132,7 @@ def test_c11_a_repository_that_is_closed_to_this_user(name: str, monkeypatch: py
         monkeypatch.setenv("GIT_CONFIG_KEY_0", "safe.directory")
         monkeypatch.setenv("GIT_CONFIG_VALUE_0", "*")
         with shut(project.root / name), pytest.raises(RepositoryError) as caught:
-            client.git(project.root, *git_status.STATUS)
+            git_status.ask(project.load())
 
     closed = name if name in {".git/index", ".git/config"} else f"{project.root}/.git"
     assert str(caught.value).startswith(f"{closed} can't be read")

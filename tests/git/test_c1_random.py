@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from build.dockerignore import Rules
 from build.git.inputs import compare
-from tests.support.project import MINIMAL, Project
+from tests.support.project import MINIMAL, PYTHON, Project
 
 NAMES = ("a", "b.md", "run", "-x", "ü", "d", ".env")
 PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)
@@ -129,7 +129,7 @@ def test_c1_the_verdict_is_that_of_reading_everything(
     with tempfile.TemporaryDirectory() as name:
         project = Project(Path(name) / "project")
         project.root.mkdir()
-        project.write("versions.toml", MINIMAL.format(name="random"))
+        project.write("versions.toml", MINIMAL.format(name="random", python=PYTHON))
         project.write(".gitignore", ".uc/\n")
         project.service("web", 18980)
         project.write("docker/web/.dockerignore", "\n".join(rules))
