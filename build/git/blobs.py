@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import stat
 from pathlib import Path
 
 FILE, PROGRAM, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
@@ -47,6 +48,23 @@ def pointer_in(path: Path) -> tuple[str, int] | None:
     with path.open("rb") as file:
         match = _POINTER.fullmatch(file.read(_POINTER_BYTES))
     return (match[1].decode(), int(match[2])) if match else None
+
+
+def odd_mode(path: Path) -> str:
+    """The mode of a file or folder, as 0600, that no checkout under a usual umask gives; "" for any other.
+
+    Git keeps the exec bit alone. But a build sends every bit, so what others can't read here, they can't read in the
+    image; and a special bit would be in it. On Windows, a build sets the modes itself.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return ""
+    if os.name == "nt" or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        return ""
+    wanted = 0o555 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o444
+    permissions = stat.S_IMODE(mode)
+    return "" if permissions & wanted == wanted and permissions == permissions & 0o777 else f"{permissions:04o}"
 
 
 def may_be_pointer(size: int) -> bool:

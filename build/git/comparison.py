@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build.git import user_view
-from build.git.blobs import may_be_pointer, pointer_in
+from build.git.blobs import may_be_pointer, odd_mode, pointer_in
 from build.git.contexts import Area
 from build.git.memory import recalled, remember
 from build.git.tracked import Tracked, Why, first, name_of
@@ -21,6 +21,7 @@ _OUT = ".dockerignore"
 _EMPTY = Why(reason="an empty folder, which no commit can have", fix=f"rmdir it, or exclude it in {_OUT}")
 _GIT = Why(reason="git's own files", fix=f"exclude it: a line **/.git in {_OUT}")
 _SPECIAL = Why(reason="neither a file nor a link, which no commit can have", fix=f"remove it, or exclude it in {_OUT}")
+_CHMOD = "chmod -R u=rwX,go=rX,a-st on its folder; umask 022 before git clone"
 _POINTER = Why(reason="a Git LFS pointer instead of the file", fix="git lfs pull")
 
 
@@ -99,9 +100,9 @@ class Comparison:
         ]
 
     def _of_names(self, area: Area, known: Mapping[str, Why]) -> dict[str, Why]:
-        """What is sent and not in the commit, or reversed, and pointers.
+        """What is sent and not in the commit, or reversed, modes that no commit can have, and pointers.
 
-        That follows from the names alone: where they are what they were when nothing was found, it is not sought again.
+        Where no name is new and no file was touched since nothing was found, it is not sought again.
         """
         memory, state = self.home / "clean.json", "" if known else self._state(area)
         clean = recalled(memory).get(state) if state else None
@@ -110,6 +111,7 @@ class Comparison:
             names = self._entries(area)[1]
             own |= self._extra(area, names, known)
             own |= self._absent(area, names, known)
+            own |= {} if area.single else self._modes(area, known)
             pointers = [] if area.single else self._pointers(area, known)
             if state and not own:
                 remember(memory, state, pointers)
@@ -128,11 +130,12 @@ class Comparison:
         return own
 
     def _state(self, area: Area) -> str:
-        """One hash of all names of the area, here and in the commit, and of the rules."""
+        """One hash of all names of the area, here and in the commit, of when they were touched, and of the rules."""
         settings = [area.prefix, area.single, area.context.dockerfile, area.rules.text, sorted(area.kept)]
-        digest = hashlib.sha256(json.dumps([*settings, self.tracked.digest]).encode())
+        digest = hashlib.sha256(json.dumps([*settings, self.tracked.digest, self.tracked.stamp]).encode())
         for folder in area.folders:
-            names = [folder.path, *folder.leaves, "", *folder.folders, "", *folder.others]
+            mode = odd_mode(area.root / folder.path)
+            names = [folder.path, mode, *folder.leaves, "", *folder.folders, "", *folder.others]
             digest.update("\0".join(names).encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
@@ -204,6 +207,17 @@ class Comparison:
             full = f"{area.prefix}{path}"
             if not full.startswith(below) and full.rstrip("/") not in known:
                 found[full] = _extra_why(path, group, others, is_ignored=f"{area.prefix}{group[0]}" in ignored)
+        return found
+
+    def _modes(self, area: Area, known: Mapping[str, Why]) -> dict[str, Why]:
+        """Files and folders with a mode that no checkout gives: unreadable for others, or with a special bit."""
+        found = {}
+        for folder in area.folders:
+            sent = [leaf for leaf in folder.leaves if leaf not in folder.others and area.sends(leaf)]
+            for path in (*([folder.path] if sent and folder.path else []), *sent):
+                mode = odd_mode(area.root / path)
+                if mode and f"{area.prefix}{path}" not in known:
+                    found[f"{area.prefix}{path}"] = Why(reason=f"mode {mode}, which no checkout has", fix=_CHMOD)
         return found
 
     def _pointers(self, area: Area, known: Mapping[str, Why]) -> list[str]:

@@ -75,10 +75,11 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """A hash of a listing, and the records of its submodules."""
+    """A hash of a listing, the records of its submodules, and a stamp that is new whenever any file was touched."""
 
     digest: str
     links: tuple[str, ...]
+    stamp: tuple[int, ...] = ()
 
 
 class OwnIndex:
@@ -113,7 +114,8 @@ class OwnIndex:
             stored = {"state": [*self._with_index(_state), *paths], "digest": digest, "links": links}
             with contextlib.suppress(OSError):
                 json_file.write(memory, stored)
-        return Summary(digest=stored["digest"], links=tuple(stored["links"]))
+        stamp = tuple(number for number in stored["state"] if isinstance(number, int))
+        return Summary(digest=stored["digest"], links=tuple(stored["links"]), stamp=stamp)
 
     def changes(self, paths: Iterable[str]) -> dict[str, Change]:
         """The entries of the commit below `paths` that the work tree does not have as they are. Raises ToolFailed."""

@@ -30,11 +30,13 @@ class Why:
 class Tracked:
     """The entries of a commit, and those that the work tree does not have as they are (path → why).
 
-    `digest` is a hash of all entries. Paths are relative to the top of the repository, those in submodules too.
+    `digest` is a hash of all entries, and `stamp` another one after any of their files was touched. Paths are relative
+    to the top of the repository, those in submodules too.
     """
 
     repository: Repository
     digest: str
+    stamp: tuple[int, ...]
     changes: Mapping[str, Why]
     read: Callable[[], list[bytes]]
 
@@ -57,6 +59,7 @@ def read_tracked(home: Path, of: Repository, paths: Iterable[str]) -> Tracked:
     result = Tracked(
         repository=of,
         digest=summary.digest,
+        stamp=summary.stamp,
         changes={path: why for path, why in found.items() if why},
         read=lambda: index.listing(paths),
     )
@@ -124,7 +127,7 @@ def _why(path: Path, change: Change, *, differs: bool) -> Why | None:
 
 def _with_submodules(home: Path, outer: Tracked, links: Iterable[str]) -> Tracked:
     """The same with the entries of every submodule instead of the submodule."""
-    changes, digest = dict(outer.changes), outer.digest
+    changes, digest, stamp = dict(outer.changes), outer.digest, outer.stamp
     inner: dict[bytes, Tracked] = {}
     for link in links:
         head, _, path = link.partition("\t")
@@ -135,6 +138,7 @@ def _with_submodules(home: Path, outer: Tracked, links: Iterable[str]) -> Tracke
             continue
         inner[bytes_of(path)] = found
         digest += found.digest
+        stamp += found.stamp
         changes |= {f"{path}/{changed}": _inside(why) for changed, why in found.changes.items()}
 
     def read() -> list[bytes]:
@@ -144,7 +148,7 @@ def _with_submodules(home: Path, outer: Tracked, links: Iterable[str]) -> Tracke
             records += [_below(each, name) for each in inner[name].records] if name in inner else [record]
         return sorted(records, key=lambda record: record.partition(b"\t")[2])
 
-    return Tracked(repository=outer.repository, digest=digest, changes=changes, read=read)
+    return Tracked(repository=outer.repository, digest=digest, stamp=stamp, changes=changes, read=read)
 
 
 class _Unusable(Exception):

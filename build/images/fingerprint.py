@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from build import dockerignore
-from build.git.blobs import FILE, LINK, PROGRAM, blob_id
+from build.git.blobs import FILE, LINK, PROGRAM, blob_id, odd_mode
 from build.git.inputs import Inputs
 from build.git.memory import recalled, remember
 from build.images.bake_file import Target
@@ -80,5 +80,6 @@ def _entry(folder: Path, path: str) -> tuple[str, str]:
     """Mode and content of an entry as git has them; for what git can't have, the kind."""
     mode = (folder / path).lstat().st_mode
     if stat.S_ISREG(mode):
-        return PROGRAM if mode & stat.S_IXUSR else FILE, blob_id(folder / path)
+        kind = PROGRAM if mode & stat.S_IXUSR else FILE
+        return f"{kind}{odd_mode(folder / path)}", blob_id(folder / path)
     return (LINK, blob_id(folder / path)) if stat.S_ISLNK(mode) else (f"{stat.S_IFMT(mode):o}", "")

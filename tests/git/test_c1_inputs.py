@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from build.git.inputs import compare, source_commits
+from build.images import fingerprint
+from build.images.bake_file import Target
 from build.images.build import snapshots
 from tests.support.clones import clone, read, reasons
 from tests.support.project import Project
@@ -173,6 +175,49 @@ def test_c1_each_difference_of_an_entry_is_named(app: Project, case: str) -> Non
 
     assert found(app) == expected
     assert found(app) == expected  # with what the first look has left behind
+
+
+MODES: dict[str, tuple[Callable[[Project], object], dict[str, str]]] = {
+    "a file for its owner only": (
+        lambda p: (p.root / "docker/web/data.txt").chmod(0o600),
+        {"docker/web/data.txt": "mode 0600, which no checkout has"},
+    ),
+    "a program that others can't run": (
+        lambda p: (p.root / "docker/web/run.sh").chmod(0o744),
+        {"docker/web/run.sh": "mode 0744, which no checkout has"},
+    ),
+    "a special bit": (
+        lambda p: (p.root / "docker/web/run.sh").chmod(0o4755),
+        {"docker/web/run.sh": "mode 4755, which no checkout has"},
+    ),
+    "a folder for its owner only": (
+        lambda p: (p.root / "docker/web/pkg").chmod(0o700),
+        {"docker/web/pkg": "mode 0700, which no checkout has"},
+    ),
+    "a group that may write": (lambda p: (p.root / "docker/web/data.txt").chmod(0o664), {}),
+    "what is not sent": (lambda p: (p.root / "docker/web/tests/test_mod.py").chmod(0o600), {}),
+}
+
+
+@pytest.mark.parametrize("case", MODES)
+def test_c1_a_mode_that_git_does_not_keep_is_sent_all_the_same(app: Project, case: str) -> None:
+    """What only its owner can read here, nobody can in the image: named, also after a look that found nothing."""
+    change, expected = MODES[case]
+    assert found(app) == {}
+    before = _fingerprint(app)
+    change(app)
+
+    assert found(app) == expected
+    assert found(app) == expected
+    if any("/pkg" not in path for path in expected):
+        assert _fingerprint(app) != before
+
+
+def _fingerprint(project: Project) -> str:
+    target: Target = {
+        "context": str(project.root / "docker/web"), "dockerfile": "Dockerfile", "contexts": {}, "secret": []
+    }  # fmt: skip
+    return fingerprint.of_target({"web": target}, "web", {}, compare(project.load()))
 
 
 def _set(*settings: str) -> Callable[[Project], object]:
