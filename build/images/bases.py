@@ -106,19 +106,11 @@ def resolve(
     """Resolve the bases `keys`; return those that a source has, by key, and for each of the others the reason.
 
     Records are reused while their settings hold and their image is still there; `refresh` looks every base up again.
-    What has to be looked up waits for its turn on the engine.
+    Stand-ins wait for their turn on the engine.
     Raises MissingTool when a stand-in would have to be made and the daemon does not answer.
     """
     wanted = list(dict.fromkeys(keys))
     resolved = {} if refresh else _still_there(recorded(manifest, wanted))
-    if len(resolved) == len(wanted):
-        return resolved, {}
-    with turns.building(manifest.root):
-        return _resolve(manifest, wanted, refresh=refresh)
-
-
-def _resolve(manifest: Manifest, wanted: Sequence[str], *, refresh: bool) -> tuple[dict[str, Resolved], dict[str, str]]:
-    resolved = {} if refresh else _still_there(recorded(manifest, wanted))  # again: another may have made them
     unknown = [key for key in wanted if key not in resolved]
     reasons: dict[str, str] = {}
     for key, outcome in zip(unknown, _locate(manifest, unknown), strict=True):
@@ -179,15 +171,16 @@ def _make_stand_ins(manifest: Manifest, reasons: dict[str, str], *, fresh: bool)
         key: stand_in.StandIn(name=stand_in.name(manifest, base), base=base, archive=archives[key])
         for key, base in bases.items()
     }
-    try:
-        stand_in.build(manifest, targets, fresh=fresh)
-    except BuildError as error:
-        for key in targets:
-            explain(key, f"stand-in: {error}")
-        if error.output:
-            console.error(str(error), hint=error.hint, output="\n".join(error.output.splitlines()[-_LOG_LINES:]))
-        return {}
-    return dict(together([functools.partial(_stand_in, manifest, key) for key in bases]))
+    with turns.building(manifest.root):
+        try:
+            stand_in.build(manifest, targets, fresh=fresh)
+        except BuildError as error:
+            for key in targets:
+                explain(key, f"stand-in: {error}")
+            if error.output:
+                console.error(str(error), hint=error.hint, output="\n".join(error.output.splitlines()[-_LOG_LINES:]))
+            return {}
+        return dict(together([functools.partial(_stand_in, manifest, key) for key in bases]))
 
 
 def _stand_in(manifest: Manifest, key: str) -> tuple[str, Resolved]:
