@@ -6,7 +6,7 @@ from pathlib import Path
 
 from build import json_file
 from build.engine import client as docker
-from build.images import bases
+from build.images import bases, store
 from tests.support.project import PYTHON, Project
 from tests.support.stack import free_port
 
@@ -50,3 +50,16 @@ def test_the_bases_are_made_ready_before_the_tests(stack_project: Project) -> No
     assert ran.code == 13, ran.text
     assert "nox ended before its first session" in ran.stderr, "this project has no noxfile"
     assert f"{PYTHON} is not available" in ran.stderr
+
+
+def test_a_newer_line_of_a_base_is_one_changed_line(stack_project: Project) -> None:
+    """With another `reference` in versions.toml alone, every image stands on that line."""
+    text = (stack_project.root / "versions.toml").read_text()
+    stack_project.write("versions.toml", text.replace(f'"{PYTHON}"', '"python:3.13-slim"'))
+
+    ran = stack_project.inv("build")
+
+    assert ran.code == 0, ran.text
+    image = store.recorded(stack_project.load())["one"].reference
+    shown = docker.cli("run", "--rm", "--network", "none", "--entrypoint", "python3", image, "--version").stdout
+    assert shown.startswith("Python 3.13.")
