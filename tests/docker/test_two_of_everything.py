@@ -86,7 +86,7 @@ def test_e3_two_builds_of_two_clones_at_once_give_each_its_own_digests(stack_pro
 
 def test_e3_a_killed_build_stands_in_nobody_s_way(stack_project: Project) -> None:
     """The next build starts at once, waits for nobody, and removes what the killed one left."""
-    stack_project.write("docker/one/Dockerfile", "FROM python\nRUN sleep 20\n")
+    stack_project.write("docker/one/Dockerfile", f"FROM python\nRUN sleep 20 # {time.time_ns()}\n")
     process = _start(stack_project, "build", "--progress", "plain")
     _lines(process, "sleep 20")
     process.send_signal(signal.SIGKILL)
@@ -104,7 +104,7 @@ def test_e3_a_killed_build_stands_in_nobody_s_way(stack_project: Project) -> Non
 def test_e3_an_interrupt_while_a_build_waits_is_clean(stack_project: Project, tmp_path: Path) -> None:
     """Exit 130, and the build that was waited for goes on."""
     other = _clone(stack_project, tmp_path / "other")
-    stack_project.write("docker/one/Dockerfile", "FROM python\nRUN sleep 5\n")
+    stack_project.write("docker/one/Dockerfile", f"FROM python\nRUN sleep 5 # {time.time_ns()}\n")
     first = _start(stack_project, "build", "--progress", "plain")
     begun = _lines(first, "sleep 5")
     second = _start(other, "build", "--json")
