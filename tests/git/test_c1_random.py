@@ -33,7 +33,7 @@ CHANGES = st.lists(
 def _put(path: Path, what: str) -> None:
     """Make an entry at a path, in place of what is there or in its way."""
     for above in reversed(path.parents):
-        if above.is_symlink() or above.is_file():
+        if os.path.lexists(above) and (above.is_symlink() or not above.is_dir()):
             above.unlink()
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
