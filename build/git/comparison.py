@@ -187,12 +187,10 @@ class Comparison:
             return {} if names else {area.path: Why(reason="not in the commit", fix="commit it")}
         leaves = set().union(*(folder.leaves for folder in area.folders)) - names
         sent = {leaf for leaf in leaves if area.sends(leaf)}
-        filled: set[str] = {""}
-        for folder in area.folders:
-            if folder.path not in filled and not names.isdisjoint(folder.leaves):
-                filled.update(_and_above(folder.path))
-        for path in known:  # a folder whose files are missing is the commit's too
-            filled.update(_and_above(posixpath.dirname(path.removeprefix(area.prefix))))
+        filled: set[str] = {""}  # the folders of the commit, also where it is all excluded
+        for place in {posixpath.dirname(name) for name in names}:
+            if place not in filled:
+                filled.update(_and_above(place))
         empty = {f"{folder.path}/" for folder in area.folders if not folder.excluded and folder.path not in filled}
         groups: dict[str, list[str]] = {}
         for leaf in (*sorted(sent), *sorted(empty)):
