@@ -23,7 +23,7 @@ from build.git.versions import LineHistory, in_range, parse_tag
 from build.release import floats
 from build.release.names import git_tag
 from build.release.request import Request, version_for
-from build.release.world import Details, Due, World
+from build.release.world import Details, Due, World, channel_of
 
 _ALL_THE_SAME = " (--version releases it all the same)"
 
@@ -143,7 +143,7 @@ def _drafts(world: World, request: Request) -> Iterator[_Draft]:
     for line in world.history.lines.values():
         if request.services and not set(request.services) & set(line.line.services):
             continue
-        if tag := released_here(world, line, request):
+        if tag := world.released_here(line, request.version, request.pre):
             withdrawn = parse_tag(line.line.prefix, tag) in world.known[line.line.name].yanked
             state = "was released and withdrawn as" if withdrawn else "is released as"
             yield _Draft(line=line, reason=f"this commit {state} {tag}{'' if request.version else _ALL_THE_SAME}")
@@ -155,24 +155,6 @@ def _drafts(world: World, request: Request) -> Iterator[_Draft]:
             continue
         newer = {} if request.version else _newer(world, line, version)
         yield _Draft(line=line, version=version, bump=bump, newer=newer)
-
-
-def released_here(world: World, line: LineHistory, request: Request) -> str:
-    """The tag of the complete release of HEAD that answers the request on a line, "" if there is none.
-
-    A commit is released once on a line: a final release answers every bump, a pre-release every bump of its channel. A
-    given version is answered by itself alone.
-    """
-    complete, prefix = world.known[line.line.name].complete, line.line.prefix
-    found = {
-        version: tag for version, tag in world.claimed(line).items() if tag in world.here and version in complete
-        and (
-            str(version) == request.version.removeprefix(prefix)
-            if request.version
-            else _channel(version) == request.pre
-        )
-    }  # fmt: skip
-    return found[max(found)] if found else ""
 
 
 def taken(world: World, line: LineHistory) -> Versions:
@@ -211,10 +193,10 @@ def lost(world: World, plan: Plan, commits: Mapping[str, str]) -> list[str]:
     reasons = []
     for planned in plan.lines:
         line = world.history.lines[planned.line]
-        channel = _channel(Version.parse(planned.version))
+        channel = channel_of(Version.parse(planned.version))
         rivals = [
             tag for version, tag in current.claimed(line).items()
-            if tag not in world.claims and commits[tag] == plan.commit and _channel(version) == channel
+            if tag not in world.claims and commits[tag] == plan.commit and channel_of(version) == channel
         ]  # fmt: skip
         if rivals and not plan.request.version:
             reasons.append(f"this commit is released as {rivals[0]}")
@@ -226,11 +208,6 @@ def lost(world: World, plan: Plan, commits: Mapping[str, str]) -> list[str]:
         if str(version) != planned.version:
             reasons.append(planned.tag)
     return reasons
-
-
-def _channel(version: Version) -> str:
-    """The pre-release channel of a version: rc of 1.4.0-rc.1, "" of a final one."""
-    return (version.prerelease or "").partition(".")[0]
 
 
 def _line(world: World, line: LineHistory, version: Version, bump: str, details: Details) -> PlannedLine:

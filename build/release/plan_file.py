@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from semver import Version
+
 from build.errors import ReleaseRefused
-from build.release.plan import Plan
+from build.release.plan import Plan, PlannedLine, PlannedService
+from build.release.world import World
 from build.typed import from_table
 
 _AGAIN = "make and review it again: ./inv release --plan plan.json"
@@ -44,13 +47,33 @@ def check_tags(saved: Plan, digests: Mapping[tuple[str, str], str]) -> None:
 def check_equal(saved: Plan, computed: Plan) -> None:
     """Raise ReleaseRefused naming what differs between a saved plan and the one that its request makes now.
 
-    What differs was edited: a plan says what will be done, and its request is the only thing that decides it.
+    What differs was edited: a plan says what will be done, and its request is the only thing that decides it. An image
+    that was to be built and has been staged since, from the same sources, is no difference.
     """
-    expected = replace(computed, unfinished=saved.unfinished, near_misses=saved.near_misses)
+    before = _before_staging(saved, computed)
+    expected = replace(before, unfinished=saved.unfinished, near_misses=saved.near_misses)
     if edited := list(_differences(as_table(saved), as_table(expected), "")):
         more = f" and {len(edited) - _SHOWN} more" if len(edited) > _SHOWN else ""
         message = f"the plan is not what its request makes: {'; '.join(edited[:_SHOWN])}{more}"
         raise ReleaseRefused(message, hint=_AGAIN)
+
+
+def _before_staging(saved: Plan, computed: Plan) -> Plan:
+    """The computed plan, in which each image is built that the saved plan builds from the same sources."""
+    built = {one.service: one for line in saved.lines for one in line.services if one.action == "build"}
+
+    def as_planned(service: PlannedService) -> PlannedService:
+        planned = built.get(service.service)
+        staged = planned is not None and (service.action, service.fingerprint) == ("reuse", planned.fingerprint)
+        return replace(service, action="build", why=planned.why, digest="") if planned and staged else service
+
+    def line_before(line: PlannedLine) -> PlannedLine:
+        services = tuple(map(as_planned, line.services))
+        staged = {was.digest for was, now in zip(line.services, services, strict=True) if was != now}
+        tags = tuple(replace(tag, after="") if tag.after in staged else tag for tag in line.tags)
+        return replace(line, services=services, tags=tags)
+
+    return replace(computed, lines=tuple(map(line_before, computed.lines)))
 
 
 def _differences(saved: Any, computed: Any, path: str) -> Iterator[str]:
@@ -65,6 +88,16 @@ def _differences(saved: Any, computed: Any, path: str) -> Iterator[str]:
         yield f"{path} has {len(saved)} entries, not {len(computed)}"
     elif saved != computed:
         yield f"{path} is {json.dumps(saved)}, not {json.dumps(computed)}"
+
+
+def carried_out(saved: Plan, world: World) -> bool:
+    """Whether each line of a saved plan is released from HEAD by now, as it was planned."""
+    return bool(saved.lines) and all(
+        planned.tag in world.here
+        and planned.line in world.known
+        and Version.parse(planned.version) in world.known[planned.line].complete
+        for planned in saved.lines
+    )
 
 
 def as_table(plan: Plan) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _plan(run: Run) -> Run:
     saved, request = run.options.saved, run.options.request
     world, build_plan = read_world(run.manifest, run.published, run.claims, run.options.environment)
     due = plan.due(world, request)
-    if saved is not None and due:
+    if saved is not None and not plan_file.carried_out(saved, world):
         plan_file.check_basis(saved, plan.basis(world))
     world = examine(world, run.published, due)
     if saved is not None:

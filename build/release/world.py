@@ -68,6 +68,19 @@ class World:
         """Map each version of a line on the remote to its tag."""
         return versions_of(line.line, self.claims)
 
+    def released_here(self, line: LineHistory, version: str, channel: str) -> str:
+        """The tag of the complete release of HEAD that answers a request on a line, "" if there is none.
+
+        A commit is released once on a line: a final release answers every bump, a pre-release every bump of its
+        `channel`. A given `version` is answered by itself alone.
+        """
+        complete, prefix = self.known[line.line.name].complete, line.line.prefix
+        found = {
+            other: tag for other, tag in self.claimed(line).items() if tag in self.here and other in complete
+            and (str(other) == version.removeprefix(prefix) if version else channel_of(other) == channel)
+        }  # fmt: skip
+        return found[max(found)] if found else ""
+
     def origins(self, line: LineHistory, service: str, previous: Record | None) -> Iterator[Origin]:
         """The images that may already exist for the current sources of a service, best first."""
         return origins(
@@ -84,6 +97,11 @@ class World:
         """The tags, as (repository, tag), that a release of this version puts on images of its line."""
         tags = (str(version), *floats.won_by(version, self.known[line.line.name].eligible))
         return [(service_repository(self.manifest, name), tag) for name in services for tag in tags]
+
+
+def channel_of(version: Version) -> str:
+    """The pre-release channel of a version: rc of 1.4.0-rc.1, "" of a final one."""
+    return (version.prerelease or "").partition(".")[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from tests.release.queries import INDEX, OTHER, digests, listed, ok, recorded
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import Answer, Proxy, Rule, status
-from tests.support.world import SERVICES, Clone, World
+from tests.support.world import SERVICES, Clone, World, clean
 
 ALWAYS = 1_000_000
 
@@ -106,14 +106,17 @@ def test_c7_complete_is_complete(world: World) -> None:
 
 
 def test_c9_a_list_that_lacks_our_record_is_not_believed(faulty: World, proxy: Proxy) -> None:
-    """tags/list answers 404 after the record was put: floats move all the same, and never to an older release."""
+    """tags/list answers 404 after the record was put: it is an error, and never floats that stay where they were."""
     ok(faulty.clone.release())
     faulty.clone.commit("one")
     absent = Answer(404, {"Content-Type": "application/json"}, b'{"errors":[{"code":"NAME_UNKNOWN"}]}')
     proxy.rules = [Rule(r"GET .*/release/tags/list", lambda _request: absent, times=ALWAYS)]
 
-    ok(faulty.clone.release())
+    ran = faulty.clone.release()
 
+    assert (ran.code, clean(ran.stderr)) == (10, True), ran.text
+    assert "lists" in ran.stderr and "yank" not in ran.stderr
     proxy.heal()
+    ok(faulty.clone.inv("release", "--resume"))
     assert digests(faulty, "0.1") == recorded(faulty, "v0.1.1")
     assert_invariants(faulty)

@@ -158,7 +158,10 @@ def test_an_interrupted_release_can_be_withdrawn(faulty: World, proxy: Proxy) ->
 
 
 def test_only_what_changed_is_sent(faulty: World, proxy: Proxy) -> None:
-    """If one of two services changed, the other gets no upload, no mount and no manifest by digest."""
+    """If one of two services changed, the other gets no upload, no mount from elsewhere and no manifest by digest.
+
+    The right to push its tag is proven by one mount of a blob that it has.
+    """
     ok(faulty.clone.release())
     faulty.clone.commit("one")
     proxy.heal()
@@ -167,7 +170,11 @@ def test_only_what_changed_is_sent(faulty: World, proxy: Proxy) -> None:
 
     uploads = [one for one in map(str, proxy.seen) if re.search(r"(PUT|PATCH) .*/two/(blobs|manifests/sha256:)", one)]
     assert uploads == []
-    assert proxy.count(r"POST .*/two/blobs/uploads/\?mount") == 0
+    assert (
+        proxy.count(r"POST .*/two/blobs/uploads/\?mount")
+        == proxy.count(r"POST .*/two/blobs/uploads/\?mount.*/two ")
+        <= 1
+    )
     assert digests(faulty, "0.1.1")["two"] == digests(faulty, "0.1.0")["two"]
 
 

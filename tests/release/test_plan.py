@@ -114,11 +114,13 @@ def test_a_plan_that_can_t_be_saved_is_reported(world: World) -> None:
 
 
 def _stale(world: World) -> Clone:
-    """A clone with the last commit, but without the tag of its release, which was made elsewhere."""
+    """A clone with a commit after the last release, but without the tag of that one, which was made elsewhere."""
     ok(world.clone.release())
     world.clone.commit("one")
     stale = world.another()
     ok(world.clone.release())
+    stale.git("switch", "--quiet", "--create", "0.1.x")
+    stale.commit("two")
     return stale
 
 
@@ -126,7 +128,6 @@ def test_a_dry_run_knows_what_the_remote_knows(world: World) -> None:
     """A dry run in a clone that never fetched a tag plans the same version as a release would make."""
     stale = _stale(world)
 
-    assert planned(stale)["lines"] == []
     (line,) = planned(stale, "--bump", "patch")["lines"]
 
     assert (line["version"], line["previous"]) == ("0.1.2", "0.1.1")
