@@ -220,6 +220,7 @@ def test_pre_releases_climb_to_their_release(world: World) -> None:
 def test_an_explicit_version(world: World) -> None:
     """--version takes a valid version that is unused and higher than the last."""
     ok(world.clone.release("--version", "2.0.0"))
+    world.clone.touch()
 
     for version, code, reason in (
         ("2.0.0", 15, "is taken"),

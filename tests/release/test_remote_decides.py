@@ -14,8 +14,7 @@ from tests.support.world import World, clean
 REFUSED = "a release would be refused: "
 
 
-@pytest.mark.parametrize("annotated", [True, False])
-@pytest.mark.parametrize("at", ["HEAD~1", "HEAD"])
+@pytest.mark.parametrize(("annotated", "at"), [(True, "HEAD~1"), (False, "HEAD")])
 def test_c2_a_tag_that_nobody_pushed_does_not_count(world: World, annotated: bool, at: str) -> None:
     """A version tag of this clone alone is named and left alone, in a release and in its dry run."""
     ok(world.clone.release())
@@ -139,7 +138,7 @@ def test_c4_a_claim_is_read_back_from_where_others_fetch(world: World) -> None:
     ok(world.clone.release())
 
 
-@pytest.mark.parametrize("arguments", [(), ("--bump", "patch"), ("--bump", "minor", "--pre", "rc")])
+@pytest.mark.parametrize("arguments", [("--bump", "patch"), ("--bump", "minor", "--pre", "rc")])
 def test_c6_one_commit_is_released_once(world: World, arguments: tuple[str, ...]) -> None:
     """The same command again, here, in a fresh clone and after --resume, makes no second version of the commit."""
     ok(world.clone.release())
