@@ -138,7 +138,7 @@ def test_a_pip_that_outlives_its_inv_keeps_the_lock(project: Project, silent_ind
     second = project.start("show")
     assert second.stderr
     said = ""
-    while "waiting for it" not in said:
+    while "waiting for the set-up" not in said:
         line = second.stderr.readline()
         assert line, f"it did not wait: {said}"
         said += line

@@ -175,7 +175,7 @@ def test_a_killed_addition_is_waited_for_and_made_again(checkout: Project, silen
     second = checkout.start(program=checkout.add_tests)
     assert second.stderr
     output = ""
-    while "waiting for it" not in output:
+    while "waiting for the set-up" not in output:
         line = second.stderr.readline()
         assert line, f"it did not wait: {output}"
         output += line
@@ -215,7 +215,9 @@ def read_only() -> Iterator[Path]:
         root.chmod(0o755)
         (root / ".uc").mkdir()
         (root / ".venv/bin").mkdir(parents=True)
-        for name in ("requirements.txt", ".venv/requirements.txt", ".venv/bin/python", "requirements-test.txt"):
+        for name in (
+            "requirements.txt", ".venv/requirements.txt", ".venv/bin/python", ".venv/bin/invoke", "requirements-test.txt",
+        ):  # fmt: skip
             (root / name).touch()
         (root / ".venv/made-in").write_text(f"{root}\n")
         for name in ("", ".uc", ".venv"):
