@@ -219,6 +219,7 @@ def read_only() -> Iterator[Path]:
             "requirements.txt", ".venv/requirements.txt", ".venv/bin/python", ".venv/bin/invoke", "requirements-test.txt",
         ):  # fmt: skip
             (root / name).touch()
+        (root / ".venv/bin/invoke").chmod(0o755)
         (root / ".venv/made-in").write_text(f"{root}\n")
         for name in ("", ".uc", ".venv"):
             (root / name).chmod(0o555)
