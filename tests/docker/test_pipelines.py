@@ -13,8 +13,12 @@ from tests.support.project import Project
 FLAGS = {str(context.name): set(context.flags) for context in commands.CONTEXTS}
 
 
-def test_every_task_of_a_pipeline_runs_dry(stack_project: Project) -> None:
+def test_every_task_of_a_pipeline_runs_dry(stack_project: Project, tmp_path: Path) -> None:
     """Each task succeeds with --dry-run; those without it succeed with --help."""
+    remote = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
+    stack_project.git("remote", "add", "origin", str(remote))
+    stack_project.git("push", "--quiet", "origin", "HEAD:main")
     assert stack_project.inv("registry.up").code == 0
     assert stack_project.inv("build", "--push").code == 0
 

@@ -45,7 +45,7 @@ def build(modules: Path, critical: str, tag: str) -> None:
     nothing = modules.parent / "nothing"
     nothing.mkdir(exist_ok=True)
     (nothing / "secret").touch()
-    contexts = {base.reference: base.context, "modules": str(modules), "nupkgs": str(nothing)}
+    contexts = {base.reference.rpartition(":")[0]: base.context, "modules": str(modules), "nupkgs": str(nothing)}
     secrets = ("ca_bundle", "module_repository")
     docker.cli(
         "buildx", "build", "--load", "--provenance=false", "--tag", tag, "--build-arg", f"CRITICAL_MODULES={critical}",
