@@ -103,12 +103,22 @@ QUIRKS: dict[str, Callable[[Proxy], list[Rule]]] = {
 }
 
 
-@pytest.mark.parametrize("name", QUIRKS)
-def test_registries_as_they_are(make_world: Callable[..., World], registry: Registry, proxy: Proxy, name: str) -> None:
+_SAMPLES = ("r1 session cookies", "r2 HEAD is 404", "r3 pages with relative links", "r4 content at another host",
+            "r5 few reads", "c9 another's 404 now and then")  # fmt: skip
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrize with one quirk of each kind, and when many kills are tried with all of them."""
+    if "quirk" in metafunc.fixturenames:
+        many = metafunc.config.getoption("--kills", 20) > 20
+        metafunc.parametrize("quirk", QUIRKS if many else _SAMPLES)
+
+
+def test_registries_as_they_are(make_world: Callable[..., World], registry: Registry, proxy: Proxy, quirk: str) -> None:
     """Two releases, and the doctor's probe, go through each quirk as if it were not there."""
     with Proxy(free_address(f"127.6.0.{1 + os.getpid() % 250}"), registry.address) as store:
         world = make_world(proxy.address)
-        proxy.rules = QUIRKS[name](store)
+        proxy.rules = QUIRKS[quirk](store)
         for _ in range(2):
             world.clone.commit("one")
             ran = world.clone.release()
