@@ -5,13 +5,14 @@ The rule: the commit is the image. A release refuses every difference, and a bui
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from build.config.manifest import Manifest
-from build.errors import ToolFailed
+from build.errors import RepositoryError, ToolFailed
 from build.git import user_view
 from build.git.comparison import Comparison, Difference, Sent, shown
 from build.git.contexts import Area, areas_of, top_of
@@ -40,9 +41,10 @@ class Inputs:
 
 
 def compare(manifest: Manifest) -> Inputs:
-    """Compare what a build of the manifest sends with the commits that it comes from. Raises ManifestError.
+    """Compare what a build of the manifest sends with the commits that it comes from.
 
-    Folders of another repository are compared with that one's HEAD.
+    Folders of another repository are compared with that one's HEAD. Raises ManifestError for an ignore file that Docker
+    refuses, RepositoryError for a folder that can't be read.
     """
     home = manifest.workspace.trees
     project = top_of(manifest.root.resolve())
@@ -58,7 +60,8 @@ def compare(manifest: Manifest) -> Inputs:
     def walk() -> None:
         for _, areas in groups:
             for area in areas:
-                area.walk()
+                with _readable(manifest.root):
+                    area.walk()
 
     tracks: list[Callable[[], None]] = [partial(track, top, areas) for top, areas in groups]
     together([*tracks, walk])
@@ -89,6 +92,18 @@ def compare(manifest: Manifest) -> Inputs:
         sent=sent,
         home=home,
     )
+
+
+@contextlib.contextmanager
+def _readable(root: Path) -> Iterator[None]:
+    """Raise RepositoryError instead of the system's error for what can't be read, which a build can't send either."""
+    try:
+        yield
+    except OSError as error:
+        place = shown(Path(str(error.filename)), root)
+        hint = f"chmod -R u+rX {place}, or exclude it in .dockerignore"
+        message = f"{place} can't be read, and a build would send it: {error.strerror}"
+        raise RepositoryError(message, hint=hint) from None
 
 
 def source_commits(manifest: Manifest) -> dict[str, str]:

@@ -6,16 +6,22 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from build.dockerignore import Rules
+from build.errors import RepositoryError
+from build.git import inputs
+from build.git.contexts import Area, Context
 from build.git.inputs import compare, source_commits
 from build.images import fingerprint
 from build.images.bake_file import Target
 from build.images.build import snapshots
 from tests.support.clones import clone, read, reasons
+from tests.support.machine import shut
 from tests.support.project import Project
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
@@ -719,3 +725,18 @@ def test_c1_many_at_once(app: Project) -> None:
 
     assert {run.communicate()[0] for run in runs} == {"['docker/web/data.txt (changed)']\n"}
     assert [path.name.count(".") for path in _private(app).glob("index-*")] == [0]
+
+
+def test_c1_a_folder_that_can_t_be_read_is_named() -> None:
+    """A build could not send it either: the error has its path and what helps."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        root = Path(name)
+        root.chmod(0o755)
+        (root / "pkg").mkdir()
+        area = Area(context=Context(folder=root), root=root, path="", rules=Rules(""), kept=set())
+
+        with shut(root / "pkg"), pytest.raises(RepositoryError, match="^pkg can't be read") as caught:
+            with inputs._readable(root):
+                area.walk()
+
+    assert ".dockerignore" in caught.value.hint
