@@ -735,8 +735,8 @@ def test_c1_a_folder_that_can_t_be_read_is_named() -> None:
         (root / "pkg").mkdir()
         area = Area(context=Context(folder=root), root=root, path="", rules=Rules(""), kept=set())
 
-        with shut(root / "pkg"), pytest.raises(RepositoryError, match="^pkg can't be read") as caught:
-            with inputs._readable(root):
-                area.walk()
+        refused = pytest.raises(RepositoryError, match=r"^pkg can't be read")
+        with shut(root / "pkg"), refused as caught, inputs._readable(root):
+            area.walk()
 
     assert ".dockerignore" in caught.value.hint
