@@ -15,6 +15,7 @@ from typing import Any, Literal
 from semver import Version
 
 from build.config.manifest import Manifest
+from build.errors import RegistryError
 from build.git.tags import YANKED
 from build.git.versions import Line, lines, parse_tag
 from build.parallel import at_once
@@ -216,10 +217,16 @@ class Published:
     def _obtainable(self, record: Record) -> Any:
         def obtainable(service: str) -> bool:
             repository, digest = record.repository_of(service), record.services[service].digest
-            stored = self.registry.manifest(repository, digest)
+            kept = self._kept.get(digest)
+            try:
+                stored = self.registry.manifest(repository, digest)
+            except RegistryError as error:
+                # Distribution answers 500 for one whose link file a full disk left empty, until it is put again.
+                if error.status < 500 or kept is None:
+                    raise
+                return True
             if stored is not None:
                 return self._has_parts(repository, stored, blobs=False)
-            kept = self._kept.get(digest)
             return kept is not None and self._has_parts(repository, kept, blobs=True)
 
         return obtainable
