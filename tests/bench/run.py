@@ -39,6 +39,7 @@ BUILD_STAGE = {
 def bench_build(manifest: Manifest, rounds: int) -> Rows:
     """A build with nothing to do, compared with buildx on the same file with everything cached."""
     definition = manifest.workspace.root / "bench-bake.json"
+    subprocess.run([*INVOKE, "build"], cwd=ROOT, check=True, capture_output=True)  # the bases are known from here on
     shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
     model = json.loads(shown.stdout)
     for target in model["target"].values():
