@@ -52,7 +52,8 @@ def reports(body: F) -> F:
         from build.errors import OUTPUT_CLOSED, BuildError
 
         try:
-            if empty := [name for name, value in kwargs.items() if value == "" or (value and "" in _list(value))]:
+            values = {name: value if isinstance(value, list) else [value] for name, value in kwargs.items()}
+            if empty := [name for name, given in values.items() if "" in given]:
                 message = f"--{empty[0].replace('_', '-')} has an empty value"
                 raise BuildError(message, hint="give it a value, or leave the flag out")
             with interrupts.as_interrupts():
@@ -73,10 +74,6 @@ def reports(body: F) -> F:
         for parameter in signature.parameters.values()
     ])  # fmt: skip
     return cast("F", wrapped)
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
 
 
 @task(help=_JSON | {"registry": "probe what the registry allows, in a scratch repository, and remember it"})

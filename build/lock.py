@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import IO
 
 _POLL_SECONDS = 0.2
+# Windows locks bytes, and nobody else may read them: this one is behind every holder's note.
+_LOCKED_BYTE = 1 << 20
 _HELD: dict[Path, tuple[int, threading.RLock]] = {}
 _GUARD = threading.Lock()
 
@@ -136,10 +138,6 @@ def _try_lock(file: IO[bytes]) -> bool:
     except OSError as error:
         return error.errno not in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
     return True
-
-
-# Windows locks bytes, and nobody else may read them: this one is behind every holder's note.
-_LOCKED_BYTE = 1 << 20
 
 
 def _is_at(path: Path, file: IO[bytes]) -> bool:

@@ -70,9 +70,8 @@ def run(
     """Run argv and return its Outcome.
 
     The program gets this process's environment without what variables.py neutralises, changed by `env`: None removes a
-    variable. With `capture`, the output is part of the
-    Outcome or the error; without it, the tool writes to the terminal. An interrupt stops the whole process group before
-    it propagates.
+    variable. With `capture`, the output is part of the Outcome or the error; without it, the tool writes to the
+    terminal. An interrupt stops the whole process group before it propagates.
 
     Raises MissingTool if argv[0] is not on PATH; ToolFailed if it can't be executed, exits with a code outside
     `ok_codes`, or takes longer than `timeout` seconds.

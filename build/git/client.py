@@ -1,7 +1,7 @@
 """The git runner: every git command of the toolkit starts here, in an environment that no setting of a user changes.
 
-What keeps git from working at all (no repository, another owner, a broken index) is told in words of its own, with the
-command that helps; any other failure is the caller's.
+What keeps git from working at all (no repository, another owner, a broken index) has an error message of its own, with
+the command that fixes it; any other failure is the caller's.
 """
 
 from __future__ import annotations

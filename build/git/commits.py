@@ -142,52 +142,52 @@ def standing(commits: Sequence[Commit]) -> tuple[Commit, ...]:
     A revert of one of the commits cancels both; a revert of a merge cancels the commits that the merge brought in; a
     revert of a revert restores the original. A revert of an older commit remains. What a squash lists follows it.
     """
-    voices, silent = commits, set[int]()
+    entries, left_out = commits, set[int]()
     if any(commit.items or commit.merge_subject for commit in commits):
-        voices = [voice for commit in commits for voice in (commit, *commit.items)]
-        silent = _repeated_titles(voices) | _repeated_items(voices)
+        entries = [entry for commit in commits for entry in (commit, *commit.items)]
+        left_out = _repeated_titles(entries) | _repeated_items(entries)
     reverts = [
-        position for position, voice in enumerate(voices)
-        if (voice.type == "revert" or "everts " in voice.rest) and position not in silent
+        position for position, entry in enumerate(entries)
+        if (entry.type == "revert" or "everts " in entry.rest) and position not in left_out
     ]  # fmt: skip
     if reverts:
-        silent |= _Reverts(voices).cancelled(reverts)
-    return tuple(voice for position, voice in enumerate(voices) if position not in silent and not voice.merge)
+        left_out |= _Reverts(entries).cancelled(reverts)
+    return tuple(entry for position, entry in enumerate(entries) if position not in left_out and not entry.merge)
 
 
-def _positions(voices: Sequence[Commit]) -> dict[str, int]:
+def _positions(entries: Sequence[Commit]) -> dict[str, int]:
     """Map each hash to the position of its commit, which is before what the commit lists."""
-    return {voice.commit: len(voices) - 1 - back for back, voice in enumerate(reversed(voices))}
+    return {entry.commit: len(entries) - 1 - back for back, entry in enumerate(reversed(entries))}
 
 
-def _repeated_items(voices: Sequence[Commit]) -> set[int]:
+def _repeated_items(entries: Sequence[Commit]) -> set[int]:
     """Return the positions of listed commits that say what the squash itself says."""
     repeated = set()
-    for position, voice in enumerate(voices):
-        for offset, item in enumerate(voice.items, start=1):
-            if item.subjects[0] == voice.subjects[0]:
+    for position, entry in enumerate(entries):
+        for offset, item in enumerate(entry.items, start=1):
+            if item.subjects[0] == entry.subjects[0]:
                 repeated.add(position + offset)
     return repeated
 
 
-def _repeated_titles(voices: Sequence[Commit]) -> set[int]:
+def _repeated_titles(entries: Sequence[Commit]) -> set[int]:
     """Return the positions of merges whose title one of the commits that they brought in has, too."""
-    positions = _positions(voices)
+    positions = _positions(entries)
     seen: set[str] = set()
-    first = voices[0].commit
+    first = entries[0].commit
     while first in positions and first not in seen:
         seen.add(first)
-        first = next(iter(voices[positions[first]].parents), "")
+        first = next(iter(entries[positions[first]].parents), "")
     repeated = set()
-    for position in reversed([number for number, voice in enumerate(voices) if voice.merge_subject]):
-        pending, brought = list(voices[position].parents[1:]), []
+    for position in reversed([number for number, entry in enumerate(entries) if entry.merge_subject]):
+        pending, brought = list(entries[position].parents[1:]), []
         while pending:
             commit = pending.pop()
             if commit in positions and commit not in seen:
                 seen.add(commit)
-                brought.append(voices[positions[commit]])
+                brought.append(entries[positions[commit]])
                 pending += brought[-1].parents
-        if any(commit.subjects[0] == voices[position].subjects[0] for commit in brought):
+        if any(commit.subjects[0] == entries[position].subjects[0] for commit in brought):
             repeated.add(position)
     return repeated
 
@@ -195,9 +195,9 @@ def _repeated_titles(voices: Sequence[Commit]) -> set[int]:
 class _Reverts:
     """What the reverts among some commits cancel; the commits are newest first, each before what it lists."""
 
-    def __init__(self, voices: Sequence[Commit]) -> None:
-        self.voices = voices
-        self.positions = _positions(voices)
+    def __init__(self, entries: Sequence[Commit]) -> None:
+        self.entries = entries
+        self.positions = _positions(entries)
 
     def cancelled(self, reverts: Sequence[int]) -> set[int]:
         """Return the positions of what `reverts` (positions, newest first) cancel, and of those that did."""
@@ -205,7 +205,7 @@ class _Reverts:
         for position in reverts:
             if position in cancelled:
                 continue
-            hashes = self.voices[position].reverts
+            hashes = self.entries[position].reverts
             targets = [full for short in hashes if (full := self._resolve(short)) is not None]
             complete = len(targets) == len(hashes)
             if not targets:
@@ -229,20 +229,20 @@ class _Reverts:
         With a number, the subject has to fit as well, if the revert quotes one. Of what has no number, and is only
         called by its subject, that counts which still stands. A revert that names a hash means no other commit.
         """
-        commit = self.voices[revert]
+        commit = self.entries[revert]
         subject, number = commit.undone
         if commit.merge or not (number or (subject and not commit.reverts)):
             return None
         by_number, by_subject = self._index
         if numbered := [position for position in by_number.get(number, ()) if position > revert]:
-            fitting = (one for one in numbered if subject is None or subject in self.voices[one].subjects)
+            fitting = (one for one in numbered if subject is None or subject in self.entries[one].subjects)
             return next(fitting, None)
         if subject is None or commit.reverts:
             return None
         return next(
             (
                 position for position in by_subject.get(subject, ())
-                if position > revert and position not in cancelled and not (number and self.voices[position].number)
+                if position > revert and position not in cancelled and not (number and self.entries[position].number)
             ),
             None,
         )  # fmt: skip
@@ -252,20 +252,20 @@ class _Reverts:
         """The positions of the commits by the number of their request, and by each subject."""
         by_number: dict[str, list[int]] = {}
         by_subject: dict[Subject, list[int]] = {}
-        for position, voice in enumerate(self.voices):
-            if number := voice.number:
+        for position, entry in enumerate(self.entries):
+            if number := entry.number:
                 by_number.setdefault(number, []).append(position)
-            for subject in dict.fromkeys(voice.subjects):
+            for subject in dict.fromkeys(entry.subjects):
                 by_subject.setdefault(subject, []).append(position)
         return by_number, by_subject
 
     def _with(self, position: int) -> set[int]:
         """Return the position itself, what it lists, and for a merge what only its other parents reach."""
-        first, *others = self.voices[position].parents or ("",)
+        first, *others = self.entries[position].parents or ("",)
         inside = {position}
         if others:
             inside |= {self.positions[commit] for commit in self._reachable(others) - self._reachable([first])}
-        return inside | {one + offset for one in inside for offset in range(1, len(self.voices[one].items) + 1)}
+        return inside | {one + offset for one in inside for offset in range(1, len(self.entries[one].items) + 1)}
 
     def _reachable(self, starts: Iterable[str]) -> set[str]:
         reachable: set[str] = set()
@@ -274,7 +274,7 @@ class _Reverts:
             commit = pending.pop()
             if commit not in reachable:
                 reachable.add(commit)
-                parents = self.voices[self.positions[commit]].parents
+                parents = self.entries[self.positions[commit]].parents
                 pending += [parent for parent in parents if parent in self.positions]
         return reachable
 

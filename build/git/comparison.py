@@ -21,7 +21,6 @@ _OUT = ".dockerignore"
 _EMPTY = Why(reason="an empty folder, which no commit can have", fix=f"rmdir it, or exclude it in {_OUT}")
 _GIT = Why(reason="git's own files", fix=f"exclude it: a line **/.git in {_OUT}")
 _SPECIAL = Why(reason="neither a file nor a link, which no commit can have", fix=f"remove it, or exclude it in {_OUT}")
-_CHMOD = "chmod -R u=rwX,go=rX,a-st on its folder; umask 022 before git clone"
 _POINTER = Why(reason="a Git LFS pointer instead of the file", fix="git lfs pull")
 
 
@@ -210,12 +209,13 @@ class Comparison:
     def _modes(self, area: Area, known: Mapping[str, Why]) -> dict[str, Why]:
         """Files and folders with a mode that no checkout gives: unreadable for others, or with a special bit."""
         found = {}
+        fix = f"chmod -R u=rwX,go=rX,a-st '{shown(area.root, self.root)}', and umask 022 before the next git clone"
         for folder in area.folders:
             sent = [leaf for leaf in folder.leaves if leaf not in folder.others and area.sends(leaf)]
             for path in (*([folder.path] if sent and folder.path else []), *sent):
                 mode = odd_mode(area.root / path)
                 if mode and f"{area.prefix}{path}" not in known:
-                    found[f"{area.prefix}{path}"] = Why(reason=f"mode {mode}, which no checkout has", fix=_CHMOD)
+                    found[f"{area.prefix}{path}"] = Why(reason=f"mode {mode}, which no checkout has", fix=fix)
         return found
 
     def _pointers(self, area: Area, known: Mapping[str, Why]) -> list[str]:

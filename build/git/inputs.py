@@ -106,11 +106,6 @@ def _readable(root: Path) -> Iterator[None]:
         raise RepositoryError(message, hint=hint) from None
 
 
-def source_commits(manifest: Manifest) -> dict[str, str]:
-    """The commit of every source that is in a repository of its own, by its key in [sources]."""
-    return dict(compare(manifest).commits)
-
-
 def _tracked(home: Path, top: Path, project: Path | None, areas: Sequence[Area]) -> Tracked | Why:
     """The entries below the areas; a submodule of the project is compared with the commit that the project names."""
     try:

@@ -79,7 +79,7 @@ class Summary:
 
     digest: str
     links: tuple[str, ...]
-    stamp: tuple[int, ...] = ()
+    stamp: tuple[int, ...]
 
 
 class OwnIndex:
@@ -105,17 +105,16 @@ class OwnIndex:
         Raises ToolFailed.
         """
         memory = self.folder / "listing.json"
-        state = [*self._with_index(_state), *paths]
-        stored = recalled(memory)
-        if stored.get("state") != state:
+        stamp, stored = self._with_index(_state), recalled(memory)
+        if stored.get("state") != [*stamp, *paths]:
             records = self.listing(paths)
             links = [text_of(record) for record in records if record.startswith(b"160000 ")]
             digest = hashlib.sha256(b"\0".join(records)).hexdigest()
-            stored = {"state": [*self._with_index(_state), *paths], "digest": digest, "links": links}
+            stamp = self._with_index(_state)
+            stored = {"state": [*stamp, *paths], "digest": digest, "links": links}
             with contextlib.suppress(OSError):
                 json_file.write(memory, stored)
-        stamp = tuple(number for number in stored["state"] if isinstance(number, int))
-        return Summary(digest=stored["digest"], links=tuple(stored["links"]), stamp=stamp)
+        return Summary(digest=stored["digest"], links=tuple(stored["links"]), stamp=tuple(stamp))
 
     def changes(self, paths: Iterable[str]) -> dict[str, Change]:
         """The entries of the commit below `paths` that the work tree does not have as they are. Raises ToolFailed."""

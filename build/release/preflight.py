@@ -23,6 +23,7 @@ from build.release import candidates, claim
 from build.release.ci import in_ci
 from build.release.names import release_repository, service_repository
 from build.release.plan import Plan
+from build.release.world import World
 
 
 def authority(settings: ReleaseSettings, environment: Mapping[str, str], *, local: bool) -> str:
@@ -48,10 +49,11 @@ def check_tree(history: History, settings: ReleaseSettings) -> None:
         raise ReleaseRefused(message, hint=f"git switch {settings.branches[0] if settings.branches else 'main'}")
 
 
-def check_branch(manifest: Manifest, history: History, remote: str, *, pushed: str = "") -> None:
-    """Raise RepositoryError unless the remote has HEAD on the branch that is released, or `pushed` goes there now."""
-    if not remote or pushed:
+def check_branch(world: World, remote: str) -> None:
+    """Raise RepositoryError unless the remote has HEAD on the branch that is released, or gets it with the tag."""
+    if not remote or world.pushed_branch:
         return
+    manifest, history = world.manifest, world.history
     patterns, name = manifest.release.branches, history.branch
     branches = [name] if name else list(remote_branches(manifest.root, remote))
     allowed = [one for one in branches if any(fnmatch.fnmatchcase(one, pattern) for pattern in patterns)]
@@ -64,11 +66,11 @@ def check_branch(manifest: Manifest, history: History, remote: str, *, pushed: s
         raise RepositoryError(message, hint=hint)
 
 
-def warn(manifest: Manifest, history: History, remote: str) -> None:
+def warn(world: World, remote: str) -> None:
     """Print why a release would be refused as the tree and the branch are now."""
     try:
-        check_tree(history, manifest.release)
-        check_branch(manifest, history, remote, pushed=(history.branch or "") if manifest.release.push_branch else "")
+        check_tree(world.history, world.manifest.release)
+        check_branch(world, remote)
     except (RepositoryError, ReleaseRefused) as error:
         console.warn(f"a release would be refused: {error} ({error.hint})")
 

@@ -10,7 +10,7 @@ import functools
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from semver import Version
 
@@ -212,24 +212,25 @@ class Published:
         """The latest of these claims whose images can still be had; a finished one is never older than that."""
         newest = sorted(read.claimed.values(), key=lambda record: record.created)[-CONCURRENT:]
         candidates = [record for record in newest if record.parsed in set(versions)]
-        return {record.parsed for record in candidates if all(at_once(self._obtainable(record), record.services))}
+        return {
+            record.parsed
+            for record in candidates
+            if all(at_once(functools.partial(self._obtainable, record), record.services))
+        }
 
-    def _obtainable(self, record: Record) -> Any:
-        def obtainable(service: str) -> bool:
-            repository, digest = record.repository_of(service), record.services[service].digest
-            kept = self._kept.get(digest)
-            try:
-                stored = self.registry.manifest(repository, digest)
-            except RegistryError as error:
-                # Distribution answers 500 for one whose link file a full disk left empty, until it is put again.
-                if error.status < 500 or kept is None:
-                    raise
-                return True
-            if stored is not None:
-                return self._has_parts(repository, stored, blobs=False)
-            return kept is not None and self._has_parts(repository, kept, blobs=True)
-
-        return obtainable
+    def _obtainable(self, record: Record, service: str) -> bool:
+        repository, digest = record.repository_of(service), record.services[service].digest
+        kept = self._kept.get(digest)
+        try:
+            stored = self.registry.manifest(repository, digest)
+        except RegistryError as error:
+            # Distribution answers 500 for one whose link file a full disk left empty, until it is put again.
+            if error.status < 500 or kept is None:
+                raise
+            return True
+        if stored is not None:
+            return self._has_parts(repository, stored, blobs=False)
+        return kept is not None and self._has_parts(repository, kept, blobs=True)
 
     def _has_parts(self, repository: str, stored: RawManifest, *, blobs: bool) -> bool:
         """Whether the registry has the manifests that this one names, and with `blobs` its config and layers."""

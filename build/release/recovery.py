@@ -20,7 +20,7 @@ from build.release.stored import ImageGone
 _RESUME = "./inv release --resume"
 
 
-def unfinished(published: Published) -> list[Record]:
+def unfinished(published: Published, known: Mapping[str, Known]) -> list[Record]:
     """The releases that are claimed in this registry, not complete there and can be finished, oldest first.
 
     A tag without a record was not made by a release, and one of another registry is not ours to finish. A version that
@@ -29,9 +29,9 @@ def unfinished(published: Published) -> list[Record]:
     """
     waiting: list[Record] = []
     for line in published.lines:
-        known, claimed = published.known(line), published.claimed(line)
-        waiting += [claimed[version] for version in known.interrupted]
-        _tell_gone([claimed[version].tag for version in sorted(known.gone, reverse=True)])
+        of_line, claimed = known[line.name], published.claimed(line)
+        waiting += [claimed[version] for version in of_line.interrupted]
+        _tell_gone([claimed[version].tag for version in sorted(of_line.gone, reverse=True)])
     return sorted(waiting, key=lambda record: record.created)
 
 
@@ -42,15 +42,14 @@ def _tell_gone(tags: Sequence[str]) -> None:
 
 
 def settle_floats(
-    manifest: Manifest, published: Published, tags: Collection[str], *, audit: bool = False
+    manifest: Manifest, published: Published, known: Mapping[str, Known], tags: Collection[str], *, audit: bool = False
 ) -> dict[str, list[Move]]:
-    """Move the floats of every line that are behind; the moves, by line.
+    """Move the floats of every line that are behind; the moves, by line. Where nothing is `known`, there are none.
 
     A float is assumed current if the release repository's is, except those of the latest releases among `tags`: one of
     them may have been killed while it corrected a float that a faster release had moved. `audit` checks every float.
     Raises RegistryError.
     """
-    known: Mapping[str, Known] = published.all_known()
     if not any(one.complete for one in known.values()):
         return {}
     if policy.policy(manifest, published.registry).floats != "client":

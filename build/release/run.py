@@ -80,12 +80,6 @@ class Run:
         return {planned.service: planned.fingerprint for planned in self.services}
 
     @property
-    def pushed_branch(self) -> str:
-        """The branch that is pushed together with the tag, or ""."""
-        assert self.world is not None
-        return (self.world.history.branch or "") if self.manifest.release.push_branch else ""
-
-    @property
     def reused(self) -> list[Image]:
         """The images that are not built: the registry has them, and only what the plan says is known of them."""
         return [
@@ -130,12 +124,18 @@ def _tools(manifest: Manifest) -> dict[str, str]:
     return {**engine.versions(), "trivy": str(report.get("Version", ""))}
 
 
-def _support(manifest: Manifest, services: Mapping[str, RecordedService], build_plan: BuildPlan) -> dict[str, str]:
-    """The age and the support of the bases. Not beside their digests: readers of schema 1 refuse a field they lack."""
-    used = {key for service in services.values() for key in service.bases}
-    return {
-        f"base {key}": support.described(manifest.bases, build_plan.bases[key], support.today()) for key in sorted(used)
+def _made_of(run: Run, services: Mapping[str, RecordedService]) -> dict[str, str]:
+    """The age and the support of the bases, and the commits of sources in other repositories.
+
+    They stand among the tools, because readers of schema 1 refuse a field they lack.
+    """
+    assert run.world is not None
+    assert run.build_plan is not None
+    used, settings = {key for service in services.values() for key in service.bases}, run.manifest.bases
+    found = {
+        f"base {key}": support.described(settings, run.build_plan.bases[key], support.today()) for key in sorted(used)
     }
+    return found | {f"source {key}": commit for key, commit in sorted(run.world.history.inputs.commits.items())}
 
 
 def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str]) -> Record:
@@ -169,6 +169,6 @@ def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str])
         repository=release_repository(manifest, line.line),
         services=services,
         gates=dict(run.gates),
-        tools=tools | _support(manifest, services, run.build_plan),
+        tools=tools | _made_of(run, services),
         authority=run.authority,
     )

@@ -36,12 +36,14 @@ from build.steps import Skip, Step, Stop
 
 def _resume(run: Run) -> Run:
     """Finish what an interrupted release began, before anything else: the next version builds on it."""
-    interrupted = recovery.unfinished(run.published)
+    known = run.published.all_known()
+    interrupted = recovery.unfinished(run.published, known)
     for record in interrupted:
         console.note(f"finishing {record.tag}, claimed {record.created} and interrupted")
     if interrupted:
         steps.execute(FINISH, replace(run, records=tuple(interrupted)))
-    moved = recovery.settle_floats(run.manifest, run.published, run.claims, audit=run.audit)
+        known = run.published.all_known()
+    moved = recovery.settle_floats(run.manifest, run.published, known, run.claims, audit=run.audit)
     if not interrupted and not moved:
         raise Skip("nothing was interrupted")
     for line, moves in moved.items():
@@ -80,10 +82,10 @@ def _preflight(run: Run) -> Run:
     assert run.build_plan is not None
     engine.require(run.manifest.tools)
     preflight.check_tree(run.world.history, run.manifest.release)
-    preflight.check_branch(run.manifest, run.world.history, run.remote, pushed=run.pushed_branch)
+    preflight.check_branch(run.world, run.remote)
     preflight.check_bases(run.manifest, run.plan, run.build_plan.bases)
     preflight.check_room(run.manifest)
-    preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, run.pushed_branch)
+    preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, run.world.pushed_branch)
     gates = [gate for gate in GATES if gate.name not in run.options.skip]
     if gates:
         login(run.manifest)  # the engine and Trivy fetch the candidates themselves
@@ -155,7 +157,7 @@ def _claim(run: Run) -> Run:
     records = records_of(run)
     title = run.manifest.project.title
     claims = [claim.prepare(root, record, f"{title}: {record.line} {record.version}") for record in records]
-    claim.push(root, run.remote, claims, branch=run.pushed_branch)
+    claim.push(root, run.remote, claims, branch=run.world.pushed_branch)
     for record in records:
         run.published.learn(record)
         console.note(f"{record.tag} is ours, on {run.remote or 'this repository'}")
@@ -244,9 +246,9 @@ def preview(manifest: Manifest, request: Request, environment: Mapping[str, str]
         remote = configured_remote(manifest.root, manifest.release.remote)
         claims = claim.fetch_claims(manifest, remote)
         published = Published(manifest, registry, claims, kept=candidates.kept(manifest.workspace.candidates))
-        unfinished = tuple(record.tag for record in recovery.unfinished(published))
+        unfinished = tuple(record.tag for record in recovery.unfinished(published, published.all_known()))
         world, _ = read_world(manifest, published, claims, environment)
         world = replace(world, known={name: known.finished() for name, known in world.known.items()})
         world = examine(world, published, plan.due(world, request))
-        preflight.warn(manifest, world.history, remote)
+        preflight.warn(world, remote)
         return plan.compute(world, request, unfinished=unfinished)

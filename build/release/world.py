@@ -64,6 +64,11 @@ class World:
     built: Mapping[str, Image] = field(default_factory=dict)
     details: Mapping[str, Details] = field(default_factory=dict)
 
+    @property
+    def pushed_branch(self) -> str:
+        """The branch that is pushed together with the tag, or ""."""
+        return (self.history.branch or "") if self.manifest.release.push_branch else ""
+
     def claimed(self, line: LineHistory) -> dict[Version, str]:
         """Map each version of a line on the remote to its tag."""
         return versions_of(line.line, self.claims)

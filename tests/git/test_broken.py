@@ -109,7 +109,7 @@ def test_c11_what_is_broken_is_named(project: Project, case: str) -> None:
 
 
 def test_c11_a_bare_repository_has_nothing_to_build(project: Project, tmp_path: Path) -> None:
-    """A manifest that lies in a bare repository is told what a build needs."""
+    """A manifest that lies in a bare repository is refused with what a build needs."""
     bare = Project(tmp_path / "bare")
     project.git("clone", "--quiet", "--bare", str(project.root), str(bare.root))
     for name in ("versions.toml", "docker"):
@@ -121,7 +121,7 @@ def test_c11_a_bare_repository_has_nothing_to_build(project: Project, tmp_path: 
 
 @pytest.mark.parametrize("name", [".git/index", ".git/config", ".git/HEAD", ".git"])
 def test_c11_a_repository_that_is_closed_to_this_user(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that another user wrote, under sudo perhaps, are named; nobody is told to make a new repository."""
+    """Files that another user wrote, under sudo perhaps, are named; `git init` is not suggested."""
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to other users
         project = make_empty(Path(folder) / "project")
         project.commit("Start")
@@ -147,7 +147,7 @@ def test_c11_a_lock_that_was_left_behind_stops_no_reader(project: Project) -> No
 
 
 def test_c11_no_git_at_all(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without git is told how to get it, not to look at the doctor, who needs it as well."""
+    """Without git, the hint is how to install it, not the doctor, which needs it as well."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(MissingTool, match="git is not installed") as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -182,6 +183,9 @@ def test_c1_a_mode_that_git_does_not_keep_is_sent_all_the_same(app: Project, cas
     assert found(app) == expected
     if any("/pkg" not in path for path in expected):
         assert _fingerprint(app) != before
+    for difference in compare(app.load()).differences:
+        subprocess.run(difference.fix.partition(", and")[0], shell=True, cwd=app.root, check=True)
+    assert found(app) == {}
 
 
 def _fingerprint(project: Project) -> str:

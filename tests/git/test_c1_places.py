@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from build.git.inputs import compare, source_commits
+from build.git.inputs import compare
 from tests.support.clones import read
 from tests.support.inputs import found
 from tests.support.project import Project
@@ -37,7 +37,7 @@ def test_c1_a_source_in_another_repository_is_compared_with_its_head(pointed: Pr
     other = _other(tmp_path / "other")
     manifest = pointed.load(UC_SOURCES_WATCHED="../other/Modules")
     assert compare(manifest).differences == ()
-    assert source_commits(manifest) == {"watched": other.git("rev-parse", "HEAD")}
+    assert compare(manifest).commits == {"watched": other.git("rev-parse", "HEAD")}
 
     other.write("notes.md", "2\n")
     other.write("Modules/one.psm1", "2\n")

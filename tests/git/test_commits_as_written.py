@@ -34,7 +34,7 @@ def test_v1_version_and_check_name_what_looks_conventional(project: Project) -> 
 
 
 def test_v1_only_commits_since_the_last_release_are_named(project: Project) -> None:
-    """What is released is not warned of for ever."""
+    """Commits that are released are not warned of again."""
     project.commit("feat:x")
     project.git("tag", "v1.0.0")
     project.commit("fix: a")

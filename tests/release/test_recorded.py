@@ -12,7 +12,7 @@ import pytest
 
 from build.engine import client as docker
 from tests.release.queries import digests, listed, ok, recorded
-from tests.support.project import PYTHON, REPOSITORY
+from tests.support.project import PYTHON, REPOSITORY, Project
 from tests.support.stack import reuse_bases
 from tests.support.steps import begins
 from tests.support.world import World
@@ -71,6 +71,28 @@ def test_skipped_gates_are_recorded_permanently(world: World) -> None:
     assert listed(other)["v0.1.0"]["skipped"] == ["scan", "smoke"]
     assert "scan SKIPPED; smoke SKIPPED" in ok(other.inv("releases", COLUMNS="200")).stdout
     assert world.record("v0.1.0")["gates"]["scan"]["verdict"] == "skipped"
+
+
+def test_c1_the_commit_of_a_source_in_another_repository_is_recorded(world: World) -> None:
+    """An image is made of that commit too, so the record names it."""
+    source = world.folder / "modules"
+    source.mkdir()
+    modules = Project(source)
+    modules.write("Module.psm1", "function A {}\n")
+    modules.git("init", "--quiet", "--initial-branch", "main")
+    modules.git("config", "user.name", "Test")
+    modules.git("config", "user.email", "test@example.invalid")
+    modules.write(".dockerignore", ".git\n")
+    commit = modules.commit("feat: a module")
+    project = world.clone.project
+    text = (project.root / "versions.toml").read_text().replace('watched = ""', f'watched = "{source}"')
+    project.write("versions.toml", text.replace("port = 18980", 'port = 18980\ncontexts = { more = "source:watched" }'))
+    project.write("docker/one/Dockerfile", "FROM scratch\nCOPY content /content\nCOPY --from=more . /more\n")
+    world.clone.share("feat: modules from elsewhere")
+
+    ok(world.clone.release())
+
+    assert world.record("v0.1.0")["tools"]["source watched"] == commit
 
 
 def _leak(world: World) -> None:

@@ -163,7 +163,7 @@ def test_r3_lists_are_read_to_their_last_page(registry: RegistryClient, proxy: P
 
 
 def test_r3_a_page_that_repeats_itself_ends_the_list(registry: RegistryClient, proxy: Proxy) -> None:
-    """A Link that leads to what was already read, under whatever URL, is not followed for ever."""
+    """A Link that leads to what was already read, under whatever URL, is not followed again."""
     count = iter(range(1000))
     proxy.rules = [
         always("GET ", lambda _asked: page_of(["a", "b"], f'</v2/test/web/tags/list?last={next(count)}>; rel="next"'))
@@ -250,7 +250,7 @@ def test_r4_a_write_does_not_become_a_read(registry: RegistryClient, proxy: Prox
 
 @pytest.mark.parametrize("location", ["{path}", "{path}?{number}"])
 def test_r4_a_circle_ends_with_words(registry: RegistryClient, proxy: Proxy, location: str) -> None:
-    """Redirects that come back, or go on for ever, are reported."""
+    """Redirects that come back, or never end, are reported."""
     count = iter(range(1000))
     proxy.rules = [
         always(
