@@ -19,7 +19,7 @@ from build.registry.client import RegistryClient
 from build.registry.oci import RawManifest
 from build.release.published import Published
 from build.release.record import Record, of_record
-from build.release.stored import ImageGone, load
+from build.release.stored import ImageGone, digest_unless_unreadable, load
 
 _ROUNDS, _BETWEEN_ROUNDS = 6, 0.3
 _REFUSALS = {400, 403, 405, 409, 412, 422}  # HTTP statuses of a registry that does not take such a tag from us
@@ -119,7 +119,8 @@ def move_floats(
 
 
 def _is_current(registry: RegistryClient, repository: str, name: str, version: Version) -> bool:
-    return registry.digest(repository, name) == registry.digest(repository, str(version))
+    current = digest_unless_unreadable(registry, repository, name)
+    return current == registry.digest(repository, str(version))
 
 
 def _record_of(published: Published, line: Line, version: Version) -> Record:
@@ -163,7 +164,7 @@ def _point_repository(
     results = []
     for name in floats:
         behind = registry.seen(repository, name) not in {None, digest}  # then it is put, whatever it is by now
-        if not behind and registry.digest(repository, name) == digest:
+        if not behind and digest_unless_unreadable(registry, repository, name) == digest:
             results.append(_Pointed(name=name, put=False, stayed=True))
             continue
         stored = stored or load(registry, repository, digest)

@@ -14,7 +14,7 @@ from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.registry.oci import Artifact, RawManifest, digest_of
 from build.release.record import Record, of_record
-from build.release.stored import load
+from build.release.stored import UNREADABLE, digest_unless_unreadable, load
 
 _READ_BACKS = (0.3, 1.0, 1.0)  # seconds that a tag which is not visible at once gets before the next PUT
 
@@ -25,7 +25,7 @@ def pin(registry: RegistryClient, repository: str, tag: str, stored: RawManifest
     An existing tag is never put again: Harbor answers 412 even to an equal PUT. Raises VersionTaken if the tag names
     another digest (the version is burned), RegistryError if it can't be written.
     """
-    if _matches(registry.digest(repository, tag, new=True), repository, tag, stored):
+    if _is_there(registry, repository, tag, stored):
         return False
     _write(registry, repository, tag, stored)
     return True
@@ -48,6 +48,11 @@ def _write(registry: RegistryClient, repository: str, tag: str, stored: RawManif
     raise RegistryError(f"{repository}:{tag} was acknowledged {len(_READ_BACKS)} times and does not exist")
 
 
+def _is_there(registry: RegistryClient, repository: str, tag: str, stored: RawManifest) -> bool:
+    digest = digest_unless_unreadable(registry, repository, tag, new=True)
+    return digest != UNREADABLE and _matches(digest, repository, tag, stored)
+
+
 def _matches(digest: str | None, repository: str, tag: str, stored: RawManifest) -> bool:
     if digest in {None, stored.digest}:
         return digest is not None
@@ -59,7 +64,7 @@ def _matches(digest: str | None, repository: str, tag: str, stored: RawManifest)
 
 def store(registry: RegistryClient, repository: str, tag: str, artifact: Artifact) -> bool:
     """Put an artifact under an immutable tag; False if it was there already. Raises as `pin` does."""
-    if _matches(registry.digest(repository, tag, new=True), repository, tag, artifact.manifest):
+    if _is_there(registry, repository, tag, artifact.manifest):
         return False
     for blob in artifact.blobs:
         if not registry.has_blob(repository, digest_of(blob)):

@@ -128,7 +128,8 @@ class Published:
         unlisted = (leaves if tagged else read.claimed.keys()) - tagged - yanked
         trusted = set() if self.audit else (tagged & read.claimed.keys()) - leaves
         asked = sorted((tagged - trusted) | unlisted)
-        states = dict(zip(asked, at_once(lambda version: self._state(line, version), asked), strict=True))
+        found = at_once(lambda version: self._state(line, version, finishable=version in leaves), asked)
+        states = dict(zip(asked, found, strict=True))
         read.states |= {version: state for version, state in states.items() if state != "absent"}
         complete = trusted | {version for version, state in states.items() if state == "complete"}
         if not tagged:
@@ -191,12 +192,18 @@ class Published:
         expected = of_record(self._read(line).claimed[version]).manifest.digest
         return self.registry.digest(self.repository(line), str(version)) == expected
 
-    def _state(self, line: Line, version: Version) -> Literal["complete", "foreign", "absent"]:
+    def _state(self, line: Line, version: Version, *, finishable: bool) -> Literal["complete", "foreign", "absent"]:
+        """What a version's tag names. One that can't be read is put again by a release that is `finishable`."""
         read = self._read(line)
         if not self.audit and version in read.states:
             return read.states[version]
-        if version in read.claimed and self._holds(line, version):
-            return "complete"
+        try:
+            if version in read.claimed and self._holds(line, version):
+                return "complete"
+        except RegistryError as error:
+            if error.status < 500 or not finishable:
+                raise
+            return "absent"
         stored = self.registry.immutable_manifest(self.repository(line), str(version))
         if stored is None:
             return "absent"

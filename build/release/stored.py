@@ -12,7 +12,22 @@ from build.registry.oci import RawManifest, document_of
 from build.release.names import yank_tag
 from build.release.record import RECORD_TYPE, YANK_TYPE, NoRecord, Record, decode
 
+UNREADABLE = "unreadable"
 _REASON_LOST = "its reason is lost"
+
+
+def digest_unless_unreadable(registry: RegistryClient, repository: str, tag: str, *, new: bool = False) -> str | None:
+    """The digest that a tag names, None if there is none, UNREADABLE if the registry fails (5xx) however often asked.
+
+    Distribution leaves a tag's link file empty if the disk is full, and answers 500 until the tag is put again. So
+    whoever has the right to put it, and the bytes, does. Raises RegistryError for any other failure.
+    """
+    try:
+        return registry.digest(repository, tag, new=new)
+    except RegistryError as error:
+        if error.status < 500:
+            raise
+        return UNREADABLE
 
 
 def fetch(registry: RegistryClient, repository: str, version: Version | str) -> Record | None:

@@ -250,6 +250,31 @@ def test_a_disk_that_is_full(
     assert_invariants(small_world)
 
 
+@pytest.mark.parametrize(
+    ("link", "step"),
+    [
+        ("one/_manifests/tags/0.1.0", "record"),
+        ("release/_manifests/tags/0.1.0", "float"),
+        ("one/_manifests/tags/0.1", None),
+        ("release/_manifests/tags/0.1", None),
+    ],
+)
+def test_a_tag_that_a_full_disk_took(world: World, registry: Registry, link: str, step: str | None) -> None:
+    """Distribution leaves a tag's link empty if it can't write it, and can't read the tag then: the next run puts it."""
+    running = world.clone.start("release", *FAST)
+    ended = running.when(begins(step), running.kill).wait() if step else running.wait()
+    assert ended.code == (-9 if step else 0)
+    file = registry.storage / "docker/registry/v2/repositories" / world.namespace / link / "current/link"
+    assert file.read_text()
+    file.write_text("")
+
+    ran = world.clone.release()
+
+    assert ran.code == 0, ran.text
+    assert set(world.public().git) == {"v0.1.0"}
+    assert_invariants(world)
+
+
 def test_a_manifest_that_a_full_disk_took(world: World, registry: Registry) -> None:
     """Distribution empties a manifest's link if it can't rewrite it: the clone that staged the manifest restores it."""
     running = world.clone.start("release", *FAST)
