@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from build import console, variables
 from build.config.manifest import Tools
 from build.errors import MissingTool, ToolFailed
+from build.parallel import together
 from build.process import Outcome, redact, run
 
 if TYPE_CHECKING:
@@ -122,12 +123,15 @@ def versions() -> dict[str, str]:
 
     Raises MissingTool when there is no docker binary or the daemon does not answer.
     """
-    engine = cli("version", "--format", "{{.Server.Version}}", timeout=60).stdout
-    return {
-        "engine": dotted(engine),
-        "buildx": _plugin_version("buildx", "version"),
-        "compose": _plugin_version("compose", "version", "--short"),
-    }
+    docker()
+    engine, buildx, compose = together(
+        [
+            lambda: dotted(cli("version", "--format", "{{.Server.Version}}", timeout=60).stdout),
+            lambda: _plugin_version("buildx", "version"),
+            lambda: _plugin_version("compose", "version", "--short"),
+        ]
+    )
+    return {"engine": engine, "buildx": buildx, "compose": compose}
 
 
 def _plugin_version(*arguments: str) -> str:

@@ -18,6 +18,7 @@ from build.engine import turns
 from build.errors import BaseUnavailable, BuildError, ToolFailed
 from build.images import base_sources, inspect, stand_in
 from build.images.base_sources import Located
+from build.images.inspect import EngineImage
 from build.images.references import full_name
 from build.parallel import together
 
@@ -126,13 +127,26 @@ def resolve(
     return resolved, {key: reason for key, reason in reasons.items() if key not in resolved}
 
 
-def _still_there(bases: Mapping[str, Resolved]) -> dict[str, Resolved]:
-    """The records that still hold: a registry keeps a digest, but the engine's image may have been made again."""
-    local = {key: base.image for key, base in bases.items() if base.source not in _REGISTRIES}
-    digests = inspect.digests(local.values())
+def local(bases: Iterable[Resolved]) -> list[str]:
+    """The names of those that only the engine has."""
+    return [base.image for base in bases if base.source not in _REGISTRIES]
+
+
+def holding(bases: Mapping[str, Resolved], images: Sequence[EngineImage]) -> dict[str, Resolved]:
+    """The records that still hold: a registry keeps a digest, but the engine's image may have been made again.
+
+    `images` are what the engine has of those that `local` names.
+    """
+    names = local(bases.values())
+    digests = inspect.digests(images, names)
     return {
-        key: base for key, base in bases.items() if key not in local or digests.get(local[key], "") == base.digest
+        key: base for key, base in bases.items()
+        if base.image not in names or digests.get(base.image, "") == base.digest
     }  # fmt: skip
+
+
+def _still_there(bases: Mapping[str, Resolved]) -> dict[str, Resolved]:
+    return holding(bases, inspect.inspect(local(bases.values())))
 
 
 def require(bases: Mapping[str, Resolved]) -> None:

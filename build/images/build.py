@@ -21,10 +21,10 @@ from build.images.bake_log import Failure
 from build.images.bases import Resolved
 from build.images.definition import bake_file as define
 from build.images.image import Image
-from build.images.inspect import sizes
+from build.images.inspect import EngineImage, inspect, sizes
 from build.images.plan import BuildPlan, built_image, plan_build
 from build.images.push import push as push_image
-from build.parallel import alive
+from build.parallel import alive, together
 from build.registry.client import ping
 from build.registry.credentials import login
 
@@ -60,20 +60,75 @@ def build_images(
 ) -> Built:
     """Build the services that changed in one bake invocation and record their digests; the others keep theirs.
 
-    One build runs at a time on an engine: this one waits for its turn.
+    One build runs at a time on an engine: this one waits for its turn, unless nothing is to be built.
     Raises MissingTool, RepositoryError, ManifestError, SecretError, RegistryError. A service that can't be built is in
     `missing`.
     """
     names = chosen(manifest, services)
-    history = git_history.read(manifest)
+    history, present = _look(manifest, names)
     versions = snapshots(manifest, history)
     if history.dirty:
         console.warn(f"this is not the commit: {described(history.changed, history.differences)}")
     if push:
         ping(manifest)
         login(manifest)
+    elif not no_cache:
+        kept = _unchanged(manifest, history, versions, names, present)
+        if len(kept) == len(names):
+            store.write_images_env(manifest)
+            return _built(manifest, versions, names, kept)
     with turns.building(manifest.root):
         return _build(manifest, history, versions, names, push=push, no_cache=no_cache, progress=progress)
+
+
+def _look(manifest: Manifest, names: Sequence[str]) -> tuple[History, list[EngineImage]]:
+    """The history, and what the engine has of the recorded bases and images, read at the same time."""
+    histories: list[History] = []
+    present: list[EngineImage] = []
+
+    def look() -> None:
+        known = bases.recorded(manifest, _bases(manifest, names)).values()
+        images = [image.reference for name, image in store.recorded(manifest).items() if name in names]
+        present.extend(inspect([*bases.local(known), *images]))
+
+    together([look, lambda: histories.append(git_history.read(manifest))])
+    return histories[0], present
+
+
+def _unchanged(
+    manifest: Manifest,
+    history: History,
+    versions: Mapping[str, str],
+    names: Sequence[str],
+    present: Sequence[EngineImage],
+) -> dict[str, Image]:
+    """The images that need no build, as far as the records and the images `present` in the engine say."""
+    keys = set(_bases(manifest, names))
+    known = bases.holding(bases.recorded(manifest, keys), present)
+    if known.keys() != keys:
+        return {}
+    return store.unchanged(manifest, plan_build(manifest, history, versions, known, names), present)
+
+
+def _bases(manifest: Manifest, services: Sequence[str]) -> list[str]:
+    return [key for name in services for key in manifest.services[name].bases]
+
+
+def _built(
+    manifest: Manifest,
+    versions: Mapping[str, str],
+    names: Sequence[str],
+    reused: Mapping[str, Image],
+    baked: Baked | None = None,
+    missing: Mapping[str, str] | None = None,
+) -> Built:
+    images = {**reused, **(baked.images if baked else {})}
+    return Built(
+        version=versions[names[0]] if manifest.release.mode == "lockstep" else "",
+        images={name: images[name] for name in names if name in images},
+        missing={**(missing or {}), **(baked.failed if baked else {})},
+        reused=tuple(reused),
+    )
 
 
 def _build(
@@ -101,13 +156,7 @@ def _build(
     store.keep(manifest, baked.images)
     store.record(manifest, baked.images)
     store.write_images_env(manifest)
-    images = unchanged | baked.images
-    return Built(
-        version=versions[names[0]] if manifest.release.mode == "lockstep" else "",
-        images={name: images[name] for name in names if name in images},
-        missing=missing | baked.failed,
-        reused=tuple(unchanged),
-    )
+    return _built(manifest, versions, names, unchanged, baked, missing)
 
 
 def _forget_metadata(workspace: Workspace) -> None:
@@ -136,8 +185,7 @@ def snapshots(manifest: Manifest, history: History) -> dict[str, str]:
 
 def resolve_bases(manifest: Manifest, services: Sequence[str]) -> tuple[dict[str, Resolved], dict[str, str]]:
     """The resolved bases of the services, and the reason for each service that can't be built for lack of a base."""
-    needed = [key for name in services for key in manifest.services[name].bases]
-    resolved, reasons = bases.resolve(manifest, needed)
+    resolved, reasons = bases.resolve(manifest, _bases(manifest, services))
     missing = {
         name: f"base {manifest.bases.images[key].reference}: {reasons[key]}"
         for name in services
@@ -205,7 +253,7 @@ def _dependents(manifest: Manifest, target: str, services: Sequence[str]) -> lis
 def _images(manifest: Manifest, plan: BuildPlan, digests: dict[str, str], *, pushed: bool) -> dict[str, Image]:
     # Bake reads the folders: when sources changed meanwhile, nobody knows which bytes are in the image.
     current = plan.current_fingerprints(digests)
-    size_of = sizes(f"{manifest.image(name)}@{digest}" for name, digest in digests.items())
+    size_of = sizes(inspect(f"{manifest.image(name)}@{digest}" for name, digest in digests.items()))
     lost = [name for name, digest in digests.items() if f"{manifest.image(name)}@{digest}" not in size_of]
     if lost:
         message = f"built, and gone from the engine already: {', '.join(lost)}; another program moved the tag"

@@ -56,13 +56,12 @@ def inspect(names: Iterable[str]) -> list[EngineImage]:
     ]
 
 
-def sizes(references: Iterable[str]) -> dict[str, int]:
-    """The size in bytes of each name@digest that the engine has. Raises MissingTool when the daemon does not answer."""
-    return {reference: image.size for image in inspect(references) for reference in image.references}
+def sizes(images: Iterable[EngineImage]) -> dict[str, int]:
+    """The size in bytes of each name@digest of these images."""
+    return {reference: image.size for image in images for reference in image.references}
 
 
-def digests(names: Iterable[str]) -> dict[str, str]:
-    """The digest of each NAME or NAME:TAG that the engine has. Raises MissingTool when the daemon does not answer."""
-    wanted = list(names)
-    by_tag = {tag: image.digest for image in inspect(wanted) for tag in image.tags}
-    return {name: by_tag[tagged(name)] for name in wanted if tagged(name) in by_tag}
+def digests(images: Iterable[EngineImage], names: Iterable[str]) -> dict[str, str]:
+    """The digest of each NAME or NAME:TAG that one of these images has."""
+    by_tag = {tag: image.digest for image in images for tag in image.tags}
+    return {name: by_tag[tagged(name)] for name in names if tagged(name) in by_tag}

@@ -96,7 +96,7 @@ def build(manifest: Manifest, stand_ins: Mapping[str, StandIn], *, fresh: bool =
     """
     root = _root(manifest.bases.suite)
     _sweep()
-    if fresh or root not in inspect.digests([root]):
+    if fresh or root not in inspect.digests(inspect.inspect([root]), [root]):
         _make_root(manifest, root)
     secret = f"id=ca_bundle,src={secrets.path(manifest, 'ca_bundle')}"
     with _temporary("stand-in") as folder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from build import console, json_file
 from build.config.manifest import Manifest
@@ -13,7 +13,7 @@ from build.config.select import chosen
 from build.engine import client as engine
 from build.errors import Incomplete
 from build.images.image import Image
-from build.images.inspect import sizes
+from build.images.inspect import EngineImage, inspect, sizes
 from build.images.plan import BuildPlan
 from build.parallel import together
 
@@ -27,17 +27,18 @@ def recorded(manifest: Manifest) -> dict[str, Image]:
     }
 
 
-def unchanged(manifest: Manifest, plan: BuildPlan) -> dict[str, Image]:
-    """The recorded images that have the plan's fingerprint and that the engine still has; one engine call.
+def unchanged(manifest: Manifest, plan: BuildPlan, images: Iterable[EngineImage] | None = None) -> dict[str, Image]:
+    """The recorded images that have the plan's fingerprint and that the engine still has.
 
     Provenance gives every rebuild another digest, equal content or not, so what is unchanged is not built again.
-    Raises MissingTool when the daemon does not answer.
+    `images` are what the engine has of the recorded ones; without, it is asked, and MissingTool raised when the daemon
+    does not answer.
     """
     candidates = {
         name: image for name, image in recorded(manifest).items()
         if image.fingerprint == plan.fingerprints.get(name) and image.name == manifest.image(name)
     }  # fmt: skip
-    present = sizes(image.reference for image in candidates.values())
+    present = sizes(inspect(image.reference for image in candidates.values()) if images is None else images)
     return {name: image for name, image in candidates.items() if image.reference in present}
 
 

@@ -63,6 +63,11 @@ class RegistryClient(Transport):
         """The tags that this client has put, by repository."""
         return {}
 
+    @functools.cached_property
+    def _mounted(self) -> set[tuple[str, str]]:
+        """The blobs that repositories were found to have, by repository and digest."""
+        return set()
+
     def ping(self) -> None:
         """Return if a registry answers and accepts the credentials."""
         self.request("GET", "/v2/", ok=(200,), check=responses.api)
@@ -206,6 +211,8 @@ class RegistryClient(Transport):
         registries without HEAD answer 405, and a registry may keep its blobs in a store elsewhere. With `strict`, a
         server error is raised.
         """
+        if (repository, digest) in self._mounted:
+            return True
         path = f"/v2/{repository}/blobs/{digest}"
         try:
             answer = self.request("HEAD", path, ok=_UNDECIDED - {403}, follow=False)
@@ -258,6 +265,7 @@ class RegistryClient(Transport):
         if blob:
             answer = self.request("POST", f"{uploads}?mount={blob}&from={repository}", ok={201, 202, *_NO_MOUNT})
             if answer.status_code == 201:
+                self._mounted.add((repository, blob))
                 return
             session = answer if answer.status_code == 202 else None
         location = self.location(session or self.request("POST", uploads, ok=(202,)))

@@ -21,6 +21,8 @@ from build.registry.client import RegistryClient
 from build.registry.oci import RawManifest, digest_of
 from build.release.stored import load
 
+_SMALL = 4096  # bytes; a blob up to that size, most often a new configuration, is sent without asking for it
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
@@ -63,7 +65,7 @@ def _push(registry: RegistryClient, exported: Exported, origins: dict[str, str])
     }
 
     def send(digest: str) -> int:
-        if registry.has_blob(repository, digest):
+        if blobs[digest] > _SMALL and registry.has_blob(repository, digest):
             return 0
         sent = registry.put_blob(repository, digest, layout.blob(digest), mount_from=origins.get(digest, ""))
         return blobs[digest] if sent else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,3 +125,25 @@ def _release(
         missing=tuple(sorted(name for name, digest in found.items() if not digest)),
         digests={name: service.digest for name, service in record.services.items()},
     )
+
+
+def newest_images(
+    manifest: Manifest, published: Published, released: Mapping[str, Known], *, excluded: Iterable[str]
+) -> dict[str, str]:
+    """Map each service that is not `excluded` to name@digest in the newest release of its line whose images are there.
+
+    Raises RegistryError, NoRecord.
+    """
+    images: dict[str, str] = {}
+    left_out = set(excluded)
+    for line in published.lines:
+        wanted = set(line.services) - left_out
+        for version in sorted(released[line.name].eligible, reverse=True) if wanted else ():
+            record = published.record(line, version)
+            if record and published.has_images(record):
+                images |= {
+                    name: f"{manifest.image(name)}@{record.services[name].digest}"
+                    for name in wanted & set(record.services)
+                }
+                break
+    return images

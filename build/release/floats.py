@@ -17,7 +17,7 @@ from build.git.versions import Line
 from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.registry.oci import RawManifest
-from build.release.published import Published
+from build.release.published import Known, Published
 from build.release.record import Record, of_record
 from build.release.stored import ImageGone, digest_unless_unreadable, load
 
@@ -61,6 +61,7 @@ def move_floats(
     line: Line,
     *,
     release: Record | None = None,
+    known: Known | None = None,
     audit: bool = False,
     suspects: Collection[str] = (),
     staged: Mapping[str, RawManifest] | None = None,
@@ -69,7 +70,8 @@ def move_floats(
 
     The release repository has the same floats, and they are put last. So a float that is current there is assumed
     current for the services, unless a racer was killed between the two: `audit` checks every float, `suspects` names
-    the ones to check. Manifests in `staged` (by service) are not fetched again.
+    the ones to check. `known` is the line as it was just read. Manifests in `staged` (by service) are not fetched
+    again.
 
     Two releases may do this concurrently, and the one that computed first may put last. So after every put the floats
     are computed again from the registry: whoever puts last sees the other's record and corrects the tag.
@@ -85,7 +87,7 @@ def move_floats(
     for _ in range(_ROUNDS):
         time.sleep(pause)
         pause = 0.0
-        known = published.known(line)
+        known = known or published.known(line)
         wanted = winners(known.eligible)
         todo = [
             Move(name=name, version=version)
@@ -97,13 +99,18 @@ def move_floats(
         ]  # fmt: skip
         if release and release.parsed not in known.complete | known.yanked:
             pause = _BETWEEN_ROUNDS  # what the registry lists is older than what was just read back from it
+            known = None
             continue
         if not todo:
             return [Move(name=name, version=version) for name, version in written.items()]
+        put = False
         for version in sorted({move.version for move in todo}):
             moving = [move.name for move in todo if move.version == version]
             try:
-                results = _point(registry, _record_of(published, line, version), moving, staged or {})
+                results = _point(
+                    registry, _record_of(published, line, version), moving, staged or {},
+                    remembered=published.stands_still(line, known),
+                )  # fmt: skip
             except ImageGone as error:
                 if release and release.parsed == version:
                     raise
@@ -114,13 +121,17 @@ def move_floats(
             unsettled = {result.name for result in results if not result.stayed}
             done |= {name: version for name in moving if name not in unsettled}
             pause = _BETWEEN_ROUNDS if unsettled else pause
+            put = put or any(result.put for result in results) or bool(unsettled)
+        if not put:
+            return [Move(name=name, version=version) for name, version in written.items()]
+        known = None
     message = f"the floats of {repository} do not settle: another release moves them, or the registry loses them"
     raise RegistryError(message, hint="./inv release --resume")
 
 
 def _is_current(registry: RegistryClient, repository: str, name: str, version: Version) -> bool:
-    current = digest_unless_unreadable(registry, repository, name)
-    return current == registry.digest(repository, str(version))
+    wanted = registry.seen(repository, str(version)) or registry.digest(repository, str(version))
+    return digest_unless_unreadable(registry, repository, name) == wanted
 
 
 def _record_of(published: Published, line: Line, version: Version) -> Record:
@@ -142,29 +153,47 @@ class _Pointed:
 
 
 def _point(
-    registry: RegistryClient, record: Record, floats: Sequence[str], staged: Mapping[str, RawManifest]
+    registry: RegistryClient,
+    record: Record,
+    floats: Sequence[str],
+    staged: Mapping[str, RawManifest],
+    *,
+    remembered: bool,
 ) -> list[_Pointed]:
-    """Point `floats` of every service at a release; those that stayed, of its release repository too."""
+    """Point `floats` of every service at a release; those that stayed, of its release repository too.
+
+    With `remembered`, what this run read of a float earlier still holds.
+    """
 
     def point(service: str) -> list[_Pointed]:
         digest = record.services[service].digest
         local = staged.get(service)
         stored = local if local and local.digest == digest else None
-        return _point_repository(registry, record.repository_of(service), floats, digest, stored)
+        return _point_repository(registry, record.repository_of(service), floats, digest, stored, remembered=remembered)
 
     results = [pointed for of_service in at_once(point, record.services) for pointed in of_service]
     settled = [name for name in floats if all(pointed.stayed for pointed in results if pointed.name == name)]
     manifest = of_record(record).manifest
-    return results + _point_repository(registry, record.repository, settled, manifest.digest, manifest)
+    return results + _point_repository(
+        registry, record.repository, settled, manifest.digest, manifest, remembered=remembered
+    )
 
 
 def _point_repository(
-    registry: RegistryClient, repository: str, floats: Sequence[str], digest: str, stored: RawManifest | None
+    registry: RegistryClient,
+    repository: str,
+    floats: Sequence[str],
+    digest: str,
+    stored: RawManifest | None,
+    *,
+    remembered: bool,
 ) -> list[_Pointed]:
     results = []
     for name in floats:
-        behind = registry.seen(repository, name) not in {None, digest}  # then it is put, whatever it is by now
-        if not behind and digest_unless_unreadable(registry, repository, name) == digest:
+        seen = registry.seen(repository, name)
+        if seen is None or (seen == digest and not remembered):
+            seen = digest_unless_unreadable(registry, repository, name)
+        if seen == digest:
             results.append(_Pointed(name=name, put=False, stayed=True))
             continue
         stored = stored or load(registry, repository, digest)

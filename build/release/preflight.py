@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping
 
 from build import console
 from build.config.manifest import Manifest, ReleaseSettings
+from build.engine import client as engine
 from build.engine import disk
 from build.errors import ReleaseRefused, RepositoryError
 from build.gates.protocol import Gate
+from build.gates.scan import trivy
 from build.git import status as git_status
 from build.git.remote import branches_with, remote_branches
 from build.git.versions import History
 from build.images.bases import Resolved
-from build.parallel import at_once
+from build.parallel import at_once, together
 from build.registry import policy
 from build.registry.client import RegistryClient
 from build.registry.oci import EMPTY, digest_of
@@ -64,6 +66,14 @@ def check_branch(world: World, remote: str) -> None:
         )
         hint = f"git push {remote} HEAD:{name or 'main'}; or [release] push_branch, which pushes it with the tag"
         raise RepositoryError(message, hint=hint)
+
+
+def tools(manifest: Manifest) -> dict[str, str]:
+    """The versions of engine, buildx, Compose and Trivy. Raises MissingTool for one that is missing or too old."""
+    installed, scanner = together(
+        [lambda: engine.require(manifest.tools), lambda: {"trivy": trivy.version(manifest.workspace.trivy)}]
+    )
+    return installed | scanner
 
 
 def warn(world: World, remote: str) -> None:

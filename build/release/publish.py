@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from build.errors import RegistryError, VersionTaken
 from build.parallel import at_once
 from build.registry.client import RegistryClient
-from build.registry.oci import Artifact, RawManifest, digest_of
+from build.registry.oci import EMPTY, Artifact, RawManifest, digest_of
 from build.release.record import Record, of_record
 from build.release.stored import UNREADABLE, digest_unless_unreadable, load
 
@@ -67,7 +67,8 @@ def store(registry: RegistryClient, repository: str, tag: str, artifact: Artifac
     if _is_there(registry, repository, tag, artifact.manifest):
         return False
     for blob in artifact.blobs:
-        if not registry.has_blob(repository, digest_of(blob)):
+        # Only the empty configuration is there from other releases; the document is of this one.
+        if blob != EMPTY or not registry.has_blob(repository, digest_of(blob)):
             registry.put_blob(repository, digest_of(blob), blob)
     _write(registry, repository, tag, artifact.manifest)
     return True

@@ -58,9 +58,15 @@ class Known:
 
 @dataclass(kw_only=True, slots=True)
 class _Read:
-    """What has been read of one line: the records in its git tags, and the registry's versions by what they name."""
+    """What has been read of one line: the records in its git tags, and the registry's versions by what they name.
+
+    `first` is what was known at first and `latest` what at last; `own` are the versions that were recorded here since.
+    """
 
     claimed: dict[Version, Record]
+    first: Known | None = None
+    latest: Known | None = None
+    own: set[Version] = field(default_factory=set)
     states: dict[Version, Literal["complete", "foreign"]] = field(default_factory=dict)
     records: dict[Version, Record] = field(default_factory=dict)
 
@@ -118,6 +124,19 @@ class Published:
         """Count a release that was claimed since."""
         self._read(self.line(record)).claimed[record.parsed] = record
 
+    def recorded(self, record: Record) -> None:
+        """Count a release whose record was just read back from the registry."""
+        read = self._read(self.line(record))
+        read.states[record.parsed] = "complete"
+        read.records[record.parsed] = record
+        read.own.add(record.parsed)
+
+    def stands_still(self, line: Line, known: Known) -> bool:
+        """Whether nobody else has released or withdrawn anything of the line since it was read first."""
+        read = self._read(line)
+        first = read.first or known
+        return known.complete == first.complete | read.own and known.yanked == first.yanked
+
     def known(self, line: Line) -> Known:
         """The versions of the line, by state, as the registry answers now."""
         read = self._read(line)
@@ -136,7 +155,7 @@ class Published:
             yanked |= self._marked(line, complete)
         missing = read.claimed.keys() - complete - yanked
         interrupted = self._finishable(read, missing & leaves)
-        return Known(
+        known = Known(
             complete=frozenset(complete),
             yanked=frozenset(yanked),
             foreign=frozenset(version for version, state in states.items() if state == "foreign"),
@@ -144,10 +163,18 @@ class Published:
             gone=frozenset(missing - interrupted),
             abandoned=frozenset(leaves - complete - interrupted),
         )
+        read.first = read.first or known
+        read.latest = known
+        return known
 
-    def all_known(self) -> dict[str, Known]:
-        """The versions of every line, by its name."""
-        results = at_once(self.known, self.lines)
+    def all_known(self, *, again: bool = True) -> dict[str, Known]:
+        """The versions of every line, by its name; unless `again`, as they were when this was asked last."""
+
+        def known(line: Line) -> Known:
+            latest = self._read(line).latest
+            return self.known(line) if again or latest is None else latest
+
+        results = at_once(known, self.lines)
         return {line.name: known for line, known in zip(self.lines, results, strict=True)}
 
     def record(self, line: Line, version: Version) -> Record | None:
@@ -199,6 +226,7 @@ class Published:
             return read.states[version]
         try:
             if version in read.claimed and self._holds(line, version):
+                read.records[version] = read.claimed[version]
                 return "complete"
         except RegistryError as error:
             if error.status < 500 or not finishable:
@@ -251,25 +279,3 @@ class Published:
 def _is_of(record: Record, line: Line) -> bool:
     version = parse_tag(line.prefix, record.tag)
     return version is not None and str(version) == record.version
-
-
-def newest_images(
-    manifest: Manifest, published: Published, released: Mapping[str, Known], *, excluded: Iterable[str]
-) -> dict[str, str]:
-    """Map each service that is not `excluded` to name@digest in the newest release of its line whose images are there.
-
-    Raises RegistryError, NoRecord.
-    """
-    images: dict[str, str] = {}
-    left_out = set(excluded)
-    for line in published.lines:
-        wanted = set(line.services) - left_out
-        for version in sorted(released[line.name].eligible, reverse=True) if wanted else ():
-            record = published.record(line, version)
-            if record and published.has_images(record):
-                images |= {
-                    name: f"{manifest.image(name)}@{record.services[name].digest}"
-                    for name in wanted & set(record.services)
-                }
-                break
-    return images

@@ -59,7 +59,7 @@ def settle_floats(
     for line in published.lines:
         suspects = {name for version in versions_of(line, latest) for name in floats.names(version)}
         try:
-            moves = floats.move_floats(published, line, audit=audit, suspects=suspects)
+            moves = floats.move_floats(published, line, known=known[line.name], audit=audit, suspects=suspects)
         except RegistryError as error:
             message = f"the floats of {line.name} are not right: {error}"
             raise error.with_message(message, hint=error.hint if "--resume" in error.hint else _RESUME) from error

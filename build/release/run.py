@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from build.config.manifest import Manifest
-from build.engine import client as engine
-from build.gates.scan.trivy import trivy
 from build.gates.verdict import GateVerdict
 from build.images import support
 from build.images.export import Exported
@@ -43,7 +40,8 @@ class Run:
     """The state that goes from step to step; each step adds to it and leaves what others added unchanged.
 
     `claims` are the version tags that the remote had at the start, `records` the releases to publish, `finished` those
-    that an earlier run had begun. `audit`: check every float.
+    that an earlier run had begun. `tools` are the versions of engine, buildx, Compose and Trivy. `audit`: check every
+    float.
     """
 
     manifest: Manifest
@@ -59,6 +57,7 @@ class Run:
     exports: Mapping[str, Exported] = field(default_factory=dict)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     gates: Mapping[str, GateVerdict] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
     finished: tuple[Record, ...] = ()
     audit: bool = False
@@ -110,18 +109,9 @@ class Run:
 
 
 def records_of(run: Run) -> tuple[Record, ...]:
-    """The record of each line's release, as its tag will carry it. Lines claimed together have one `created`.
-
-    Raises MissingTool, ToolFailed if a tool's version can't be read.
-    """
-    created, tools = datetime.now(UTC).isoformat(timespec="seconds"), _tools(run.manifest)
-    return tuple(_record_of(run, line, created, tools) for line in run.lines)
-
-
-def _tools(manifest: Manifest) -> dict[str, str]:
-    """The versions of engine, buildx, Compose and Trivy."""
-    report = json.loads(trivy(manifest.workspace.trivy, "version", "--format", "json").stdout)
-    return {**engine.versions(), "trivy": str(report.get("Version", ""))}
+    """The record of each line's release, as its tag will carry it. Lines claimed together have one `created`."""
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return tuple(_record_of(run, line, created, run.tools) for line in run.lines)
 
 
 def _made_of(run: Run, services: Mapping[str, RecordedService]) -> dict[str, str]:
@@ -138,7 +128,7 @@ def _made_of(run: Run, services: Mapping[str, RecordedService]) -> dict[str, str
     return found | {f"source {key}": commit for key, commit in sorted(run.world.history.inputs.commits.items())}
 
 
-def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str]) -> Record:
+def _record_of(run: Run, line: PlannedLine, created: str, tools: Mapping[str, str]) -> Record:
     assert run.world is not None
     assert run.build_plan is not None
     manifest, history = run.manifest, run.world.history
@@ -169,6 +159,6 @@ def _record_of(run: Run, line: PlannedLine, created: str, tools: dict[str, str])
         repository=release_repository(manifest, line.line),
         services=services,
         gates=dict(run.gates),
-        tools=tools | _made_of(run, services),
+        tools={**tools, **_made_of(run, services)},
         authority=run.authority,
     )

@@ -12,7 +12,6 @@ from functools import partial
 
 from build import console, steps
 from build.config.manifest import Manifest
-from build.engine import client as engine
 from build.errors import BuildError, VersionTaken
 from build.gates.order import GATES
 from build.gates.protocol import Gate
@@ -26,8 +25,9 @@ from build.registry import policy as registry_policy
 from build.registry.client import RegistryClient
 from build.registry.credentials import login
 from build.release import candidates, claim, floats, plan, plan_file, preflight, publish, recovery
+from build.release.catalog import newest_images
 from build.release.plan import Plan
-from build.release.published import Published, newest_images
+from build.release.published import Published
 from build.release.request import Request
 from build.release.run import Options, Run, records_of
 from build.release.world import examine, read_world
@@ -80,7 +80,7 @@ def _preflight(run: Run) -> Run:
     assert run.plan is not None
     assert run.world is not None
     assert run.build_plan is not None
-    engine.require(run.manifest.tools)
+    tools = preflight.tools(run.manifest)
     preflight.check_tree(run.world.history, run.manifest.release)
     preflight.check_branch(run.world, run.remote)
     preflight.check_bases(run.manifest, run.plan, run.build_plan.bases)
@@ -90,7 +90,7 @@ def _preflight(run: Run) -> Run:
     if gates:
         login(run.manifest)  # the engine and Trivy fetch the candidates themselves
     preflight.check_gates(run.manifest, gates)
-    return run
+    return replace(run, tools=tools)
 
 
 def _build(run: Run) -> Run:
@@ -177,6 +177,7 @@ def _record(run: Run) -> Run:
     for record in run.records:
         with recovery.explained(record, "claimed and not recorded"):
             publish.record(run.registry, record)
+        run.published.recorded(record)
         console.note(f"{record.repository}:{record.version}: the release is complete")
     return run
 

@@ -128,7 +128,7 @@ def read_world(
     Raises RepositoryError for a clone without its history, BaseUnavailable if a base can't be had (a release has
     every service, or is not made), RegistryError.
     """
-    known = published.all_known()
+    known = published.all_known(again=False)
     abandoned = {tag for line in published.lines for tag in published.tags(line, known[line.name].abandoned)}
     history = git_history.read(manifest, tags=claims.keys() - abandoned)
     git_history.require_full(history)

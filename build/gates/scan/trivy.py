@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import shutil
 import sys
@@ -65,6 +66,11 @@ def trivy(cache: Path, *arguments: str, ok_codes: tuple[int, ...] = (0,), hint: 
         message = f"trivy {arguments[0]} failed ({_kind(error.returncode)})"
         output = (error.output or str(error)).partition("\ngoroutine ")[0]  # a crash prints pages of stack traces
         raise ScanBroken(message, hint=hint, output=output) from None
+
+
+def version(cache: Path) -> str:
+    """The version of Trivy, "" if it does not say. Raises as `trivy` does."""
+    return str(json.loads(trivy(cache, "version", "--format", "json").stdout).get("Version", ""))
 
 
 def _sweep(cache: Path) -> None:
