@@ -23,10 +23,7 @@ from build.images.definition import bake_file as define
 from build.images.image import Image
 from build.images.inspect import EngineImage, inspect, sizes
 from build.images.plan import BuildPlan, built_image, plan_build
-from build.images.push import push as push_image
 from build.parallel import alive, together
-from build.registry.client import ping
-from build.registry.credentials import login
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +67,7 @@ def build_images(
     if history.dirty:
         console.warn(f"this is not the commit: {described(history.changed, history.differences)}")
     if push:
-        ping(manifest)
-        login(manifest)
+        _reach_registry(manifest)
     elif not no_cache:
         kept = _unchanged(manifest, history, versions, names, present)
         if len(kept) == len(names):
@@ -79,6 +75,14 @@ def build_images(
             return _built(manifest, versions, names, kept)
     with turns.building(manifest.root):
         return _build(manifest, history, versions, names, push=push, no_cache=no_cache, progress=progress)
+
+
+def _reach_registry(manifest: Manifest) -> None:
+    from build.registry.client import ping  # as long to import as all of this module
+    from build.registry.credentials import login
+
+    ping(manifest)
+    login(manifest)
 
 
 def _look(manifest: Manifest, names: Sequence[str]) -> tuple[History, list[EngineImage]]:
@@ -146,6 +150,8 @@ def _build(
     plan = plan_build(manifest, history, versions, resolved, [name for name in names if name not in missing])
     unchanged = {} if no_cache else store.unchanged(manifest, plan)
     if push:
+        from build.images.push import push as push_image
+
         unchanged = {name: push_image(manifest, image) for name, image in unchanged.items()}
         store.record(manifest, unchanged)
     changed = [name for name in plan.versions if name not in unchanged]
