@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from build.dockerignore import Rules
+from build.config.load import load
+from build.dockerignore import Rules, rules_of, sent_from
 from build.errors import ManifestError
+from tests.support.project import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -184,3 +186,18 @@ def test_what_docker_refuses_is_refused_with_its_line(line: str) -> None:
         Rules(f"a\n{line}\n", source="web/.dockerignore")
 
     assert caught.value.hint == "correct web/.dockerignore"
+
+
+def test_c1_what_tests_leave_in_a_context_is_not_sent() -> None:
+    """Whoever ran the tests of the services still builds the commit: what Python compiled is in no context of ours."""
+    manifest = load(REPOSITORY, {})
+    folders = [service.folder for service in manifest.services.values()]
+    places = [REPOSITORY / folder for folder in (*folders, *(stage.folder for stage in manifest.stages.values()))]
+    sent = {
+        folder: {path.rpartition("/")[0] for path in sent_from(folder) if path.endswith(".py")} for folder in places
+    }
+    assert any(sent.values())
+
+    compiled = [(folder, f"{parent}/__pycache__/x.pyc") for folder, parents in sent.items() for parent in parents]
+
+    assert [(folder, path) for folder, path in compiled if not rules_of(folder).ignored(path.lstrip("/"))] == []
