@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import re
@@ -178,9 +179,14 @@ def _announce(argv: Sequence[str], hint: str = "") -> str:
     """The command line as it may be shown, shown with UC_VERBOSE. Raises MissingTool if argv[0] is not on PATH."""
     shown = redact(shlex.join(argv))
     console.command([shown])
-    if shutil.which(argv[0]) is None:
-        raise MissingTool(f"{argv[0]} is not installed or not on PATH", hint=hint or "./inv doctor")
+    _require(argv[0], os.environ.get("PATH", os.defpath), hint)
     return shown
+
+
+@functools.cache  # of what is found; what raises is looked for again
+def _require(program: str, path: str, hint: str) -> None:
+    if shutil.which(program, path=path) is None:
+        raise MissingTool(f"{program} is not installed or not on PATH", hint=hint or "./inv doctor")
 
 
 def environment(changes: Mapping[str, str | None] | None = None) -> dict[str, str]:

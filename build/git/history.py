@@ -38,10 +38,11 @@ def log(root: Path, revisions: Sequence[str], paths: Sequence[str] = ()) -> Iter
     return git_records(root, *_LOG, *revisions, "--", *paths)
 
 
-def read(manifest: Manifest, *, tags: Collection[str] | None = None) -> History:
+def read(manifest: Manifest, *, tags: Collection[str] | None = None, origin: bool = True) -> History:
     """Return the history of HEAD and of each line, and what a build would send that HEAD does not have.
 
-    Only versions whose tags are among `tags` count; with None, every tag of this clone does.
+    Only versions whose tags are among `tags` count; with None, every tag of this clone does. Without `origin`, which
+    only images name, the remote's URL is not looked up.
 
     Raises RepositoryError if `root` is not inside a work tree or has no commit yet, or a version tag's history is
     broken; ToolFailed if git fails otherwise. A shallow clone is not refused here: see `require_history`.
@@ -71,7 +72,7 @@ def read(manifest: Manifest, *, tags: Collection[str] | None = None) -> History:
         remote = remote_url(root, manifest.release.remote or "origin")
 
     try:
-        together([read_lines, read_status, read_remote, read_inputs])
+        together([read_lines, read_status, *([read_remote] if origin else []), read_inputs])
     except ToolFailed as error:
         raise _converted(root, error) from None
     commit, shallow = head

@@ -69,7 +69,7 @@ def _title(commit: Commit) -> str:
 
 def read(manifest: Manifest) -> tuple[History, list[NextVersions]]:
     """Read the history, and compute the versions of every line. Raises as `history.require_history` does."""
-    history = git_history.read(manifest)
+    history = git_history.read(manifest, origin=False)
     git_history.require_history(manifest.root, history, manifest.release)
     first = manifest.project.version
     return history, [of_line(history, line, manifest.release, first) for line in history.lines.values()]

@@ -77,9 +77,9 @@ def precedence(key: Key) -> tuple[int, int, int, bool, tuple[tuple[int, int, str
 
 def tags_of(prefix: str, refs: str) -> list[tuple[Key, str]]:
     """Return (version, tag) for each version tag behind `prefix` in `refs` (full ref names, one per line)."""
-    start = f"refs/tags/{prefix}"
-    own = "\n".join([ref[len(start) :] for ref in refs.split("\n") if ref.startswith(start)])
+    _, *own = f"\n{refs}".split(f"\nrefs/tags/{prefix}")
+    versions = "\n".join([version.partition("\n")[0] for version in own])
     return [
         ((int(major), int(minor), int(patch), pre), prefix + version)
-        for version, major, minor, patch, pre, _ in _VERSIONS.findall(own)
+        for version, major, minor, patch, pre, _ in _VERSIONS.findall(versions)
     ]  # fmt: skip
