@@ -6,8 +6,12 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
+from xml.etree import ElementTree
 
 from build import console
 from build.config.manifest import Manifest
@@ -21,38 +25,54 @@ from build.process import lines, run
 SESSIONS = (
     "lint", "types", "coverage", "repository", "setup", "services", "docker", "release", "fault", "stack", "smoke",
 )  # fmt: skip
-# Lanes run side by side: one session alone leaves almost half of two cores idle. Sessions in none come last, alone:
-# they look at the engine as a whole.
-_LANES = (
-    {"lint", "types", "coverage", "unit", "git", "repository", "services"}, {"setup", "docker"}, {"release", "fault"},
+# Those that run side by side, in the order in which they begin: one session alone leaves almost half of two cores idle.
+# The others come last, alone: they look at the engine as a whole.
+_BESIDE = (
+    "docker", "release", "lint", "types", "coverage", "unit", "git", "repository", "services", "fault", "setup",
 )  # fmt: skip
+_LANES = 3
 _WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}
 _ON_THE_ENGINE = {"docker", "release", "fault", "stack", "smoke", "bench", "deep"}
 _BEGINS = "nox > Running session "
 _LIST = ".venv/bin/nox --list"
+_REASON = 160  # characters of a failed test's reason
 
 
 def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
     """Run the nox sessions, by default SESSIONS; first prepare what they need: test packages, engine, base images.
 
-    What can run side by side does. Raises Incomplete with the names of the sessions that failed; their own output says
-    why.
+    What can run side by side does. Raises Incomplete with the names of the sessions and the tests that failed; their
+    own output says more.
     """
     selected = sessions or SESSIONS
     if environment.is_active(manifest.root) and set(selected) - _WITHOUT_TEST_PACKAGES:
         environment.ensure_tests(manifest.root)
     if _ON_THE_ENGINE & set(selected):
         install.ensure(manifest.tools, os.environ, yes=False, interactive=sys.stdin.isatty())
-    lanes = [lane for names in _LANES if (lane := [name for name in selected if name in names])]
-    last = [name for name in selected if not any(name in names for names in _LANES)]
+    beside = [name for name in _BESIDE if name in selected]
+    last = [name for name in selected if name not in beside]
     checks = _Checks(manifest)
-    if len(lanes) + bool(last) > 1:
+    if len(selected) > 1:
         checks.require(selected)
-    beside = [partial(checks.run, lane, labelled=len(lanes) > 1) for lane in lanes]
-    failed = [name for names in together(beside) for name in names] + checks.run(last, labelled=False)
+    began = time.time()
+    waiting = deque(beside)
+    lanes = [partial(checks.run, waiting, labelled=len(beside) > 1) for _ in range(min(_LANES, len(beside)))]
+    failed = [name for names in together(lanes) for name in names] + checks.run(deque(last), labelled=False)
     if failed:
         message = f"{len(failed)} of the sessions failed: {', '.join(failed)}"
-        raise Incomplete(message, hint="./inv test --session NAME runs one again")
+        tests = "\n".join(_failed_tests(manifest.workspace.reports, began))
+        raise Incomplete(message, hint="./inv test --session NAME runs one again", output=tests)
+
+
+def _failed_tests(reports: Path, since: float) -> Iterator[str]:
+    """One line for each test that failed, from the JUnit reports that are newer than `since`, seconds of the epoch."""
+    for report in sorted(reports.glob("*.xml")):
+        if report.stat().st_mtime < since:
+            continue
+        for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314  (our own)
+            for problem in (*case.iterfind("failure"), *case.iterfind("error")):
+                reason = (problem.get("message") or "").partition("\n")[0][:_REASON]
+                yield f"{report.stem}: {case.get('classname')}::{case.get('name')}: {reason}"
 
 
 class _Checks:
@@ -70,35 +90,38 @@ class _Checks:
         if listed.returncode:
             raise Incomplete("nox refuses these sessions", hint=_LIST, output=listed.stderr)
 
-    def run(self, sessions: Sequence[str], *, labelled: bool) -> list[str]:
-        """Run the sessions one after the other, those on the engine last; return those that failed.
+    def run(self, waiting: deque[str], *, labelled: bool) -> list[str]:
+        """Run one session after the other until none is waiting; return those that failed.
 
         Each line is behind the name of its session, if `labelled`.
         """
-        failed = self._run([name for name in sessions if name not in _ON_THE_ENGINE], labelled=labelled)
-        if on_engine := [name for name in sessions if name in _ON_THE_ENGINE]:
-            with self._preparing:
-                if not self._prepared:
-                    prepare.base_images(self._manifest)  # before the tests, whose time limits it would exceed
-                self._prepared = True
-            failed += self._run(on_engine, labelled=labelled)
-        return failed
+        failed: list[str] = []
+        while True:
+            try:
+                session = waiting.popleft()
+            except IndexError:
+                return failed
+            if session in _ON_THE_ENGINE:
+                with self._preparing:
+                    if not self._prepared:
+                        prepare.base_images(self._manifest)  # before the tests, whose time limits it would exceed
+                    self._prepared = True
+            failed += self._run(session, labelled=labelled)
 
-    def _run(self, sessions: Sequence[str], *, labelled: bool) -> list[str]:
-        if not sessions:
-            return []
-        report = self._manifest.workspace.reports / f"nox-{sessions[0]}.json"
+    def _run(self, session: str, *, labelled: bool) -> list[str]:
+        """Run a session, which nox may know as several of one name; return those that failed."""
+        report = self._manifest.workspace.reports / f"nox-{session}.json"
         report.parent.mkdir(parents=True, exist_ok=True)
         report.unlink(missing_ok=True)
-        argv = [*self._nox, "--report", str(report), "--sessions", *sessions]
+        argv = [*self._nox, "--report", str(report), "--sessions", session]
         if labelled:
-            session = sessions[0]
+            shown = session
             for line in lines(argv, cwd=self._manifest.root, ok_codes=range(256)):
-                session = line.removeprefix(_BEGINS) if line.startswith(_BEGINS) else session
-                console.passthrough(f"{session} | {line}")
+                shown = line.removeprefix(_BEGINS) if line.startswith(_BEGINS) else shown
+                console.passthrough(f"{shown} | {line}")
         else:
             run(argv, cwd=self._manifest.root, capture=False, ok_codes=range(256))
         if not report.exists():
             raise Incomplete("nox ended before its first session; its output says why", hint=_LIST)
         results = json.loads(report.read_text(encoding="utf-8"))["sessions"]
-        return [result["name"] for result in results if result["result"] in {"failed", "aborted"}]
+        return [result["signatures"][0] for result in results if result["result"] in {"failed", "aborted"}]

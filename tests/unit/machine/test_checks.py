@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from build.errors import Incomplete
@@ -24,6 +26,11 @@ def meet(mine, other):
 @nox.session
 def lint(session):
     meet("lint.begun", "setup.begun")
+    Path(".uc/reports/lint.xml").write_text(
+        "<testsuites><testsuite><testcase classname='tests.x' name='test_right'/>"
+        "<testcase classname='tests.x' name='test_wrong'><failure message='assert 1 == 2&#10;more'/></testcase>"
+        "</testsuite></testsuites>"
+    )
     session.error("a reason")
 
 @nox.session
@@ -37,11 +44,15 @@ def pins(session):
 
 
 def test_lanes_run_side_by_side_and_the_rest_last(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two lanes wait for each other; a session in none comes after both; the error names the one that failed."""
+    """Two lanes wait for each other; what runs alone comes after both; the error names the session and test that failed."""
     project.write("noxfile.py", NOXFILE)
+    project.write(".uc/reports/older.xml", "<testcase name='test_older'><failure message='an older run'/></testcase>")
+    os.utime(project.root / ".uc/reports/older.xml", (1, 1))
 
-    with pytest.raises(Incomplete, match=r"1 of the sessions failed: lint$"):
+    with pytest.raises(Incomplete, match="1 of the sessions failed: lint") as caught:
         checks.run_tests(project.load(), ["pins", "lint", "setup"])
+
+    assert caught.value.output == "lint: tests.x::test_wrong: assert 1 == 2"
 
     lines = capsys.readouterr().err.splitlines()
     assert {"lint | nox > Session lint aborted: a reason.", "setup | nox > Running session setup"} <= {*lines}
