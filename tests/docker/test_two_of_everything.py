@@ -101,6 +101,23 @@ def test_e3_a_killed_build_stands_in_nobody_s_way(stack_project: Project) -> Non
     assert remains == []
 
 
+def test_e3_a_build_with_nothing_to_do_waits_for_nobody(stack_project: Project, tmp_path: Path) -> None:
+    """While another checkout builds, one whose images are current says so at once."""
+    assert stack_project.inv("build").code == 0
+    other = _clone(stack_project, tmp_path / "other")
+    other.write("docker/one/Dockerfile", f"FROM python\nRUN sleep 20 # {time.time_ns()}\n")
+    process = _start(other, "build", "--progress", "plain")
+    _lines(process, "sleep 20")
+
+    ran = stack_project.inv("build", "--json")
+
+    assert process.poll() is None, "it waited"
+    process.send_signal(signal.SIGINT)
+    _end(process)
+    assert ran.code == 0, ran.text
+    assert set(json.loads(ran.stdout)["reused"]) == {"one", "two"}
+
+
 def test_e3_an_interrupt_while_a_build_waits_is_clean(stack_project: Project, tmp_path: Path) -> None:
     """Exit 130, and the build that was waited for goes on."""
     other = _clone(stack_project, tmp_path / "other")
