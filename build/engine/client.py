@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import logging
 import os
 import re
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING
 from build import console, variables
 from build.config.manifest import Tools
 from build.errors import MissingTool, ToolFailed
-from build.parallel import together
 from build.process import Outcome, redact, run
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # The builder of the engine in use, which puts images into it; `docker buildx use` may have chosen another for the user.
 BUILDER = "default"
 _ELF = b"\x7fELF"
+_IDENTITY = "{{.ID}}\t{{.ServerVersion}}\t{{json .ClientInfo.Plugins}}"
 PROVISION_HINT = "./inv engine --yes   (Debian and Ubuntu; elsewhere `./inv doctor` says what to install)"
 
 
@@ -136,27 +137,32 @@ def failures() -> Iterator[None]:
         raise _classified(ToolFailed(message, output=output, returncode=error.return_code)) from None
 
 
-def versions() -> dict[str, str]:
-    """The versions of engine, buildx and Compose as {"engine": "26.1.5", …}; "" for a plugin that is not installed.
+@functools.cache
+def identity() -> dict[str, str]:
+    """What a working engine says of itself and of the plugins, asked once: "id", "engine", "buildx", "compose".
 
     Raises MissingTool when there is no docker binary or the daemon does not answer.
     """
-    docker()
-    engine, buildx, compose = together(
-        [
-            lambda: dotted(cli("version", "--format", "{{.Server.Version}}", timeout=60).stdout),
-            lambda: _plugin_version("buildx", "version"),
-            lambda: _plugin_version("compose", "version", "--short"),
-        ]
-    )
-    return {"engine": engine, "buildx": buildx, "compose": compose}
+    engine_id, version, plugins = cli("info", "--format", _IDENTITY, timeout=60).stdout.strip("\n").split("\t")
+    if not version:  # depending on its version, the client describes itself and exits with 0
+        cli("version", "--format", "{{.Server.Version}}", timeout=60)
+        raise MissingTool("the Docker daemon does not answer", hint=PROVISION_HINT)
+    found = {plugin["Name"]: dotted(plugin.get("Version", "")) for plugin in json.loads(plugins) or ()}
+    return {"id": engine_id, "engine": dotted(version), **{name: found.get(name, "") for name in ("buildx", "compose")}}
 
 
-def _plugin_version(*arguments: str) -> str:
-    try:
-        return dotted(cli(*arguments, timeout=60).stdout)
-    except ToolFailed:
-        return ""
+def versions() -> dict[str, str]:
+    """The versions of engine, buildx and Compose as {"engine": "26.1.5", …}; "" for a plugin that is not installed.
+
+    Raises as `identity` does.
+    """
+    return {name: identity()[name] for name in ("engine", "buildx", "compose")}
+
+
+def forget() -> None:
+    """Look for the binary and ask the engine again: both were changed."""
+    docker.cache_clear()
+    identity.cache_clear()
 
 
 def dotted(text: str) -> str:

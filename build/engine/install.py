@@ -46,7 +46,7 @@ def ensure(tools: Tools, environment: Mapping[str, str], *, yes: bool, interacti
         raise MissingTool(str(problem), hint=distribution.advice())
     consent = yes or environment.get("CI", "").lower() == "true"
     _repair(tools, problem, environment, yes=consent, ask=interactive and not consent)
-    docker.docker.cache_clear()
+    docker.forget()
     return docker.require(tools)
 
 
@@ -157,7 +157,7 @@ def install(
         if written:
             run([*sudo, "rm", "-f", *map(str, written)])
         raise
-    docker.docker.cache_clear()
+    docker.forget()
 
 
 def _enable_containerd_store(path: Path, sudo: Sequence[str]) -> None:

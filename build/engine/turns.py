@@ -7,7 +7,6 @@ project move each other's tags. An engine on another machine is shared by its id
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ def building(root: Path) -> Iterator[None]:
 
     Raises MissingTool when the engine does not answer, ToolFailed when the lock can't be opened.
     """
-    with _turn(f"build-{engine_id()}", f"the build of {root}"):
+    with _turn(f"build-{docker.identity()['id']}", f"the build of {root}"):
         yield
 
 
@@ -36,14 +35,8 @@ def changing(project: str, root: Path, work: str) -> Iterator[None]:
 
     Raises as `building` does.
     """
-    with _turn(f"stack-{engine_id()}-{project}", f"{work} from {root}"):
+    with _turn(f"stack-{docker.identity()['id']}-{project}", f"{work} from {root}"):
         yield
-
-
-@functools.cache
-def engine_id() -> str:
-    """The engine's own identifier. Raises MissingTool when it does not answer."""
-    return docker.cli("info", "--format", "{{.ID}}", timeout=60).stdout.strip()
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from build.engine import apt
 from build.engine import client as docker
 from build.images import bases
 from build.stack import status
+from tests.support.machine import lacking
 from tests.support.project import REPOSITORY, Project, Ran
 from tests.support.stack import SERVER
 
@@ -249,9 +250,9 @@ def _security_versions(suite: str, packages: Collection[str]) -> dict[str, str]:
     try:
         answer = httpx.get(url, follow_redirects=True, timeout=60)
     except httpx.HTTPError as error:
-        pytest.skip(f"{url}: {error}")
+        lacking(f"{url}: {error}")
     if not answer.is_success:
-        pytest.skip(f"{url}: {answer.status_code}")
+        lacking(f"{url}: {answer.status_code}")
     versions: dict[str, str] = {}
     for stanza in lzma.decompress(answer.content).decode().split("\n\n"):
         fields = dict(re.findall(r"^(Package|Version): (.*)$", stanza, re.M))

@@ -95,3 +95,17 @@ def test_a_broken_build_is_shown_and_watching_goes_on(stack_project: Project, wa
     assert "Traceback" not in output
     assert during == before
     assert _images(stack_project)["two"] != before["two"]
+
+
+def test_a_killed_watch_stands_in_nobody_s_way(stack_project: Project, watching: Watching) -> None:
+    """`kill -9` in the middle of a rebuild leaves no lock: the next build and the next start end well."""
+    stack_project.write("docker/one/Dockerfile", DOCKERFILE.replace("ENTRYPOINT", "RUN sleep 20\nENTRYPOINT"))
+    watching.until("» rebuild one")
+    watching.process.kill()
+    watching.process.wait()
+    stack_project.write("docker/one/Dockerfile", DOCKERFILE.replace("ENTRYPOINT", "LABEL next=1\nENTRYPOINT"))
+
+    for task in ("build", "up"):
+        ran = stack_project.inv(task)
+        assert ran.code == 0, ran.text
+        assert "waiting for" not in ran.stderr
