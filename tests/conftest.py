@@ -71,8 +71,17 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of a suite that needs the Docker engine with `docker`."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--deep`: the samples of tests/support/samples.py, too."""
+    parser.addoption("--deep", action="store_true", help="run the samples that CI leaves out, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark every test of a suite that needs the Docker engine with `docker`; leave deep samples out without `--deep`."""
+    if not config.getoption("--deep"):
+        left_out = [item for item in items if item.get_closest_marker("deep")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         if _NEED_DOCKER & set(item.path.relative_to(_HERE).parts[:1] if item.path.is_relative_to(_HERE) else ()):
             item.add_marker(pytest.mark.docker)

@@ -7,6 +7,7 @@ import pytest
 from tests.release.queries import INDEX, OTHER, digests, listed, ok, recorded
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import Answer, Proxy, Rule, status
+from tests.support.samples import deep
 from tests.support.world import SERVICES, Clone, World, clean
 
 ALWAYS = 1_000_000
@@ -23,7 +24,7 @@ def _three_releases(world: World) -> None:
         ok(world.clone.release())
 
 
-@pytest.mark.parametrize("repositories", [(*SERVICES, "release"), ("one",)])
+@pytest.mark.parametrize("repositories", [(*SERVICES, "release"), *deep((("one",),))])
 def test_c7_an_old_release_that_is_gone_blocks_nothing(world: World, repositories: tuple[str, ...]) -> None:
     """Whatever of an old release a clean-up removed: it is listed as gone, and the next release and --resume go on."""
     _three_releases(world)
@@ -39,7 +40,7 @@ def test_c7_an_old_release_that_is_gone_blocks_nothing(world: World, repositorie
     assert digests(world, "0.1") == digests(world, "0") == recorded(world, "v0.1.3")
 
 
-@pytest.mark.parametrize("repositories", [(*SERVICES, "release"), SERVICES])
+@pytest.mark.parametrize("repositories", [(*SERVICES, "release"), *deep((SERVICES,))])
 def test_c7_the_newest_release_that_is_gone_keeps_its_floats_and_blocks_nothing(
     world: World, repositories: tuple[str, ...]
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.release.queries import INDEX, OTHER, digests, listed, ok, planned, recorded
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import Proxy
+from tests.support.samples import deep
 from tests.support.steps import begins
 from tests.support.world import FAST, Clone, World
 
@@ -74,7 +75,7 @@ def test_a_saved_plan_is_carried_out(world: World) -> None:
     assert moved == {name for name in world.public().images if not name.startswith("release:")}
 
 
-@pytest.mark.parametrize("line", [begins("build"), begins("claim"), begins("record")])
+@pytest.mark.parametrize("line", [begins("record"), *deep(begins("build"), begins("claim"))])
 def test_a_plan_whose_release_was_killed_is_carried_out_by_the_same_command(world: World, line: str) -> None:
     """Killed before the claim, the plan still applies; after it, its release is finished and no other is made."""
     ok(world.clone.inv("release", "--bump", "minor", "--plan", ".uc/plan.json"))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.release.queries import ALWAYS, INDEX, OTHER, digests, ok, recorded
 from tests.support.proxy import Proxy, Rule, status, then
+from tests.support.samples import deep
 from tests.support.world import FAST, World
 
 TOGETHER = ("--service", "one", "--service", "two", "--bump", "minor")
@@ -17,14 +18,16 @@ TOGETHER = ("--service", "one", "--service", "two", "--bump", "minor")
     ("first", "second", "tags"),
     [
         (("--bump", "patch"), ("--bump", "patch"), ["v0.1.1"]),
-        ((), ("--bump", "patch"), ["v0.1.1"]),
-        (("--bump", "minor"), (), ["v0.2.0"]),
-        (("--bump", "minor", "--pre", "rc"), ("--bump", "minor", "--pre", "rc"), ["v0.2.0-rc.1"]),
-        ((), ("--bump", "major"), ["v0.1.1"]),
         (("--bump", "minor"), ("--bump", "patch"), ["v0.2.0"]),
-        (("--pre", "rc"), ("--bump", "minor", "--pre", "rc"), ["v0.1.1-rc.1"]),
         (("--pre", "rc"), (), ["v0.1.1", "v0.1.1-rc.1"]),
         ((), ("--version", "0.3.0"), ["v0.1.1", "v0.3.0"]),
+        *deep(
+            ((), ("--bump", "patch"), ["v0.1.1"]),
+            (("--bump", "minor"), (), ["v0.2.0"]),
+            (("--bump", "minor", "--pre", "rc"), ("--bump", "minor", "--pre", "rc"), ["v0.2.0-rc.1"]),
+            ((), ("--bump", "major"), ["v0.1.1"]),
+            (("--pre", "rc"), ("--bump", "minor", "--pre", "rc"), ["v0.1.1-rc.1"]),
+        ),
     ],
 )
 def test_an_interrupted_release_answers_every_request_of_its_channel(
