@@ -26,9 +26,10 @@ SESSIONS = (
     "lint", "types", "coverage", "repository", "setup", "services", "docker", "release", "fault", "stack", "smoke",
 )  # fmt: skip
 # Those that run side by side, in the order in which they begin: one session alone leaves almost half of two cores idle.
-# The others come last, alone: they look at the engine as a whole.
+# The others come last, alone.
 _BESIDE = (
-    "docker", "release", "lint", "types", "coverage", "unit", "git", "repository", "services", "fault", "setup",
+    "docker", "release", "lint", "types", "coverage", "unit", "git", "repository", "services", "fault", "stack",
+    "setup",
 )  # fmt: skip
 _LANES = 3
 _WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}

@@ -10,13 +10,17 @@ from semver import Version
 from tests.fault.kills import BOUNDARIES, END, HOOK, Kill, Tally, arrange, assert_landed, disarm
 from tests.support.project import REPOSITORY
 from tests.support.proxy import Proxy
+from tests.support.samples import deep
 from tests.support.steps import begins
 from tests.support.world import FAST, SERVICES, Public, World
 
 _CLAIM = begins("claim")
+_AROUND_THE_CLAIM = ("claim", "publish", "record", "float")
 _KILLS = [
-    *(Kill("step", at=step) for step in BOUNDARIES if step not in {"scan", "smoke"}),
-    *(Kill("write", write=number, before=bool(number % 2)) for number in (3, 13, 22, 27, 29, 33, 36)),
+    *(Kill("step", at=step) for step in _AROUND_THE_CLAIM),
+    *deep(*(Kill("step", at=step) for step in BOUNDARIES if step not in {*_AROUND_THE_CLAIM, "scan", "smoke"})),
+    *(Kill("write", write=number, before=bool(number % 2)) for number in (13, 22, 33)),
+    *deep(*(Kill("write", write=number, before=bool(number % 2)) for number in (3, 27, 29, 36))),
     Kill("hook", at="pre-receive", children=True),
     Kill("hook", at="post-receive"),
 ]
