@@ -95,7 +95,7 @@ def _look(manifest: Manifest, names: Sequence[str]) -> tuple[History, list[Engin
         images = [image.reference for name, image in store.recorded(manifest).items() if name in names]
         present.extend(inspect([*bases.local(known), *images]))
 
-    together([look, lambda: histories.append(git_history.read(manifest))])
+    together([lambda: histories.append(git_history.read(manifest)), look])
     return histories[0], present
 
 
