@@ -10,6 +10,8 @@ from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader, HTTPBearer
 from sse_starlette import EventSourceResponse
 
+from ucservice import web
+
 from groupchat_service import schemas, streams
 from groupchat_service.desk import Desk
 from groupchat_service.providers import ProviderUnavailable
@@ -101,7 +103,9 @@ async def events(
     if session.status != "running" and not follow and not (await desk.store.events(session_id, after=after))[1]:
         return Response(status_code=204)  # tells an EventSource to stop reconnecting: nothing will come
     items = streams.follow(desk, session_id, after=after, forever=follow)
-    return EventSourceResponse(streams.sse(items), sep="\r\n", ping=15)
+    # The stream ends by itself when the service closes; else sse-starlette cuts it within half a second.
+    grace = web.GRACE_SECONDS
+    return EventSourceResponse(streams.sse(items), sep="\r\n", ping=15, shutdown_grace_period=grace)
 
 
 @sockets.websocket("/groupchat/{session_id}/ws")

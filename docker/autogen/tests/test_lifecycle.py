@@ -158,6 +158,19 @@ def test_sigterm_ends_open_streams_and_waiting_clients_without_being_made_to(
     assert all_events(again.client, session_id)[-1].event == "finished"
 
 
+def test_sigterm_cuts_no_stream_that_is_slow_to_end(slow_server: StartSlowServer, provider: Provider) -> None:
+    """Where the last read takes its time, the stream is still closed by us, not cut in the middle of its answer."""
+    server = slow_server(300, "lame_server")
+    session_id = server.start()
+    with server.client.stream("GET", f"/groupchat/{session_id}/events") as response:
+        events = read(response)
+        next(events)
+        provider.wait_for_calls(1)
+        server.stop(timeout=60)
+        list(events)
+    assert CUT not in server.log.read_text()
+
+
 def test_sigterm_lets_a_quick_chat_finish(slow_server: StartSlowServer, provider: Provider) -> None:
     """Work that ends within the grace is answered in full: here the last of its ten model calls is out."""
     server = slow_server(0.3, "patient_server")
