@@ -9,7 +9,6 @@ from fastapi import APIRouter, Header, HTTPException, Query, Request, Response, 
 from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader, HTTPBearer
 from sse_starlette import EventSourceResponse
-
 from ucservice import web
 
 from groupchat_service import schemas, streams
