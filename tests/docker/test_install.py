@@ -31,9 +31,9 @@ PLUGINS = Path("/usr/libexec/docker/cli-plugins")
 @pytest.fixture(autouse=True)
 def fresh_client() -> Iterator[None]:
     """Choose the docker binary again, before and after the test."""
-    docker.docker.cache_clear()
+    docker.forget()
     yield
-    docker.docker.cache_clear()
+    docker.forget()
 
 
 def untouched() -> list[str]:

@@ -34,9 +34,9 @@ needs_client = pytest.mark.skipif(not shutil.which("docker"), reason="no docker 
 def fresh_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Choose the docker binary again before and after the test, without the caller's DOCKER_HOST."""
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    docker.docker.cache_clear()
+    docker.forget()
     yield
-    docker.docker.cache_clear()
+    docker.forget()
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_docker_without_plugins_that_comes_first_is_named(
     first.write_text("#!/bin/sh\necho 'could not be found in this WSL 2 distro' >&2\nexit 1\n")
     first.chmod(0o755)
     used = docker.docker()
-    docker.docker.cache_clear()
+    docker.forget()
     monkeypatch.setenv("PATH", f"{first.parent}:{Path(used).parent}:/usr/bin:/bin")
     row = examined(manifest)["Docker client"]
     assert row.state == "warn"
