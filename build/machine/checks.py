@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -28,7 +29,7 @@ SESSIONS = (
 # Those that run side by side, in the order in which they begin: one session alone leaves almost half of two cores idle.
 # The others come last, alone.
 _BESIDE = (
-    "docker", "release", "lint", "types", "coverage", "unit", "git", "repository", "services", "fault", "stack",
+    "docker", "release", "lint", "types", "fault", "coverage", "unit", "git", "repository", "services", "stack",
     "setup",
 )  # fmt: skip
 _LANES = 3
@@ -50,11 +51,11 @@ def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
         environment.ensure_tests(manifest.root)
     if _ON_THE_ENGINE & set(selected):
         install.ensure(manifest.tools, os.environ, yes=False, interactive=sys.stdin.isatty())
-    beside = [name for name in _BESIDE if name in selected]
-    last = [name for name in selected if name not in beside]
     checks = _Checks(manifest)
-    if len(selected) > 1:
-        checks.require(selected)
+    order = sorted(selected, key=lambda name: _BESIDE.index(name) if name in _BESIDE else len(_BESIDE))
+    sessions = checks.expand(order) if order[1:] or order == ["services"] else order
+    beside = [session for session in sessions if _name(session) in _BESIDE]
+    last = [session for session in sessions if _name(session) not in _BESIDE]
     began = time.time()
     waiting = deque(beside)
     lanes = [partial(checks.run, waiting, labelled=len(beside) > 1) for _ in range(min(_LANES, len(beside)))]
@@ -63,6 +64,11 @@ def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
         message = f"{len(failed)} of the sessions failed: {', '.join(failed)}"
         tests = "\n".join(_failed_tests(manifest.workspace.reports, began))
         raise Incomplete(message, hint="./inv test --session NAME runs one again", output=tests)
+
+
+def _name(session: str) -> str:
+    """The name of a session without its parameters."""
+    return session.partition("(")[0]
 
 
 def _failed_tests(reports: Path, since: float) -> Iterator[str]:
@@ -85,11 +91,14 @@ class _Checks:
         self._preparing = threading.Lock()
         self._prepared = False
 
-    def require(self, sessions: Sequence[str]) -> None:
-        """Check all names before the first session runs. Raises Incomplete when nox does not know one."""
-        listed = run([*self._nox, "--list", "--sessions", *sessions], cwd=self._manifest.root, ok_codes=range(256))
+    def expand(self, sessions: Sequence[str]) -> list[str]:
+        """The sessions as nox runs them: `services` is one for each service. Raises Incomplete for an unknown name."""
+        argv = [*self._nox, "--list", "--json", "--sessions", *sessions]
+        listed = run(argv, cwd=self._manifest.root, ok_codes=range(256))
         if listed.returncode:
             raise Incomplete("nox refuses these sessions", hint=_LIST, output=listed.stderr)
+        found = json.loads(listed.stdout)
+        return [entry["session"] for name in sessions for entry in found if name in {entry["name"], entry["session"]}]
 
     def run(self, waiting: deque[str], *, labelled: bool) -> list[str]:
         """Run one session after the other until none is waiting; return those that failed.
@@ -102,7 +111,7 @@ class _Checks:
                 session = waiting.popleft()
             except IndexError:
                 return failed
-            if session in _ON_THE_ENGINE:
+            if _name(session) in _ON_THE_ENGINE:
                 with self._preparing:
                     if not self._prepared:
                         prepare.base_images(self._manifest)  # before the tests, whose time limits it would exceed
@@ -111,7 +120,7 @@ class _Checks:
 
     def _run(self, session: str, *, labelled: bool) -> list[str]:
         """Run a session, which nox may know as several of one name; return those that failed."""
-        report = self._manifest.workspace.reports / f"nox-{session}.json"
+        report = self._manifest.workspace.reports / f"nox-{re.sub(r'[^A-Za-z0-9]+', '-', session).strip('-')}.json"
         report.parent.mkdir(parents=True, exist_ok=True)
         report.unlink(missing_ok=True)
         argv = [*self._nox, "--report", str(report), "--sessions", session]
