@@ -121,7 +121,7 @@ def move_floats(
             unsettled = {result.name for result in results if not result.stayed}
             done |= {name: version for name in moving if name not in unsettled}
             pause = _BETWEEN_ROUNDS if unsettled else pause
-            put = put or any(result.put for result in results) or bool(unsettled)
+            put = put or any(result.put for result in results)
         if not put:
             return [Move(name=name, version=version) for name, version in written.items()]
         known = None

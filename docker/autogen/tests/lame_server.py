@@ -1,4 +1,4 @@
-"""The patient server on a disk so slow that each read of the log, once it stops, takes longer than a stream may."""
+"""The service with a long grace, on a disk so slow that a stop's reads of the log take longer than a stream may."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import Any
 
-import patient_server  # noqa: F401  (it sets the grace)
+import ucservice.web
 from groupchat_service.__main__ import main
 from groupchat_service.desk import Desk
 from groupchat_service.store import Store
@@ -26,5 +26,6 @@ async def _slow_drain(self: Desk) -> None:
 
 
 if __name__ == "__main__":
+    ucservice.web.GRACE_SECONDS = 60
     Desk.drain = _slow_drain  # type: ignore[method-assign]
     sys.exit(main())

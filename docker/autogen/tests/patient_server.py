@@ -7,7 +7,6 @@ import sys
 import ucservice.web
 from groupchat_service.__main__ import main
 
-ucservice.web.GRACE_SECONDS = 60
-
 if __name__ == "__main__":
+    ucservice.web.GRACE_SECONDS = 60
     sys.exit(main())
