@@ -91,15 +91,16 @@ def prepare(root: Path, record: Record, summary: str) -> Claim:
 
 
 def prove_push(root: Path, remote: str, tags: Iterable[str], *, branch: str = "") -> None:
-    """Ask the remote, by a dry run, whether it accepts these tags and the branch. Raises RepositoryError if not.
+    """Ask the remote, by a dry run, whether it accepts these tags and the branch.
 
-    It also does for a tag of that name that only this clone has, and for a remote that is pushed to one place and
-    fetched from another that differs.
+    Raises RepositoryError if it does not, for a tag of that name that only this clone has, and for a remote that is
+    pushed to one place and fetched from another that differs; VersionTaken if a tag has got an owner since the plan.
     """
     if not remote:
         return
     tags = list(tags)
     if strays := sorted(set(tags) & remote_tags(root, "").keys()):
+        _refuse_taken(strays, remote_tags(root, remote))
         message = f"{', '.join(strays)} is the next version, and this clone has a tag of that name that {remote} lacks"
         raise RepositoryError(message, hint=f"git tag --delete {' '.join(strays)}")
     _prove_same_place(root, remote)
@@ -107,15 +108,22 @@ def prove_push(root: Path, remote: str, tags: Iterable[str], *, branch: str = ""
     try:
         git(root, *_PUSH, "--dry-run", remote, *references)
     except ToolFailed as error:
+        _refuse_taken(tags, _tags_of(root, remote) or {})
         message = f"the git remote {remote} does not let us push {f'branch {branch} with ' if branch else ''}a tag"
         hint = f"git push --dry-run {remote} HEAD:refs/tags/try"
         raise RepositoryError(message, hint=hint, output=error.output) from None
 
 
 def _prove_same_place(root: Path, remote: str) -> None:
+    """Raise RepositoryError if a place that is pushed to lacks a tag that others fetch, or has one that they don't."""
     fetched_from, pushed_to = urls(root, remote)
     for place in pushed_to:
-        if place != fetched_from and _tags_of(root, place) not in (None, remote_tags(root, remote)):
+        if place == fetched_from:
+            continue
+        # Read before and after: a tag that another release pushes in between is no difference.
+        before = remote_tags(root, remote)
+        there = _tags_of(root, place)
+        if there is not None and not before.items() <= there.items() <= remote_tags(root, remote).items():
             message = f"{remote} is pushed to {redact(place)}, whose tags are not those of {redact(fetched_from)}"
             hint = f"others fetch from the latter: git remote set-url --push {remote} {redact(fetched_from)}"
             raise RepositoryError(message, hint=hint)
@@ -143,7 +151,7 @@ def push(root: Path, remote: str, claims: Iterable[Claim], *, branch: str = "") 
         git(root, "update-ref", "--stdin", stdin=created)
     except ToolFailed as error:
         if not remote:
-            raise _lost("this repository", wanted, remote_tags(root, ""), error) from None
+            raise _refused("this repository", wanted, remote_tags(root, ""), error) from None
 
 
 def _push_to(root: Path, remote: str, claims: list[Claim], branch: str) -> None:
@@ -158,7 +166,7 @@ def _push_to(root: Path, remote: str, claims: list[Claim], branch: str) -> None:
             if all(tags.get(claim.tag) == claim.object for claim in claims):
                 return
             if last_attempt or any(claim.tag in tags for claim in claims):
-                raise _lost(f"the git remote {remote}", claims, tags, error) from None
+                raise _refused(f"the git remote {remote}", claims, tags, error) from None
             # Another release may hold the lock of the tag (git waits 0.1 s for it), and its tag appear in a moment.
             time.sleep(_LOCKED_SECONDS)
         else:
@@ -189,13 +197,14 @@ def _tags_after(root: Path, remote: str, claims: list[Claim]) -> dict[str, str]:
         raise RepositoryError(message, hint="./inv release --resume", output=error.output) from None
 
 
-def _lost(
-    place: str, claims: list[Claim], tags: Mapping[str, str], error: ToolFailed
-) -> VersionTaken | RepositoryError:
-    taken = [claim.tag for claim in claims if claim.tag in tags]
-    if taken:
+def _refuse_taken(wanted: Iterable[str], tags: Mapping[str, str]) -> None:
+    """Raise VersionTaken if the remote has one of these tags among its own, which a plan never proposes."""
+    if taken := [tag for tag in wanted if tag in tags]:
         message = f"{', '.join(taken)} was taken while this release was made; nothing of it was published"
-        hint = "./inv release again: it takes the next version, if this commit needs one"
-        return VersionTaken(message, hint=hint)
+        raise VersionTaken(message, hint="./inv release again: it takes the next version, if this commit needs one")
+
+
+def _refused(place: str, claims: list[Claim], tags: Mapping[str, str], error: ToolFailed) -> RepositoryError:
+    _refuse_taken([claim.tag for claim in claims], tags)
     message = f"{place} refuses the tag; nothing was published"
     return RepositoryError(message, hint="see what its hook or its rules say", output=error.output)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from build.registry.oci import digest_of
 from tests.release.queries import INDEX, OTHER, digests, ok, recorded
 from tests.support.proxy import Answer, Proxy, Request, Rule, pretend, then
-from tests.support.world import World
+from tests.support.world import World, clean
 
 STAGING = "PUT .*/one/manifests/sha256:"
 
@@ -56,6 +58,27 @@ def test_a2_a_tag_that_appears_before_the_claim_is_seen(faulty: World, proxy: Pr
 
     assert ran.code == 15, ran.text
     assert "v0.1.0" in ran.stderr
+    assert faulty.public().images == {}
+
+
+@pytest.mark.parametrize("same_clone", [False, True])
+def test_a2_a_version_that_is_taken_before_the_preflight_is_lost(
+    faulty: World, proxy: Proxy, *, same_clone: bool
+) -> None:
+    """Taken between the plan and the proof of rights, it is a lost race (15), not a remote that refuses (3)."""
+    first = faulty.clone if same_clone else faulty.another()
+
+    def take() -> None:
+        first.git("tag", "--message", "another", "v0.1.0")
+        first.git("push", "--quiet", "origin", "v0.1.0")
+
+    proxy.rules = [Rule(r"^POST .*/blobs/uploads/", then(take, before=True))]
+
+    ran = faulty.clone.release()
+
+    assert (ran.code, clean(ran.stderr)) == (15, True), ran.text
+    assert "v0.1.0 was taken while this release was made; nothing of it was published" in ran.stderr
+    assert "preflight (" in ran.stderr.splitlines()[-3], "found by the proof of rights"
     assert faulty.public().images == {}
 
 
