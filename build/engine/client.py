@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # The builder of the engine in use, which puts images into it; `docker buildx use` may have chosen another for the user.
 BUILDER = "default"
+_LISTINGS = 10
+_REMOVED_MEANWHILE = re.compile(r"content digest sha256:\w+: not found|No such image")
 _ELF = b"\x7fELF"
 _IDENTITY = "{{.ID}}\t{{.ServerVersion}}\t{{json .ClientInfo.Plugins}}"
 PROVISION_HINT = "./inv engine --yes   (Debian and Ubuntu; elsewhere `./inv doctor` says what to install)"
@@ -78,6 +80,20 @@ def cli(*arguments: str, capture: bool = True, timeout: float | None = None) -> 
         return run([docker(), *arguments], capture=capture, timeout=timeout)
     except ToolFailed as error:
         raise _classified(error) from None
+
+
+def listed_images(form: str) -> list[str]:
+    """Return a line in this `docker image ls` format for each image of the engine, those without a tag included.
+
+    The engine fails to list an image that is removed at that moment: it is asked again. Raises as `cli` does.
+    """
+    for attempts_left in reversed(range(_LISTINGS)):
+        try:
+            return cli("image", "ls", "--digests", "--format", form).stdout.splitlines()
+        except ToolFailed as error:
+            if not attempts_left or not _REMOVED_MEANWHILE.search(error.output):
+                raise
+    raise AssertionError
 
 
 def _classified(error: ToolFailed) -> MissingTool | ToolFailed:

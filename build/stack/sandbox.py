@@ -71,8 +71,7 @@ def _free_ports(count: int) -> list[int]:
 
 def _present() -> dict[str, bool]:
     """The images of the engine by name@digest; and whether they have a tag."""
-    listed = docker.cli("image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}} {{.Tag}}").stdout
-    lines = [line.split() for line in listed.splitlines()]
+    lines = [line.split() for line in docker.listed_images("{{.Repository}}@{{.Digest}} {{.Tag}}")]
     tagged = {reference for reference, tag in lines if tag != "<none>"}
     return {reference: reference in tagged for reference, _ in lines}
 

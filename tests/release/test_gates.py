@@ -36,7 +36,7 @@ def _left(world: World) -> list[str]:
     for kind in ("container", "network", "volume"):
         every = ["--all"] if kind == "container" else []
         found += docker.cli(kind, "ls", *every, "--quiet", "--filter", f"name={name}-").stdout.split()
-    images = docker.cli("image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}").stdout.split()
+    images = docker.listed_images("{{.Repository}}@{{.Digest}}")
     return found + [image for image in images if f"/{world.namespace}/" in image]
 
 
