@@ -143,6 +143,11 @@ HELD = [
     Held("test_a1_the_loser_of_a_race_publishes_nothing", "faulty", "list(faulty.git_tags()) == ['v0.1.0']"),
     Held("test_a2_the_version_comes_from_the_remote_s_tags", "stale.release(", "world.record('v0.1.2')['commit']"),
     Held("test_a2_a_tag_that_appears_before_the_claim_is_seen", "'push'", "faulty.public().images == {}"),
+    Held(
+        "test_a2_a_version_that_is_taken_before_the_preflight_is_lost",
+        "clone.release(",
+        "'v0.1.0 was taken while this release was made; nothing of it was published' in ran.stderr",
+    ),
     Held("test_a3_a_tag_that_was_acknowledged_and_lost_is_put_again", "clone.release(", "rule.taken == 1"),
     Held(
         "test_a3_a_success_that_kept_another_s_image_is_noticed",
