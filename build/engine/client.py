@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # The builder of the engine in use, which puts images into it; `docker buildx use` may have chosen another for the user.
 BUILDER = "default"
 _LISTINGS = 10
-_REMOVED_MEANWHILE = re.compile(r"content digest sha256:\w+: not found|No such image")
+_REMOVED_MEANWHILE = re.compile(r"content digest sha256:\w+: not found")  # Engine 26.1.5
 _ELF = b"\x7fELF"
 _IDENTITY = "{{.ID}}\t{{.ServerVersion}}\t{{json .ClientInfo.Plugins}}"
 PROVISION_HINT = "./inv engine --yes   (Debian and Ubuntu; elsewhere `./inv doctor` says what to install)"
@@ -87,13 +87,14 @@ def listed_images(form: str) -> list[str]:
 
     The engine fails to list an image that is removed at that moment: it is asked again. Raises as `cli` does.
     """
-    for attempts_left in reversed(range(_LISTINGS)):
+    attempts = 0
+    while True:
+        attempts += 1
         try:
             return cli("image", "ls", "--digests", "--format", form).stdout.splitlines()
         except ToolFailed as error:
-            if not attempts_left or not _REMOVED_MEANWHILE.search(error.output):
+            if attempts == _LISTINGS or not _REMOVED_MEANWHILE.search(error.output):
                 raise
-    raise AssertionError
 
 
 def _classified(error: ToolFailed) -> MissingTool | ToolFailed:

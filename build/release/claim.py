@@ -14,7 +14,7 @@ from pathlib import Path
 
 from build import console
 from build.config.manifest import Manifest
-from build.errors import RepositoryError, ToolFailed, VersionTaken
+from build.errors import BuildError, RepositoryError, ToolFailed, VersionTaken
 from build.git.client import git
 from build.git.remote import fetch_version_tags, remote_tags, urls, version_tags
 from build.git.versions import lines
@@ -100,18 +100,18 @@ def prove_push(root: Path, remote: str, tags: Iterable[str], *, branch: str = ""
         return
     tags = list(tags)
     if strays := sorted(set(tags) & remote_tags(root, "").keys()):
-        _refuse_taken(strays, remote_tags(root, remote))
         message = f"{', '.join(strays)} is the next version, and this clone has a tag of that name that {remote} lacks"
-        raise RepositoryError(message, hint=f"git tag --delete {' '.join(strays)}")
+        stray = RepositoryError(message, hint=f"git tag --delete {' '.join(strays)}")
+        raise _lost(strays, remote_tags(root, remote)) or stray
     _prove_same_place(root, remote)
     references = [f"HEAD:refs/tags/{tag}" for tag in tags] + ([f"HEAD:refs/heads/{branch}"] if branch else [])
     try:
         git(root, *_PUSH, "--dry-run", remote, *references)
     except ToolFailed as error:
-        _refuse_taken(tags, _tags_of(root, remote) or {})
         message = f"the git remote {remote} does not let us push {f'branch {branch} with ' if branch else ''}a tag"
         hint = f"git push --dry-run {remote} HEAD:refs/tags/try"
-        raise RepositoryError(message, hint=hint, output=error.output) from None
+        refused = RepositoryError(message, hint=hint, output=error.output)
+        raise _lost(tags, _tags_of(root, remote) or {}) or refused from None
 
 
 def _prove_same_place(root: Path, remote: str) -> None:
@@ -197,14 +197,19 @@ def _tags_after(root: Path, remote: str, claims: list[Claim]) -> dict[str, str]:
         raise RepositoryError(message, hint="./inv release --resume", output=error.output) from None
 
 
-def _refuse_taken(wanted: Iterable[str], tags: Mapping[str, str]) -> None:
-    """Raise VersionTaken if the remote has one of these tags among its own, which a plan never proposes."""
-    if taken := [tag for tag in wanted if tag in tags]:
-        message = f"{', '.join(taken)} was taken while this release was made; nothing of it was published"
-        raise VersionTaken(message, hint="./inv release again: it takes the next version, if this commit needs one")
+def _lost(wanted: Iterable[str], tags: Mapping[str, str]) -> VersionTaken | None:
+    """The error of a lost race if one of these tags, which were free when it was planned, is there by now."""
+    taken = [tag for tag in wanted if tag in tags]
+    if not taken:
+        return None
+    message = f"{', '.join(taken)} was taken while this release was made; nothing of it was published"
+    return VersionTaken(message, hint="./inv release again: it takes the next version, if this commit needs one")
 
 
-def _refused(place: str, claims: list[Claim], tags: Mapping[str, str], error: ToolFailed) -> RepositoryError:
-    _refuse_taken([claim.tag for claim in claims], tags)
-    message = f"{place} refuses the tag; nothing was published"
-    return RepositoryError(message, hint="see what its hook or its rules say", output=error.output)
+def _refused(place: str, claims: list[Claim], tags: Mapping[str, str], error: ToolFailed) -> BuildError:
+    refused = RepositoryError(
+        f"{place} refuses the tag; nothing was published",
+        hint="see what its hook or its rules say",
+        output=error.output,
+    )
+    return _lost([claim.tag for claim in claims], tags) or refused

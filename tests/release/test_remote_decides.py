@@ -139,6 +139,25 @@ def test_c4_a_claim_is_read_back_from_where_others_fetch(world: World) -> None:
     ok(world.clone.release())
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_tag_that_is_pushed_meanwhile_makes_no_two_places(world: World, moment: str) -> None:
+    """One repository under two addresses is one place, also if somebody pushes a tag between the looks at them."""
+    clone, once = world.clone, world.folder / "once"
+    tag = f'[ -e "{once}" ] || {{ touch "{once}"; git --git-dir="{world.remote}" tag other main; }}'
+    answer = 'for command; do :; done; sh -c "$command"'
+    over_ssh = world.folder / "over-ssh"
+    over_ssh.write_text("\n".join(["#!/bin/sh", *([tag, answer] if moment == "before" else [answer, tag])]) + "\n")
+    over_ssh.chmod(0o755)
+    clone.git("config", "core.sshCommand", str(over_ssh))
+    clone.git("config", "ssh.variant", "simple")
+    clone.git("remote", "set-url", "--push", "origin", f"ssh://elsewhere{world.remote}")
+
+    ok(clone.release())
+
+    assert once.exists(), "the other address was read"
+    assert "v0.1.0" in world.git_tags()
+
+
 @pytest.mark.parametrize("arguments", [("--bump", "patch"), ("--bump", "minor", "--pre", "rc")])
 def test_c6_one_commit_is_released_once(world: World, arguments: tuple[str, ...]) -> None:
     """The same command again, here, in a fresh clone and after --resume, makes no second version of the commit."""

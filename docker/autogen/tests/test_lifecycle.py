@@ -143,12 +143,7 @@ def test_sigterm_ends_open_streams_and_waiting_clients_without_being_made_to(
     client.start()
     socket = threading.Thread(target=lambda: asyncio.run(_drain_socket(server, session_id)))
     socket.start()
-    with server.client.stream("GET", f"/groupchat/{session_id}/events") as response:
-        events = read(response)
-        next(events)
-        provider.wait_for_calls(2)
-        server.stop(timeout=60)
-        list(events)
+    _stop_while_read(server, session_id, provider, calls=2)
     client.join(60)
     socket.join(60)
     assert waiting == [202]
@@ -162,12 +157,7 @@ def test_sigterm_cuts_no_stream_that_is_slow_to_end(slow_server: StartSlowServer
     """Where the last read takes its time, the stream is still closed by us, not cut in the middle of its answer."""
     server = slow_server(300, "lame_server")
     session_id = server.start()
-    with server.client.stream("GET", f"/groupchat/{session_id}/events") as response:
-        events = read(response)
-        next(events)
-        provider.wait_for_calls(1)
-        server.stop(timeout=60)
-        list(events)
+    _stop_while_read(server, session_id, provider, calls=1)
     assert CUT not in server.log.read_text()
 
 
@@ -221,6 +211,16 @@ async def _leave_a_chat_running(folder: Path, *, restarts: int) -> None:
     for _ in range(restarts):
         await store.restart("poison")
     await store.close()
+
+
+def _stop_while_read(server: Server, session_id: str, provider: Provider, *, calls: int) -> None:
+    """Stop the server while its events are read and this many model calls are out; read what still comes."""
+    with server.client.stream("GET", f"/groupchat/{session_id}/events") as response:
+        events = read(response)
+        next(events)
+        provider.wait_for_calls(calls)
+        server.stop(timeout=60)
+        list(events)
 
 
 async def _drain_socket(server: Server, session_id: str) -> None:
