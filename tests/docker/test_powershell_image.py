@@ -100,6 +100,12 @@ class Container:
             time.sleep(0.05)
         raise AssertionError(f"{path} is not {status} after {seconds} s: {docker.cli('logs', self.name).stdout}")
 
+    def wait_in_flight(self, number: int, seconds: float = 10) -> None:
+        """Wait until so many requests are in flight, the one that asks among them."""
+        deadline = time.monotonic() + seconds
+        while f"uc_requests_in_flight {number}" not in self.request("GET", "/metrics").text.splitlines():
+            assert time.monotonic() < deadline, f"never {number} in flight"
+
 
 @contextlib.contextmanager
 def running(image: str, folder: Path, *options: str, **environment: object) -> Iterator[Container]:
@@ -195,10 +201,9 @@ def test_docker_stop_answers_requests_in_flight(image: str, tmp_path: Path, seco
     """As PID 1, it finishes calls that end in time and answers the others with 503; the engine never has to kill it."""
     with running(image, tmp_path) as container, ThreadPoolExecutor(1) as pool:
         assert container.invoke("Get-Echo", Text="x").status_code == 200
+        container.wait_in_flight(1)  # a request counts until it is logged, which is after its answer
         call: Future[httpx.Response] = pool.submit(container.invoke, "Start-Sleepy", Seconds=seconds)
-        deadline = time.monotonic() + 10
-        while "uc_requests_in_flight 2" not in container.request("GET", "/metrics").text:
-            assert time.monotonic() < deadline
+        container.wait_in_flight(2)
         docker.cli("stop", "--time=10", container.name)
         assert call.result().status_code == status
         state = json.loads(docker.cli("inspect", "--format={{json .State}}", container.name).stdout)

@@ -223,6 +223,7 @@ def _slow_call() -> dict[str, Any]:
 def _in_flight(live: Live, pool: ThreadPoolExecutor, call: Any) -> Future[httpx.Response]:
     """Return the future response of a call that a worker of the PowerShell service has started."""
     for _ in range(20):
+        _wait(lambda: not _busy(live), "the PowerShell service is idle")
         future = pool.submit(call)
         while not (future.done() or _busy(live)):
             time.sleep(0.01)
