@@ -46,7 +46,7 @@ def test_a_service_that_never_gets_healthy_is_shown(stack_project: Project, caps
 
     shown = capsys.readouterr().err + caught.value.output
     assert "not-well-today" in shown
-    assert "/" in shown.partition("last log lines:")[2]
+    assert "request" in shown.partition("last log lines:")[2]
     assert (stack_project.load().workspace.reports / "sick.inspect.json").exists()
 
 

@@ -42,7 +42,7 @@ class Outcome:
     text: str
 
 
-def run(argv: list[str], env: Mapping[str, str] | None = None, *, timeout: float = 60) -> Outcome:
+def run(argv: list[str], env: Mapping[str, str] | None = None, *, timeout: float = 240) -> Outcome:
     """Run one step as the Dockerfile does, with PYTHONPATH at this folder."""
     done = subprocess.run(
         argv,
