@@ -21,6 +21,8 @@ from build.git.versions import lines
 from build.process import redact
 from build.release.record import NoRecord, Record, decode, encode
 
+# What helps whose version another release has.
+LOST_HINT = "./inv release again: it takes the next version, if this commit needs one"
 _LOCKED_SECONDS = 1.0
 _SHOWN = 8
 _READ_BACKS = (0.0, 1.0, 3.0)  # seconds before each look for a tag that was accepted: a mirror may be behind
@@ -203,7 +205,7 @@ def _lost(wanted: Iterable[str], tags: Mapping[str, str]) -> VersionTaken | None
     if not taken:
         return None
     message = f"{', '.join(taken)} was taken while this release was made; nothing of it was published"
-    return VersionTaken(message, hint="./inv release again: it takes the next version, if this commit needs one")
+    return VersionTaken(message, hint=LOST_HINT)
 
 
 def _refused(place: str, claims: list[Claim], tags: Mapping[str, str], error: ToolFailed) -> BuildError:

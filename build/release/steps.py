@@ -153,7 +153,7 @@ def _claim(run: Run) -> Run:
     commits = tagged_commits(root, run.remote)
     if lost := plan.lost(run.world, run.plan, commits):
         message = f"{'; '.join(lost)}: another release was made meanwhile; nothing of this one was published"
-        raise VersionTaken(message, hint="./inv release again: it takes the next version, if this commit needs one")
+        raise VersionTaken(message, hint=claim.LOST_HINT)
     records = records_of(run)
     title = run.manifest.project.title
     claims = [claim.prepare(root, record, f"{title}: {record.line} {record.version}") for record in records]

@@ -97,7 +97,9 @@ def test_e3_a_killed_build_stands_in_nobody_s_way(stack_project: Project) -> Non
     ran = stack_project.inv("build")
 
     assert ran.code == 0, ran.text
-    assert not re.search(rf"waiting for .*{stack_project.root}", ran.stderr), "others may build meanwhile"
+    assert not re.search(rf"waiting for .*{re.escape(str(stack_project.root))}", ran.stderr), (
+        "others may build meanwhile"
+    )
     remains = [path.name for path in (stack_project.root / ".uc").iterdir() if re.search(r"\.\d+(\.json)?$", path.name)]
     assert remains == []
 

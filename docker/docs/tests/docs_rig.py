@@ -42,7 +42,7 @@ class Outcome:
     text: str
 
 
-def run(argv: list[str], env: Mapping[str, str] | None = None, *, timeout: float = 240) -> Outcome:
+def run(argv: list[str], env: Mapping[str, str] | None = None, *, timeout: float = 60) -> Outcome:
     """Run one step as the Dockerfile does, with PYTHONPATH at this folder."""
     done = subprocess.run(
         argv,
@@ -72,7 +72,7 @@ def make_as_process(source: Path, out: Path) -> Outcome:
 
 def pack(site: Path, out: Path, mermaid: Path, **env: str) -> Outcome:
     """The Dockerfile's stage `pack`."""
-    return run(["node", str(HERE / "pack/main.mjs"), str(site), str(out), str(mermaid)], env)
+    return run(["node", str(HERE / "pack/main.mjs"), str(site), str(out), str(mermaid)], env, timeout=240)
 
 
 def fetch_mermaid(lock: Path, out: Path, **env: str) -> Outcome:

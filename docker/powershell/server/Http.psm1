@@ -89,6 +89,16 @@ function Close-Later([Net.HttpListenerContext] $Context) {
     $end.GetAwaiter().OnCompleted([Delegate]::CreateDelegate([Action], $close, 'Start'))
 }
 
+function Set-Answered([hashtable] $Job) {
+    <#
+    .SYNOPSIS
+        Take a request, once, out of those that wait for their answer: before its caller can see it, who then finds the count exact.
+    #>
+    if (-not $Job.Unanswered) { return }
+    $null = $Job.Unanswered.Signal()
+    $Job.Unanswered = $null
+}
+
 function Send-Answer([hashtable] $Job, [int] $Status, [byte[]] $Bytes, [string] $Type, [switch] $Last) {
     <#
     .SYNOPSIS
@@ -106,6 +116,7 @@ function Send-Answer([hashtable] $Job, [int] $Status, [byte[]] $Bytes, [string] 
         $response.Headers['Cache-Control'] = 'no-store'
         $response.Headers['X-Content-Type-Options'] = 'nosniff'
         if ($Last -or $unread) { $response.KeepAlive = $false }
+        Set-Answered $Job
         $written = $response.OutputStream.WriteAsync($Bytes, 0, $Bytes.Length)
         if (-not $written.Wait(10000)) { throw 'the caller does not read' }
         $Job.Answered = [Diagnostics.Stopwatch]::GetTimestamp()
@@ -135,4 +146,4 @@ function Send-Refusal([hashtable] $Job, [int] $Status, [string] $Code, [string] 
     Send-Json $Job $Status ([ordered]@{ error = $Code; detail = $Detail }) -Last:$Last
 }
 
-Export-ModuleMember -Function Open-Listener, Get-RequestPath, Get-RequestId, Test-Framing, Read-Body, Send-Answer, Send-Json, Send-Refusal
+Export-ModuleMember -Function Open-Listener, Get-RequestPath, Get-RequestId, Test-Framing, Read-Body, Set-Answered, Send-Answer, Send-Json, Send-Refusal

@@ -43,6 +43,7 @@ function Start-Loop([hashtable] $Shared, [string] $Kind, [object] $Line, [hashta
         } catch {
             Write-Log $Shared.Log error 'loop_error' @{ reason = "$($_.Exception.GetBaseException().Message)" }
         } finally {
+            Set-Answered $job
             $null = $Shared.InFlight.Signal()
         }
     }

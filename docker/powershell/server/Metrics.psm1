@@ -82,7 +82,7 @@ function Get-Gauges([hashtable] $Shared) {
         , ('uc_queue_depth', 'gauge', 'Requests waiting for a worker.', $Shared.Queue.Count)
         , ('uc_queue_capacity', 'gauge', 'Requests that may wait; more are answered 503.', $Shared.Settings.Queue)
         , ('uc_workers', 'gauge', 'Workers.', $Shared.Settings.Workers)
-        , ('uc_requests_in_flight', 'gauge', 'Requests accepted and not yet answered.', ($Shared.InFlight.CurrentCount - 1))
+        , ('uc_requests_in_flight', 'gauge', 'Requests accepted and not yet answered.', ($Shared.Unanswered.CurrentCount - 1))
         , ('uc_runspaces_replaced_total', 'counter', 'Runspaces replaced after a call passed its time limit.', ($Shared.Counters | ForEach-Object { $_.Replaced } | Measure-Object -Sum).Sum)
         , ('uc_runspaces_stuck', 'gauge', 'Calls past their time limit that could not be stopped.', (Get-StuckCount $Shared))
         , ('process_resident_memory_bytes', 'gauge', 'Resident memory.', $process.WorkingSet64)

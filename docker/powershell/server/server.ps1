@@ -18,7 +18,8 @@ $shared = [hashtable]::Synchronized(@{
     Settings = $settings; Log = $log; Catalog = $null; Tokens = @{ Text = $null; Digests = @() }; Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
     Stop = [Threading.ManualResetEventSlim]::new($false); Failed = $false
     Cut = [Threading.CancellationTokenSource]::new()
-    InFlight = [Threading.CountdownEvent]::new(1)
+    # Requests until all work on them is done, their log line included; and those whose answer has not begun.
+    InFlight = [Threading.CountdownEvent]::new(1); Unanswered = [Threading.CountdownEvent]::new(1)
     Queue = [Collections.Concurrent.BlockingCollection[hashtable]]::new($settings.Queue)
 })
 # A queue is enumerated, and so emptied, when it passes through a pipeline: it travels inside a table.
@@ -61,15 +62,17 @@ function Send-ToQueue([Net.HttpListenerContext] $Context) {
     # Only puts the request in a queue: a body that never comes, or a caller that never reads, must not stop the accepting.
     $job = @{
         Context = $Context; Id = Get-RequestId $Context.Request; Path = Get-RequestPath $Context.Request
-        Started = [Diagnostics.Stopwatch]::GetTimestamp(); Status = 0; Route = 'refused'
+        Started = [Diagnostics.Stopwatch]::GetTimestamp(); Status = 0; Route = 'refused'; Unanswered = $shared.Unanswered
     }
     $shared.InFlight.AddCount()
+    $shared.Unanswered.AddCount()
     if ($job.Path -cin '/health', '/ready', '/metrics', '/openapi.json') {
         if ($probes.Queue.TryAdd($job)) { return }
     } elseif (-not $shared.Stop.IsSet -and $work.Queue.TryAdd($job)) { return }
     $job.Refusal, $job.Detail = if ($shared.Stop.IsSet) { 'stopping', 'the service is stopping' } else { 'busy', 'the queue is full; try again' }
     if ($refusals.Queue.TryAdd($job)) { return }
     $Context.Response.Abort()
+    Set-Answered $job
     $null = $shared.InFlight.Signal()
 }
 
@@ -95,11 +98,11 @@ function Receive-Requests([Net.HttpListener] $Listener, [Collections.IList] $Ser
         if ($shared.Stop.IsSet) {
             if ($deadline -eq [long]::MaxValue) {
                 $deadline = [Environment]::TickCount64 + 1000 * $settings.DrainSeconds
-                Write-Log $log info 'stopping' @{ in_flight = $shared.InFlight.CurrentCount - 1 }
+                Write-Log $log info 'stopping' @{ in_flight = $shared.Unanswered.CurrentCount - 1 }
             }
             if ($shared.InFlight.CurrentCount -le 1 -or [Environment]::TickCount64 -ge $deadline + $moment) { return }
             if ([Environment]::TickCount64 -ge $deadline -and -not $shared.Cut.IsCancellationRequested) {
-                Write-Log $log warning 'stopping_now' @{ in_flight = $shared.InFlight.CurrentCount - 1 }
+                Write-Log $log warning 'stopping_now' @{ in_flight = $shared.Unanswered.CurrentCount - 1 }
                 $shared.Cut.Cancel()
             }
             $null = $handles[0].WaitOne(20)
