@@ -1,13 +1,17 @@
 # Runspaces of the service: opened one by one in try/catch (a pool that grows lazily can abort the process),
 # without a host (what modules print goes nowhere), and left behind when a call in one can't be stopped.
 
+# The engine's own modules, by their files and at the opening: looked for at their first use, by several runspaces at once, they may not be
+# found (https://github.com/PowerShell/PowerShell/issues/17150).
+$script:Engine = foreach ($name in 'Utility', 'Management') { "$PSHOME/Modules/Microsoft.PowerShell.$name/Microsoft.PowerShell.$name.psd1" }
+
 function New-Runspace([string[]] $Files) {
     <#
     .SYNOPSIS
-        An open runspace with the given module files of the service; throws when it can't be opened.
+        An open runspace with the engine's own commands and the given module files of the service; throws when it can't be opened.
     #>
     $initial = [Management.Automation.Runspaces.InitialSessionState]::CreateDefault2()
-    if ($Files) { $initial.ImportPSModule($Files) }
+    $initial.ImportPSModule([string[]] ($script:Engine + $Files))
     $runspace = [runspacefactory]::CreateRunspace($initial)
     $runspace.ThreadOptions = 'ReuseThread'
     $runspace.Open()
@@ -63,4 +67,12 @@ function New-ModuleRunspace([hashtable] $Settings, [string[]] $Paths, [switch] $
     @{ Runspace = $runspace; Failed = $begun.Output }
 }
 
-Export-ModuleMember -Function New-Runspace, Invoke-Timed, New-ModuleRunspace
+function Import-EngineModule {
+    <#
+    .SYNOPSIS
+        Have the engine's own modules in this session, as every runspace has them.
+    #>
+    Import-Module $script:Engine -Global
+}
+
+Export-ModuleMember -Function New-Runspace, Import-EngineModule, Invoke-Timed, New-ModuleRunspace

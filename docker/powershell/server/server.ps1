@@ -4,6 +4,7 @@
 Set-StrictMode -Off
 $ErrorActionPreference = 'Stop'
 foreach ($file in 'Settings', 'Log', 'Runspaces', 'Metrics', 'Http', 'Token') { Import-Module "$PSScriptRoot/$file.psm1" -DisableNameChecking }
+Import-EngineModule
 
 try {
     $settings = Get-Settings

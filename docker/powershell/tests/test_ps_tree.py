@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from psserver import CHECK, Service, running
+from psserver import CHECK, Service, running, write_module
 from pstrees import write_rough_tree
 
 
@@ -128,3 +129,19 @@ def test_a_critical_module_that_fails_makes_the_service_unhealthy(rough: Service
     (good, broken) = answer.json()["modules"]
     assert (good["available"], broken["available"]) == (True, False)
     assert "parse-error" in broken["reason"]
+
+
+def test_the_services_own_commands_are_the_engines(pwsh: str, tmp_path: Path) -> None:
+    """They are there before anything is imported: nobody looks for them while requests are served, where another's could be found."""
+    tree, others = tmp_path / "Modules", tmp_path / "others"
+    write_module(tree, "Astray", f"$env:PSModulePath = '{others}'\nfunction Get-Path {{ $env:PSModulePath }}")
+    write_module(
+        others,
+        "Json",
+        "function ConvertTo-Json { throw 'not the one' }",
+        manifest="RootModule = 'Json.psm1'; FunctionsToExport = 'ConvertTo-Json'",
+    )
+    with running(pwsh, tree, tmp_path, ["Astray"]) as service:
+        assert service.result("Astray", "Get-Path") == [str(others)]
+        assert [service.invoke("Absent", "Get-Path").status_code for _ in range(8)] == [403] * 8
+        assert service.events("request_failed") == []
