@@ -1,6 +1,6 @@
 """`nox -s bench`: ratios to a bare tool or a peer, measured in one run with interleaved rounds (A B A B …), as medians.
 
-usage: run.py [--rounds N] [--only build,list,up,scan,size,inputs,versions,publish,release] [--json FILE]
+usage: run.py [--rounds N] [--only build,list,up,scan,size,envelope,inputs,versions,publish,release] [--json FILE]
 needs the six images (./inv build --push), except for list, inputs and versions
 Nothing is asserted: the figures depend on the machine; the ratios are comparable.
 """
@@ -22,6 +22,7 @@ from build.engine import client as docker
 from build.images import store
 from build.registry.client import answers
 from tests.bench.inputs import bench_inputs
+from tests.bench.powershell import bench_envelope
 from tests.bench.publishing import bench_publish, bench_release
 from tests.bench.timing import INVOKE, ROOT, Rows, pair, timed
 from tests.bench.versions import bench_versions
@@ -155,6 +156,7 @@ BENCHES = {
     "up": bench_up,
     "scan": bench_scan,
     "size": bench_size,
+    "envelope": bench_envelope,
     "inputs": bench_inputs,
     "versions": bench_versions,
     "publish": bench_publish,

@@ -72,7 +72,6 @@ def write_rough_tree(tree: Path) -> None:
     write_module(tree, "Homeless", "$place = Join-Path $env:UC_NOT_SET 'x'\nfunction Get-Home { }")
     write_module(tree, "Rootless", None, manifest="RootModule = 'Gone.psm1'")
     write_module(tree, "Thrower", "throw 'no luck today'")
-    write_module(tree, "Hanging", "[Threading.Thread]::Sleep(3600000)")
     write_module(tree, "Other", GOOD, manifest="RootModule = 'Other.psm1'", folder="Mismatch")
     write_module(tree, "lower", GOOD, manifest="RootModule = 'lower.psm1'", folder="Lower")
     write_module(tree, "Inner", GOOD, manifest="RootModule = 'Inner.psm1'", folder="Good/Inner")

@@ -1,4 +1,4 @@
-"""What lies between two calls in one runspace, and what a result costs: asked of the service's modules themselves."""
+"""What lies between two calls in one runspace: asked of the service's modules themselves."""
 
 from __future__ import annotations
 
@@ -36,18 +36,6 @@ $calls = foreach ($command in 'Get-Leaks', 'Set-Leaks', 'Get-Leaks', 'Remove-Lea
 [Environment]::Exit(0)
 """
 
-COST = """
-$module = Import-Module '{server}/Envelope.psm1' -PassThru
-$records = @(foreach ($n in 1..500) {{ [pscustomobject] @{{ file = "Assets/f$n.cs"; line = $n; column = 3; severity = 'error'; code = 'CS0103'; text = 'x' }} }})
-function Get-Nothing([hashtable] $First, [object] $Second) {{ }}
-$table = @{{}}
-$calls = {{ foreach ($n in 1..3000) {{ Get-Nothing $table $n }} }}
-$envelope = {{ $one = New-UcEnvelope 64MB 6; foreach ($record in $records) {{ Add-UcResult $one $record }}; $null = Close-UcEnvelope $one }}
-function Get-Least([scriptblock] $Work) {{ (1..7 | ForEach-Object {{ (Measure-Command $Work).TotalMilliseconds }} | Measure-Object -Minimum).Minimum }}
-[Console]::Out.WriteLine((ConvertTo-Json -Compress @{{ calls = Get-Least $calls; envelope = Get-Least $envelope }}))
-[Environment]::Exit(0)
-"""
-
 
 def ask(pwsh: str, script: str, place: Path) -> dict[str, Any]:
     """The JSON that a script prints which uses the service's modules."""
@@ -79,9 +67,3 @@ def test_globals_are_put_back_with_and_without_the_engines_table(pwsh: str, tmp_
     assert told["results"] == [clean, "[]", clean, "[]", clean]
     assert told["restored"] == [engine == "with its table"] * 5
     assert told["same"] is True
-
-
-def test_a_result_costs_less_than_two_calls_of_a_function_for_each_value(pwsh: str, tmp_path: Path) -> None:
-    """In PowerShell calls of functions are what costs: 3,000 values against 3,000 calls, in one process."""
-    told = ask(pwsh, COST, tmp_path)
-    assert told["envelope"] < 2 * told["calls"]
