@@ -21,7 +21,7 @@ from build.git.versions import lines
 from build.process import redact
 from build.release.record import NoRecord, Record, decode, encode
 
-# What helps whose version another release has.
+# The hint of VersionTaken.
 LOST_HINT = "./inv release again: it takes the next version, if this commit needs one"
 _LOCKED_SECONDS = 1.0
 _SHOWN = 8

@@ -33,7 +33,11 @@ def timed(
 def pair(rounds: int, ours: Callable[[], float], peer: Callable[[], float]) -> tuple[float, float, float]:
     """Medians of both, and the median of the per-round ratios, after one warm-up round."""
     ours(), peer()
-    taken = [(ours(), peer()) for _ in range(rounds)]
+    return medians([(ours(), peer()) for _ in range(rounds)])
+
+
+def medians(taken: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """The median of ours, of the peer, and of their ratios; `taken` has ours and the peer of each round, in seconds."""
     return (
         statistics.median(a for a, _ in taken),
         statistics.median(b for _, b in taken),

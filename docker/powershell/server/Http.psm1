@@ -92,7 +92,7 @@ function Close-Later([Net.HttpListenerContext] $Context) {
 function Set-Answered([hashtable] $Job) {
     <#
     .SYNOPSIS
-        Take a request, once, out of those that wait for their answer: before its caller can see it, who then finds the count exact.
+        Count a request as answered, once; called before the caller can see the answer, so that the caller finds the count exact.
     #>
     if (-not $Job.Unanswered) { return }
     $null = $Job.Unanswered.Signal()

@@ -1,8 +1,8 @@
 # Runspaces of the service: opened one by one in try/catch (a pool that grows lazily can abort the process),
 # without a host (what modules print goes nowhere), and left behind when a call in one can't be stopped.
 
-# The engine's own modules, by their files and at the opening: looked for at their first use, by several runspaces at once, they may not be
-# found (https://github.com/PowerShell/PowerShell/issues/17150).
+# The engine's own modules, imported by path when a runspace opens: auto-loading them at first use can fail when several runspaces do it
+# at once (https://github.com/PowerShell/PowerShell/issues/17150), and follows whatever PSModulePath is by then.
 $script:Engine = foreach ($name in 'Utility', 'Management') { "$PSHOME/Modules/Microsoft.PowerShell.$name/Microsoft.PowerShell.$name.psd1" }
 
 function New-Runspace([string[]] $Files) {
@@ -70,7 +70,7 @@ function New-ModuleRunspace([hashtable] $Settings, [string[]] $Paths, [switch] $
 function Import-EngineModule {
     <#
     .SYNOPSIS
-        Have the engine's own modules in this session, as every runspace has them.
+        Import the engine's own modules into this session, as New-Runspace does into a new one.
     #>
     Import-Module $script:Engine -Global
 }

@@ -19,7 +19,7 @@ $shared = [hashtable]::Synchronized(@{
     Settings = $settings; Log = $log; Catalog = $null; Tokens = @{ Text = $null; Digests = @() }; Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
     Stop = [Threading.ManualResetEventSlim]::new($false); Failed = $false
     Cut = [Threading.CancellationTokenSource]::new()
-    # Requests until all work on them is done, their log line included; and those whose answer has not begun.
+    # InFlight: requests whose work, the log line included, is not done. Unanswered: those whose answer has not begun.
     InFlight = [Threading.CountdownEvent]::new(1); Unanswered = [Threading.CountdownEvent]::new(1)
     Queue = [Collections.Concurrent.BlockingCollection[hashtable]]::new($settings.Queue)
 })

@@ -64,7 +64,7 @@ class Service:
         return self.folder / "token"
 
     def request(self, method: str, path: str, *, token: str | None = TOKEN, **options: Any) -> httpx.Response:
-        """One request on a connection of its own, with the bearer token. A 500, which no test expects, shows the log."""
+        """One request on a connection of its own, with the bearer token; a 500 fails the test and shows the service's log."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= options.pop("headers", {})
         answer = httpx.request(method, self.url + path, headers=headers, timeout=DEADLINE, **options)

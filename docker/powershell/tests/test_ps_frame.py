@@ -1,9 +1,10 @@
-"""What lies between two calls in one runspace: asked of the service's modules themselves."""
+"""What lies between two calls in one runspace, and what a result costs: asked of the service's modules themselves."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,17 @@ $before = Get-Listing
 $calls = foreach ($command in 'Get-Leaks', 'Set-Leaks', 'Get-Leaks', 'Remove-Leaks', 'Get-Leaks') {{ Invoke-Probe $command }}
 [Console]::Out.WriteLine((ConvertTo-Json -Depth 3 -Compress @{{
     results = @($calls.Json); restored = @($calls.Restored); errors = @($calls | ForEach-Object {{ $_.Errors }}); same = "$before" -ceq "$(Get-Listing)" }}))
+[Environment]::Exit(0)
+"""
+
+COST = """
+Import-Module '{place}/Envelope.psm1'
+$records = @(foreach ($n in 1..500) {{ [pscustomobject] @{{ file = "Assets/f$n.cs"; line = $n; column = 3; severity = 'error'; code = 'CS0103'; text = 'x' }} }})
+$global:calls = 0
+$one = New-UcEnvelope 64MB 6
+foreach ($record in $records) {{ Add-UcResult $one $record }}
+$null = Close-UcEnvelope $one
+[Console]::Out.WriteLine((ConvertTo-Json -Compress @{{ calls = $global:calls; values = $one.Values }}))
 [Environment]::Exit(0)
 """
 
@@ -67,3 +79,14 @@ def test_globals_are_put_back_with_and_without_the_engines_table(pwsh: str, tmp_
     assert told["results"] == [clean, "[]", clean, "[]", clean]
     assert told["restored"] == [engine == "with its table"] * 5
     assert told["same"] is True
+
+
+def test_a_value_of_a_common_type_costs_no_call_of_a_function(pwsh: str, tmp_path: Path) -> None:
+    """Calls are what costs in PowerShell: 500 records of six values take two for each record, and a few for their types."""
+    script = (START.parent / "Envelope.psm1").read_text()
+    counting, functions = re.subn(r"^function .*{$", r"\g<0>\n    $global:calls++", script, flags=re.MULTILINE)
+    assert functions == script.count("\nfunction ")
+    (tmp_path / "Envelope.psm1").write_text(counting)
+    told = ask(pwsh, COST, tmp_path)
+    assert told["values"] == 500 * 7
+    assert 500 * 2 <= told["calls"] < 500 * 2 + 20

@@ -191,7 +191,7 @@ def test_bodies_that_never_end_hold_nobody_up(service: Service, line: str, token
         started = time.monotonic()
         assert service.request("GET", "/health").status_code == 200
         assert service.result("Probe", "Get-Nothing") == []
-        assert time.monotonic() - started < 30  # the senders would hold it up for hours
+        assert time.monotonic() - started < 5
 
 
 def test_a_body_that_never_comes_is_408(service: Service) -> None:

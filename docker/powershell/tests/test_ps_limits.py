@@ -119,7 +119,7 @@ def test_sigterm_finishes_requests_in_flight_and_refuses_new_ones(pwsh: str, tmp
 
 
 def test_an_answered_request_is_no_longer_in_flight(service: Service) -> None:
-    """Who has an answer finds the count exact, although a worker still tidies up after that call."""
+    """The count is exact for a caller that has its answer, even while a worker cleans up after the call."""
     assert service.invoke("Probe", "Start-Spin").status_code == 504
     assert "uc_requests_in_flight 1" in service.request("GET", "/metrics").text.splitlines()
 

@@ -14,7 +14,7 @@ from pstrees import write_rough_tree
 
 @pytest.fixture(scope="module")
 def rough(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service on the rough tree, which is read-only. Its imports have time: some look through all that the engine has."""
+    """The service on the rough tree, which is read-only. The import limit is high: an unknown command searches every module."""
     folder = tmp_path_factory.mktemp("rough")
     tree = folder / "Modules"
     write_rough_tree(tree)
@@ -84,17 +84,21 @@ def test_the_rest_of_a_rough_tree_works(rough: Service, name: str, command: str,
 
 
 def test_an_import_that_hangs_is_given_up(pwsh: str, tmp_path: Path) -> None:
-    """It is told as timed out; what was imported before it and what comes after it is served."""
+    """It is reported as a timeout; the modules before and after it are served, with what their imports had brought."""
     tree = tmp_path / "Modules"
-    for name, script in (("Early", "'early'"), ("Late", "'late'")):
-        write_module(tree, name, f"function Get-{name} {{ {script} }}")
+    write_module(tree, "Component", "function Get-Component { 'component' }", folder="Early")
+    load = "Import-Module $PSScriptRoot/Component.psm1 -Force -Global"
+    exports = "RootModule = 'Early.psm1'; FunctionsToExport = @('Get-Early', 'Get-Component')"
+    write_module(tree, "Early", f"{load}\nfunction Get-Early {{ 'early' }}", manifest=exports)
     write_module(tree, "Hanging", "[Threading.Thread]::Sleep(3600000)")
+    write_module(tree, "Late", "function Get-Late { 'late' }")
     with running(pwsh, tree, tmp_path, [], UC_IMPORT_TIMEOUT_SECONDS=20) as service:
         row = service.modules()["Hanging"]
         assert (row["state"], row["kind"]) == ("failed", "timeout")
         assert "20 s" in row["reason"]
         assert service.invoke("Hanging", "Get-Good").status_code == 403
-        assert (service.result("Early", "Get-Early"), service.result("Late", "Get-Late")) == (["early"], ["late"])
+        for module, name in (("Early", "Early"), ("Early", "Component"), ("Late", "Late")):
+            assert service.result(module, f"Get-{name}") == [name.lower()]
 
 
 def test_a_command_names_the_module_that_owns_it(rough: Service) -> None:
@@ -145,7 +149,7 @@ def test_a_critical_module_that_fails_makes_the_service_unhealthy(rough: Service
 
 
 def test_the_services_own_commands_are_the_engines(pwsh: str, tmp_path: Path) -> None:
-    """They are there before anything is imported: nobody looks for them while requests are served, where another's could be found."""
+    """They are loaded when a runspace is opened: a module path that was changed since can't put another module's in their place."""
     tree, others = tmp_path / "Modules", tmp_path / "others"
     write_module(tree, "Astray", f"$env:PSModulePath = '{others}'\nfunction Get-Path {{ $env:PSModulePath }}")
     write_module(
