@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -53,3 +53,34 @@ def as_interrupts() -> Iterator[None]:
     finally:
         for number in taken:
             signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[Callable[[], None]]:
+    """Around the start of a program: a signal that ends the task waits until the given function is called.
+
+    Raised earlier, between the fork and the assignment of the process, it would leave a program that nobody stops.
+    The function raises what the signal would have; so does the end of the context when it was not called.
+    """
+    taken: dict[int, Callable[[int, FrameType | None], object]] = {}
+    arrived: list[int] = []
+
+    def deliver() -> None:
+        handlers = taken.copy()
+        while taken:  # once: what a handler changes below stays
+            signal.signal(*taken.popitem())
+        if arrived:
+            number = arrived[0]
+            arrived.clear()
+            handlers[number](number, None)
+
+    try:
+        if threading.current_thread() is threading.main_thread():  # no other thread receives one
+            for number in (getattr(signal, name) for name in ("SIGINT", *_SIGNALS) if hasattr(signal, name)):
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    taken[number] = handler
+                    signal.signal(number, lambda came, _frame: arrived.append(came))
+        yield deliver
+    finally:
+        deliver()

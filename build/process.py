@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from build import console, variables
+from build import console, interrupts, variables
 from build.errors import MissingTool, ToolFailed
 from build.parallel import children
 
@@ -222,8 +222,9 @@ def _child(
             )  # fmt: skip
 
     group = children()
-    with group.start(start, argv[0]) as process:
+    with interrupts.deferred() as deliver, group.start(start, argv[0]) as process:
         try:
+            deliver()
             yield process
         except BaseException:
             stop_group(process)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from build import console, json_file
+from build import console, interrupts, json_file
 from build.engine import client as engine
 from build.errors import MissingTool, RegistryError
 from build.images import bake_log
@@ -45,8 +45,24 @@ def run(
         *(["--push"] if push else []), *(["--no-cache"] if no_cache else []), *targets,
     ]  # fmt: skip
     console.command(argv)
+    with interrupts.deferred() as deliver, _started(argv) as process:
+        assert process.stderr is not None
+        try:
+            deliver()
+            with log.open("w", encoding="utf-8") as log_file:
+                lines = _follow(process.stderr, log_file, progress)
+        except BaseException:
+            stop_group(process)
+            raise
+    try:
+        return _failure(lines, targets, log) if process.returncode else _digests(metadata, targets)
+    finally:
+        metadata.unlink(missing_ok=True)
+
+
+def _started(argv: Sequence[str]) -> subprocess.Popen[str]:
     with starting(argv[0]):
-        process = subprocess.Popen(
+        return subprocess.Popen(
             argv,
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -58,18 +74,6 @@ def run(
             start_new_session=True,
             preexec_fn=follow_parent(),  # noqa: PLW1509  (nothing else runs in this process yet)
         )
-    with process:
-        assert process.stderr is not None
-        try:
-            with log.open("w", encoding="utf-8") as log_file:
-                lines = _follow(process.stderr, log_file, progress)
-        except BaseException:
-            stop_group(process)
-            raise
-    try:
-        return _failure(lines, targets, log) if process.returncode else _digests(metadata, targets)
-    finally:
-        metadata.unlink(missing_ok=True)
 
 
 def _digests(metadata: Path, targets: Sequence[str]) -> dict[str, str]:

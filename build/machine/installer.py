@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from build import console, variables
+from build import console, interrupts, variables
 from build.config.workspace import Workspace
 from build.errors import MissingTool, ToolFailed
 from build.machine import pip_settings
@@ -174,7 +174,7 @@ class Installer:
     def _run(self, argv: Sequence[str], environment: Mapping[str, str]) -> bool:
         """Whether the command went well. When this is interrupted, the command has ended before it is left."""
         inherited: dict[str, Any] = {} if os.name == "nt" else {"pass_fds": self.held}
-        with self.workspace.setup_log.open("ab") as log:
+        with interrupts.deferred() as deliver, self.workspace.setup_log.open("ab") as log:
             try:
                 process = subprocess.Popen(
                     argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, **inherited
@@ -182,21 +182,28 @@ class Installer:
             except OSError as error:
                 log.write(f"{argv[0]}: {error.strerror}\n".encode())
                 return False
+            with process:
+                try:
+                    deliver()
+                    self._watch(process)
+                except BaseException:
+                    process.terminate()
+                    try:
+                        process.wait(_GRACE_SECONDS)
+                    finally:
+                        process.kill()
+                    raise
+        return process.returncode == 0
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Show the last line of the log until the process has ended."""
         try:
             while process.poll() is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_SECONDS_BETWEEN_LOOKS)
                 console.passing(_last_line(self.workspace.setup_log))
-        except BaseException:
-            process.terminate()
-            try:
-                process.wait(_GRACE_SECONDS)
-            finally:
-                process.kill()
-            raise
         finally:
             console.passing("")
-        return process.returncode == 0
 
 
 def _last_line(log: Path) -> str:

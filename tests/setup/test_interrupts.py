@@ -101,6 +101,60 @@ def test_e8_bake_does_not_outlive_the_task(silent_docker: Path, sent: signal.Sig
         time.sleep(0.02)
 
 
+STARTS = {
+    "run": "process.run([str(program)])",
+    "bake": "bake.run(program, ['x'], metadata=program.with_name('metadata'), log=program.with_name('log'))",
+    "installer": "Installer(python=program, workspace=workspace)._run([str(program)], {})",
+}
+START = """
+import os, signal, sys; from pathlib import Path
+from build import interrupts, process
+from build.config.workspace import Workspace
+from build.engine import client
+from build.images import bake
+from build.machine.installer import Installer
+program, workspace = Path(sys.argv[1]), Workspace(Path(sys.argv[1]).parent)
+client.docker = lambda: str(program)
+workspace.setup_log.touch()
+for turn in range(8):
+    try:
+        with interrupts.as_interrupts():
+            {start}
+    except KeyboardInterrupt:
+        left = Path(f"/proc/{{os.getpid()}}/task/{{os.getpid()}}/children").read_text().split()
+        for pid in left:
+            os.kill(int(pid), signal.SIGKILL)
+        assert not left, f"turn {{turn}}: {{left}} run on"
+"""
+
+
+@pytest.mark.parametrize("start", list(STARTS))
+@pytest.mark.parametrize("sent", ["INT", "TERM"])
+def test_e8_a_program_that_is_just_being_started_is_stopped_too(tmp_path: Path, sent: str, start: str) -> None:
+    """A signal may come before the process that was forked is in anybody's hands: it ends all the same."""
+    program = tmp_path / "program"
+    # Once more, for one that comes between Python's last look for signals and a read that blocks.
+    program.write_text(f"#!/bin/sh\nkill -{sent} $PPID\nsleep 1\nkill -{sent} $PPID\nexec sleep 600\n")
+    program.chmod(0o755)
+    argv = [sys.executable, "-c", START.format(start=STARTS[start]), str(program)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_e8_a_signal_that_waited_comes_before_what_failed() -> None:
+    """When the start itself fails after the signal came, the task has been interrupted."""
+    program = (
+        "import os, signal; from build import interrupts\n"
+        "try:\n    with interrupts.as_interrupts(), interrupts.deferred():\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n        raise OSError('no such program')\n"
+        "except interrupts.Ended as ended:\n    print(ended, signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "SIGTERM True\n", "")
+
+
 def test_e8_a_second_signal_does_not_cut_the_cleaning_up() -> None:
     """Who cancels a job sends SIGTERM more than once: what the first one began is finished."""
     program = (
