@@ -154,7 +154,7 @@ class Tally:
         """Assert that most kills came in time, and that each step from the claim on was hit; late kills prove nothing."""
         assert self.drawn < ENOUGH or self.survived * 3 < self.drawn, f"{self.survived} of {self.drawn} came too late"
         missed = [step for step in PUBLIC if not self.steps[step]]
-        assert sum(self.steps.values()) < ENOUGH or not missed, f"nothing was killed in: {', '.join(missed)}"
+        assert sum(self.steps.values()) < len(PUBLIC) or not missed, f"nothing was killed in: {', '.join(missed)}"
 
     def write(self, path: Path) -> None:
         """Write the counts as JSON."""

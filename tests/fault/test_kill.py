@@ -31,12 +31,15 @@ from tests.fault.kills import (
 from tests.support.invariants import assert_invariants, assert_nothing_new
 from tests.support.project import REPOSITORY
 from tests.support.proxy import Proxy, Rule, then
+from tests.support.samples import deep
 from tests.support.server import Registry
 from tests.support.stack import clean as clean_engine
-from tests.support.steps import begins
+from tests.support.steps import PUBLIC, begins
 from tests.support.world import FAST, SERVICES, Clone, Public, World
 
 _LONGEST_LIFE = 12
+# What a kill leaves differs where something was staged or is public; before that a release has only read and built.
+SAMPLED = ("build", "stage", *PUBLIC, END)
 _FORGETS = 0.3  # how often a registry loses an old release before the next one is killed
 _CLAIM = begins("claim")
 _SMOKE = "  starting 2 containers"
@@ -212,7 +215,7 @@ def _assert_as_uninterrupted(world: World, before: Public, changed: list[str]) -
         assert (now.images[f"{name}:{version}"] in earlier) == (bool(earlier) and name not in changed)
 
 
-@pytest.mark.parametrize("step", BOUNDARIES)
+@pytest.mark.parametrize("step", [*SAMPLED, *deep(*(step for step in BOUNDARIES if step not in SAMPLED))])
 def test_killed_between_steps(lane: Lane, tally: Tally, step: str) -> None:
     """Killed as a step begins, or after the last one: the next run ends where the first would have."""
     _guarded(lane, tally, [Kill("step", at=step)], random.Random(step))
@@ -264,11 +267,14 @@ def test_killed_with_the_gates_on(gate_lane: Lane, tally: Tally, gated: str) -> 
     assert [name for name in listed if name.startswith(f"uct-{world.namespace}")] == []
 
 
-def test_a_yank_that_is_killed(make_world: Callable[..., World], module_proxy: Proxy, tally: Tally) -> None:
+@pytest.mark.parametrize("writes", [((0, True), (4, False), (6, True)), *deep((((2, False), (3, True), (8, True)),))])
+def test_a_yank_that_is_killed(
+    make_world: Callable[..., World], module_proxy: Proxy, tally: Tally, writes: tuple[tuple[int, bool], ...]
+) -> None:
     """A yank killed at any write is finished by the same command, or by the next release."""
     world = make_world(module_proxy.address)
     assert world.clone.release().code == 0
-    for number, (write, before) in enumerate([(0, True), (2, False), (3, True), (4, False), (6, True), (8, True)]):
+    for number, (write, before) in enumerate(writes):
         for service in SERVICES:
             world.clone.commit(service)
         assert world.clone.release().code == 0

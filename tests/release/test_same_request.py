@@ -18,11 +18,11 @@ TOGETHER = ("--service", "one", "--service", "two", "--bump", "minor")
     ("first", "second", "tags"),
     [
         (("--bump", "patch"), ("--bump", "patch"), ["v0.1.1"]),
-        (("--bump", "minor"), ("--bump", "patch"), ["v0.2.0"]),
         (("--pre", "rc"), (), ["v0.1.1", "v0.1.1-rc.1"]),
         ((), ("--version", "0.3.0"), ["v0.1.1", "v0.3.0"]),
         *deep(
             ((), ("--bump", "patch"), ["v0.1.1"]),
+            (("--bump", "minor"), ("--bump", "patch"), ["v0.2.0"]),
             (("--bump", "minor"), (), ["v0.2.0"]),
             (("--bump", "minor", "--pre", "rc"), ("--bump", "minor", "--pre", "rc"), ["v0.2.0-rc.1"]),
             ((), ("--bump", "major"), ["v0.1.1"]),
