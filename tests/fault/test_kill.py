@@ -126,7 +126,7 @@ def _forget_an_old_one(world: World, dice: random.Random) -> None:
     """Let the registry lose a release whose images no other release has, and not the newest."""
     records = [world.record(tag) for tag in world.public().git]
     digests = Counter(one["digest"] for record in records for one in record["services"].values())
-    newest = max(Version.parse(record["version"]) for record in records)
+    newest = max((Version.parse(record["version"]) for record in records), default=None)  # None: a new world
     own = [
         record["version"]
         for record in records
