@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from build.errors import INTERRUPTED
 
+Process = TypeVar("Process", bound="subprocess.Popen[Any]")
 # SIGHUP: the terminal is gone. SIGTERM: kill, timeout, a CI system that cancels a job. SIGBREAK: Ctrl-Break on Windows.
 _SIGNALS = ("SIGHUP", "SIGTERM", "SIGBREAK")
 
@@ -56,11 +58,25 @@ def as_interrupts() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[Callable[[], None]]:
-    """Around the start of a program: a signal that ends the task waits until the given function is called.
+def started(start: Callable[[], Process], stop: Callable[[Process], object]) -> Iterator[Process]:
+    """Start a process that has exited when the context ends; any exception inside it stops the process by `stop`.
 
-    Raised earlier, between the fork and the assignment of the process, it would leave a program that nobody stops.
-    The function raises what the signal would have; so does the end of the context when it was not called.
+    So does a signal that comes while `start` still runs, before anybody has the process in hand.
+    """
+    with _deferred() as deliver, start() as process:
+        try:
+            deliver()
+            yield process
+        except BaseException:
+            stop(process)
+            raise
+
+
+@contextlib.contextmanager
+def _deferred() -> Iterator[Callable[[], None]]:
+    """Within it a signal that ends the task waits until the given function is called, or until the end.
+
+    Each of the two raises what the signal would have raised.
     """
     taken: dict[int, Callable[[int, FrameType | None], object]] = {}
     arrived: list[int] = []

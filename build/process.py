@@ -221,16 +221,16 @@ def _child(
                 encoding="utf-8" if text else None, errors="replace" if text else None,
             )  # fmt: skip
 
-    group = children()
-    with interrupts.deferred() as deliver, group.start(start, argv[0]) as process:
+    def stop(process: subprocess.Popen[Any]) -> None:
         try:
-            deliver()
-            yield process
-        except BaseException:
             stop_group(process)
-            raise
         finally:
             group.discard(process)
+
+    group = children()
+    with interrupts.started(lambda: group.start(start, argv[0]), stop) as process:
+        yield process
+    group.discard(process)
 
 
 def follow_parent() -> Callable[[], None] | None:

@@ -45,22 +45,16 @@ def run(
         *(["--push"] if push else []), *(["--no-cache"] if no_cache else []), *targets,
     ]  # fmt: skip
     console.command(argv)
-    with interrupts.deferred() as deliver, _started(argv) as process:
+    with interrupts.started(lambda: _start(argv), stop_group) as process, log.open("w", encoding="utf-8") as log_file:
         assert process.stderr is not None
-        try:
-            deliver()
-            with log.open("w", encoding="utf-8") as log_file:
-                lines = _follow(process.stderr, log_file, progress)
-        except BaseException:
-            stop_group(process)
-            raise
+        lines = _follow(process.stderr, log_file, progress)
     try:
         return _failure(lines, targets, log) if process.returncode else _digests(metadata, targets)
     finally:
         metadata.unlink(missing_ok=True)
 
 
-def _started(argv: Sequence[str]) -> subprocess.Popen[str]:
+def _start(argv: Sequence[str]) -> subprocess.Popen[str]:
     with starting(argv[0]):
         return subprocess.Popen(
             argv,

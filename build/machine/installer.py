@@ -174,25 +174,22 @@ class Installer:
     def _run(self, argv: Sequence[str], environment: Mapping[str, str]) -> bool:
         """Whether the command went well. When this is interrupted, the command has ended before it is left."""
         inherited: dict[str, Any] = {} if os.name == "nt" else {"pass_fds": self.held}
-        with interrupts.deferred() as deliver, self.workspace.setup_log.open("ab") as log:
+
+        def start() -> subprocess.Popen[bytes]:
             try:
-                process = subprocess.Popen(
+                return subprocess.Popen(
                     argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, **inherited
                 )
             except OSError as error:
                 log.write(f"{argv[0]}: {error.strerror}\n".encode())
-                return False
-            with process:
-                try:
-                    deliver()
+                raise _NotStarted from None
+
+        with self.workspace.setup_log.open("ab") as log:
+            try:
+                with interrupts.started(start, _stop) as process:
                     self._watch(process)
-                except BaseException:
-                    process.terminate()
-                    try:
-                        process.wait(_GRACE_SECONDS)
-                    finally:
-                        process.kill()
-                    raise
+            except _NotStarted:
+                return False
         return process.returncode == 0
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
@@ -204,6 +201,18 @@ class Installer:
                 console.passing(_last_line(self.workspace.setup_log))
         finally:
             console.passing("")
+
+
+class _NotStarted(Exception):
+    """The system can't execute the installer; the log says why."""
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_GRACE_SECONDS)
+    finally:
+        process.kill()
 
 
 def _last_line(log: Path) -> str:

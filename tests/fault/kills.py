@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from semver import Version
+
 from tests.support.policies import ALWAYS
 from tests.support.proxy import Proxy, Rule, then
 from tests.support.running import Running
@@ -119,6 +121,22 @@ def measure(running: Running) -> dict[str, float]:
     finishes = [*(at for at, _ in starts[1:]), running.times[-1][0]]
     durations = {key: finish - at for (at, key), finish in zip(starts, finishes, strict=True)}
     return durations | {"": running.times[-1][0] + 0.1}
+
+
+def forget_an_old_one(world: World, dice: random.Random) -> None:
+    """Let the registry lose a release whose images no other release has, and not the newest; none in a new world."""
+    records = [world.record(tag) for tag in world.public().git]
+    digests = Counter(one["digest"] for record in records for one in record["services"].values())
+    newest = max((Version.parse(record["version"]) for record in records), default=None)
+    own = [
+        record["version"]
+        for record in records
+        if all(digests[one["digest"]] == 1 for one in record["services"].values())
+        and Version.parse(record["version"]) != newest
+        and record["version"] not in world.forgotten
+    ]
+    if own:
+        world.forget(dice.choice(sorted(own)))
 
 
 @dataclass(slots=True)

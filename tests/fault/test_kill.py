@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from tests.fault.kills import (
     boundary,
     disarm,
     drawn,
+    forget_an_old_one,
     measure,
 )
 from tests.support.invariants import assert_invariants, assert_nothing_new
@@ -122,22 +122,6 @@ def gate_lane(
     clean_engine(f"uct-{lane.world.namespace}", registry.address)
 
 
-def _forget_an_old_one(world: World, dice: random.Random) -> None:
-    """Let the registry lose a release whose images no other release has, and not the newest."""
-    records = [world.record(tag) for tag in world.public().git]
-    digests = Counter(one["digest"] for record in records for one in record["services"].values())
-    newest = max((Version.parse(record["version"]) for record in records), default=None)  # None: a new world
-    own = [
-        record["version"]
-        for record in records
-        if all(digests[one["digest"]] == 1 for one in record["services"].values())
-        and Version.parse(record["version"]) != newest
-        and record["version"] not in world.forgotten
-    ]
-    if own:
-        world.forget(dice.choice(sorted(own)))
-
-
 def _expected(before: Public) -> str:
     """The next version, according to the existing tags."""
     versions = [Version.parse(tag.removeprefix("v")) for tag in before.git]
@@ -151,7 +135,7 @@ def _kill_and_finish(lane: Lane, tally: Tally, kills: list[Kill], dice: random.R
     changed = dice.choice([["one"], ["two"], ["one", "two"]])
     before = world.public()
     if dice.random() < _FORGETS:
-        _forget_an_old_one(world, dice)
+        forget_an_old_one(world, dice)
         before = world.public()
     for service in changed:
         clone.commit(service)

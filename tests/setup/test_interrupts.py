@@ -101,6 +101,13 @@ def test_e8_bake_does_not_outlive_the_task(silent_docker: Path, sent: signal.Sig
         time.sleep(0.02)
 
 
+def _ended(program: str, *arguments: str) -> tuple[int, str, str]:
+    """How a Python program ended: its exit code and both streams."""
+    argv = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
 STARTS = {
     "run": "process.run([str(program)])",
     "bake": "bake.run(program, ['x'], metadata=program.with_name('metadata'), log=program.with_name('log'))",
@@ -136,23 +143,32 @@ def test_e8_a_program_that_is_just_being_started_is_stopped_too(tmp_path: Path, 
     # Once more, for one that comes between Python's last look for signals and a read that blocks.
     program.write_text(f"#!/bin/sh\nkill -{sent} $PPID\nsleep 1\nkill -{sent} $PPID\nexec sleep 600\n")
     program.chmod(0o755)
-    argv = [sys.executable, "-c", START.format(start=STARTS[start]), str(program)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert _ended(START.format(start=STARTS[start]), str(program)) == (0, "", "")
 
-    assert (done.returncode, done.stderr) == (0, "")
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
+def test_e8_a_signal_within_a_start_waits_for_the_process(sent: str) -> None:
+    """What has been started and not been returned yet is stopped by what stops it later, too."""
+    program = (
+        "import os, signal, subprocess; from build import interrupts\n"
+        "def start():\n    null = subprocess.DEVNULL\n    process = subprocess.Popen(['sleep', '600'], stdout=null, stderr=null)\n"
+        f"    os.kill(os.getpid(), signal.{sent})\n    return process\n"
+        "def stop(process):\n    process.kill()\n    print('stopped')\n"
+        "try:\n    with interrupts.as_interrupts(), interrupts.started(start, stop):\n        print('runs')\n"
+        "except KeyboardInterrupt:\n    print('interrupted')\n"
+    )
+    assert _ended(program) == (0, "stopped\ninterrupted\n", "")
 
 
 def test_e8_a_signal_that_waited_comes_before_what_failed() -> None:
     """When the start itself fails after the signal came, the task has been interrupted."""
     program = (
         "import os, signal; from build import interrupts\n"
-        "try:\n    with interrupts.as_interrupts(), interrupts.deferred():\n"
-        "        os.kill(os.getpid(), signal.SIGTERM)\n        raise OSError('no such program')\n"
+        "def start():\n    os.kill(os.getpid(), signal.SIGTERM)\n    raise OSError('no such program')\n"
+        "try:\n    with interrupts.as_interrupts(), interrupts.started(start, print):\n        pass\n"
         "except interrupts.Ended as ended:\n    print(ended, signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-
-    assert (done.returncode, done.stdout, done.stderr) == (0, "SIGTERM True\n", "")
+    assert _ended(program) == (0, "SIGTERM True\n", "")
 
 
 def test_e8_a_second_signal_does_not_cut_the_cleaning_up() -> None:
@@ -165,9 +181,7 @@ def test_e8_a_second_signal_does_not_cut_the_cleaning_up() -> None:
         "            print('tidied up')\n"
         "except KeyboardInterrupt as interrupt:\n    raise SystemExit(interrupts.exit_code(interrupt))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-
-    assert (done.returncode, done.stdout, done.stderr) == (143, "tidied up\n", "")
+    assert _ended(program) == (143, "tidied up\n", "")
 
 
 def test_e8_a_signal_that_is_ignored_stays_so() -> None:
@@ -178,9 +192,7 @@ def test_e8_a_signal_that_is_ignored_stays_so() -> None:
         "with interrupts.as_interrupts():\n    os.kill(os.getpid(), signal.SIGHUP)\n    print('goes on')\n"
         "assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-
-    assert (done.returncode, done.stdout, done.stderr) == (0, "goes on\n", "")
+    assert _ended(program) == (0, "goes on\n", "")
 
 
 def test_a_timeout_ends_the_child_and_its_children() -> None:
