@@ -1,5 +1,5 @@
 @echo off
-rem Runs tasks: `inv TASK` is `invoke TASK` from any folder. The first call makes .venv (inv.py does that);
+rem Runs tasks: `inv TASK`, from any folder. The first call makes .venv (inv.py does that);
 rem afterwards no Python is started but that of .venv.
 setlocal
 set "ROOT=%~dp0"
@@ -13,7 +13,7 @@ if not exist "%VENV%\made-in" goto setup
 set /p MADE_IN=<"%VENV%\made-in"
 if not "%MADE_IN%"=="%ROOT%" goto setup
 fc /b "%ROOT%\requirements.txt" "%VENV%\requirements.txt" >nul 2>nul || goto setup
-"%VENV%\Scripts\invoke.exe" --search-root "%ROOT%" --collection tasks %*
+"%VENV%\Scripts\python.exe" "%ROOT%\build\program\start.py" %*
 exit /b %ERRORLEVEL%
 
 :setup

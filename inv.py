@@ -1,4 +1,4 @@
-"""Makes .venv when none fits requirements.txt, then runs invoke: the slow half of ./inv (POSIX) and inv.cmd (Windows).
+"""Makes .venv when none fits requirements.txt, then runs the tasks: the slow half of ./inv (POSIX) and inv.cmd (Windows).
 
 Starts on any Python 3, so that an old one gets a clear answer. What it starts needs the standard library only.
 """
@@ -21,7 +21,7 @@ ENDING = {"SIGHUP": 129, "SIGTERM": 143}
 
 
 def main(arguments: list[str]) -> int:
-    """Make .venv if that is needed, then run invoke in the caller's folder; its exit code."""
+    """Make .venv if that is needed, then run the tasks in the caller's folder; its exit code."""
     if hasattr(sys.stderr, "reconfigure"):
         sys.stderr.reconfigure(errors="replace")  # a console may lack a character
     if sys.version_info < (3, 11):  # noqa: UP036  (an older Python may well be what runs this)
@@ -42,8 +42,8 @@ def main(arguments: list[str]) -> int:
     except BuildError as error:
         console.error(str(error), hint=error.hint, output=error.output)
         return error.exit_code
-    argv = [str(environment.scripts(ROOT) / "invoke"), "--search-root", str(ROOT), "--collection", "tasks", *arguments]
-    if os.name != "nt":  # there the caller would go on before invoke has ended
+    argv = [str(environment.python(ROOT)), str(ROOT / "build" / "program" / "start.py"), *arguments]
+    if os.name != "nt":  # there the caller would go on before the tasks have ended
         os.execv(argv[0], argv)  # noqa: S606  (an argv, no shell)
     return subprocess.call(argv)
 

@@ -6,26 +6,22 @@ Imports are inside the tasks, so that `./inv --list` costs little more than impo
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.exceptions import Exit
-from invoke.tasks import task
+
+from build.program.task import group, task
 
 if TYPE_CHECKING:
     from build.config.manifest import Manifest
 
 ROOT = Path(__file__).resolve().parent
-F = TypeVar("F", bound=Callable[..., None])
 
-_SERVICE = {"service": "the name of a service; repeat it for more (default: all)"}
+_SERVICE = {"service": "only this service; a,b or repeated for more (default: all)"}
 _JSON = {"json": "print the result as JSON"}
 _DRY = {"dry_run": "print what would be done, and do nothing"}
 
@@ -37,49 +33,11 @@ def _manifest() -> Manifest:
     return load(ROOT, os.environ)
 
 
-def reports(body: F) -> F:
-    """Exit with the message and code of a BuildError or an interrupt; any other exception is a bug and propagates.
-
-    Invoke gets None as the default of every flag whose default is "", so that `--plan ""` differs from no flag at all:
-    an empty value is refused, because it is nearly always a variable that was not set.
-    """
-    signature = inspect.signature(body)
-    absent = {name: "" for name, parameter in signature.parameters.items() if parameter.default == ""}
-
-    @functools.wraps(body)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        from build import console, interrupts
-        from build.errors import OUTPUT_CLOSED, BuildError
-
-        try:
-            values = {name: value if isinstance(value, list) else [value] for name, value in kwargs.items()}
-            if empty := [name for name, given in values.items() if "" in given]:
-                message = f"--{empty[0].replace('_', '-')} has an empty value"
-                raise BuildError(message, hint="give it a value, or leave the flag out")
-            with interrupts.as_interrupts():
-                body(*args, **{name: absent.get(name) if value is None else value for name, value in kwargs.items()})
-        except BuildError as error:
-            console.error(str(error), hint=error.hint, output=error.output)
-            raise Exit(code=error.exit_code) from None
-        except KeyboardInterrupt as interrupt:
-            by = f" by {interrupt}" if str(interrupt) else ""
-            console.error(f"interrupted{by}", hint="run it again; finished work is reused")
-            raise Exit(code=interrupts.exit_code(interrupt)) from None
-        except BrokenPipeError:
-            console.discard_output()
-            raise Exit(code=OUTPUT_CLOSED) from None
-
-    wrapped.__signature__ = signature.replace(parameters=[  # type: ignore[attr-defined]
-        parameter.replace(default=None) if parameter.name in absent else parameter
-        for parameter in signature.parameters.values()
-    ])  # fmt: skip
-    return cast("F", wrapped)
-
-
 @task(help=_JSON | {"registry": "probe what the registry allows, in a scratch repository, and remember it"})
-@reports
 def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
-    """Examine this machine: engine, registry, bases, Trivy, disk, ports; print a remedy for each failing row.
+    """Examine this machine, and print what fixes it.
+
+    Engine, registry, bases, Trivy, disk and ports each get a row; a failing row has a remedy.
 
     Examples: ./inv doctor   |   ./inv doctor --json   |   ./inv doctor --registry
     """
@@ -97,9 +55,10 @@ def doctor(_c: Context, *, registry: bool = False, json: bool = False) -> None:
 
 
 @task(help={"yes": "install without asking"} | _JSON)
-@reports
 def engine(_c: Context, *, yes: bool = False, json: bool = False) -> None:
-    """Ensure that Docker Engine, buildx and Compose are installed and running; install them on Debian and Ubuntu.
+    """Install and start Docker Engine, buildx and Compose.
+
+    Nothing is done where they are there already; they are installed on Debian and Ubuntu only.
 
     Examples: ./inv engine   |   ./inv engine --yes
     """
@@ -111,9 +70,10 @@ def engine(_c: Context, *, yes: bool = False, json: bool = False) -> None:
 
 
 @task(help={"refresh": "resolve every base again, and make stand-ins anew"} | _JSON)
-@reports
 def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
-    """Resolve every base image: upstream by digest, mirror, archive or stand-in; print the source of each.
+    """Resolve the base images, and print their sources.
+
+    Upstream by digest, a mirror, an archive, or a stand-in.
 
     Examples: ./inv bases   |   UC_BASES_SOURCE=stand-in ./inv bases --refresh
     """
@@ -130,7 +90,7 @@ def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
 
 
 @task(
-    iterable=["service"],
+    bare="service", iterable=["service"],
     name="build",
     help=_SERVICE | _JSON | _DRY | {
         "no_cache": "rebuild every step",
@@ -139,12 +99,13 @@ def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
         "print": "print the bake definition and stop",
     },
 )  # fmt: skip
-@reports
 def build_(
     _c: Context, *, service: list[str], no_cache: bool = False, push: bool = False, progress: str = "auto",
     print: bool = False, json: bool = False, dry_run: bool = False,
 ) -> None:  # fmt: skip
-    """Build the images of all services in one bake invocation; print their digests and record them in .uc/.
+    """Build the images of the services.
+
+    All in one bake invocation; their digests are printed and recorded in .uc/.
 
     Examples: ./inv build   |   ./inv build --service docs-server --progress plain   |   ./inv build --push
     """
@@ -161,10 +122,11 @@ def build_(
     build.require_complete(built)
 
 
-@task(iterable=["service"], help=_SERVICE | _JSON | _DRY)
-@reports
+@task(bare="service", iterable=["service"], help=_SERVICE | _JSON | _DRY)
 def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool = False) -> None:
-    """Scan the built digests with Trivy; exit 5 for findings at the severity gate, 8 if the scan could not run.
+    """Scan the built images with Trivy.
+
+    Exit code 5 for findings at the severity gate, 8 if the scan could not run.
 
     Examples: ./inv scan   |   UC_GATES_SEVERITY=CRITICAL ./inv scan --service docs-server
     """
@@ -182,17 +144,18 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
         gate.enforce(verdicts)
 
 
-@task(iterable=["service"], help=_SERVICE | _JSON | _DRY | {
+@task(bare="service", iterable=["service"], help=_SERVICE | _JSON | _DRY | {
     "fluentd": "send logs to Fluentd (FLUENTD_ADDRESS)",
     "release": "a release instead of the images built here: 1.4.0, or the one that 1.4 or 1 names",
     "take_over": "although the stack belongs to another checkout of the project",
 })  # fmt: skip
-@reports
 def up(
     _c: Context, *, service: list[str], release: str = "", fluentd: bool = False, take_over: bool = False,
     json: bool = False, dry_run: bool = False,
 ) -> None:  # fmt: skip
-    """Start the stack by digest, from the images built here or a release, and wait until all containers are healthy.
+    """Start the stack, and wait until it is healthy.
+
+    By digest, from the images built here or from a release.
 
     Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --release 1.4   |   ./inv up --fluentd
     """
@@ -208,9 +171,8 @@ def up(
 
 
 @task(help=_DRY | {"volumes": "remove the data too"})
-@reports
 def down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
-    """Stop and remove the stack; data stays unless --volumes.
+    """Stop and remove the stack; its data stays.
 
     Examples: ./inv down   |   ./inv down --volumes
     """
@@ -227,9 +189,8 @@ def down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
 
 
 @task(help=_JSON)
-@reports
 def ps(_c: Context, *, json: bool = False) -> None:
-    """Print the containers of the stack: state, health, digest, URL.
+    """Print the containers: state, health, digest, URL.
 
     Examples: ./inv ps   |   ./inv ps --json
     """
@@ -239,13 +200,12 @@ def ps(_c: Context, *, json: bool = False) -> None:
     tables.running(status.containers(_manifest()), json=json)
 
 
-@task(iterable=["container"], help={
-    "container": "the name of a container; repeat it for more (default: all)",
+@task(bare="container", iterable=["container"], help={
+    "container": "only this container; a,b or repeated for more (default: all)",
     "follow": "keep printing new lines", "tail": "number of lines to start with, of each container",
 })  # fmt: skip
-@reports
 def logs(_c: Context, *, container: list[str], follow: bool = False, tail: str = "200") -> None:
-    """Print the logs of all containers of the stack, or of the named ones.
+    """Print the logs of the containers.
 
     Examples: ./inv logs   |   ./inv logs --container monitoring --follow
     """
@@ -254,10 +214,11 @@ def logs(_c: Context, *, container: list[str], follow: bool = False, tail: str =
     run.logs(_manifest(), container, follow=follow, tail=tail)
 
 
-@task(iterable=["service"], help=_SERVICE)
-@reports
+@task(bare="service", iterable=["service"], help=_SERVICE)
 def watch(_c: Context, *, service: list[str]) -> None:
-    """Rebuild and restart a service whenever its folder or its sources change, until Ctrl-C.
+    """Rebuild and restart services when their files change.
+
+    Until Ctrl-C; a service's files are its folder and its sources.
 
     Examples: ./inv watch   |   ./inv watch --service docs-server
     """
@@ -268,10 +229,11 @@ def watch(_c: Context, *, service: list[str]) -> None:
     watch.run(manifest, chosen(manifest, service))
 
 
-@task(iterable=["service"], help=_SERVICE | _JSON | _DRY)
-@reports
+@task(bare="service", iterable=["service"], help=_SERVICE | _JSON | _DRY)
 def smoke(_c: Context, *, service: list[str], json: bool = False, dry_run: bool = False) -> None:
-    """Send real requests to the running stack, and take one journey across its services; exit 6 on failure.
+    """Check the running stack with real requests.
+
+    Each service is asked, and a journey goes across them; exit code 6 on failure.
 
     Examples: ./inv smoke   |   ./inv smoke --service langgraph-api   |   nox -s smoke (up, smoke, down)
     """
@@ -288,9 +250,10 @@ def smoke(_c: Context, *, service: list[str], json: bool = False, dry_run: bool 
 
 
 @task(help=_DRY | {"json": "print the closing table as JSON"})
-@reports
 def quickstart(_c: Context, *, json: bool = False, dry_run: bool = False) -> None:
-    """Turn a fresh machine into a built, scanned, running and smoke-tested stack; a second run is quick.
+    """From a fresh machine to a running, checked stack.
+
+    Installs what lacks, builds, scans, starts and smoke-tests; a second run is quick.
 
     Examples: ./inv quickstart
     """
@@ -300,9 +263,10 @@ def quickstart(_c: Context, *, json: bool = False, dry_run: bool = False) -> Non
 
 
 @task(help={"check": "only check whether the committed files are current"})
-@reports
 def compose(_c: Context, *, check: bool = False) -> None:
-    """Write docker/compose.yaml and its Fluentd overlay from versions.toml.
+    """Write the Compose files from versions.toml.
+
+    docker/compose.yaml and its Fluentd overlay.
 
     Examples: ./inv compose   |   ./inv compose --check
     """
@@ -312,9 +276,10 @@ def compose(_c: Context, *, check: bool = False) -> None:
 
 
 @task(help=_JSON)
-@reports
 def version(_c: Context, *, json: bool = False) -> None:
-    """Print the version of the checked-out commit, and the next one for each bump: auto (and why), patch, minor, major.
+    """Print the current version and the next ones.
+
+    The next one for each bump: auto (and why), patch, minor, major.
 
     Examples: ./inv version   |   ./inv version --json
     """
@@ -330,9 +295,10 @@ def version(_c: Context, *, json: bool = False) -> None:
     "write": "write it to CHANGELOG.md; edits made there by hand stay",
     "version": "only this one: 1.4.0, or api/1.4.0; if not released yet, the unreleased changes under that name",
 })  # fmt: skip
-@reports
 def changelog(_c: Context, *, write: bool = False, version: str = "", json: bool = False) -> None:
-    """Print the changes of each release and the unreleased ones, as Keep a Changelog, from Conventional Commits.
+    """Print the changes of each release.
+
+    And the unreleased ones, as Keep a Changelog, from Conventional Commits.
 
     Examples: ./inv changelog   |   ./inv changelog --version 1.5.0   |   ./inv changelog --write
     """
@@ -351,9 +317,10 @@ def changelog(_c: Context, *, write: bool = False, version: str = "", json: bool
     "range": "a revision range, as for git log: v1.4.0.. (default: after [release] conventional_since)",
     "message": "check the message in this file instead, as a commit-msg hook does",
 })  # fmt: skip
-@reports
 def commits_check(_c: Context, *, range: str = "", message: str = "", json: bool = False) -> None:
-    """Check that commit messages are Conventional Commits, from which the next version is computed.
+    """Check that messages are Conventional Commits.
+
+    The next version is computed from them.
 
     Examples: ./inv commits.check   |   ./inv commits.check --range origin/main..HEAD
     """
@@ -384,13 +351,14 @@ def commits_check(_c: Context, *, range: str = "", message: str = "", json: bool
     "skip_smoke": "--skip smoke",
     "local": "release from this machine although only CI may; recorded permanently",
 })  # fmt: skip
-@reports
 def release(
     _c: Context, *, service: list[str], bump: str = "auto", pre: str = "", version: str = "", dry_run: bool = False,
     plan: str = "", apply: str = "", resume: bool = False, skip_scan: bool = False, skip_smoke: bool = False,
     local: bool = False, json: bool = False, skip: list[str],
 ) -> None:  # fmt: skip
-    """Build what changed, pass the gates, claim the version in git, publish X.Y.Z, then move X.Y and X.
+    """Make the next release, or finish one.
+
+    Builds what changed, passes the gates, claims the version in git, publishes X.Y.Z, then moves X.Y and X.
 
     Examples: ./inv release --bump minor   |   ./inv release --dry-run   |   ./inv release --plan plan.json
     """
@@ -412,9 +380,10 @@ def release(
 
 
 @task(help=_JSON)
-@reports
 def releases(_c: Context, *, json: bool = False) -> None:
-    """Print the releases: version, date, commit, state, skipped gates.
+    """Print the releases and their states.
+
+    Version, date, commit, state, skipped gates.
 
     Examples: ./inv releases   |   ./inv releases --json
     """
@@ -424,16 +393,17 @@ def releases(_c: Context, *, json: bool = False) -> None:
     releases.releases(catalog.all_of(_manifest()), json=json)
 
 
-@task(positional=["version"], help=_JSON | _DRY | {
+@task(help=_JSON | _DRY | {
     "version": "the version to withdraw, or gone: every release that the registry has lost",
     "reason": "why; recorded permanently",
     "service": "in independent mode: the service whose version it is",
 })  # fmt: skip
-@reports
 def yank(
     _c: Context, version: str, *, reason: str = "", service: str = "", json: bool = False, dry_run: bool = False
 ) -> None:
-    """Withdraw a release: floating tags move to the best remaining one, deployments refuse it, its X.Y.Z tag stays.
+    """Withdraw a release.
+
+    Floating tags move to the best remaining one, deployments refuse it, its X.Y.Z tag stays.
 
     Examples: ./inv yank 1.4.0 --reason "loses events on restart"   |   ./inv yank gone --reason "registry emptied"
     """
@@ -444,10 +414,11 @@ def yank(
     releases.yanked(done, json=json, dry_run=dry_run)
 
 
-@task(iterable=["session"], help={"session": "a nox session; repeat it for more (default: all)"})
-@reports
+@task(bare="session", iterable=["session"], help={"session": "a nox session; a,b or repeated for more (default: all)"})
 def test(_c: Context, *, session: list[str]) -> None:
-    """Prepare the machine and run the nox sessions: lint, types, coverage, setup, services, docker and so on.
+    """Run the project's checks: the nox sessions.
+
+    Prepares the machine first: lint, types, coverage, setup, services, docker and so on.
 
     Examples: ./inv test   |   ./inv test --session unit --session docker
     """
@@ -457,9 +428,10 @@ def test(_c: Context, *, session: list[str]) -> None:
 
 
 @task(name="up", help=_DRY)
-@reports
 def registry_up(_c: Context, *, dry_run: bool = False) -> None:
-    """Start the embedded registry on loopback; its storage is a named volume.
+    """Start the embedded registry.
+
+    On loopback; its storage is a named volume.
 
     Examples: ./inv registry.up
     """
@@ -469,9 +441,8 @@ def registry_up(_c: Context, *, dry_run: bool = False) -> None:
 
 
 @task(name="down", help=_DRY | {"volumes": "remove its storage too"})
-@reports
 def registry_down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
-    """Stop the embedded registry; its storage stays unless --volumes.
+    """Stop the embedded registry; its storage stays.
 
     Examples: ./inv registry.down   |   ./inv registry.down --volumes
     """
@@ -486,7 +457,6 @@ def registry_down(_c: Context, *, volumes: bool = False, dry_run: bool = False) 
 
 
 @task(name="ls", help=_JSON)
-@reports
 def registry_ls(_c: Context, *, json: bool = False) -> None:
     """Print the repositories and tags of the registry.
 
@@ -503,9 +473,8 @@ def registry_ls(_c: Context, *, json: bool = False) -> None:
 
 
 @task(name="init", help=_JSON | _DRY)
-@reports
 def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> None:
-    """Create the missing runtime secret files; existing ones are never overwritten.
+    """Create the missing secrets; none is overwritten.
 
     Examples: ./inv secrets.init
     """
@@ -521,9 +490,10 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
 
 
 @task(name="rotate", help={"name": "the secret to renew", "finish": "refuse the old value from now on"} | _DRY)
-@reports
 def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run: bool = False) -> None:
-    """Put a new value in front of a secret, in place; the old one, on the second line, stays valid until --finish.
+    """Renew a secret; the old value stays valid for now.
+
+    The new value stands in front, the old one on the second line, until --finish.
 
     Examples: ./inv secrets.rotate --name mcp_token   |   ./inv secrets.rotate --name mcp_token --finish
     """
@@ -542,9 +512,12 @@ def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run
 
 
 ns = Collection(
-    doctor, engine, bases, build_, scan, up, down, ps, logs, watch, smoke, quickstart, compose, version, changelog,
-    release, releases, yank, test,
-)  # fmt: skip
-ns.add_collection(Collection("commits", commits_check))
-ns.add_collection(Collection("registry", registry_up, registry_down, registry_ls))
-ns.add_collection(Collection("secrets", secrets_init, secrets_rotate))
+    *group("Start here", quickstart, doctor, engine),
+    *group("Build and check", build_, scan, bases, version, changelog),
+    *group("Run", up, down, ps, logs, smoke, watch, compose),
+    *group("Release", release, releases, yank),
+    *group("This repository", test),
+)
+ns.add_collection(Collection("commits", *group("This repository", commits_check)))
+ns.add_collection(Collection("registry", *group("Registry and secrets", registry_up, registry_down, registry_ls)))
+ns.add_collection(Collection("secrets", *group("Registry and secrets", secrets_init, secrets_rotate)))

@@ -11,6 +11,7 @@
     deploy     what is brought to run: a build or a released set
     views      results as people and programs read them: tables, JSON
     machine    .venv, doctor, quickstart, watch, checks
+    program    the command line: Invoke's program with pages, bare names, completion and outcomes of our own
 
 What stands beside the packages (errors, console, process, parallel, typed, json_file, lock, steps, diagnosis,
 dockerignore, variables, interrupts) imports none of them.

@@ -26,6 +26,11 @@ def _coloured(stream: TextIO) -> bool:
     return stream.isatty() and "NO_COLOR" not in os.environ
 
 
+def width() -> int:
+    """The columns of the terminal that stdout is, or COLUMNS; 80 elsewhere."""
+    return shutil.get_terminal_size().columns
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 

@@ -1,6 +1,7 @@
 """Every user-facing failure and its exit code.
 
-BuildError 1          a flag or its value is wrong, also one that Invoke refuses
+BuildError 1          the doctor has a failing row, or what was asked for is not possible as it was put
+├── UsageError 1         a task, a flag or its value is wrong
 ├── ManifestError 2      versions.toml, versions.local.toml or a UC_ variable is wrong
 ├── RepositoryError 3    not a git repository, no commit, dirty tree
 ├── ToolFailed 4         a tool ran and failed: docker, git, apt, trivy
@@ -49,6 +50,10 @@ class BuildError(Exception):
         reworded.args = (message,)
         reworded.hint = hint
         return reworded
+
+
+class UsageError(BuildError):
+    """The command line names what does not exist, or leaves out what is needed."""
 
 
 class ManifestError(BuildError):

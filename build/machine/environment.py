@@ -42,7 +42,7 @@ class _Place:
 
     @property
     def python(self) -> Path:
-        return scripts(self.root) / ("python.exe" if _WINDOWS else "python")
+        return python(self.root)
 
     @property
     def has_invoke(self) -> bool:
@@ -84,6 +84,11 @@ class _Place:
 def scripts(root: Path) -> Path:
     """The folder of .venv's programs."""
     return root / ".venv" / ("Scripts" if _WINDOWS else "bin")
+
+
+def python(root: Path) -> Path:
+    """The Python of .venv."""
+    return scripts(root) / ("python.exe" if _WINDOWS else "python")
 
 
 def ready(root: Path) -> bool:

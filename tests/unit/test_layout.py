@@ -42,8 +42,8 @@ def test_no_two_modules_import_each_other() -> None:
 
 
 def test_nothing_in_the_library_imports_a_front_end() -> None:
-    """Invoke and Nox call the library, never the reverse."""
-    assert importing(LIBRARY, "invoke", "nox") == []
+    """Invoke and Nox call the library, never the reverse; the command line alone is made of Invoke's parts."""
+    assert [module for module in importing(LIBRARY, "invoke", "nox") if not module.startswith("program.")] == []
 
 
 def test_only_the_console_prints() -> None:
