@@ -1,4 +1,4 @@
-"""Makes .venv when none fits requirements.txt, then runs the tasks: the slow half of ./inv (POSIX) and inv.cmd (Windows).
+"""Makes .venv when none fits requirements.txt, then runs the tasks: the slow half of ./inv and inv.cmd.
 
 Starts on any Python 3, so that an old one gets a clear answer. What it starts needs the standard library only.
 """

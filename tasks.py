@@ -463,13 +463,17 @@ def registry_ls(_c: Context, *, json: bool = False) -> None:
     Examples: ./inv registry.ls   |   ./inv registry.ls --json
     """
     from build import console
+    from build.columns import Column
     from build.registry import client
 
     contents = client.contents(_manifest())
     if json:
         console.result(contents)
     else:
-        console.table(("repository", "tags"), [(name, ", ".join(tags)) for name, tags in contents.items()])
+        console.table(
+            ("repository", Column("tags", yields=1, prose=True)),
+            [(name, ", ".join(tags)) for name, tags in contents.items()],
+        )
 
 
 @task(name="init", help=_JSON | _DRY)
@@ -479,6 +483,7 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
     Examples: ./inv secrets.init
     """
     from build import console
+    from build.columns import Column
     from build.stack import secrets
 
     manifest = _manifest()
@@ -486,7 +491,7 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
         console.text(f"would create the missing ones of: {', '.join(manifest.secrets)}")
         return
     outcome = secrets.initialise(manifest)
-    console.result(outcome) if json else console.table(("secret", "file"), list(outcome.items()))
+    console.result(outcome) if json else console.table(("secret", Column("file", yields=1)), list(outcome.items()))
 
 
 @task(name="rotate", help={"name": "the secret to renew", "finish": "refuse the old value from now on"} | _DRY)

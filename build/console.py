@@ -12,6 +12,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
+from build import columns
+from build.columns import Column
+
 _GITHUB = os.environ.get("GITHUB_ACTIONS") == "true"
 _GLYPH = {"ok": "✓", "warn": "!", "fail": "✗", "skip": "-"}
 _COLOUR = {"ok": "32", "warn": "33", "fail": "31", "skip": "2"}
@@ -70,7 +73,9 @@ def passthrough(line: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Print a warning: something to act on that does not stop the task."""
+    """Print a warning: something to act on that does not stop the task. It is part of the task's JSON, too."""
+    if _collected is not None:
+        _collected.warnings.append(text)
     _say(f"{_paint('warn', 'warning:')} {text}")
 
 
@@ -123,26 +128,14 @@ def waiting(text: str) -> Iterator[None]:
         yield
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """Print a table on stdout: boxed and coloured on a terminal, plain aligned columns elsewhere."""
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        grid = Table(title=title or None, title_justify="left")
-        for column in columns:
-            grid.add_column(column, overflow="fold")
-        for row in rows:
-            # Cells may contain our colours, and brackets that are not markup.
-            grid.add_row(*(Text.from_ansi(str(cell)) for cell in row))
-        Console().print(grid)
-        return
+def table(headings: Sequence[str | Column], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+    """Print aligned columns on stdout; on a terminal within its width, elsewhere a line for each row."""
     if title:
         print(title)
-    widths = [max(len(str(row[i])) for row in (columns, *rows)) for i in range(len(columns))]
-    for row in (columns, *rows):
-        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    headed = [column if isinstance(column, Column) else Column(column) for column in headings]
+    cells = [[str(cell) for cell in row] for row in rows]
+    for line in columns.lines(headed, cells, width() if sys.stdout.isatty() else None):
+        print(line)
     sys.stdout.flush()
 
 
@@ -153,8 +146,38 @@ def discard_output() -> None:
     os.close(null)
 
 
+@dataclasses.dataclass
+class Collected:
+    """What a task that was called with --json has for its one JSON document: its result, and its warnings."""
+
+    result: Any = None
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+
+_collected: Collected | None = None
+
+
+@contextlib.contextmanager
+def collecting() -> Iterator[Collected]:
+    """Within it `result` keeps its data instead of printing it, and `warn` its text as well."""
+    global _collected  # noqa: PLW0603  (as the streams that it stands for)
+    before, _collected = _collected, Collected()
+    try:
+        yield _collected
+    finally:
+        _collected = before
+
+
 def result(data: Any) -> None:
-    """Print the machine-readable result of a task, one JSON document, on stdout; dataclasses become objects."""
+    """Print the machine-readable result of a task, or keep it for the document that the task ends with."""
+    if _collected is not None:
+        _collected.result = data
+    else:
+        document(data)
+
+
+def document(data: Any) -> None:
+    """Print one JSON document on stdout; dataclasses become objects."""
     print(json.dumps(data, indent=2, default=_plain), flush=True)
 
 

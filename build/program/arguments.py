@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn
 
-from invoke.parser import Argument, ParserContext
+from invoke.parser.argument import Argument
+from invoke.parser.context import ParserContext
 
 from build.errors import UsageError
 from build.typed import suggest
@@ -128,11 +129,12 @@ class _Reader:
         return self._waiting.popleft()
 
     def _find(self, flag: str) -> Argument | None:
-        """The argument that a flag of the task belongs to, or of the program: `--help` and its like may follow a task."""
+        """The argument of a flag: one of the task, or of the program, whose `--help` may follow a task."""
         for context in (self._context, self._core):
             name = context.inverse_flags.get(flag, flag)
             if name in context.flags:
-                return context.flags[name]
+                argument: Argument = context.flags[name]
+                return argument
         return None
 
     def _argument(self, flag: str, word: str = "") -> Argument:
@@ -141,8 +143,9 @@ class _Reader:
             context = self._context
             owner = f"{context.name} has" if context.name else "there is"
             within = f" (in {word})" if word not in {"", flag} else ""
-            long = [name for name in (*context.flags, *context.inverse_flags, *self._core.flags) if name.startswith("--")]
-            raise UsageError(f"{owner} no flag {flag}{within}{suggest(flag, long)}", hint=self._help)
+            known = (*context.flags, *context.inverse_flags, *self._core.flags)
+            like = suggest(flag, [name for name in known if name.startswith("--")])
+            raise UsageError(f"{owner} no flag {flag}{within}{like}", hint=self._help)
         return argument
 
     def _takes_value(self, argument: Argument, flag: str) -> bool:

@@ -43,7 +43,8 @@ def candidates(table: dict[str, Any], words: list[str]) -> Iterator[str]:
 
 def _position(table: dict[str, Any], words: list[str]) -> tuple[str, str, set[str]]:
     """Where the cursor is: the task that the words belong to, what the flag before takes, and the bare names so far."""
-    task, waiting, used = "", "", set()
+    task, waiting = "", ""
+    used: set[str] = set()
     for word in words:
         if waiting:
             waiting = waiting if word == "=" else ""

@@ -11,47 +11,79 @@ from typing import Any
 
 from invoke.exceptions import Exit
 
+from build import console, interrupts
+from build.console import Collected
+from build.errors import OUTPUT_CLOSED, BuildError, UsageError
+
 Body = Callable[..., None]
 
 
 @contextlib.contextmanager
-def endings() -> Iterator[None]:
-    """Turn a BuildError, an interrupt and a closed output into Invoke's Exit; any other exception is a bug and stays."""
-    from build import console, interrupts
-    from build.errors import OUTPUT_CLOSED, BuildError
+def endings(name: str, *, json: bool = False, has_result: bool = True) -> Iterator[None]:
+    """Turn a BuildError, an interrupt and a closed output into Invoke's Exit; any other exception is a bug and stays.
 
+    With `json`, the task's result comes at the end, in one document with its outcome (docs/pages/json.md). What has no
+    result prints one for a failure only.
+    """
+    code, failure = 0, None
     try:
-        yield
-    except BuildError as error:
-        console.error(str(error), hint=error.hint, output=error.output)
-        raise Exit(code=error.exit_code) from None
-    except KeyboardInterrupt as interrupt:
-        by = f" by {interrupt}" if str(interrupt) else ""
-        console.error(f"interrupted{by}", hint="run it again; finished work is reused")
-        raise Exit(code=interrupts.exit_code(interrupt)) from None
+        with console.collecting() if json else contextlib.nullcontext() as collected:
+            try:
+                yield
+            except BuildError as error:
+                console.error(str(error), hint=error.hint, output=error.output)
+                code, failure = error.exit_code, error
+            except KeyboardInterrupt as interrupt:
+                by = f" by {interrupt}" if str(interrupt) else ""
+                failure = Interrupted(f"interrupted{by}", hint="run it again; finished work is reused")
+                console.error(str(failure), hint=failure.hint)
+                code = interrupts.exit_code(interrupt)
+        if collected is not None and (has_result or failure):
+            console.document(_envelope(name, code, failure, collected))
     except BrokenPipeError:
         console.discard_output()
-        raise Exit(code=OUTPUT_CLOSED) from None
+        code = OUTPUT_CLOSED
+    if code:
+        raise Exit(code=code)
 
 
-def reported(body: Body) -> Body:
-    """The body of a task, ending as `endings` says, with each value of a repeatable flag split at its commas.
+class Interrupted(BuildError):
+    """A signal ended the task."""
+
+
+def _envelope(name: str, code: int, failure: BuildError | None, collected: Collected) -> dict[str, Any]:
+    error = failure and {
+        "kind": kind(type(failure)), "message": str(failure), "hint": failure.hint, "output": failure.output,
+    }  # fmt: skip
+    return {
+        "task": name, "ok": not code, "exit_code": code, "result": collected.result, "error": error,
+        "warnings": collected.warnings,
+    }  # fmt: skip
+
+
+def kind(failure: type[BuildError]) -> str:
+    """The name of a kind of failure in JSON: PortTaken is port-taken, and BuildError itself is failed."""
+    name = failure.__name__.removesuffix("Error")
+    return "failed" if name == "Build" else re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def reported(body: Body, name: str) -> Body:
+    """The body of the task `name`, ending as `endings` says, with each value of a repeatable flag split at its commas.
 
     Invoke gets None as the default of every flag whose default is "", so that `--plan ""` differs from no flag at all:
     an empty value is refused, because it is nearly always a variable that was not set.
     """
     signature = inspect.signature(body)
-    absent = {name: "" for name, parameter in signature.parameters.items() if parameter.default == ""}
+    absent = {name for name, parameter in signature.parameters.items() if parameter.default == ""}
 
     @functools.wraps(body)
     def wrapped(*arguments: Any, **flags: Any) -> None:
-        from build import interrupts
-
-        with endings():
+        with endings(name, json=flags.get("json") is True):
             given = {name: _split(value) if isinstance(value, list) else value for name, value in flags.items()}
             _refuse_empty(given)
+            given |= {flag: "" for flag in absent if given.get(flag) is None}
             with interrupts.as_interrupts():
-                body(*arguments, **{name: absent.get(name) if value is None else value for name, value in given.items()})
+                body(*arguments, **given)
 
     wrapped.__signature__ = signature.replace(parameters=[  # type: ignore[attr-defined]
         parameter.replace(default=None) if parameter.name in absent else parameter
@@ -66,8 +98,6 @@ def _split(values: list[str]) -> list[str]:
 
 
 def _refuse_empty(given: dict[str, Any]) -> None:
-    from build.errors import UsageError
-
     for name, value in given.items():
         if "" in (value if isinstance(value, list) else [value]):
             flag = f"--{name.replace('_', '-')}"

@@ -10,13 +10,16 @@ import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import invoke.program
 from invoke.collection import Collection
 from invoke.config import Config
 from invoke.exceptions import Exit, ParseError
-from invoke.parser import Argument, Parser, ParserContext, ParseResult
+from invoke.parser import Parser
+from invoke.parser.argument import Argument
+from invoke.parser.context import ParserContext
+from invoke.parser.parser import ParseResult
 
 from build.errors import UsageError
 from build.program import arguments, pages
@@ -54,51 +57,51 @@ class Program(invoke.program.Program):
             Argument(names=("version", "V"), kind=bool, default=False, help="print the version of this checkout"),
         ]
 
-    def run(self, argv: Sequence[str] | str | None = None, exit: bool = True) -> None:  # noqa: A002
+    def run(self, argv: Sequence[str] | str | None = None, exit: bool = True) -> None:  # noqa: A002, FBT001, FBT002  (Invoke's)
         """Run what the words of argv, after the program's name, ask for; leave with its exit code unless not `exit`."""
         words = sys.argv if argv is None else argv.split() if isinstance(argv, str) else argv
         self.argv = list(words)
         code = 0
         try:
-            with endings():
-                self._run(self.argv[1:])
+            with endings(" ".join(self.argv[1:2]), json="--json" in self.argv, has_result=False):
+                core, chosen = self._parsed(self.argv[1:])
+            if chosen:  # each of them ends by itself
+                self.executor_class(self.collection, _Config(), core).execute(*chosen)
         except Exit as end:
             code = end.code
         if exit:
             sys.exit(code)
 
-    def _run(self, words: Sequence[str]) -> None:
-        if not words:
-            pages.tasks(self._tasks)
-            return
-        if words[0] == _TABLE:
+    def _parsed(self, words: Sequence[str]) -> tuple[ParseResult, list[ParserContext]]:
+        """The program's own flags and the tasks to run; none if a page was asked for, which is printed."""
+        if words[:1] == [_TABLE]:
             from build.program import completion_table
 
             completion_table.write(Path(words[1]), self._root, self._tasks)
-            return
+            return ParseResult(), []
         given = arguments.normalised(words, self.initial_context, self._contexts, self._bare, self._known)
         parser = Parser(initial=self.initial_context, contexts=self._contexts.values())
         try:
             core, *chosen = parser.parse_argv(given)
         except ParseError as error:  # arguments.py lets nothing through that Invoke refuses
             raise UsageError(str(error), hint="./inv --help") from None
-        flags = core.args
-        if topic := flags.help.value:
+        if topic := core.args.help.value:
             self._help(topic)
-        elif flags.version.value:
+        elif core.args.version.value:
             pages.version(self._root)
-        elif flags.list.value or not chosen:
+        elif core.args.list.value or not chosen:
             pages.tasks(self._tasks)
         else:
-            self.executor_class(self.collection, _Config(), ParseResult([core])).execute(*chosen)
+            return ParseResult([core]), chosen
+        return ParseResult(), []
 
-    def _help(self, topic: str | bool) -> None:
+    def _help(self, topic: str | Literal[True]) -> None:
         if topic is True:
             pages.program(self._tasks, self.initial_context)
-        elif str(topic) in self._contexts:
-            pages.task(self._tasks[str(topic)], self._contexts[str(topic)])
+        elif topic in self._contexts:
+            pages.task(self._tasks[topic], self._contexts[topic])
         else:
-            arguments.refuse_task(str(topic), self._contexts)
+            arguments.refuse_task(topic, self._contexts)
 
     @cached_property
     def _tasks(self) -> dict[str, ProjectTask]:

@@ -12,7 +12,6 @@ sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(_
 def main() -> None:
     """Run the tasks that the command line names; leave with their exit code."""
     import tasks
-
     from build.program.program import Program
 
     Program(tasks.ns, tasks.ROOT).run()

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from invoke.parser import Argument
+from invoke.parser.argument import Argument
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
@@ -18,13 +18,11 @@ T = TypeVar("T", bound=Body)
 LETTERS = {"service": "s", "dry_run": "n", "follow": "f", "yes": "y"}
 
 
-class ProjectTask(Task[None]):
+class ProjectTask(Task[Body]):
     """A task of tasks.py; `bare` is the argument that words without a flag go to, `values` names what a flag takes."""
 
-    def __init__(
-        self, body: Body, *, bare: str = "", values: Mapping[str, str] | None = None, **settings: Any
-    ) -> None:
-        wrapped = outcome.reported(body)
+    def __init__(self, body: Body, *, bare: str = "", values: Mapping[str, str] | None = None, **settings: Any) -> None:
+        wrapped = outcome.reported(body, body.__name__.rstrip("_").replace("_", "."))
         needed = [name for name, parameter in _flags(wrapped).items() if parameter.default is parameter.empty]
         settings["positional"] = [name for name in needed if name not in settings["iterable"]]
         super().__init__(wrapped, auto_shortflags=False, **settings)
@@ -32,7 +30,7 @@ class ProjectTask(Task[None]):
         self.values = dict(values or {})
         self.group = ""
 
-    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: FBT001  (Invoke's)
         """Return the task's arguments, with the letters that this project gives to a few of them."""
         arguments = super().get_arguments(ignore_unknown_help)
         for argument in arguments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from build import console
+from build.columns import Column
 from build.diagnosis import Row
 
 
@@ -14,4 +15,6 @@ def report(rows: Sequence[Row], *, json: bool = False) -> None:
         console.result(rows)
         return
     cells = [(console.mark(row.state), row.check, row.found, row.remedy) for row in rows]
-    console.table(("", "check", "found", "what to do"), cells)
+    console.table(
+        ("", "check", Column("found", yields=1, prose=True), Column("what to do", yields=2, prose=True)), cells
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from build import console
+from build.columns import Column
 from build.config.manifest import Manifest
 from build.config.select import chosen
 from build.gates.scan import findings, gate
@@ -35,7 +36,9 @@ def scan(verdicts: Sequence[ImageVerdict], *, json: bool = False) -> None:
 
 def planned_scan(images: Mapping[str, Image]) -> None:
     """Print which images `scan` would scan."""
-    console.table(("service", "would scan"), [(name, image.reference) for name, image in images.items()])
+    console.table(
+        ("service", Column("would scan", yields=1)), [(name, image.reference) for name, image in images.items()]
+    )
 
 
 def smoke(results: Sequence[CheckResult], *, json: bool = False) -> None:
@@ -53,7 +56,7 @@ def smoke(results: Sequence[CheckResult], *, json: bool = False) -> None:
         )
         for result in results
     ]
-    console.table(("", "container", "check", "time", "reason"), rows)
+    console.table(("", "container", "check", "time", Column("reason", yields=1, prose=True)), rows)
 
 
 def planned_checks(manifest: Manifest, services: Sequence[str]) -> None:
@@ -65,4 +68,4 @@ def planned_checks(manifest: Manifest, services: Sequence[str]) -> None:
         if service in names
         for check in manifest.services[service].smoke
     ]
-    console.table(("container", "check", "kind", "request"), rows)
+    console.table(("container", "check", "kind", Column("request", yields=1, prose=True)), rows)

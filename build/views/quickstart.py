@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from build import console
+from build.columns import Column
 from build.config.manifest import Manifest
 from build.images.build import Built
 from build.views.tables import megabytes
@@ -60,6 +61,7 @@ def summary(
                 smokes.get(name, "not run"),
             )
         )
-    console.table(("", "service", "image", "size", "digest", "url", "scan", "smoke"), rows)
+    reference, digest, url = Column("image", yields=3), Column("digest", yields=2), Column("url", yields=1)
+    console.table(("", "service", reference, "size", digest, url, "scan", "smoke"), rows)
     if outcome.images:
         console.text(_NEXT_STEPS)

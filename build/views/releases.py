@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from build import console
+from build.columns import Column
 from build.errors import ReleaseRefused
 from build.registry.policy import Policy
 from build.release import plan_file
@@ -40,12 +41,14 @@ def plan(planned: Plan, *, file: str = "", json: bool = False) -> None:
     for line in planned.lines:
         title = f"{line.line} {line.previous or '(first release)'} → {line.version}, by {line.bump}"
         rows = [(image.service, image.action, image.why, image.digest[:_SHORT]) for image in line.services]
-        console.table(("service", "", "why", "digest"), rows, title=title)
+        console.table(
+            ("service", "", Column("why", yields=1, prose=True), Column("digest", yields=2)), rows, title=title
+        )
         moves = [
             (tag.repository, tag.tag, tag.before[:_SHORT] or "(new)", tag.after[:_SHORT] or "the built image")
             for tag in line.tags
         ]
-        console.table(("repository", "tag", "from", "to"), moves)
+        console.table(("repository", "tag", Column("from", yields=1), Column("to", yields=1)), moves)
     if file:
         console.note(f"plan written to {file}; carry it out with ./inv release --apply {file}")
 
@@ -74,7 +77,9 @@ def released(run: Run, *, json: bool) -> None:
             )
             for name, image in record.services.items()
         ]
-        console.table(("", "service", "image", "digest", "origin"), rows, title=_title(record))
+        console.table(
+            ("", "service", Column("image", yields=2), Column("digest", yields=1), "origin"), rows, title=_title(record)
+        )
 
 
 def _title(record: Record) -> str:
@@ -108,7 +113,19 @@ def releases(every: Sequence[Release], *, json: bool = False) -> None:
         )
         for release in every
     ]
-    console.table(("", "line", "version", "made (UTC)", "commit", "state", "by", "remarks"), rows)
+    console.table(
+        (
+            "",
+            "line",
+            "version",
+            "made (UTC)",
+            "commit",
+            "state",
+            Column("by", yields=1),
+            Column("remarks", yields=2, prose=True),
+        ),
+        rows,
+    )
 
 
 def _remarks(release: Release) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from build import console
+from build.columns import Column
 from build.config.manifest import Manifest
 from build.images.bases import Resolved
 from build.images.build import Built
@@ -29,8 +30,9 @@ def built(outcome: Built, *, json: bool = False) -> None:
         size, digest = megabytes(image.size), image.digest[:19]
         rows.append((console.mark("ok"), name, tagged, size, digest, origin, _sources(image)))
     for name, reason in outcome.missing.items():
-        rows.append((console.mark("fail"), name, "not built", "", "", "", reason))
-    console.table(("", "service", "image", "size", "digest", "", "base"), rows)
+        rows.append((console.mark("fail"), name, "", "", "", "not built", reason))
+    reference, base = Column("image", yields=3), Column("base", yields=1, prose=True)
+    console.table(("", "service", reference, "size", Column("digest", yields=2), "", base), rows)
 
 
 def _sources(image: Image) -> str:
@@ -53,7 +55,7 @@ def bases(resolved: Mapping[str, Resolved], reasons: Mapping[str, str], *, json:
         for base in resolved.values()
     ]
     rows += [(console.mark("fail"), key, "unavailable", reason, "") for key, reason in reasons.items()]
-    console.table(("", "base", "source", "image", "digest"), rows)
+    console.table(("", "base", "source", Column("image", yields=2), Column("digest", yields=1)), rows)
 
 
 def running(containers: Sequence[Running], *, json: bool = False) -> None:
@@ -72,7 +74,8 @@ def running(containers: Sequence[Running], *, json: bool = False) -> None:
         )
         for container in containers
     ]
-    console.table(("", "container", "state", "health", "digest", "url"), rows)
+    digest, url = Column("digest", yields=1), Column("url", yields=2)
+    console.table(("", "container", "state", "health", digest, url), rows)
 
 
 def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from build import console
+from build.columns import Column
 from build.config.manifest import Manifest
 from build.git.next_versions import NextVersions
 from build.git.status import described
@@ -25,7 +26,8 @@ def versions(manifest: Manifest, history: History, lines: Sequence[NextVersions]
     if manifest.release.mode == "lockstep":
         _print_line(lines[0])
     else:
-        columns = ("service", "now", "last", "auto", "patch", "minor", "major", "since the last")
+        changes = Column("since the last", yields=1, prose=True)
+        columns = ("service", "now", "last", "auto", "patch", "minor", "major", changes)
         console.table(columns, [_row(line) for line in lines])
 
 
