@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-# This folder would be searched for modules first; the checkout is to be.
-sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-
 
 def main() -> None:
     """Run the tasks that the command line names; leave with their exit code."""
@@ -18,4 +15,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # This folder would be searched for modules first; the checkout is to be.
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     main()

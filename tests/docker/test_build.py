@@ -31,7 +31,7 @@ def test_build_records_a_digest_for_each_service(stack_project: Project) -> None
     ran = stack_project.inv("build", "--json")
 
     assert ran.code == 0, ran.text
-    images = json.loads(ran.stdout)["images"]
+    images = ran.result["images"]
     assert sorted(images) == ["one", "two"]
     for image in store.recorded(stack_project.load()).values():
         assert docker.cli("image", "inspect", "--format", "{{.Id}}", image.reference).stdout.strip() == image.digest
@@ -93,7 +93,7 @@ def test_an_image_that_the_engine_lost_is_built_again(stack_project: Project) ->
 
     ran = stack_project.inv("build", "--json")
 
-    assert json.loads(ran.stdout)["reused"] == ["two"]
+    assert ran.result["reused"] == ["two"]
 
 
 def test_push_sends_an_unchanged_image_that_the_registry_lacks(stack_project: Project) -> None:
@@ -105,7 +105,7 @@ def test_push_sends_an_unchanged_image_that_the_registry_lacks(stack_project: Pr
     ran = stack_project.inv("build", "--push", "--json")
 
     assert ran.code == 0, ran.text
-    assert json.loads(ran.stdout)["reused"] == ["one", "two"]
+    assert ran.result["reused"] == ["one", "two"]
     assert _digests(stack_project) == before
     for image in store.recorded(stack_project.load()).values():
         shown = docker.cli("buildx", "imagetools", "inspect", image.reference, "--format", "{{json .Manifest}}").stdout

@@ -23,7 +23,7 @@ def test_up_is_idempotent_and_keeps_what_it_stores(stack_project: Project) -> No
 
     after = stack_project.inv("registry.ls", "--json")
 
-    assert list(json.loads(before.stdout)) == ["test/one"]
+    assert list(before.result) == ["test/one"]
     assert after.stdout == before.stdout
 
 

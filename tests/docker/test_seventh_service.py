@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -101,7 +100,7 @@ def test_a_seventh_service_needs_no_python_change(stack_project: Project) -> Non
     failing = _checked(stack_project)
 
     assert smoked.code == 0, smoked.text
-    assert [(one["container"], one["reason"]) for one in json.loads(smoked.stdout)] == [("seventh", "")]
+    assert [(one["container"], one["reason"]) for one in smoked.result] == [("seventh", "")]
     assert good.code == 0, good.text
     assert "no issues found in 3 source files" in good.text
     assert "1 passed" in good.text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -27,7 +26,7 @@ def test_up_runs_the_recorded_digests_and_waits_for_health(built: Project) -> No
 
     assert ran.code == 0, ran.text
     recorded = store.recorded(built.load())
-    shown = {container["name"]: container for container in json.loads(ran.stdout)}
+    shown = {container["name"]: container for container in ran.result}
     assert {name: container["image"] for name, container in shown.items()} == {
         name: image.reference for name, image in recorded.items()
     }

@@ -104,6 +104,6 @@ def test_a_broken_check_of_one_container_does_not_hide_the_other(built: Project)
 
     ran = built.inv("smoke", "--json")
 
-    reasons = {result["container"]: result["reason"] for result in json.loads(ran.stdout)}
+    reasons = {result["container"]: result["reason"] for result in ran.result}
     assert ran.code == 6
     assert reasons == {"one": "", "two": "the container is not running"}

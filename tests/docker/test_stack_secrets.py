@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 
@@ -55,7 +54,7 @@ def test_secrets_init_never_overwrites(built: Project) -> None:
 
     ran = built.inv("secrets.init", "--json")
 
-    assert json.loads(ran.stdout) == {"alpha": "kept"}
+    assert ran.result == {"alpha": "kept"}
     assert path.read_text() == before
 
 

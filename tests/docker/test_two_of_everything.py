@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import lzma
 import re
 import shutil
@@ -74,7 +73,7 @@ def test_e3_two_builds_of_two_clones_at_once_give_each_its_own_digests(stack_pro
     runs = [_end(process) for process in [_start(project, "build", "--json") for project in (stack_project, other)]]
 
     assert [ran.code for ran in runs] == [0, 0], [ran.text for ran in runs]
-    built = [json.loads(ran.stdout)["images"]["one"] for ran in runs]
+    built = [ran.result["images"]["one"] for ran in runs]
     assert built[0]["tag"] == built[1]["tag"], "both would have used one tag"
     assert built[0]["digest"] != built[1]["digest"]
     for image, mark in zip(built, ("# first\n", "# second\n"), strict=True):
@@ -82,7 +81,7 @@ def test_e3_two_builds_of_two_clones_at_once_give_each_its_own_digests(stack_pro
     waited = "".join(ran.stderr for ran in runs)
     assert re.search(r"waiting for the build of \S+ \(pid \d+, since \d\d:\d\d:\d\d\)", waited), waited
     for project in (stack_project, other):
-        assert set(json.loads(project.inv("build", "--json").stdout)["reused"]) == {"one", "two"}
+        assert set(project.inv("build", "--json").result["reused"]) == {"one", "two"}
 
 
 def test_e3_a_killed_build_stands_in_nobody_s_way(stack_project: Project) -> None:
@@ -118,7 +117,7 @@ def test_e3_a_build_with_nothing_to_do_waits_for_nobody(stack_project: Project, 
     process.send_signal(signal.SIGINT)
     _end(process)
     assert ran.code == 0, ran.text
-    assert set(json.loads(ran.stdout)["reused"]) == {"one", "two"}
+    assert set(ran.result["reused"]) == {"one", "two"}
 
 
 def test_e3_an_interrupt_while_a_build_waits_is_clean(stack_project: Project, tmp_path: Path) -> None:
@@ -210,7 +209,7 @@ def test_two_starts_of_one_stack_at_once_both_succeed(built: Project) -> None:
 
     assert [ran.code for ran in runs] == [0, 0], [ran.text for ran in runs]
     assert "waiting for the start of the stack" in "".join(ran.stderr for ran in runs)
-    assert all({each["health"] for each in json.loads(ran.stdout)} == {"healthy"} for ran in runs)
+    assert all({each["health"] for each in ran.result} == {"healthy"} for ran in runs)
 
 
 def test_a_stop_beside_a_start_waits_and_then_removes_everything(built: Project) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from build.errors import RepositoryError
@@ -104,7 +102,7 @@ def test_the_changelog_task_writes_only_when_asked(project: Project) -> None:
     first = path.read_text(encoding="utf-8")
     assert "already current" in project.inv("changelog", "--write").stderr
     assert path.read_text(encoding="utf-8") == first
-    (unreleased, _) = json.loads(project.inv("changelog", "--json").stdout)["sections"]
+    (unreleased, _) = project.inv("changelog", "--json").result["sections"]
     assert unreleased["changes"]["Added"][0]["description"] == "next"
 
 
@@ -114,7 +112,7 @@ def test_the_version_task_shows_each_bump_and_why(project: Project) -> None:
     project.commit("fix: a")
     commit = project.commit("feat(web)!: b")
     shown = project.inv("version").stdout
-    (line,) = json.loads(project.inv("version", "--json").stdout)["lines"]
+    (line,) = project.inv("version", "--json").result["lines"]
 
     assert shown.splitlines()[0] == line["version"] == f"1.4.1-dev.2.g{commit[:7]}"
     assert line["next"] == {"auto": "2.0.0", "patch": "1.4.1", "minor": "1.5.0", "major": "2.0.0"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from build.git.commits import Bump, bump_of, standing
@@ -26,7 +24,7 @@ def test_v1_version_and_check_name_what_looks_conventional(project: Project) -> 
 
     warning = f"{commit[:7]} 'refactor!(api): b' is not a Conventional Commit: probably 'refactor(api)!: b'"
     assert f"warning: {warning}" in shown.stderr
-    assert json.loads(document.stdout)["lines"][0]["near_misses"] == [
+    assert document.result["lines"][0]["near_misses"] == [
         {"commit": commit, "header": "refactor!(api): b", "suggestion": "refactor(api)!: b"}
     ]
     assert checked.code == 3

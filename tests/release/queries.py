@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -36,12 +35,12 @@ def recorded(world: World, tag: str) -> dict[str, str]:
 
 def planned(clone: Clone, *arguments: str, **environment: str) -> Any:
     """The plan that a dry run prints."""
-    return json.loads(ok(clone.inv("release", "--dry-run", "--json", *arguments, **environment)).stdout)
+    return ok(clone.inv("release", "--dry-run", "--json", *arguments, **environment)).result
 
 
 def listed(clone: Clone) -> dict[str, Any]:
     """What `invoke releases` lists, by git tag."""
-    return {one["tag"]: one for one in json.loads(ok(clone.inv("releases", "--json")).stdout)}
+    return {one["tag"]: one for one in ok(clone.inv("releases", "--json")).result}
 
 
 def client(project: Project, address: str, **environment: str) -> RegistryClient:

@@ -183,7 +183,7 @@ def test_a_release_claimed_elsewhere_is_listed(world: World) -> None:
 
     other.git("remote", "set-url", "origin", str(world.folder / "gone"))
     ran = ok(other.inv("releases", "--json"))
-    assert [one["tag"] for one in json.loads(ran.stdout)] == ["v0.1.0"]
+    assert [one["tag"] for one in ran.result] == ["v0.1.0"]
     assert "the tags of this clone are listed" in ran.stderr
 
 
@@ -292,6 +292,6 @@ def test_v1_a_release_and_its_preview_warn_of_what_looks_conventional(world: Wor
 
     warning = f"warning: {commit[:7]} 'feat!(one): drop a port' is not a Conventional Commit: probably 'feat(one)!: drop a port'"
     assert warning in shown.stderr
-    assert [miss["commit"] for miss in json.loads(document.stdout)["near_misses"]] == [commit]
+    assert [miss["commit"] for miss in document.result["near_misses"]] == [commit]
     assert warning in made.stderr
     assert "nothing to release" in made.text

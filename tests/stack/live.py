@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from typing import Any
 
 import httpx
@@ -24,7 +23,7 @@ _LEVELS = {"debug", "info", "warning", "error", "critical"}
 
 def inv(*arguments: str, **environment: str) -> Ran:
     """Run an invoke task in this repository as a user would."""
-    argv = [sys.executable, "-m", "invoke", *arguments]
+    argv = ["./inv", *arguments]
     done = subprocess.run(
         argv, cwd=REPOSITORY, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )

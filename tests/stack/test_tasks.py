@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 
 import httpx
@@ -26,7 +25,7 @@ def test_a_second_quickstart_builds_nothing(running: Manifest) -> None:
     ran = inv("quickstart", "--json")
 
     assert ran.code == (0 if set(before) == set(running.services) else 13), ran.text
-    result = json.loads(ran.stdout)
+    result = ran.result
     assert {name: image["digest"] for name, image in result["images"].items()} == before
     assert set(result["scan"]) == set(result["smoke"]) == set(before)
     assert set(result["smoke"].values()) == {"passed"}
@@ -38,7 +37,7 @@ def test_smoke_and_journey_pass(running: Manifest) -> None:
     ran = inv("smoke", "--json")
 
     assert ran.code == 0, ran.text
-    results = json.loads(ran.stdout)
+    results = ran.result
     assert [result for result in results if result["reason"]] == []
     if set(journey.NEEDS) <= set(store.recorded(running)):
         taken = [result["check"] for result in results if result["service"] == journey.SERVICE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from build.config.load import load
 from build.config.manifest import Manifest
@@ -69,6 +71,16 @@ class Ran:
     stderr: str
 
     @property
+    def document(self) -> Any:
+        """The one JSON document that a task prints with --json."""
+        return json.loads(self.stdout)
+
+    @property
+    def result(self) -> Any:
+        """What that document has as the task's result."""
+        return self.document["result"]
+
+    @property
     def text(self) -> str:
         """Both streams, for messages that may appear on either."""
         return self.stdout + self.stderr
@@ -124,7 +136,7 @@ class Project:
 
     def command(self, *arguments: str) -> list[str]:
         """The argv that `./inv ARGUMENTS` executes."""
-        return [sys.executable, "-m", "invoke", *arguments]
+        return [sys.executable, "-m", "build.program", *arguments]
 
     def environment(self, **extra: str) -> dict[str, str]:
         """This process's environment with the library on the path, without this machine's manifest overrides."""
