@@ -107,7 +107,7 @@ def build_(
 
     All in one bake invocation; their digests are printed and recorded in .uc/.
 
-    Examples: ./inv build   |   ./inv build --service docs-server --progress plain   |   ./inv build --push
+    Examples: ./inv build   |   ./inv build docs-server --progress plain   |   ./inv build --push
     """
     from build import console
     from build.images import bake_file, build
@@ -128,7 +128,7 @@ def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool =
 
     Exit code 5 for findings at the severity gate, 8 if the scan could not run.
 
-    Examples: ./inv scan   |   UC_GATES_SEVERITY=CRITICAL ./inv scan --service docs-server
+    Examples: ./inv scan   |   UC_GATES_SEVERITY=CRITICAL ./inv scan docs-server
     """
     from build.gates.scan import gate
     from build.images import store
@@ -157,7 +157,7 @@ def up(
 
     By digest, from the images built here or from a release.
 
-    Examples: ./inv up   |   ./inv up --service docs-server   |   ./inv up --release 1.4   |   ./inv up --fluentd
+    Examples: ./inv up   |   ./inv up docs-server   |   ./inv up --release 1.4   |   ./inv up --fluentd
     """
     from build.deploy import compose as deploy
     from build.views import tables
@@ -170,22 +170,18 @@ def up(
         tables.running(started, json=json)
 
 
-@task(help=_DRY | {"volumes": "remove the data too"})
-def down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
+@task(help=_JSON | _DRY | {"volumes": "remove the data too"})
+def down(_c: Context, *, volumes: bool = False, json: bool = False, dry_run: bool = False) -> None:
     """Stop and remove the stack; its data stays.
 
     Examples: ./inv down   |   ./inv down --volumes
     """
-    from build import console
     from build.stack import run, status
+    from build.views import tables
 
     manifest = _manifest()
-    if dry_run:
-        names = [container.name for container in status.containers(manifest)]
-        console.text(f"would remove: {', '.join(names) or 'nothing'}{', and every volume' if volumes else ''}")
-    else:
-        removed = "stack removed" if run.down(manifest, volumes=volumes) else "nothing was running"
-        console.note(removed + (", volumes removed" if volumes else ""))
+    names = [container.name for container in status.containers(manifest)]
+    tables.stopped(names if dry_run or run.down(manifest, volumes=volumes) else [], volumes=volumes, planned=dry_run)
 
 
 @task(help=_JSON)
@@ -207,7 +203,7 @@ def ps(_c: Context, *, json: bool = False) -> None:
 def logs(_c: Context, *, container: list[str], follow: bool = False, tail: str = "200") -> None:
     """Print the logs of the containers.
 
-    Examples: ./inv logs   |   ./inv logs --container monitoring --follow
+    Examples: ./inv logs   |   ./inv logs monitoring -f
     """
     from build.stack import run
 
@@ -220,7 +216,7 @@ def watch(_c: Context, *, service: list[str]) -> None:
 
     Until Ctrl-C; a service's files are its folder and its sources.
 
-    Examples: ./inv watch   |   ./inv watch --service docs-server
+    Examples: ./inv watch   |   ./inv watch docs-server
     """
     from build.config.select import chosen
     from build.machine import watch
@@ -235,7 +231,7 @@ def smoke(_c: Context, *, service: list[str], json: bool = False, dry_run: bool 
 
     Each service is asked, and a journey goes across them; exit code 6 on failure.
 
-    Examples: ./inv smoke   |   ./inv smoke --service langgraph-api   |   nox -s smoke (up, smoke, down)
+    Examples: ./inv smoke   |   ./inv smoke langgraph-api   |   nox -s smoke (up, smoke, down)
     """
     from build.gates.smoke import gate
     from build.views import gates
@@ -262,8 +258,8 @@ def quickstart(_c: Context, *, json: bool = False, dry_run: bool = False) -> Non
     quickstart.run(_manifest(), json=json, dry_run=dry_run)
 
 
-@task(help={"check": "only check whether the committed files are current"})
-def compose(_c: Context, *, check: bool = False) -> None:
+@task(help=_JSON | {"check": "only check whether the committed files are current"})
+def compose(_c: Context, *, check: bool = False, json: bool = False) -> None:
     """Write the Compose files from versions.toml.
 
     docker/compose.yaml and its Fluentd overlay.
@@ -420,15 +416,15 @@ def test(_c: Context, *, session: list[str]) -> None:
 
     Prepares the machine first: lint, types, coverage, setup, services, docker and so on.
 
-    Examples: ./inv test   |   ./inv test --session unit --session docker
+    Examples: ./inv test   |   ./inv test unit docker
     """
     from build.machine import checks
 
     checks.run_tests(_manifest(), session)
 
 
-@task(name="up", help=_DRY)
-def registry_up(_c: Context, *, dry_run: bool = False) -> None:
+@task(name="up", help=_JSON | _DRY)
+def registry_up(_c: Context, *, json: bool = False, dry_run: bool = False) -> None:
     """Start the embedded registry.
 
     On loopback; its storage is a named volume.
@@ -440,8 +436,8 @@ def registry_up(_c: Context, *, dry_run: bool = False) -> None:
     prepare.registry(_manifest(), dry_run=dry_run)
 
 
-@task(name="down", help=_DRY | {"volumes": "remove its storage too"})
-def registry_down(_c: Context, *, volumes: bool = False, dry_run: bool = False) -> None:
+@task(name="down", help=_JSON | _DRY | {"volumes": "remove its storage too"})
+def registry_down(_c: Context, *, volumes: bool = False, json: bool = False, dry_run: bool = False) -> None:
     """Stop the embedded registry; its storage stays.
 
     Examples: ./inv registry.down   |   ./inv registry.down --volumes
@@ -450,10 +446,12 @@ def registry_down(_c: Context, *, volumes: bool = False, dry_run: bool = False) 
     from build.registry import embedded
 
     manifest = _manifest()
-    if dry_run:
-        console.text(f"would remove {embedded.container(manifest)}{' and its volume' if volumes else ''}")
-    else:
-        console.note("registry removed" if embedded.down(manifest, volumes=volumes) else "no registry was running")
+    container = embedded.container(manifest)
+    removed = dry_run or embedded.down(manifest, volumes=volumes)
+    what = f"remove {container}{' and its volume' if volumes else ''}"
+    done = "registry removed" if removed else "no registry was running"
+    data = {"removed": [container] if removed else [], "volumes": volumes}
+    console.outcome(what if dry_run else done, data, planned=dry_run)
 
 
 @task(name="ls", help=_JSON)
@@ -494,26 +492,46 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
     console.result(outcome) if json else console.table(("secret", Column("file", yields=1)), list(outcome.items()))
 
 
-@task(name="rotate", help={"name": "the secret to renew", "finish": "refuse the old value from now on"} | _DRY)
-def secrets_rotate(_c: Context, *, name: str = "", finish: bool = False, dry_run: bool = False) -> None:
+@task(name="rotate", values={"name": "secret"}, help=_JSON | _DRY | {
+    "name": "the secret to renew", "finish": "refuse the old value from now on",
+})  # fmt: skip
+def secrets_rotate(_c: Context, name: str, *, finish: bool = False, json: bool = False, dry_run: bool = False) -> None:
     """Renew a secret; the old value stays valid for now.
 
     The new value stands in front, the old one on the second line, until --finish.
 
-    Examples: ./inv secrets.rotate --name mcp_token   |   ./inv secrets.rotate --name mcp_token --finish
+    Examples: ./inv secrets.rotate mcp_token   |   ./inv secrets.rotate mcp_token --finish
     """
     from build import console
     from build.stack import secrets
 
     manifest = _manifest()
+    file = secrets.renewable(manifest, name)
+    old_value = not finish
     if dry_run:
-        console.text(f"would {'end the overlap of' if finish else 'renew'} {manifest.workspace.secrets / name}")
-    elif finish:
-        ended = secrets.finish(manifest, name)
-        console.note(f"{name}: the old value is refused from now on" if ended else f"{name} has no old value")
-    else:
+        what = f"renew {file}" if old_value else f"end the overlap of {file}"
+    elif old_value:
         secrets.rotate(manifest, name)
-        console.note(f"{name} renewed; the old value is still accepted")
+        what = f"{name} renewed; the old value is still accepted"
+    elif secrets.finish(manifest, name):
+        what = f"{name}: the old value is refused from now on"
+    else:
+        what = f"{name} has no old value"
+    console.outcome(what, {"secret": name, "file": file, "old_value_accepted": old_value}, planned=dry_run)
+
+
+@task(help={"shell": "bash, zsh or fish"})
+def completion(_c: Context, shell: str) -> None:
+    """Print what makes a shell complete ./inv.
+
+    Put the line into the shell's own start file; it works in any folder, for the ./inv that is typed.
+
+    Examples: source <(./inv completion bash)   |   ./inv completion fish > ~/.config/fish/completions/inv.fish
+    """
+    from build import console
+    from build.program import shells
+
+    console.text(shells.script(shell))
 
 
 ns = Collection(
@@ -521,7 +539,7 @@ ns = Collection(
     *group("Build and check", build_, scan, bases, version, changelog),
     *group("Run", up, down, ps, logs, smoke, watch, compose),
     *group("Release", release, releases, yank),
-    *group("This repository", test),
+    *group("This repository", test, completion),
 )
 ns.add_collection(Collection("commits", *group("This repository", commits_check)))
 ns.add_collection(Collection("registry", *group("Registry and secrets", registry_up, registry_down, registry_ls)))

@@ -25,8 +25,13 @@ def is_terminal() -> bool:
     return _coloured(sys.stderr)
 
 
+def output_is_coloured() -> bool:
+    """Whether what goes to stdout may have colours: it is a terminal that knows them, and NO_COLOR is unset."""
+    return _coloured(sys.stdout)
+
+
 def _coloured(stream: TextIO) -> bool:
-    return stream.isatty() and "NO_COLOR" not in os.environ
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def width() -> int:
@@ -94,25 +99,34 @@ def command(argv: Sequence[str]) -> None:
         _say(_paint("skip", "+ " + " ".join(argv)))
 
 
+@dataclasses.dataclass
+class StepMark:
+    """The mark that a step ends with, unless it raises: a step may find problems that don't stop what follows."""
+
+    kind: str = "ok"
+
+
 @contextlib.contextmanager
-def step(title: str) -> Iterator[None]:
-    """Print the title of a step and how long it took; its lines are a folded group in GitHub's logs."""
+def step(title: str) -> Iterator[StepMark]:
+    """Print the title of a step, and how it ended after how long; its lines are a folded group in GitHub's logs."""
     started = time.monotonic()
     if _GITHUB:
         _say(f"::group::{title}")
     else:
         _say(_paint("skip", "» ") + title)
-    kind = "fail"
+    mark = StepMark()
     try:
-        yield
-        kind = "ok"
+        yield mark
     except KeyboardInterrupt:
-        kind = "warn"
+        mark.kind = "warn"
+        raise
+    except BaseException:
+        mark.kind = "fail"
         raise
     finally:
         if _GITHUB:
             _say("::endgroup::")
-        _say(f"{_sign(kind, sys.stderr)} {title} ({time.monotonic() - started:.1f} s)")
+        _say(f"{_sign(mark.kind, sys.stderr)} {title} ({time.monotonic() - started:.1f} s)")
 
 
 @contextlib.contextmanager
@@ -174,6 +188,16 @@ def result(data: Any) -> None:
         _collected.result = data
     else:
         document(data)
+
+
+def outcome(text: str, data: Any, *, planned: bool = False) -> None:
+    """Report what was done, or with `planned` what would be: a line for people, or `data` for programs."""
+    if _collected is not None:
+        result(data)
+    elif planned:
+        print(f"would {text}", flush=True)
+    else:
+        note(text)
 
 
 def document(data: Any) -> None:

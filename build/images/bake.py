@@ -17,6 +17,7 @@ from build.images import bake_log
 from build.images.bake_log import Failure
 from build.process import environment, follow_parent, starting, stop_group
 
+MODES = ("auto", "plain", "quiet")
 _SHOWN_FROM = 0.5  # seconds that a step must take to get a line of its own
 
 

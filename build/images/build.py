@@ -11,7 +11,7 @@ from build.config.manifest import Manifest
 from build.config.select import chosen
 from build.config.workspace import Workspace
 from build.engine import turns
-from build.errors import Incomplete, ToolFailed
+from build.errors import Incomplete, ToolFailed, UsageError
 from build.git import history as git_history
 from build.git.status import described
 from build.git.versions import History, snapshot
@@ -24,6 +24,7 @@ from build.images.image import Image
 from build.images.inspect import EngineImage, inspect, sizes
 from build.images.plan import BuildPlan, built_image, plan_build
 from build.parallel import alive, together
+from build.typed import suggest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +62,10 @@ def build_images(
     Raises MissingTool, RepositoryError, ManifestError, SecretError, RegistryError. A service that can't be built is in
     `missing`.
     """
+    if progress not in bake.MODES:
+        raise UsageError(
+            f"--progress is one of {', '.join(bake.MODES)}{suggest(progress, bake.MODES)}", hint="./inv build --help"
+        )
     names = chosen(manifest, services)
     history, present = _look(manifest, names)
     versions = snapshots(manifest, history)

@@ -23,12 +23,15 @@ def registry(manifest: Manifest, *, dry_run: bool = False) -> None:
 
     Raises RegistryError if it does not come up, and what the engine raises.
     """
+    data = {"address": manifest.registry.address, "container": embedded.container(manifest)}
     if dry_run:
-        console.text(f"would serve {manifest.registry.address} from container {embedded.container(manifest)}")
+        console.outcome(
+            f"serve {manifest.registry.address} from container {embedded.container(manifest)}", data, planned=True
+        )
         return
     image, reason = "", ""
     if not answers(manifest):
         resolved, reasons = bases.resolve(manifest, ["registry"])
         image = resolved["registry"].image if "registry" in resolved else ""
         reason = reasons.get("registry", "")
-    console.note(f"registry {manifest.registry.address}: {embedded.up(manifest, image, reason)}")
+    console.outcome(f"registry {manifest.registry.address}: {embedded.up(manifest, image, reason)}", data)

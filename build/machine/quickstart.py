@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from build import console, steps
@@ -111,15 +111,25 @@ def _summary(service: str, results: Sequence[CheckResult]) -> str:
     return f"failed: {', '.join(failed)}" if failed else "passed"
 
 
+def _built(progress: Progress) -> str:
+    """The mark of the build: some services, or the push of all, may have failed."""
+    return "fail" if progress.built.missing else "ok"
+
+
+def _after(kind: type[BuildError], *others: type[BuildError]) -> Callable[[Progress], str]:
+    """The mark of a step that leaves a problem of this kind behind when it fails."""
+    return lambda progress: "fail" if any(isinstance(each, (kind, *others)) for each in progress.problems) else "ok"
+
+
 STEPS: tuple[Step[Progress], ...] = (
     Step("engine", "engine, buildx and Compose", _engine),
     Step("bases", "base images", _bases),
     Step("registry", "private registry", _registry),
-    Step("build", "build and push all images", _build),
-    Step("scan", "scan what was pushed", _scan),
+    Step("build", "build and push all images", _build, _built),
+    Step("scan", "scan what was pushed", _scan, _after(ScanRejected, ScanBroken)),
     Step("secrets", "runtime secrets", _secrets),
     Step("up", "start the stack", _up),
-    Step("smoke", "smoke checks", _smoke),
+    Step("smoke", "smoke checks", _smoke, _after(SmokeFailed)),
 )
 
 

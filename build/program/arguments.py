@@ -103,7 +103,13 @@ class _Reader:
                 raise UsageError(f"{flag} takes no value", hint=self._help)
             self._read.append(flag)
         else:
+            self._give(argument)
             self._read += [flag, value if equals else self._value(flag)] if not argument.optional else self._maybe(word)
+
+    def _give(self, argument: Argument) -> None:
+        """A needed argument may be given by its flag, too."""
+        if argument in self._needed:
+            self._needed.remove(argument)
 
     def _maybe(self, word: str) -> list[str]:
         """A flag that may stand alone: with the next word when that is no flag."""

@@ -163,9 +163,8 @@ def write_reference_files(root: Path, *, check: bool) -> None:
         raise ManifestError(f"not what versions.toml says: {', '.join(stale)}", hint="./inv compose")
     for name in stale:
         (root / name).write_text(current[name], encoding="utf-8", newline="\n")
-        console.note(f"wrote {name}")
-    if not stale:
-        console.note("docker/compose.yaml and its overlay are current")
+    text = f"wrote {', '.join(stale)}" if stale else "docker/compose.yaml and its overlay are current"
+    console.outcome(text, {"written": stale})
 
 
 def _content(path: Path) -> str:

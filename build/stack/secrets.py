@@ -122,7 +122,7 @@ def rotate(manifest: Manifest, name: str) -> None:
     The old value stays as the second line, so that clients are not refused before they read the new one.
     Raises SecretError for an external or unknown secret.
     """
-    path = _random_secret(manifest, name)
+    path = renewable(manifest, name)
     old = value(manifest, name)
     with _writable(path) as file:
         file.write(f"{random.token_urlsafe(32)}\n{old}\n".encode())
@@ -134,7 +134,7 @@ def finish(manifest: Manifest, name: str) -> bool:
 
     Raises SecretError for an external or unknown secret.
     """
-    path = _random_secret(manifest, name)
+    path = renewable(manifest, name)
     current = f"{value(manifest, name)}\n".encode()
     with _writable(path) as file:
         if file.read().strip() == current.strip():
@@ -146,7 +146,7 @@ def finish(manifest: Manifest, name: str) -> bool:
     return True
 
 
-def _random_secret(manifest: Manifest, name: str) -> Path:
+def renewable(manifest: Manifest, name: str) -> Path:
     """The file of a random secret. Raises SecretError for an external or unknown one."""
     if name not in manifest.secrets:
         known = ", ".join(key for key, kind in manifest.secrets.items() if kind == "random")

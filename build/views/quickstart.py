@@ -10,11 +10,14 @@ from build.config.manifest import Manifest
 from build.images.build import Built
 from build.views.tables import megabytes
 
-_NEXT_STEPS = """\
+_NEXT = """\
 next:
   ./inv ps                      the containers and their addresses
-  ./inv logs -f -c monitoring   follow a container
+  ./inv logs monitoring -f      follow a container
   ./inv smoke                   run the checks again       (./inv down stops the stack)"""
+_AFTER_A_PROBLEM = """\
+next: fix what is marked with {mark}, then ./inv quickstart again; what is done already is not done twice.
+  ./inv logs                    what the containers write"""
 
 
 def planned(titles: Sequence[str], *, json: bool = False) -> None:
@@ -42,26 +45,25 @@ def summary(
             {"images": outcome.images, "urls": urls, "scan": scans, "smoke": smokes, "missing": outcome.missing}
         )
         return
-    rows = []
+    rows, failed = [], False
     for name in manifest.services:
         image = outcome.images.get(name)
-        if image is None:
-            rows.append((console.mark("fail"), name, "not built", "", "", "", "", outcome.missing.get(name, "")))
-            continue
-        good = smokes.get(name) == "passed" and not scans.get(name, "").startswith("refused")
-        rows.append(
-            (
-                console.mark("ok" if good else "fail"),
-                name,
-                f"{image.name}:{image.tag}",
-                megabytes(image.size),
-                image.digest[:19],
-                urls[name],
-                scans.get(name, "not scanned"),
-                smokes.get(name, "not run"),
-            )
-        )
-    reference, digest, url = Column("image", yields=3), Column("digest", yields=2), Column("url", yields=1)
-    console.table(("", "service", reference, "size", digest, url, "scan", "smoke"), rows)
+        good = image is not None and smokes.get(name) == "passed" and scans.get(name, "").startswith("passed")
+        failed = failed or not good
+        reason = outcome.missing.get(name, "") if image is None else ""
+        rows.append((
+            console.mark("ok" if good else "fail"),
+            name,
+            f"{image.name}:{image.tag}" if image else "",
+            megabytes(image.size) if image else "",
+            image.digest[:19] if image else "",
+            urls[name] if image else "",
+            scans.get(name, "not scanned") if image else "not built",
+            smokes.get(name, "not run") if image else "",
+            reason,
+        ))  # fmt: skip
+    reference, digest, url = Column("image", yields=4), Column("digest", yields=3), Column("url", yields=2)
+    problem = Column("problem" if any(row[-1] for row in rows) else "", yields=1, prose=True)
+    console.table(("", "service", reference, "size", digest, url, "scan", "smoke", problem), rows)
     if outcome.images:
-        console.text(_NEXT_STEPS)
+        console.text(_AFTER_A_PROBLEM.format(mark=console.mark("fail")) if failed else _NEXT)

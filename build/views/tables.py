@@ -78,6 +78,16 @@ def running(containers: Sequence[Running], *, json: bool = False) -> None:
     console.table(("", "container", "state", "health", digest, url), rows)
 
 
+def stopped(containers: Sequence[str], *, volumes: bool, planned: bool) -> None:
+    """Print which containers were removed, or with `planned` would be."""
+    data = {"removed": containers, "volumes": volumes}
+    if planned:
+        text = f"remove {', '.join(containers) or 'nothing'}{', and every volume' if volumes else ''}"
+    else:
+        text = ("stack removed" if containers else "nothing was running") + (", volumes removed" if volumes else "")
+    console.outcome(text, data, planned=planned)
+
+
 def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) -> None:
     """Print the Compose file that `up` would use. Raises what choosing images raises."""
     # Reading releases and rendering Compose files are not paid for by a build that only shows its images.
