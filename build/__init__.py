@@ -13,6 +13,6 @@
     machine    .venv, doctor, quickstart, watch, checks
     program    the command line: Invoke's program with pages, bare names, completion and outcomes of our own
 
-What stands beside the packages (errors, columns, console, process, parallel, typed, json_file, lock, steps, diagnosis,
-dockerignore, variables, interrupts) imports none of them.
+What stands beside the packages (errors, columns, encodings, console, waiting, process, parallel, typed, json_file,
+lock, steps, diagnosis, dockerignore, variables, interrupts) imports none of them.
 """

@@ -8,15 +8,21 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from build import columns
+from build import columns, encodings
 from build.columns import Column
+
+for _stream in (sys.stdout, sys.stderr):
+    encodings.tolerate(_stream)
 
 _GITHUB = os.environ.get("GITHUB_ACTIONS") == "true"
 _GLYPH = {"ok": "✓", "warn": "!", "fail": "✗", "skip": "-"}
+_writing = threading.Lock()
+_passing = False  # whether a line stands on the terminal that the next one takes the place of
 _COLOUR = {"ok": "32", "warn": "33", "fail": "31", "skip": "2"}
 
 
@@ -40,7 +46,10 @@ def width() -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    global _passing  # noqa: PLW0603
+    with _writing:
+        print(f"\r\x1b[K{text}" if _passing else text, file=sys.stderr, flush=True)
+        _passing = False
 
 
 def _paint(kind: str, text: str, stream: TextIO | None = None) -> str:
@@ -67,9 +76,13 @@ def note(text: str, *, kind: str = "") -> None:
 
 def passing(text: str) -> None:
     """A line that the next one takes the place of, on a terminal; none where nobody watches."""
+    global _passing  # noqa: PLW0603  (what a terminal shows is the process's, too)
     if is_terminal():
-        width = shutil.get_terminal_size().columns - 4
-        print(f"\r\x1b[K  {text[:width]}" if text else "\r\x1b[K", end="", file=sys.stderr, flush=True)
+        with _writing:
+            shown = f"\r\x1b[K  {text[: width() - 4]}" if text else "\r\x1b[K"
+            if text or _passing:
+                print(shown, end="", file=sys.stderr, flush=True)
+            _passing = bool(text)
 
 
 def passthrough(line: str) -> None:
@@ -127,19 +140,6 @@ def step(title: str) -> Iterator[StepMark]:
         if _GITHUB:
             _say("::endgroup::")
         _say(f"{_sign(mark.kind, sys.stderr)} {title} ({time.monotonic() - started:.1f} s)")
-
-
-@contextlib.contextmanager
-def waiting(text: str) -> Iterator[None]:
-    """Show a spinner on a terminal, one plain line elsewhere."""
-    if not is_terminal():
-        note(text)
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(text):
-        yield
 
 
 def table(headings: Sequence[str | Column], rows: Sequence[Sequence[str]], *, title: str = "") -> None:

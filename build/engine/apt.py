@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from build import console
 from build.engine import root
 from build.errors import MissingTool
 from build.process import run
+from build.waiting import waiting
 
 CONFIGURATION = Path("/etc/apt")
 # Stated, because the releases of apt differ in their defaults (apt.conf(5), apt-transport-http(1)).
@@ -115,7 +115,7 @@ def install(packages: Sequence[str], sudo: Sequence[str]) -> None:
     apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "apt-get"]
     apt += options("DPkg::Lock::Timeout=120")
     hint = "sudo apt-get update   (apt's sources and proxy are the machine's own)"
-    with console.waiting("reading the package lists"):
+    with waiting("reading the package lists"):
         run([*apt, "update"], timeout=600, hint=hint)
     argv = ["install", "--yes", "--no-install-recommends", "--option", "Dpkg::Options::=--force-confold", *packages]
     planned = run([*apt, "--simulate", *argv], timeout=300, hint=hint).stdout
@@ -123,5 +123,5 @@ def install(packages: Sequence[str], sudo: Sequence[str]) -> None:
         message = f"apt would do more than add packages: {', '.join(harm)}"
         hint = "install Docker by hand: https://docs.docker.com/engine/install/"
         raise MissingTool(message, hint=hint, output=planned)
-    with console.waiting(f"installing {' '.join(packages)}"):
+    with waiting(f"installing {' '.join(packages)}"):
         run([*apt, *argv], timeout=1800, hint=hint)

@@ -12,6 +12,7 @@ from build import console
 from build.engine import client as docker
 from build.errors import MissingTool, ToolFailed
 from build.process import run
+from build.waiting import waiting
 
 _PID_FILE_SECONDS = 20  # dockerd writes its pid file soon, even a cold one; a daemon without it by then has exited
 _FATAL = ("failed to start daemon", "unable to configure the Docker daemon")
@@ -36,7 +37,7 @@ def start(daemon: Daemon, *, sudo: Sequence[str] = (), seconds: float = 60) -> N
         return
     logged = len(_text(daemon.log))
     if daemon == Daemon() and Path("/run/systemd/system").is_dir():
-        with console.waiting("starting docker.service"):
+        with waiting("starting docker.service"):
             run([*sudo, "systemctl", "start", "docker"], timeout=120, hint="journalctl -u docker -n 50")
     elif not _runs(daemon.pid_files[0]):
         _start_process(daemon, sudo)
@@ -57,7 +58,7 @@ def _start_process(daemon: Daemon, sudo: Sequence[str]) -> None:
 def _wait(daemon: Daemon, logged: int, seconds: float) -> None:
     """Wait until the daemon answers; `logged` is where the log of this start begins. Raises MissingTool."""
     began = time.monotonic()
-    with console.waiting("waiting for the Docker daemon"):
+    with waiting("waiting for the Docker daemon"):
         while not _answers(daemon):
             log = _text(daemon.log)[logged:]
             waited = time.monotonic() - began

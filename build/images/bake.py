@@ -5,6 +5,7 @@ The docker CLI is used because python-on-whales' `bake()` returns the definition
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from build.errors import MissingTool, RegistryError
 from build.images import bake_log
 from build.images.bake_log import Failure
 from build.process import environment, follow_parent, starting, stop_group
+from build.waiting import waiting
 
 MODES = ("auto", "plain", "quiet")
 _SHOWN_FROM = 0.5  # seconds that a step must take to get a line of its own
@@ -78,45 +80,22 @@ def _digests(metadata: Path, targets: Sequence[str]) -> dict[str, str]:
 
 
 def _follow(stream: IO[str], log_file: IO[str], progress: str) -> list[str]:
+    """The lines of a bake's log, written to a file and shown in one of the modes of `run` as they come."""
+    steps = bake_log.Steps()
     lines = []
-    with _Progress(progress) as shown:
+    shown = (
+        waiting("building", lambda: steps.latest, look_seconds=0) if progress == "auto" else contextlib.nullcontext()
+    )
+    with shown:
         for line in stream:
             log_file.write(line)
             lines.append(line.rstrip("\n"))
-            shown.feed(lines[-1])
+            if progress == "plain":
+                console.passthrough(lines[-1])
+            finished = steps.read(lines[-1])
+            if finished and progress == "auto" and not finished.internal and finished.seconds >= _SHOWN_FROM:
+                console.note(f"{finished.title}  {finished.seconds:.1f}s")
     return lines
-
-
-class _Progress:
-    """Shows a bake's log as it grows, in one of the modes of `run`."""
-
-    def __init__(self, mode: str) -> None:
-        self.mode = mode
-        self.steps = bake_log.Steps()
-        self.live = None
-        if mode == "auto" and console.is_terminal():
-            from rich.console import Console
-
-            self.live = Console(stderr=True).status("building")
-
-    def __enter__(self) -> _Progress:
-        if self.live:
-            self.live.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        if self.live:
-            self.live.stop()
-
-    def feed(self, line: str) -> None:
-        if self.mode == "plain":
-            console.passthrough(line)
-            return
-        finished = self.steps.read(line)
-        if finished and self.mode == "auto" and not finished.internal and finished.seconds >= _SHOWN_FROM:
-            console.note(f"{finished.title}  {finished.seconds:.1f}s")
-        if self.live and self.steps.latest:
-            self.live.update("building  " + self.steps.latest.replace("[", r"\["))
 
 
 def _failure(lines: Sequence[str], targets: Sequence[str], log: Path) -> Failure:

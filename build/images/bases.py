@@ -21,6 +21,7 @@ from build.images.base_sources import Located
 from build.images.inspect import EngineImage
 from build.images.references import full_name
 from build.parallel import together
+from build.waiting import waiting
 
 _REGISTRIES = {"upstream", "mirror"}
 _LOG_LINES = 15  # of a stand-in's failed build
@@ -161,7 +162,7 @@ def _locate(manifest: Manifest, keys: Sequence[str]) -> list[Located | str]:
     if not keys:
         return []
     bases = [manifest.bases.images[key] for key in keys]
-    with console.waiting(f"looking for {', '.join(base.reference for base in bases)}"):
+    with waiting(f"looking for {', '.join(base.reference for base in bases)}"):
         return together([functools.partial(base_sources.locate, manifest, base) for base in bases])
 
 

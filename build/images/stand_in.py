@@ -23,6 +23,7 @@ from build.images.bake_file import Target
 from build.images.references import local_name
 from build.parallel import alive
 from build.process import run
+from build.waiting import waiting
 
 LABEL = "org.unity-claude.stand-in"
 SUITES_LABEL = "org.unity-claude.stand-in.suites"
@@ -103,7 +104,7 @@ def build(manifest: Manifest, stand_ins: Mapping[str, StandIn], *, fresh: bool =
         targets = {key: _target(folder / key, root, secret, stand_in) for key, stand_in in stand_ins.items()}
         definition = folder / "bake.json"
         bake_file.write(definition, {"group": {"default": {"targets": [*stand_ins]}}, "target": targets})
-        with console.waiting(f"building stand-ins: {', '.join(stand_ins)}"):
+        with waiting(f"building stand-ins: {', '.join(stand_ins)}"):
             engine.cli(
                 "buildx",
                 "bake",
@@ -146,7 +147,7 @@ def _target(context: Path, root: str, secret: str, stand_in: StandIn) -> Target:
 def _make_root(manifest: Manifest, name: str) -> None:
     suite = manifest.bases.suite
     lines = _archives(suite)
-    with _temporary("debian") as folder, console.waiting(f"making {name} from Debian packages"):
+    with _temporary("debian") as folder, waiting(f"making {name} from Debian packages"):
         archive = folder / "root.tar"
         run(
             [

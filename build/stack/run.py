@@ -13,6 +13,7 @@ from build.errors import ManifestError, PortTaken, SmokeFailed, ToolFailed, Usag
 from build.stack import compose, evidence, secrets, status
 from build.stack.status import Running
 from build.typed import suggest
+from build.waiting import waiting
 
 _POLL_SECONDS = 0.25
 _MOST_RESTARTS = 3
@@ -52,7 +53,7 @@ def _up(
     _check_ports(manifest, [name for name in names if name not in before])
     compose.write(manifest, images, with_fluentd=fluentd)
     try:
-        with console.waiting(f"starting {len(names)} containers"):
+        with waiting(f"starting {len(names)} containers", lambda: _pending(manifest, names)):
             _start(manifest, names, time.monotonic() + timeout)
     except KeyboardInterrupt:
         if not before:
@@ -60,6 +61,17 @@ def _up(
             _take_down(manifest)
         raise
     return status.containers(manifest)
+
+
+def _pending(manifest: Manifest, names: Sequence[str]) -> str:
+    """The containers that are not healthy yet, each with what it is instead."""
+    states = {container.name: container for container in status.containers(manifest)}
+    waiting = [
+        f"{name} ({(state.health or state.state) if state else 'not made'})"
+        for name in names
+        if not (state := states.get(name)) or state.state != "running" or not state.healthy
+    ]
+    return f"waiting for {', '.join(waiting)}" if waiting else ""
 
 
 def _take_down(manifest: Manifest) -> None:

@@ -15,6 +15,7 @@ from build.config.manifest import Gates, Manifest
 from build.diagnosis import Diagnosis
 from build.errors import ScanBroken
 from build.gates.scan.trivy import insecure, trivy
+from build.waiting import waiting
 
 _SILENT_SECONDS = 10
 OFFLINE = ("--skip-db-update", "--skip-java-db-update", "--offline-scan")
@@ -77,7 +78,7 @@ def _fetch(cache: Path, repository: str) -> bool:
         shutil.rmtree(cache / "db", ignore_errors=True)
     elif "@sha256:" in repository and updated_at(cache):
         return True
-    with console.waiting(f"fetching the vulnerability database from {repository}"):
+    with waiting(f"fetching the vulnerability database from {repository}"):
         if _is_silent(repository):
             return False
         origin.unlink(missing_ok=True)

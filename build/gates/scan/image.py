@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from build import console, json_file
+from build import json_file
 from build.errors import ScanBroken
 from build.gates.scan.database import OFFLINE, Database
 from build.gates.scan.trivy import REFUSED, insecure, trivy
 from build.images.image import Image
+from build.waiting import waiting
 
 # Trivy's error message → the arguments for another attempt, and what they leave out.
 _RETRIES = {
@@ -64,7 +65,7 @@ def analyse(settings: Settings, image: Image) -> Scanned:
     ]  # fmt: skip
     if of_configuration := [name for name in settings.scanners if name in {"secret", "misconfig"}]:
         arguments += ["--image-config-scanners", ",".join(of_configuration)]
-    with console.waiting(f"scanning {image.service}"):
+    with waiting(f"scanning {image.service}"):
         left_out = _run(settings, arguments, image)
     report = _read(output)
     # Trivy copies the image's configuration into the report, where a token in its ENV would be readable.
