@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import invoke.program
 from invoke.collection import Collection
@@ -80,14 +80,15 @@ class Program(invoke.program.Program):
             completion_table.write(Path(words[1]), self._root, self._tasks)
             return ParseResult(), []
         given = arguments.normalised(words, self.initial_context, self._contexts, self._bare, self._known)
+        if any(word in {"--help", "-h"} for word in given):
+            self._help(given)
+            return ParseResult(), []
         parser = Parser(initial=self.initial_context, contexts=self._contexts.values())
         try:
             core, *chosen = parser.parse_argv(given)
         except ParseError as error:  # arguments.py lets nothing through that Invoke refuses
             raise UsageError(str(error), hint="./inv --help") from None
-        if topic := core.args.help.value:
-            self._help(topic)
-        elif core.args.version.value:
+        if core.args.version.value:
             pages.version(self._root)
         elif core.args.list.value or not chosen:
             pages.tasks(self._tasks)
@@ -95,8 +96,10 @@ class Program(invoke.program.Program):
             return ParseResult([core]), chosen
         return ParseResult(), []
 
-    def _help(self, topic: str | Literal[True]) -> None:
-        if topic is True:
+    def _help(self, words: Sequence[str]) -> None:
+        """Print the help of the first task among the words, else the program's own."""
+        topic = next((word for word in words if not word.startswith("-")), "")
+        if not topic:
             pages.program(self._tasks, self.initial_context)
         elif topic in self._contexts:
             pages.task(self._tasks[topic], self._contexts[topic])

@@ -26,12 +26,14 @@ class ProjectTask(Task[Body]):
         needed = [name for name, parameter in _flags(wrapped).items() if parameter.default is parameter.empty]
         settings["positional"] = [name for name in needed if name not in settings["iterable"]]
         super().__init__(wrapped, auto_shortflags=False, **settings)
+        self._help = dict(self.help)
         self.bare = bare
         self.values = dict(values or {})
         self.group = ""
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: FBT001  (Invoke's)
         """Return the task's arguments, with the letters that this project gives to a few of them."""
+        self.help = dict(self._help)  # Invoke takes out of it what it has used
         arguments = super().get_arguments(ignore_unknown_help)
         for argument in arguments:
             if argument.kind is list:

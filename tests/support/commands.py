@@ -1,28 +1,33 @@
-"""Valid commands: whether Invoke accepts a command line, and the sessions of the noxfile."""
+"""Valid commands: whether ./inv accepts a command line, and the sessions of the noxfile."""
 
 from __future__ import annotations
 
 import ast
 
-from invoke.exceptions import ParseError
-from invoke.parser import Parser
-from invoke.program import Program
-
 import tasks
+from build.errors import UsageError
+from build.program import arguments
+from build.program.program import Program
 from tests.support.project import REPOSITORY
 
-INITIAL = Program().initial_context
+INITIAL = Program(tasks.ns, tasks.ROOT).initial_context
 CONTEXTS = tasks.ns.to_contexts()
+BARE = {context.name or "": tasks.ns[context.name].bare for context in CONTEXTS if tasks.ns[context.name].bare}
 
 
 def refusal(words: list[str]) -> str:
-    """Return why Invoke refuses these arguments of ./inv, or an empty string."""
-    named = [one for one in CONTEXTS if one.name in words]  # a parser copies the contexts it is given
+    """Return why ./inv refuses these arguments, or an empty string."""
     try:
-        Parser(initial=INITIAL, contexts=named).parse_argv(words)
-    except ParseError as error:
+        normalised(words)
+    except UsageError as error:
         return str(error)
     return ""
+
+
+def normalised(words: list[str]) -> list[str]:
+    """Return the arguments of ./inv as Invoke gets them. Raises UsageError."""
+    contexts = {context.name or "": context for context in CONTEXTS}
+    return arguments.normalised(words, INITIAL, contexts, BARE, lambda _task, _argument: ())
 
 
 def sessions() -> set[str]:

@@ -1,0 +1,82 @@
+"""What a Tab offers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tasks
+from build.program import complete, completion_table
+from tests.support.commands import CONTEXTS
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The table of this checkout's tasks."""
+    path = tmp_path_factory.mktemp("table") / "completion.json"
+    completion_table.write(path, tasks.ROOT, {name: tasks.ns[name] for name in tasks.ns.task_names})
+    return json.loads(path.read_text())
+
+
+def offered(table: Any, *words: str) -> list[str]:
+    """The candidates for the last of the words, without their summaries."""
+    return [line.partition("\t")[0] for line in complete.candidates(table, list(words))]
+
+
+@pytest.mark.parametrize(
+    ("words", "candidates"),
+    [
+        (["bu"], ["build"]),
+        (["secrets."], ["secrets.init", "secrets.rotate"]),
+        (["build", "doc"], ["docs-server"]),
+        (["build", "docs-server", "doc"], []),
+        (["build", "-s", "mon"], ["monitoring"]),
+        (["build", "--service", "docs-server,mon"], ["docs-server,monitoring"]),
+        (["build", "--service=mon"], ["--service=monitoring"]),
+        (["build", "--service", "="], ["powershell-modules", "langgraph-api", "autogen-groupchat", "docs-server", "mcp-servers", "monitoring"]),
+        (["build", "--service", "=", "mon"], ["monitoring"]),
+        (["build", "--pu"], ["--push"]),
+        (["build", "--push", "mon"], ["monitoring"]),
+        (["logs", "mcp-r"], ["mcp-repository"]),
+        (["logs", "--tail", "m"], []),
+        (["secrets.rotate", "mcp"], ["mcp_token"]),
+        (["secrets.rotate", "--name", "mcp"], ["mcp_token"]),
+        (["release", "--bump", ""], ["auto", "patch", "minor", "major"]),
+        (["release", "--skip", "s"], ["scan", "smoke"]),
+        (["release", "--plan", "x"], [":files"]),
+        (["completion", ""], ["bash", "zsh", "fish"]),
+        (["--v"], ["--version"]),
+        (["build", "--h"], ["--help"]),
+        (["build", "scan", "doc"], ["docs-server"]),
+    ],
+)  # fmt: skip
+def test_u4_values_are_completed(table: Any, words: list[str], candidates: list[str]) -> None:
+    """Tasks, flags, services, containers, secrets, bumps, gates and shells, also after a comma and after `=`."""
+    assert offered(table, *words) == candidates
+
+
+def test_u4_the_first_word_may_be_any_task(table: Any) -> None:
+    """With nothing typed, every task is offered with its summary."""
+    lines = list(complete.candidates(table, [""]))
+
+    assert sorted(line.partition("\t")[0] for line in lines) == sorted(context.name or "" for context in CONTEXTS)
+    assert all(line.partition("\t")[2] for line in lines)
+
+
+def test_u4_every_flag_of_every_task_is_offered(table: Any) -> None:
+    """What is offered after a task and -- are its flags, and those that any task takes."""
+    for context in CONTEXTS:
+        flags = {flag for flag in context.flags if flag.startswith("--")}
+
+        assert {*offered(table, context.name or "", "--")} == flags | {"--help", "--list", "--version"}
+
+
+def test_without_a_table_to_be_had_nothing_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout that has no .venv, or whose versions.toml can't be read, completes nothing, quietly."""
+    monkeypatch.setattr(complete, "ROOT", str(tmp_path))
+    monkeypatch.setattr(complete, "TABLE", str(tmp_path / "completion.json"))
+
+    assert complete.main(["bu"]) == 0
