@@ -182,6 +182,11 @@ def collecting() -> Iterator[Collected]:
         _collected = before
 
 
+def collects() -> bool:
+    """Whether the task was called with --json."""
+    return _collected is not None
+
+
 def result(data: Any) -> None:
     """Print the machine-readable result of a task, or keep it for the document that the task ends with."""
     if _collected is not None:

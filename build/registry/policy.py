@@ -46,13 +46,18 @@ class Policy:
 
 def policy(manifest: Manifest, registry: RegistryClient) -> Policy:
     """Return the policy cached by an earlier probe of this checkout, else probe now. Raises RegistryError."""
-    cached = json_file.read(manifest.workspace.registry_policy)
-    if cached.get("address") == manifest.home:
-        try:
-            return Policy(**cached)
-        except TypeError:
-            pass
-    return _probe(manifest, registry)
+    return cached(manifest) or _probe(manifest, registry)
+
+
+def cached(manifest: Manifest) -> Policy | None:
+    """Return the policy that an earlier probe of this checkout found; None if there was none."""
+    kept = json_file.read(manifest.workspace.registry_policy)
+    if kept.get("address") != manifest.home:
+        return None
+    try:
+        return Policy(**kept)
+    except TypeError:  # of another version of this class
+        return None
 
 
 def probe(manifest: Manifest) -> Policy:

@@ -45,7 +45,7 @@ def yank(
 
     An interrupted release is given up this way. With GONE for `version`, every release is withdrawn that the registry
     has lost: on the line of `service`, or on every line. Repeating it finishes an interrupted yank. With `dry_run`,
-    nothing is changed, and `moved` and `left` are empty.
+    nothing is changed, and `moved` and `left` are what they would be.
     Raises ReleaseRefused for a version that was never released, or without a reason; RepositoryError, RegistryError.
     """
     if not reason.strip() and not dry_run:
@@ -54,9 +54,7 @@ def yank(
         chosen = published.lines if version == GONE and not service else (_line(published.lines, service),)
         found = [(line, _versions(manifest, published, line, version)) for line in chosen]
         if dry_run:
-            return [
-                Yanked(line=line.name, versions=tuple(map(str, versions))) for line, versions in found if versions
-            ]  # fmt: skip
+            return [_planned(manifest, published, line, versions) for line, versions in found if versions]
         return [_withdraw(manifest, published, line, versions, reason) for line, versions in found if versions]
 
 
@@ -85,6 +83,20 @@ def _withdraw(
     named = {name for version in versions if version in before.complete for name in floats.names(version)}
     left = tuple(sorted(named - remaining.keys()))
     return Yanked(line=line.name, versions=withdrawn.versions, moved=tuple(moves), left=left)
+
+
+def _planned(manifest: Manifest, published: Published, line: Line, versions: Collection[Version]) -> Yanked:
+    """What withdrawing these versions would do, by what the registry has now."""
+    withdrawn = Yanked(line=line.name, versions=tuple(map(str, versions)))
+    learnt = policy.cached(manifest)  # a probe would write
+    if learnt and learnt.floats != "client":
+        return withdrawn
+    eligible = set(published.known(line).eligible)
+    before, after = floats.winners(eligible), floats.winners(eligible - set(versions))
+    losing = [name for name, version in before.items() if version in versions]
+    moved = tuple(Move(name=name, version=after[name]) for name in losing if name in after)
+    left = tuple(sorted(name for name in losing if name not in after))
+    return Yanked(line=line.name, versions=withdrawn.versions, moved=moved, left=left)
 
 
 def _line(lines: Sequence[Line], service: str) -> Line:

@@ -147,13 +147,13 @@ def yanked(done: Sequence[Yanked], *, json: bool = False, dry_run: bool = False)
     for line in done:
         many = len(line.versions) > 1
         verb = "would be" if dry_run else "are" if many else "is"
-        stays = "the floats that name it move on" if dry_run else "immutable tags stay"
-        console.text(f"{line.line} {', '.join(line.versions)} {verb} withdrawn; {stays}")
+        console.text(f"{line.line} {', '.join(line.versions)} {verb} withdrawn; immutable tags stay")
         for move in line.moved:
-            console.text(f"  {move.name} → {move.version}")
+            console.text(f"  {move.name} {'would move to' if dry_run else '→'} {move.version}")
         for name in line.left:
             withdrawn = "a withdrawn release" if many else line.versions[0]
-            console.warn(f"{name} still names {withdrawn}: there is no other release for it")
+            names = "would still name" if dry_run else "still names"
+            console.warn(f"{name} {names} {withdrawn}: there is no other release for it")
 
 
 def policy(learnt: Policy, *, json: bool = False) -> None:

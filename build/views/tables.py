@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from build import console
 from build.columns import Column
@@ -89,12 +90,37 @@ def stopped(containers: Sequence[str], *, volumes: bool, planned: bool) -> None:
 
 
 def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) -> None:
-    """Print the Compose file that `up` would use. Raises what choosing images raises."""
+    """Print the containers that `up` would start, and what is there of them now; as JSON with the Compose file.
+
+    Raises what choosing images raises.
+    """
     # Reading releases and rendering Compose files are not paid for by a build that only shows its images.
     from build.deploy.compose import runnable
-    from build.stack import compose, model
+    from build.stack import compose, model, status
 
     references, wanted = runnable(manifest, services, release=release)
     images = {name: references[name] for name in wanted}
     stack = model.stack(manifest, images, secrets=manifest.workspace.secrets)
-    console.text(compose.render(compose.document(stack), "What `./inv up` would start."))
+    document = compose.document(stack)
+    now = {container.name: container for container in status.containers(manifest)}
+    starts = [_Start.of(name, str(entry["image"]), now.get(name)) for name, entry in document["services"].items()]
+    if console.collects():
+        console.result({"containers": starts, "compose": document})
+        return
+    rows = [(start.container, start.now, start.image) for start in starts]
+    console.table(("container", "now", Column("would run", yields=1)), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    container: str
+    image: str
+    now: str
+
+    @classmethod
+    def of(cls, name: str, image: str, present: Running | None) -> _Start:
+        """What a start would do with a container: the image that it would run, and what is there of it."""
+        if present is None:
+            return cls(name, image, "not there")
+        same = present.image == image
+        return cls(name, image, f"{present.state}, {'the same image' if same else 'another image'}")

@@ -213,4 +213,7 @@ def test_c10_a_dry_yank_knows_what_was_released(world: World) -> None:
     never = world.clone.inv("yank", "9.9.9", "--reason", "x", "--dry-run")
 
     assert "0.1.0 would be withdrawn" in dry.stdout
+    assert {line for line in dry.stderr.splitlines() if "would" in line} == {
+        f"warning: {name} would still name 0.1.0: there is no other release for it" for name in ("0", "0.1")
+    }
     assert (never.code, "was never released here" in never.stderr) == (14, True), never.text
