@@ -480,16 +480,10 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
 
     Examples: ./inv secrets.init
     """
-    from build import console
-    from build.columns import Column
     from build.stack import secrets
+    from build.views import tables
 
-    manifest = _manifest()
-    if dry_run:
-        console.text(f"would create the missing ones of: {', '.join(manifest.secrets)}")
-        return
-    outcome = secrets.initialise(manifest)
-    console.result(outcome) if json else console.table(("secret", Column("file", yields=1)), list(outcome.items()))
+    tables.secrets(secrets.planned(_manifest()) if dry_run else secrets.initialise(_manifest()))
 
 
 @task(name="rotate", values={"name": "secret"}, help=_JSON | _DRY | {

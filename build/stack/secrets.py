@@ -64,6 +64,18 @@ def initialise(manifest: Manifest) -> dict[str, str]:
     return outcome
 
 
+def planned(manifest: Manifest) -> dict[str, str]:
+    """What `initialise` would do: name → would be made | kept | would be empty | empty."""
+    outcome = {}
+    for name, kind in manifest.secrets.items():
+        path = manifest.workspace.secrets / name
+        if path.exists():
+            outcome[name] = "kept" if path.stat().st_size else "empty"
+        else:
+            outcome[name] = "would be made" if kind == "random" else "would be empty"
+    return outcome
+
+
 def _close_to_others(path: Path) -> None:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         os.chown(path, UID, UID)

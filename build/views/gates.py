@@ -36,9 +36,11 @@ def scan(verdicts: Sequence[ImageVerdict], *, json: bool = False) -> None:
 
 def planned_scan(images: Mapping[str, Image]) -> None:
     """Print which images `scan` would scan."""
-    console.table(
-        ("service", Column("would scan", yields=1)), [(name, image.reference) for name, image in images.items()]
-    )
+    planned = {name: image.reference for name, image in images.items()}
+    if console.collects():
+        console.result(planned)
+    else:
+        console.table(("service", Column("would scan", yields=1)), list(planned.items()))
 
 
 def smoke(results: Sequence[CheckResult], *, json: bool = False) -> None:
@@ -62,10 +64,14 @@ def smoke(results: Sequence[CheckResult], *, json: bool = False) -> None:
 def planned_checks(manifest: Manifest, services: Sequence[str]) -> None:
     """Print the requests that `smoke` would send. Raises ManifestError for an unknown service."""
     names = chosen(manifest, services)
+    columns = ("container", "check", "kind", "request")
     rows = [
         (container, check.name, check.kind, f"{check.method} http://127.0.0.1:{settings.port}{check.path}")
         for container, (service, settings) in manifest.containers().items()
         if service in names
         for check in manifest.services[service].smoke
     ]
-    console.table(("container", "check", "kind", Column("request", yields=1, prose=True)), rows)
+    if console.collects():
+        console.result([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        console.table((*columns[:3], Column(columns[3], yields=1, prose=True)), rows)

@@ -89,6 +89,14 @@ def stopped(containers: Sequence[str], *, volumes: bool, planned: bool) -> None:
     console.outcome(text, data, planned=planned)
 
 
+def secrets(files: Mapping[str, str]) -> None:
+    """Print what became of each secret's file, or would."""
+    if console.collects():
+        console.result(files)
+    else:
+        console.table(("secret", Column("file", yields=1)), list(files.items()))
+
+
 def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) -> None:
     """Print the containers that `up` would start, and what is there of them now; as JSON with the Compose file.
 
