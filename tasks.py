@@ -496,22 +496,18 @@ def secrets_rotate(_c: Context, name: str, *, finish: bool = False, json: bool =
 
     Examples: ./inv secrets.rotate mcp_token   |   ./inv secrets.rotate mcp_token --finish
     """
-    from build import console
     from build.stack import secrets
+    from build.views import tables
 
     manifest = _manifest()
     file = secrets.renewable(manifest, name)
-    old_value = not finish
     if dry_run:
-        what = f"renew {file}" if old_value else f"end the overlap of {file}"
-    elif old_value:
-        secrets.rotate(manifest, name)
-        what = f"{name} renewed; the old value is still accepted"
-    elif secrets.finish(manifest, name):
-        what = f"{name}: the old value is refused from now on"
+        tables.rotation(file, finish=finish)
+    elif finish:
+        tables.rotated(file, finished=secrets.finish(manifest, name))
     else:
-        what = f"{name} has no old value"
-    console.outcome(what, {"secret": name, "file": file, "old_value_accepted": old_value}, planned=dry_run)
+        secrets.rotate(manifest, name)
+        tables.rotated(file)
 
 
 @task(help={"shell": "bash, zsh or fish"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from build import console
 from build.columns import Column
@@ -95,6 +96,22 @@ def secrets(files: Mapping[str, str]) -> None:
         console.result(files)
     else:
         console.table(("secret", Column("file", yields=1)), list(files.items()))
+
+
+def rotation(file: Path, *, finish: bool) -> None:
+    """Print what a rotation of the secret in this file would do."""
+    what = f"end the overlap of {file}" if finish else f"renew {file}"
+    console.outcome(what, {"secret": file.name, "file": file, "old_value_accepted": not finish}, planned=True)
+
+
+def rotated(file: Path, *, finished: bool | None = None) -> None:
+    """Print that a secret was renewed, or that its overlap has `finished`; False if there was none."""
+    if finished is None:
+        what = "renewed; the old value is still accepted"
+    else:
+        what = "the old value is refused from now on" if finished else "there was no old value"
+    data = {"secret": file.name, "file": file, "old_value_accepted": finished is None}
+    console.outcome(f"{file.name}: {what}", data)
 
 
 def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) -> None:
