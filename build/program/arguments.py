@@ -75,13 +75,13 @@ class _Reader:
         if self._needed:
             self._needed.popleft()
             self._read.append(word)
-        elif word in self._tasks:
+        elif word in self._tasks and word not in self._values():
             self._leave()
             self._context = self._tasks[word]
             self._needed = deque(self._context.positional_args)
             self._read.append(word)
         elif argument := self._bare.get(self._context.name or ""):
-            known = list(self._known(self._context.name or "", argument))
+            known = self._values()
             if known and word not in known and not suggest(word, known) and suggest(word, self._tasks):
                 raise UsageError(
                     f"'{word}' is neither a task nor a {argument}{suggest(word, self._tasks)}", hint=self._help
@@ -94,6 +94,11 @@ class _Reader:
             )
         else:
             refuse_task(word, self._tasks)
+
+    def _values(self) -> list[str]:
+        """What the words without a flag may be here, as far as that is known: the sessions of `test`, the services."""
+        argument = self._bare.get(self._context.name or "")
+        return list(self._known(self._context.name or "", argument)) if argument else []
 
     def _long(self, word: str) -> None:
         flag, equals, value = word.partition("=")

@@ -7,6 +7,7 @@ it is made from are newer.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from build.config.manifest import Manifest
     from build.program.task import ProjectTask
 
+
+def _sessions(manifest: Manifest) -> list[str]:
+    """The sessions of the noxfile, read and not run."""
+    text = (manifest.root / "noxfile.py").read_text(encoding="utf-8")
+    return re.findall(r"^def (\w+)\(session: nox\.Session(?:, service: str)?\) -> None:", text, re.MULTILINE)
+
+
 # What an argument takes, by its name; a task says otherwise by `values`.
 VALUES: dict[str, Callable[[Manifest], Iterable[str]]] = {
     "service": lambda manifest: manifest.services,
@@ -26,6 +34,7 @@ VALUES: dict[str, Callable[[Manifest], Iterable[str]]] = {
     "bump": lambda _manifest: ("auto", "patch", "minor", "major"),
     "progress": lambda _manifest: ("auto", "plain", "quiet"),
     "skip": lambda _manifest: ("scan", "smoke"),
+    "session": _sessions,
     "shell": lambda _manifest: ("bash", "zsh", "fish"),
 }
 _FILES = {"plan", "apply", "message", "out"}
@@ -38,7 +47,7 @@ def known(root: Path, task: ProjectTask, argument: str) -> tuple[str, ...]:
         return ()
     try:
         return tuple(VALUES[kind](_manifest(root)))
-    except BuildError:
+    except (BuildError, OSError):  # a project may have no noxfile
         return ()
 
 

@@ -12,12 +12,17 @@ from build.program.program import Program
 PROGRAM = Program(tasks.ns, tasks.ROOT)
 CONTEXTS = {context.name or "": context for context in tasks.ns.to_contexts()}
 BARE = {name: tasks.ns[name].bare for name in CONTEXTS if tasks.ns[name].bare}
+SESSIONS = ("lint", "smoke", "release")
 SERVICES = ("docs-server", "monitoring", "langgraph-api")
 
 
 def read(line: str) -> list[str]:
     """The words that Invoke gets for a command line, in a project with three services."""
-    return arguments.normalised(line.split(), PROGRAM.initial_context, CONTEXTS, BARE, lambda _task, _name: SERVICES)
+
+    def known(_task: str, argument: str) -> tuple[str, ...]:
+        return SESSIONS if argument == "session" else SERVICES
+
+    return arguments.normalised(line.split(), PROGRAM.initial_context, CONTEXTS, BARE, known)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +42,7 @@ def read(line: str) -> list[str]:
         ("secrets.rotate mcp_token", "secrets.rotate mcp_token"),
         ("build docs-server scan docs-server", "build --service docs-server scan --service docs-server"),
         ("version build", "version build"),
+        ("test smoke release", "test --session smoke --session release"),
         ("yank --help", "yank --help"),
         ("--help build", "--help build"),
         ("logs --tail 5 monitoring", "logs --tail 5 --container monitoring"),

@@ -10,7 +10,7 @@ import pytest
 
 import tasks
 from build.program import complete, completion_table
-from tests.support.commands import CONTEXTS
+from tests.support.commands import CONTEXTS, sessions
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,7 @@ def offered(table: Any, *words: str) -> list[str]:
         (["release", "--bump", ""], ["auto", "patch", "minor", "major"]),
         (["release", "--skip", "s"], ["scan", "smoke"]),
         (["release", "--plan", "x"], [":files"]),
+        (["test", "smo"], ["smoke"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["--v"], ["--version"]),
         (["build", "--h"], ["--help"]),
@@ -80,3 +81,11 @@ def test_without_a_table_to_be_had_nothing_is_offered(tmp_path: Path, monkeypatc
     monkeypatch.setattr(complete, "TABLE", str(tmp_path / "completion.json"))
 
     assert complete.main(["bu"]) == 0
+
+
+def test_what_stands_behind_test_is_a_session_even_if_a_task_has_its_name() -> None:
+    """`./inv test release` tests releases, and never makes one: the sessions are known without running nox."""
+    known = completion_table.known(tasks.ROOT, tasks.ns["test"], "session")
+
+    assert set(known) == sessions()
+    assert {"release", "smoke"} <= set(known)
