@@ -128,7 +128,7 @@ def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) 
     stack = model.stack(manifest, images, secrets=manifest.workspace.secrets)
     document = compose.document(stack)
     now = {container.name: container for container in status.containers(manifest)}
-    starts = [_Start.of(name, str(entry["image"]), now.get(name)) for name, entry in document["services"].items()]
+    starts = [Start.of(name, str(entry["image"]), now.get(name)) for name, entry in document["services"].items()]
     if console.collects():
         console.result({"containers": starts, "compose": document})
         return
@@ -137,13 +137,15 @@ def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) 
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
+class Start:
+    """A container that a start would start: the image that it would run, and what is there of it now."""
+
     container: str
     image: str
     now: str
 
     @classmethod
-    def of(cls, name: str, image: str, present: Running | None) -> _Start:
+    def of(cls, name: str, image: str, present: Running | None) -> Start:
         """What a start would do with a container: the image that it would run, and what is there of it."""
         if present is None:
             return cls(name, image, "not there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -12,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft7Validator  # type: ignore[import-untyped]
+
 from build.config.load import load
 from build.config.manifest import Manifest
+from build.program import output_schema
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -62,6 +66,12 @@ _GIT_IDENTITY = {
 }
 
 
+@functools.cache
+def output_validator() -> Draft7Validator:
+    """What checks documents of tasks against their schema."""
+    return Draft7Validator(output_schema.document())
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """A finished command line: its exit code and both streams."""
@@ -72,8 +82,10 @@ class Ran:
 
     @property
     def document(self) -> Any:
-        """The one JSON document that a task prints with --json."""
-        return json.loads(self.stdout)
+        """The one JSON document that a task prints with --json; it fits the schema of the outputs."""
+        document = json.loads(self.stdout)
+        output_validator().validate(document)
+        return document
 
     @property
     def result(self) -> Any:

@@ -1,0 +1,163 @@
+"""What each task has as its `result` with --json: types, from which output_schema.py writes a JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict  # noqa: TID251  (no pydantic reads these)
+
+from build.diagnosis import Row
+from build.gates.scan.gate import ImageVerdict
+from build.gates.smoke.checks import CheckResult
+from build.git.comparison import Difference
+from build.git.conventional import Checked
+from build.git.next_versions import NextVersions
+from build.images.bases import Resolved
+from build.images.build import Built
+from build.images.image import Image
+from build.registry.policy import Policy
+from build.release.catalog import Release
+from build.release.record import Record
+from build.release.yank import Yanked
+from build.stack.status import Running
+from build.views.tables import Start
+
+
+class Bases(TypedDict):
+    """The source of each base image, and why others have none."""
+
+    bases: dict[str, Resolved]
+    unavailable: dict[str, str]
+
+
+class Stopped(TypedDict):
+    """The containers that were removed, and whether their volumes were."""
+
+    removed: list[str]
+    volumes: bool
+
+
+class PlannedStart(TypedDict):
+    """The containers that a start would start, and the Compose file that it would use."""
+
+    containers: list[Start]
+    compose: dict[str, Any]
+
+
+class PlannedCheck(TypedDict):
+    """A request that a smoke test would send."""
+
+    container: str
+    check: str
+    kind: str
+    request: str
+
+
+class Quickstart(TypedDict):
+    """The closing table of a quickstart, by service."""
+
+    images: dict[str, Image]
+    urls: dict[str, str]
+    scan: dict[str, str]
+    smoke: dict[str, str]
+    missing: dict[str, str]
+
+
+class Steps(TypedDict):
+    """The steps of a quickstart."""
+
+    steps: list[str]
+
+
+class Written(TypedDict):
+    """The files that were not current and have been written."""
+
+    written: list[str]
+
+
+class Versions(TypedDict):
+    """The version of HEAD, and the next ones of each line."""
+
+    version: str
+    commit: str
+    branch: str | None
+    dirty: bool
+    changed: list[str]
+    differences: list[Difference]
+    lines: list[NextVersions]
+
+
+class Change(TypedDict):
+    """A commit in the changelog."""
+
+    type: str
+    scope: str
+    description: str
+    breaking: bool
+    notes: list[str]
+    commit: str
+
+
+class Section(TypedDict):
+    """A release, or what is not released yet, in the changelog."""
+
+    title: str
+    line: str
+    version: str
+    tag: str
+    before: str
+    date: int | None
+    changes: dict[str, list[Change]]
+
+
+class Changelog(TypedDict):
+    """The sections of the changelog, the newest first."""
+
+    sections: list[Section]
+
+
+class Released(TypedDict):
+    """The records of what a release released, and of what it finished first."""
+
+    released: list[Record]
+    finished: list[Record]
+
+
+class Registry(TypedDict):
+    """The embedded registry."""
+
+    address: str
+    container: str
+
+
+class Rotated(TypedDict):
+    """A secret that was renewed, or whose old value was ended."""
+
+    secret: str
+    file: str
+    old_value_accepted: bool
+
+
+# A task may print one of several; None where it has nothing to say but that it went well.
+RESULTS: dict[str, tuple[Any, ...]] = {
+    "quickstart": (Quickstart, Steps),
+    "doctor": (list[Row], Policy),
+    "engine": (dict[str, str],),
+    "build": (Built, dict[str, Any]),
+    "scan": (list[ImageVerdict], dict[str, str]),
+    "bases": (Bases,),
+    "version": (Versions,),
+    "changelog": (Changelog,),
+    "up": (list[Running], PlannedStart),
+    "down": (Stopped,),
+    "ps": (list[Running],),
+    "smoke": (list[CheckResult], list[PlannedCheck]),
+    "compose": (Written,),
+    "release": (Released, dict[str, Any]),
+    "releases": (list[Release],),
+    "yank": (list[Yanked],),
+    "commits.check": (Checked,),
+    "registry.up": (Registry,),
+    "registry.down": (Stopped,),
+    "registry.ls": (dict[str, list[str]],),
+    "secrets.init": (dict[str, str],),
+    "secrets.rotate": (Rotated,),
+}
