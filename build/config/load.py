@@ -8,11 +8,13 @@ import tomllib
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from build.config.manifest import Bases, Gates, Manifest, Project, RegistrySettings, ReleaseSettings, Tools
+from build import console
+from build.config import renamed, rules
+from build.config.manifest import NOT_KEYS, Bases, Gates, Manifest, Project, RegistrySettings, ReleaseSettings, Tools
 from build.errors import ManifestError
 from build.typed import from_table, suggest
 
@@ -29,14 +31,6 @@ _SECTIONS: dict[str, type | None] = {
     "release": ReleaseSettings,
 }
 _ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
-_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
-_RESERVED = {"release": "release records", "uc-probe": "probes"}
-_PART = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
-_ADDRESS = re.compile(rf"({_PART}(\.{_PART})*|\[[0-9A-Fa-f:]+\])(:(?P<port>\d+))?")
-# A component of a repository's name (OCI distribution specification, "Pulling manifests").
-_COMPONENT = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
-_NAMESPACE = re.compile(rf"{_COMPONENT}(/{_COMPONENT})*")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> Manifest:
@@ -50,9 +44,20 @@ def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> M
     if local and (root / LOCAL).exists():
         _overlay(table, _read(root / LOCAL))
         source = f"{FILE} + {LOCAL}"
-    for name, value in environment.items():
+    variables, warnings = renamed.rename_variables(environment)
+    for warning in warnings:
+        _warn(warning)
+    for name, value in variables.items():
         _apply_variable(table, _ALIASES.get(name, name), value)
-    for key in ("root", "folder"):
+    return checked(table, root, source=source)
+
+
+def checked(table: Mapping[str, Any], root: Path, *, source: str = FILE) -> Manifest:
+    """Return the manifest in a table with today's names of keys. Raises ManifestError, which names all that is wrong.
+
+    Types and unknown keys are checked first, then the rules of the types, then what only the whole file shows.
+    """
+    for key in NOT_KEYS:
         if key in table:
             raise ManifestError(f"{source}: {key}: unknown key", hint=f"remove it from {source}")
     manifest = replace(from_table(Manifest, table, "", source=source), root=root)
@@ -63,13 +68,23 @@ def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> M
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """The table of a file, its old keys under their new names."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         hint = "run this in the project's folder (the one with tasks.py)"
         raise ManifestError(f"{path}: no such file", hint=hint) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path.name}: not valid TOML: {error}", hint=f"fix that line of {path}") from None
+    for warning in renamed.rename_keys(table, path.name):
+        _warn(warning)
+    return table
+
+
+@cache
+def _warn(text: str) -> None:
+    """Print a warning, once for a task that reads the manifest twice."""
+    console.warn(text)
 
 
 def _overlay(table: dict[str, Any], override: Mapping[str, Any]) -> None:
@@ -111,24 +126,11 @@ def _parse(name: str, value: str, kind: Any) -> Any:
     return value
 
 
-def _name_problems(manifest: Manifest) -> Iterator[str]:
-    for name in (manifest.project.name, *manifest.services, *manifest.containers()):
-        if not _NAME.fullmatch(name):
-            yield f"services.{name}: expected lower-case letters and digits, with single . _ - between them"
-        if name in _RESERVED:
-            yield f"services.{name}: the name is reserved for {_RESERVED[name]}"
-
-
 def _problems(manifest: Manifest) -> Iterator[str]:
-    yield from _name_problems(manifest)
+    yield from rules.problems(manifest, Manifest)
     yield from _port_problems(manifest)
-    yield from _registry_problems(manifest)
-    for key, base in manifest.bases.images.items():
-        if base.digest and not _DIGEST.fullmatch(base.digest):
-            yield f"bases.images.{key}.digest: expected sha256: and 64 hex digits, found {base.digest!r}"
-    for line, last in manifest.bases.supported_until.items():
-        if not _is_date(last):
-            yield f"bases.supported_until.{line}: expected a date as YYYY-MM-DD, found {last!r}"
+    if manifest.registry.ca_file and not (manifest.root / manifest.registry.ca_file).is_file():
+        yield f"registry.ca_file: no such file: {manifest.registry.ca_file}"
     for key, stage in manifest.stages.items():
         yield from _build_problems(manifest, f"stages.{key}", stage.folder, stage.bases, stage.build_secrets)
     for name, service in manifest.services.items():
@@ -137,8 +139,7 @@ def _problems(manifest: Manifest) -> Iterator[str]:
         for context, target in service.contexts.items():
             kind, _, key = target.partition(":")
             tables: dict[str, Mapping[str, Any]] = {"stage": manifest.stages, "source": manifest.sources}
-            known = tables.get(kind, {})
-            if key not in known:
+            if kind in tables and key not in tables[kind]:
                 yield (
                     f"{path}.contexts.{context}: {target!r} is not a stage:NAME or source:NAME of this file"
                     f"{suggest(key, [*manifest.stages, *manifest.sources])}"
@@ -154,27 +155,6 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     for key, value in manifest.sources.items():
         if value and not (manifest.root / value).is_dir():
             yield f"sources.{key}: no such folder: {value}"
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def _registry_problems(manifest: Manifest) -> Iterator[str]:
-    registry = manifest.registry
-    address = _ADDRESS.fullmatch(registry.address)
-    if address is None:
-        yield f"registry.address: expected HOST or HOST:PORT, with no https:// and no path, found {registry.address!r}"
-    elif address["port"] and not 1 <= int(address["port"]) <= 65535:
-        yield f"registry.address: {address['port']} is not between 1 and 65535"
-    if not _NAMESPACE.fullmatch(registry.namespace):
-        expected = "lower-case letters and digits, with . _ - or / between them"
-        yield f"registry.namespace: expected {expected}, found {registry.namespace!r}"
-    if registry.ca_file and not (manifest.root / registry.ca_file).is_file():
-        yield f"registry.ca_file: no such file: {registry.ca_file}"
 
 
 def _build_problems(
@@ -195,9 +175,6 @@ def _unknown(path: str, names: Any, known: Mapping[str, Any]) -> Iterator[str]:
 def _port_problems(manifest: Manifest) -> Iterator[str]:
     owners: dict[int, str] = {}
     for container, (_, settings) in manifest.containers().items():
-        if not 1 <= settings.port <= 65535:
-            yield f"services.{container}.port: {settings.port} is not between 1 and 65535"
-        elif settings.port in owners:
-            yield f"services.{container}.port: {settings.port} is already the port of {owners[settings.port]}"
-        else:
-            owners[settings.port] = container
+        owner = owners.setdefault(settings.published, container)
+        if owner != container:
+            yield f"{manifest.published_key(container)}: {settings.published} is already the port of {owner}"

@@ -6,8 +6,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from build.config.rules import (
+    Context,
+    Cpus,
+    Day,
+    Digest,
+    FirstVersion,
+    Memory,
+    Method,
+    Name,
+    Namespace,
+    Port,
+    PortOrZero,
+    Positive,
+    RegistryAddress,
+    Seconds,
+    Sha256,
+    Status,
+    Text,
+    ToolVersion,
+    UrlPath,
+)
 from build.config.workspace import Workspace
 
+NOT_KEYS = ("root", "folder")  # of Manifest
 BASE_SOURCES = ("upstream", "mirror", "archive", "stand-in")
 
 
@@ -15,26 +37,26 @@ BASE_SOURCES = ("upstream", "mirror", "archive", "stand-in")
 class Project:
     """The project's name and title, and the version that counting starts from without a tag."""
 
-    name: str
-    title: str
-    version: str
+    name: Name
+    title: Text
+    version: FirstVersion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
     """The minimum version of each tool, as dotted numbers."""
 
-    engine: str
-    buildx: str
-    compose: str
+    engine: ToolVersion
+    buildx: ToolVersion
+    compose: ToolVersion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistrySettings:
     """The registry that images and releases are pushed to; `embedded`: the toolkit serves it on loopback."""
 
-    address: str
-    namespace: str
+    address: RegistryAddress
+    namespace: Namespace
     embedded: bool = True
     username: str = ""
     password_file: str = ""
@@ -45,11 +67,11 @@ class RegistrySettings:
 class BaseImage:
     """An upstream image that Dockerfiles use in FROM, and the contents of its stand-in."""
 
-    reference: str
-    digest: str = ""
+    reference: Text
+    digest: Digest = ""
     packages: tuple[str, ...] = ()
     archive: str = ""
-    archive_sha256: str = ""
+    archive_sha256: Sha256 = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +85,8 @@ class Bases:
     source: Literal["auto", "upstream", "mirror", "archive", "stand-in"] = "auto"
     mirror: str = ""
     archives: tuple[str, ...] = ()
-    suite: str = "trixie"
-    supported_until: dict[str, str] = field(default_factory=dict)
+    suite: Text = "trixie"
+    supported_until: dict[str, Day] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,8 +96,8 @@ class Gates:
     severity: tuple[Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"], ...] = ("HIGH", "CRITICAL")
     scanners: tuple[Literal["vuln", "secret", "misconfig", "license"], ...] = ("vuln", "secret")
     db_repository: str = ""
-    db_max_age_hours: int = 48
-    ignore_file: str = ""
+    db_max_age_hours: Positive = 48
+    waivers_file: str = ""
     require_vulnerabilities: bool = False
 
 
@@ -111,8 +133,8 @@ class ReleaseSettings:
 class Stage:
     """A build stage shared by several services; it is never pushed."""
 
-    folder: str
-    target: str
+    folder: Text
+    target: Text
     bases: tuple[str, ...] = ()
     build_secrets: tuple[str, ...] = ()
 
@@ -121,23 +143,23 @@ class Stage:
 class SmokeCheck:
     """A request to a container and its expected response: `json` is a subset, `contains` a substring."""
 
-    name: str
+    name: Text
     kind: Literal["http", "mcp"] = "http"
-    method: str = "GET"
-    path: str = "/"
-    status: int = 200
+    method: Method = "GET"
+    path: UrlPath = "/"
+    status: Status = 200
     secret: str = ""
     body: dict[str, Any] | None = None
     json: dict[str, Any] = field(default_factory=dict)
     contains: str = ""
-    deadline_seconds: int = 30
+    deadline_seconds: Seconds = 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Container:
-    """A container of a service; its tables are merged with those of the service."""
+    """A container of a service; it is published on loopback. Its tables are merged with those of the service."""
 
-    port: int
+    published: Port
     environment: dict[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     volumes: dict[str, str] = field(default_factory=dict)
@@ -154,12 +176,12 @@ class Service:
     `mounts` a source to the path where it is mounted read-only. `paths` are further paths that the image is built from.
     """
 
-    folder: str
-    description: str
-    port: int
-    published: int = 0
+    folder: Text
+    description: Text
+    port: Port
+    published: PortOrZero = 0
     bases: tuple[str, ...] = ()
-    contexts: dict[str, str] = field(default_factory=dict)
+    contexts: dict[str, Context] = field(default_factory=dict)
     build_secrets: tuple[str, ...] = ()
     args: dict[str, str] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
@@ -170,22 +192,22 @@ class Service:
     volumes: dict[str, str] = field(default_factory=dict)
     mounts: dict[str, str] = field(default_factory=dict)
     depends_on: tuple[str, ...] = ()
-    memory: str = "512m"
-    cpus: str = "1.0"
-    pids: int = 256
-    containers: dict[str, Container] = field(default_factory=dict)
+    memory: Memory = "512m"
+    cpus: Cpus = "1.0"
+    pids: Positive = 256
+    containers: dict[Name, Container] = field(default_factory=dict)
     smoke: tuple[SmokeCheck, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """The whole manifest; its paths are relative to `root`, and the workspace is `folder` below it."""
+    """The whole manifest; its paths are relative to `root`, and the workspace is `folder` below it: neither is a key."""
 
     project: Project
     tools: Tools
     registry: RegistrySettings
     bases: Bases
-    services: dict[str, Service] = field(default_factory=dict)
+    services: dict[Name, Service] = field(default_factory=dict)
     root: Path = Path()
     folder: str = ".uc"
     gates: Gates = field(default_factory=Gates)
@@ -219,15 +241,21 @@ class Manifest:
         merged: dict[str, tuple[str, Container]] = {}
         for name, service in self.services.items():
             for container, own in (
-                service.containers or {name: Container(port=service.published or service.port)}
+                service.containers or {name: Container(published=service.published or service.port)}
             ).items():
                 merged[container] = (name, _merge(service, own))
         return merged
 
+    def published_key(self, container: str) -> str:
+        """Return the path of the key that sets the port that a container is published on."""
+        service = self.containers()[container][0]
+        own = f".containers.{container}" if container in self.services[service].containers else ""
+        return f"services.{service}{own}.published"
+
 
 def _merge(service: Service, own: Container) -> Container:
     return Container(
-        port=own.port,
+        published=own.published,
         environment={**service.environment, **own.environment},
         secrets=tuple(dict.fromkeys((*service.secrets, *own.secrets))),
         volumes={**service.volumes, **own.volumes},

@@ -200,7 +200,7 @@ def ports(manifest: Manifest, docker: Docker) -> Iterator[tuple[str, Diagnosis]]
     """A row for each published port that another program has, or one row if all are free or our own."""
     published = _published(docker)
     own = 0
-    ports = {name: settings.port for name, (_, settings) in manifest.containers().items()}
+    ports = {name: settings.published for name, (_, settings) in manifest.containers().items()}
     taken = []
     for name, port in ports.items():
         if (owner := listener(port)) is None:

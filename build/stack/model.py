@@ -157,9 +157,9 @@ def _container(
     return Container(
         image=image,
         # The services can't see where they are published, and some name their own address to clients.
-        environment={"UC_SERVICE": name, "UC_PUBLISHED_PORT": str(settings.port), **settings.environment},
+        environment={"UC_SERVICE": name, "UC_PUBLISHED_PORT": str(settings.published), **settings.environment},
         networks=service.networks,
-        ports=(Port(published=settings.port, target=service.port),),
+        ports=(Port(published=settings.published, target=service.port),),
         volumes=settings.volumes,
         mounts=tuple(Mount(source=path, target=target) for path, target in sources if path),
         secrets=settings.secrets,

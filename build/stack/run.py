@@ -109,17 +109,11 @@ def _with_dependencies(manifest: Manifest, images: Mapping[str, str], services: 
 def _check_ports(manifest: Manifest, names: Sequence[str]) -> None:
     """Raise PortTaken for the first container whose port another process listens on."""
     for name in names:
-        port = manifest.containers()[name][1].port
+        port = manifest.containers()[name][1].published
         if owner := listener(port):
             message = f"port {port} of {name} is taken by {owner}"
-            hint = f"stop it, or give {_port_key(manifest, name)} another value in versions.local.toml"
+            hint = f"stop it, or give {manifest.published_key(name)} another value in versions.local.toml"
             raise PortTaken(message, hint=hint)
-
-
-def _port_key(manifest: Manifest, container: str) -> str:
-    service = manifest.containers()[container][0]
-    own = container in manifest.services[service].containers
-    return f"services.{service}.containers.{container}.port" if own else f"services.{service}.published"
 
 
 def _start(manifest: Manifest, names: Sequence[str], deadline: float) -> None:

@@ -57,7 +57,7 @@ def _moved(service: Service, ports: Iterator[int]) -> Service:
     """The service published on other ports."""
     if not service.containers:
         return replace(service, published=next(ports))
-    moved = {name: replace(container, port=next(ports)) for name, container in service.containers.items()}
+    moved = {name: replace(container, published=next(ports)) for name, container in service.containers.items()}
     return replace(service, containers=moved)
 
 

@@ -71,7 +71,7 @@ def _running(manifest: Manifest, record: dict[str, Any]) -> Running:
         state=state["Status"],
         health=state.get("Health", {}).get("Status", ""),
         image=record["Config"]["Image"],
-        url=f"http://127.0.0.1:{settings.port}" if settings else "",
+        url=f"http://127.0.0.1:{settings.published}" if settings else "",
         exit_code=state["ExitCode"],
         restarts=record["RestartCount"],
         error=state["Error"],

@@ -66,7 +66,7 @@ def planned_checks(manifest: Manifest, services: Sequence[str]) -> None:
     names = chosen(manifest, services)
     columns = ("container", "check", "kind", "request")
     rows = [
-        (container, check.name, check.kind, f"{check.method} http://127.0.0.1:{settings.port}{check.path}")
+        (container, check.name, check.kind, f"{check.method} http://127.0.0.1:{settings.published}{check.path}")
         for container, (service, settings) in manifest.containers().items()
         if service in names
         for check in manifest.services[service].smoke

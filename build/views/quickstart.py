@@ -39,7 +39,7 @@ def summary(
     """Print the image, digest, first address, scan and smoke result of each service, and what to type next."""
     urls: dict[str, str] = {}
     for service, container in manifest.containers().values():
-        urls.setdefault(service, f"http://127.0.0.1:{container.port}")
+        urls.setdefault(service, f"http://127.0.0.1:{container.published}")
     if json:
         console.result(
             {"images": outcome.images, "urls": urls, "scan": scans, "smoke": smokes, "missing": outcome.missing}

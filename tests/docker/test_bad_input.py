@@ -226,7 +226,7 @@ def test_a_modules_tree_with_broken_manifests(tmp_path: Path, powershell_base: N
 
 def test_a_port_of_the_stack_is_taken(stack_project: Project) -> None:
     """The doctor names the process on one of our ports, as `up` does."""
-    port = stack_project.load().containers()["one"][1].port
+    port = stack_project.load().containers()["one"][1].published
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()

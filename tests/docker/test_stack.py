@@ -66,7 +66,7 @@ def test_up_before_build_says_build(stack_project: Project) -> None:
 
 def test_a_taken_port_is_named_with_its_owner(built: Project) -> None:
     """A port that another process holds stops `up` before anything starts: exit 12, port, service and process."""
-    port = built.load().containers()["one"][1].port
+    port = built.load().containers()["one"][1].published
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()

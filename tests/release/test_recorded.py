@@ -110,7 +110,7 @@ def test_nothing_is_public_before_the_scan_has_passed_and_waivers_are_recorded(w
 
     assert refused.code == 5, refused.text
     assert (world.public().git, world.public().images) == ({}, {})
-    ran = ok(world.clone.inv("release", "--skip-smoke", UC_GATES_IGNORE_FILE=".trivyignore.yaml"))
+    ran = ok(world.clone.inv("release", "--skip-smoke", UC_GATES_WAIVERS_FILE=".trivyignore.yaml"))
     assert "builds nothing" in ran.stderr, "the digests that were scanned are those that are released"
     scan = world.record("v0.1.0")["gates"]["scan"]
     assert (scan["verdict"], scan["checks"], scan["waivers"]) == ("passed", 2, ["github-pat"])

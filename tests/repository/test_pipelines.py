@@ -43,7 +43,7 @@ def test_a_pipeline_repeats_nothing_of_the_manifest(path: Path) -> None:
     """Services, images, ports and release branches are only in versions.toml."""
     manifest = load(REPOSITORY, {}, local=False)
     bases = [base.reference for base in manifest.bases.images.values()]
-    ports = [str(settings.port) for _, settings in manifest.containers().values()]
+    ports = [str(settings.published) for _, settings in manifest.containers().values()]
     branches = [name for name in manifest.release.branches if name != "main"]
     text = path.read_text(encoding="utf-8")
 

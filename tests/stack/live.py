@@ -49,7 +49,7 @@ class Live:
 
     def port(self, container: str) -> int:
         """The published port of a container."""
-        return self.manifest.containers()[container][1].port
+        return self.manifest.containers()[container][1].published
 
     def url(self, container: str, path: str) -> str:
         """The URL of a path on a container."""

@@ -119,7 +119,7 @@ def test_networks_and_published_addresses(running: Manifest, inspected: dict[str
         published = [
             (one["HostIp"], one["HostPort"]) for ports in found["HostConfig"]["PortBindings"].values() for one in ports
         ]
-        assert published == [("127.0.0.1", str(settings.port))], name
+        assert published == [("127.0.0.1", str(settings.published))], name
     internal = json.loads(docker.cli("network", "inspect", f"{project}-internal").stdout)[0]
     assert internal["Internal"] is True
 
@@ -162,7 +162,7 @@ def test_published_ports_are_on_loopback_only(running: Manifest, inspected: dict
     """A published port answers on 127.0.0.1 and on no other address of this machine."""
     bridge = json.loads(docker.cli("network", "inspect", "bridge").stdout)[0]["IPAM"]["Config"][0]["Gateway"]
     for name in inspected:
-        port = running.containers()[name][1].port
+        port = running.containers()[name][1].published
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
         with pytest.raises(OSError, match=r"refused|timed out"):
             socket.create_connection((bridge, port), timeout=2)

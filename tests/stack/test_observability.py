@@ -45,7 +45,7 @@ def _get(port: int, path: str) -> httpx.Response:
 def ports(running: Manifest) -> dict[str, int]:
     """The published port of every container that has an image."""
     built = store.recorded(running)
-    return {name: one.port for name, (service, one) in running.containers().items() if service in built}
+    return {name: one.published for name, (service, one) in running.containers().items() if service in built}
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_a_failed_journey_says_where_it_stopped(live: Live) -> None:
 
 def test_mcp_smoke_refuses_a_wrong_token(running: Manifest) -> None:
     """The MCP check can fail: a wrong token is refused."""
-    port = running.containers()["mcp-docs"][1].port
+    port = running.containers()["mcp-docs"][1].published
     with httpx.Client(timeout=10, trust_env=False) as http:
         reason = checks._mcp(http, f"http://127.0.0.1:{port}/mcp", {"Authorization": "Bearer wrong"})
 

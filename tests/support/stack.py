@@ -70,7 +70,7 @@ def add_server(project: Project, name: str, dockerfile: str = DOCKERFILE, **extr
     container = "\n".join(f"{key} = {value}" for key, value in options.items() if key != "smoke")
     project.append(
         f'\n[services.{name}]\nfolder = "docker/{name}"\ndescription = "A test"\nport = 8000\n{container}\n'
-        f"[services.{name}.containers.{name}]\nport = {port}\n"
+        f"[services.{name}.containers.{name}]\npublished = {port}\n"
         f'\n[[services.{name}.smoke]]\nname = "answers"\npath = "/x"\njson = {{ status = "healthy" }}\ndeadline_seconds = 5\n'
     )
     project.write(f"docker/{name}/Dockerfile", dockerfile)

@@ -67,7 +67,7 @@ def test_committed_compose_files_are_current() -> None:
 def test_e7_a_published_port_is_written_once() -> None:
     """No variable of a container repeats a port, and no served description names an address: both may be moved."""
     containers = load(REPOSITORY, {}, local=False).containers()
-    ports = {str(settings.port) for _, settings in containers.values()}
+    ports = {str(settings.published) for _, settings in containers.values()}
     repeated = {
         f"{name}: {key}={value}"
         for name, (_, settings) in containers.items()

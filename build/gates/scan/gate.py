@@ -183,5 +183,5 @@ def enforce(verdicts: Sequence[ImageVerdict]) -> None:
             lines.append(f"    … and {len(verdict.gated) - _SHOWN} more in {verdict.reports['txt']}")
     secrets = any(finding.kind == "secret" for verdict in refused for finding in verdict.gated)
     remedy = "remove the secrets and renew them; " if secrets else ""
-    hint = f"{remedy}upgrade the packages, or add a waiver with a date and a reason to the file of gates.ignore_file"
+    hint = f"{remedy}upgrade the packages, or add a waiver with a date and a reason to the file of gates.waivers_file"
     raise ScanRejected("\n".join(lines), hint=hint)

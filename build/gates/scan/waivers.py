@@ -1,4 +1,4 @@
-"""Waivers: dated, reasoned exceptions to the scan gate, in the .trivyignore.yaml that gates.ignore_file names."""
+"""Waivers: dated, reasoned exceptions to the scan gate, in the .trivyignore.yaml that gates.waivers_file names."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def load(manifest: Manifest) -> tuple[Path | None, tuple[Waiver, ...]]:
 
     Raises ManifestError if the file is missing or malformed, or a waiver has no end, no reason or an unknown key.
     """
-    name = manifest.gates.ignore_file
+    name = manifest.gates.waivers_file
     if not name:
         return None, ()
     path = (manifest.root / name).absolute()
     if path.suffix not in {".yaml", ".yml"}:
-        message = f"gates.ignore_file: {name}: only a .yaml or .yml file can hold the reason and the end of a waiver"
+        message = f"gates.waivers_file: {name}: only a .yaml or .yml file can hold the reason and the end of a waiver"
         raise ManifestError(message, hint="rewrite it as YAML: vulnerabilities: [{id, expired_at, statement}]")
     try:
         return path, parse(path.read_text(encoding="utf-8"), name)
     except OSError as error:
-        message = f"gates.ignore_file: {name}: {error.strerror}"
-        raise ManifestError(message, hint='create the file, or set gates.ignore_file = ""') from None
+        message = f"gates.waivers_file: {name}: {error.strerror}"
+        raise ManifestError(message, hint='create the file, or set gates.waivers_file = ""') from None
 
 
 def parse(text: str, source: str) -> tuple[Waiver, ...]:

@@ -63,7 +63,7 @@ def run(
     with loopback_client(_ATTEMPT_SECONDS) as http:
         for container, (service, settings) in manifest.containers().items():
             for check in manifest.services[service].smoke if service in services else ():
-                base = f"http://127.0.0.1:{settings.port}" if container in running else ""
+                base = f"http://127.0.0.1:{settings.published}" if container in running else ""
                 jobs.append(_job(http, manifest, container, service, base, check))
         # The last job runs in this thread, where an interrupt arrives: a journey has to clean up after itself.
         jobs += [functools.partial(journey, manifest) for journey in journeys]

@@ -190,7 +190,7 @@ class _Journey:
         raise _Unmet(f"timed out before {expectation}")
 
     def _call(self, container: str, method: str, path: str, secret: str, body: Any = None) -> dict[str, Any]:
-        port = self.manifest.containers()[container][1].port
+        port = self.manifest.containers()[container][1].published
         headers = {"Authorization": f"Bearer {secrets.value(self.manifest, secret)}"}
         if body is not None:
             headers["X-Request-Id"] = self.request_id

@@ -52,7 +52,7 @@ function Get-Refusals([object[]] $Rows, [string[]] $Names, [hashtable] $Problems
     foreach ($name in $Names) {
         $rows_ = @($Rows | Where-Object { $_.name -eq $name })
         if ($rows_ | Where-Object { $_.verdict -eq 'ok' }) { continue }
-        if (-not $rows_) { "${name}: not-in-tree: there is no such module in the tree. To fix: add the folder $name with $name.psd1, or take the name out of CRITICAL_MODULES." }
+        if (-not $rows_) { "${name}: not-in-tree: there is no such module in the tree. To fix: add the folder $name with $name.psd1, or take the name out of UC_CRITICAL_MODULES." }
         else { foreach ($finding in @($rows_ | Sort-Object { $_.verdict -ne 'refused' })[0].findings) { Format-Refusal $name $finding $Problems } }
     }
 }

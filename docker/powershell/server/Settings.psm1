@@ -34,7 +34,7 @@ function Get-Settings {
         ModulesPath   = [IO.Path]::GetFullPath((Read-Text 'UC_MODULES_PATH' '/opt/uc/Modules')).TrimEnd('/')
         RequiredPath  = [IO.Path]::GetFullPath((Read-Text 'UC_REQUIRED_PATH' '/opt/uc/Required')).TrimEnd('/')
         Workspace     = [IO.Path]::GetFullPath((Read-Text 'UC_WORKSPACE' '/workspace'))
-        Critical      = Read-Names 'UC_CRITICAL_MODULES' 'Unity-Claude-CompileLog,Unity-Claude-FileTree,Unity-Claude-RepositoryHealth'
+        Critical      = Read-Names 'UC_CRITICAL_MODULES' ''
         Allowed       = Read-Names 'UC_ALLOWED_MODULES' ''
         Workers       = $workers
         StuckLimit    = 4 * $workers

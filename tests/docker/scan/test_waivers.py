@@ -14,7 +14,7 @@ from tests.docker.scan.conftest import gate, report
 
 
 def waive(manifest: Manifest, text: str) -> str:
-    """Write a waiver file; return its name for gates.ignore_file."""
+    """Write a waiver file; return its name for gates.waivers_file."""
     (manifest.root / ".trivyignore.yaml").write_text(text)
     return ".trivyignore.yaml"
 
@@ -26,7 +26,7 @@ def test_a_waiver_takes_a_finding_out_and_keeps_the_evidence(manifest: Manifest,
         "vulnerabilities:\n- id: CVE-2019-10906\n  expired_at: 2999-01-31\n  statement: only our own templates\n"
         "  purls: ['pkg:pypi/jinja2']\n",
     )
-    (verdict,) = gate(manifest, vulnerable, ignore_file=name)
+    (verdict,) = gate(manifest, vulnerable, waivers_file=name)
 
     enforce([verdict])
     (kept,) = report(verdict, "json")["Results"][0]["ExperimentalModifiedFindings"]
@@ -44,7 +44,7 @@ def test_an_expired_waiver_counts_again_and_is_named(
         manifest,
         f"vulnerabilities:\n- id: CVE-2019-10906\n  expired_at: {today}\n  statement: only our own templates\n",
     )
-    (verdict,) = gate(manifest, vulnerable, ignore_file=name)
+    (verdict,) = gate(manifest, vulnerable, waivers_file=name)
 
     assert verdict.refused
     assert f"the waiver of CVE-2019-10906 expired on {today}: its findings count again" in capsys.readouterr().err
@@ -60,7 +60,7 @@ def test_a_waiver_that_matches_nothing_is_reported(
         "- {id: aws-access-key-id, expired_at: 2999-01-01, statement: a sample}\n"
         "vulnerabilities:\n- {id: CVE-1999-0001, expired_at: 2999-01-01, statement: none}\n",
     )
-    (verdict,) = gate(manifest, leaking, ignore_file=name, db_repository="")
+    (verdict,) = gate(manifest, leaking, waivers_file=name, db_repository="")
 
     warnings = capsys.readouterr().err
     assert not verdict.refused
@@ -74,5 +74,5 @@ def test_a_waiver_without_reason_is_refused_before_the_scan(manifest: Manifest, 
     name = waive(manifest, "vulnerabilities:\n- id: CVE-2019-10906\n  expired_at: 2999-01-31\n")
 
     with pytest.raises(ManifestError, match=r"vulnerabilities\[0\]\.statement: missing"):
-        gate(manifest, clean, ignore_file=name)
+        gate(manifest, clean, waivers_file=name)
     assert not (manifest.workspace.reports).exists()

@@ -26,8 +26,8 @@ BAD: dict[str, tuple[Callable[[Project], object], str]] = {
     "wrong type": (lambda p: _replace(p, "port = 18980", 'port = "18980"'), "services.web.port: expected an integer"),
     "bool is no integer": (lambda p: _replace(p, "port = 18980", "port = true"), "services.web.port: expected an integer"),
     "missing key": (lambda p: _replace(p, 'title = "Test"\n', ""), "project.title: missing"),
-    "port out of range": (lambda p: _replace(p, "port = 18980", "port = 70000"), "70000 is not between 1 and 65535"),
-    "two services on one port": (lambda p: p.service("api", 18980), "services.api.port: 18980 is already the port of web"),
+    "port out of range": (lambda p: _replace(p, "port = 18980", "port = 70000"), "services.web.port: expected a port between 1 and 65535, found 70000"),
+    "two services on one port": (lambda p: p.service("api", 18980), "services.api.published: 18980 is already the port of web"),
     "missing Dockerfile": (
         lambda p: (p.root / "docker/web/Dockerfile").unlink(), "services.web.folder: docker/web/Dockerfile is missing"
     ),
@@ -115,7 +115,7 @@ def test_a_wrong_variable_is_refused_by_name(project: Project, name: str, value:
         ("ADDRESS", "registry.example:port", "registry.address: expected HOST or HOST:PORT"),
         ("ADDRESS", "registry.example:", "registry.address: expected HOST or HOST:PORT"),
         ("ADDRESS", "", "registry.address: expected HOST or HOST:PORT"),
-        ("ADDRESS", "registry.example:70000", "registry.address: 70000 is not between 1 and 65535"),
+        ("ADDRESS", "registry.example:70000", "registry.address: expected HOST or HOST:PORT, with a port between 1 and 65535"),
         ("NAMESPACE", "My Team", "registry.namespace: expected lower-case letters"),
         ("NAMESPACE", "team/", "registry.namespace: expected lower-case letters"),
         ("NAMESPACE", "", "registry.namespace: expected lower-case letters"),
@@ -160,7 +160,7 @@ def test_the_shipped_manifest_is_valid() -> None:
 def test_containers_inherit_from_their_service(project: Project) -> None:
     """A container's own secrets and environment are added to those of its service."""
     project.append(
-        'secrets = ["alpha"]\nenvironment = { A = "1" }\n[services.web.containers.web-b]\nport = 18990\n'
+        'secrets = ["alpha"]\nenvironment = { A = "1" }\n[services.web.containers.web-b]\npublished = 18990\n'
         'environment = { B = "2" }\n'
     )
 

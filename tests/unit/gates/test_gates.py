@@ -40,8 +40,8 @@ def test_a_scan_that_would_look_for_nothing_is_refused(project: Project) -> None
 
 def test_a_bad_waiver_is_refused_before_anything_is_fetched(project: Project) -> None:
     """The waivers are read first."""
-    with pytest.raises(ManifestError, match=r"gates\.ignore_file"):
-        scan.scan(gated(project, ignore_file="none.yaml", db_repository="127.0.0.1:1/db"), {})
+    with pytest.raises(ManifestError, match=r"gates\.waivers_file"):
+        scan.scan(gated(project, waivers_file="none.yaml", db_repository="127.0.0.1:1/db"), {})
 
 
 @pytest.mark.parametrize(

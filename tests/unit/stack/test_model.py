@@ -48,7 +48,7 @@ def test_health_is_asked_often_while_starting(project: Project) -> None:
 def test_a_service_with_two_containers_publishes_each_on_its_port(project: Project) -> None:
     """The port inside is the service's, the published one the container's own."""
     project.append(
-        "[services.web.containers.left]\nport = 18991\n[services.web.containers.right]\nport = 18992\n"
+        "[services.web.containers.left]\npublished = 18991\n[services.web.containers.right]\npublished = 18992\n"
         'environment = { SIDE = "right" }\n'
     )
     containers = _stack(project).containers

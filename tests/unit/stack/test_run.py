@@ -55,14 +55,14 @@ def test_a_taken_port_is_named_with_its_key(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         project.service("api", port)
-        project.append(f"[services.api.containers.left]\nport = {port}\n")
+        project.append(f"[services.api.containers.left]\npublished = {port}\n")
         manifest = project.load()
 
         with pytest.raises(PortTaken, match=rf"port {port} of left is taken by .*\(pid {os.getpid()}\)") as caught:
             run._check_ports(manifest, ["web", "left"])
 
-    assert "give services.api.containers.left.port another value" in caught.value.hint
-    assert run._port_key(manifest, "web") == "services.web.published"
+    assert "give services.api.containers.left.published another value" in caught.value.hint
+    assert manifest.published_key("web") == "services.web.published"
 
 
 @pytest.mark.parametrize(

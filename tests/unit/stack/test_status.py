@@ -27,7 +27,7 @@ def test_a_container_of_the_manifest(project: Project) -> None:
 
     assert container == Running(
         name="web", service="web", state="running", health="starting", image="registry/x@sha256:0",
-        url=f"http://127.0.0.1:{manifest.containers()['web'][1].port}", exit_code=0, restarts=3, error="",
+        url=f"http://127.0.0.1:{manifest.containers()['web'][1].published}", exit_code=0, restarts=3, error="",
     )  # fmt: skip
 
 
