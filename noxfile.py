@@ -90,11 +90,13 @@ def pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = N
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, commit messages, committed Compose files, CI's pipelines with their rights, and what has a schema."""
+    """Style, commit messages, committed Compose files and schemas, CI's pipelines with their rights, and what has a schema."""
     locked(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("invoke", "compose", "--check")
+    session.run("invoke", "schema", "--check")
+    session.run("check-jsonschema", "--quiet", "--schemafile", "schema/versions.schema.json", "versions.toml")
     session.run("invoke", "commits.check")
     workflows = sorted(map(str, (ROOT / ".github" / "workflows").glob("*.yml")))
     session.run("actionlint", "-shellcheck=", "-pyflakes=", *workflows)  # would be used only where they happen to be

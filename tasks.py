@@ -271,6 +271,19 @@ def compose(_c: Context, *, check: bool = False, json: bool = False) -> None:
     compose.write_reference_files(ROOT, check=check)
 
 
+@task(help=_JSON | {"check": "only check whether the committed files are current"})
+def schema(_c: Context, *, check: bool = False, json: bool = False) -> None:
+    """Write the JSON Schemas of versions.toml.
+
+    Editors check the file with them; they come from its types and the documentation of its keys.
+
+    Examples: ./inv schema   |   ./inv schema --check
+    """
+    from build.config import schema
+
+    schema.write(ROOT, check=check)
+
+
 @task(help=_JSON)
 def version(_c: Context, *, json: bool = False) -> None:
     """Print the current version and the next ones.
@@ -529,7 +542,7 @@ ns = Collection(
     *group("Build and check", build_, scan, bases, version, changelog),
     *group("Run", up, down, ps, logs, smoke, watch, compose),
     *group("Release", release, releases, yank),
-    *group("This repository", test, completion),
+    *group("This repository", test, schema, completion),
 )
 ns.add_collection(Collection("commits", *group("This repository", commits_check)))
 ns.add_collection(Collection("registry", *group("Registry and secrets", registry_up, registry_down, registry_ls)))

@@ -3,6 +3,7 @@
 workspace       the paths of .uc/, which the toolkit writes to
 manifest, load  its types; reading it, with versions.local.toml and UC_ variables over it
 rules, renamed  what values must be beyond their types; keys that have a new name
-schema          the JSON Schema that editors read, with the descriptions of the documentation
+reference       the descriptions of keys in the documentation
+schema          the JSON Schemas that editors read
 select          which services a command applies to
 """

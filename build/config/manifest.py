@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +30,7 @@ from build.config.rules import (
 )
 from build.config.workspace import Workspace
 
-NOT_KEYS = ("root", "folder")  # of Manifest
+NOT_KEYS = ("root", "folder")  # fields of Manifest that no file sets
 BASE_SOURCES = ("upstream", "mirror", "archive", "stand-in")
 
 
@@ -251,6 +252,12 @@ class Manifest:
         service = self.containers()[container][0]
         own = f".containers.{container}" if container in self.services[service].containers else ""
         return f"services.{service}{own}.published"
+
+
+def keys(kind: type) -> dict[str, dataclasses.Field[Any]]:
+    """Return the keys of a table of this type with their fields: the manifest's own paths are none."""
+    own = NOT_KEYS if kind is Manifest else ()
+    return {key.name: key for key in dataclasses.fields(kind) if key.name not in own}
 
 
 def _merge(service: Service, own: Container) -> Container:

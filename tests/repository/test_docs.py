@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from build import errors, interrupts
-from build.config import manifest
+from build.config import manifest, reference
 from tests.support import pipelines
 from tests.support.commands import CONTEXTS, refusal, sessions
 from tests.support.project import REPOSITORY
@@ -32,19 +32,7 @@ MAINTAINING = [
 ]
 TEXTS = [*(one for one in (README, *sorted(MAINTAINING)) if one.exists()), *sorted(PAGES.rglob("*.md"))]
 NAMES = {str(context.name) for context in CONTEXTS}
-SECTIONS = {
-    manifest.Project: "[project]",
-    manifest.Tools: "[tools]",
-    manifest.RegistrySettings: "[registry]",
-    manifest.Bases: "[bases]",
-    manifest.BaseImage: "[bases.images.KEY]",
-    manifest.Gates: "[gates]",
-    manifest.ReleaseSettings: "[release]",
-    manifest.Stage: "[stages.KEY]",
-    manifest.Service: "[services.NAME]",
-    manifest.Container: "[services.NAME.containers.CONTAINER]",
-    manifest.SmokeCheck: "[[services.NAME.smoke]]",
-}
+SECTIONS = {kind: heading for kind, heading in reference.HEADINGS.items() if kind is not manifest.Manifest}
 
 
 def _code(text: str) -> Iterator[str]:
@@ -68,15 +56,7 @@ def _commands(text: str, program: str) -> Iterator[list[str]]:
 
 def _headings(page: str) -> dict[str, str]:
     """Return heading → the text below it, for one page."""
-    text = (PAGES / page).read_text(encoding="utf-8")
-    parts = re.split(r"^#{2,3} (.*)$", text, flags=re.M)
-    return {title.strip("`"): body for title, body in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-def _rows(text: str) -> dict[str, list[str]]:
-    """Return the tables' rows by their first cell, without backticks."""
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
-    return {row[0].strip("`"): row for row in rows}
+    return reference.sections((PAGES / page).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
@@ -118,7 +98,7 @@ def test_every_task_and_session_has_a_section() -> None:
 def test_a_task_s_section_lists_its_flags(context: Any) -> None:
     """A task's table lists exactly its flags."""
     section = _headings("tasks.md")[context.name]
-    listed = {flag.split()[0] for flag in _rows(section) if flag.startswith("--")}
+    listed = {flag.split()[0] for flag in reference.rows(section) if flag.startswith("--")}
 
     assert listed == set(context.flags)
 
@@ -126,7 +106,7 @@ def test_a_task_s_section_lists_its_flags(context: Any) -> None:
 @pytest.mark.parametrize(("shape", "heading"), SECTIONS.items(), ids=SECTIONS.values())
 def test_the_reference_has_every_key_with_its_default(shape: Any, heading: str) -> None:
     """Each key of versions.toml is in the table of its section, with the code's default."""
-    rows = _rows(_headings("versions-toml.md")[heading])
+    rows = reference.rows(_headings("versions-toml.md")[heading])
     fields = {field.name: field for field in dataclasses.fields(shape)}
 
     assert set(rows) - {"Key"} == set(fields)
@@ -170,7 +150,7 @@ def test_the_reference_has_every_section() -> None:
 
 def test_troubleshooting_has_every_exit_code() -> None:
     """Each kind of failure is in the table under its exit code, with a fix."""
-    rows = _rows(_headings("troubleshooting.md")["Exit codes"])
+    rows = reference.rows(_headings("troubleshooting.md")["Exit codes"])
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.BuildError)]
     documented = {number: row[1].replace("`", "") for number, row in rows.items() if number.isdigit() and row[3]}
 

@@ -1,0 +1,326 @@
+"""The JSON Schemas of versions.toml: current, and they take what the reader takes."""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from build.config import load, manifest, reference, schema
+from build.config.renamed import RENAMED, rename_keys
+from build.errors import ManifestError
+from tests.support.project import REPOSITORY
+
+SHIPPED = tomllib.loads((REPOSITORY / "versions.toml").read_text(encoding="utf-8"))
+DOCUMENT = schema.document(REPOSITORY)
+PARTIAL = schema.document(REPOSITORY, partial=True)
+Path_ = tuple[str | int, ...]
+
+# A file with every key, except the old names.
+SAMPLE = tomllib.loads("""
+[project]
+name = "sample"
+title = "Sample"
+version = "0.1.0"
+[tools]
+engine = "24.0"
+buildx = "0.12"
+compose = "2.20"
+[registry]
+address = "registry.example:5000"
+namespace = "team/sample"
+embedded = false
+username = "user"
+password_file = "password"
+ca_file = "ca.pem"
+[bases]
+source = "mirror"
+mirror = "mirror.example"
+archives = ["bases"]
+suite = "trixie"
+[bases.supported_until]
+"python:3.12" = "2028-10-31"
+[bases.images.python]
+reference = "python:3.12-slim"
+digest = "sha256:DIGEST"
+packages = ["python3"]
+archive = "python.tar"
+archive_sha256 = "DIGEST"
+[build_secrets]
+token = "auto"
+[gates]
+severity = ["HIGH"]
+scanners = ["vuln"]
+db_repository = "registry.example/db"
+db_max_age_hours = 24
+waivers_file = "waivers.yaml"
+require_vulnerabilities = true
+[release]
+mode = "independent"
+tag_prefix = "v"
+remote = "origin"
+push_branch = true
+branches = ["main"]
+authority = "ci"
+major_on_zero = true
+stand_ins = ["python"]
+conventional_since = "0123456"
+merge_titles = true
+squash_bodies = true
+types = { feat = "minor" }
+[sources]
+watched = "watched"
+[secrets]
+alpha = "random"
+[stages.base]
+folder = "docker/web"
+target = "base"
+bases = ["python"]
+build_secrets = ["token"]
+[services.web]
+folder = "docker/web"
+description = "A service"
+port = 8000
+published = 0
+bases = ["python"]
+contexts = { base = "stage:base" }
+build_secrets = ["token"]
+args = { KEY = "value" }
+paths = ["shared"]
+target = "last"
+environment = { KEY = "value" }
+secrets = ["alpha"]
+networks = ["edge"]
+volumes = { data = "/data" }
+mounts = { watched = "/workspace" }
+depends_on = ["web-a"]
+memory = "1g"
+cpus = "0.5"
+pids = 64
+[services.web.containers.web-a]
+published = 8001
+environment = { KEY = "value" }
+secrets = ["alpha"]
+volumes = { data = "/data" }
+mounts = { watched = "/workspace" }
+depends_on = ["web-a"]
+[[services.web.smoke]]
+name = "answers"
+kind = "mcp"
+method = "POST"
+path = "/"
+status = 201
+secret = "alpha"
+body = { key = "value" }
+json = { key = "value" }
+contains = "text"
+deadline_seconds = 1
+""".replace("DIGEST", "a" * 64))
+
+# What only the reader refuses, by its message: a schema sees neither other parts of the file nor the disk.
+ONLY_THE_READER = {
+    r"unknown name '": "it refers to a key elsewhere in the file",
+    r"is not a stage:NAME or source:NAME of this file": "it refers to a key elsewhere in the file",
+    r"is already the port of": "two containers share a port",
+    r"Dockerfile is missing$": "the folder has no Dockerfile",
+    r"no such (folder|file): ": "it is not on the disk",
+}
+TYPES: tuple[Any, ...] = ("x", 1, 1.5, True, ["x"], [1], {"x": 1}, {"x": "y"}, {"x": {}}, {}, [])
+VALUES: dict[str, tuple[Any, ...]] = {
+    "string": (
+        "", " ", "Not A Name", "release", "a/b", "a.b-c_d", "https://a.example", "a.example:70000", "[::1]:1", "stage:",
+        "sha256:12", "2026-02-29", "2028-02-29", "20280229", "1.2.3", "01.2.3", "0", "0.0", "1.5G", "get", "/a b", "ci",
+    ),
+    "integer": (-1, 0, 65535, 65536, 99, 600, 10**20),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the sample names."""
+    folder = tmp_path_factory.mktemp("sample")
+    (folder / "docker/web").mkdir(parents=True)
+    (folder / "docker/web/Dockerfile").touch()
+    (folder / "watched").mkdir()
+    (folder / "ca.pem").touch()
+    return folder
+
+
+def _refusals(table: dict[str, Any], root: Path) -> list[str]:
+    """What the reader says against a table, line by line."""
+    current = copy.deepcopy(table)
+    try:
+        rename_keys(current, "versions.toml")
+        load.checked(current, root)
+    except ManifestError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _validator(document: dict[str, Any]) -> Any:
+    jsonschema.Draft7Validator.check_schema(document)
+    return jsonschema.Draft7Validator(document, format_checker=jsonschema.FormatChecker())
+
+
+VALIDATOR = _validator(DOCUMENT)
+
+
+def _disagreements(table: dict[str, Any], root: Path) -> list[str]:
+    """Why the reader refuses what the schema takes, but for what only it can see; the reverse."""
+    refusals = _refusals(table, root)
+    if not VALIDATOR.is_valid(table):
+        return [] if refusals else ["the schema alone refuses it"]
+    return [line for line in refusals if not any(re.search(pattern, line) for pattern in ONLY_THE_READER)]
+
+
+def _paths(value: Any, path: Path_ = ()) -> Iterator[Path_]:
+    """The path of every key and item below a value, parents first."""
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in below:
+        yield (*path, key)
+        yield from _paths(item, (*path, key))
+
+
+def _changed(table: dict[str, Any], path: Path_) -> tuple[dict[str, Any], Any]:
+    """A copy of a table, and the part of it that holds the key or item at a path."""
+    result = copy.deepcopy(table)
+    holder: Any = result
+    for part in path[:-1]:
+        holder = holder[part]
+    return result, holder
+
+
+def _mutations(path: Path_) -> Iterator[dict[str, Any]]:
+    """The sample with the key or item at a path removed, named otherwise, holding something unknown, or changed."""
+    table, holder = _changed(SAMPLE, path)
+    value = holder.pop(path[-1])
+    yield table
+    if isinstance(holder, dict):
+        yield _with(path[:-1], "Not A Name", value)
+    if isinstance(value, dict):
+        yield from (_with(path, "unheard_of", item) for item in (1, "x", {}))
+    kind = "integer" if type(value) is int else "string" if isinstance(value, str) else ""
+    yield from (_with(path[:-1], path[-1], item) for item in (*TYPES, *VALUES.get(kind, ())))
+
+
+def _with(path: Path_, key: str | int, value: Any) -> dict[str, Any]:
+    """The sample with another value of a key of the table at a path."""
+    table, holder = _changed(SAMPLE, (*path, key))
+    holder[key] = value
+    return table
+
+
+def test_what_one_takes_the_other_takes(root: Path) -> None:
+    """Whatever becomes of a key, its removal, another name, type or value, reader and schema judge it alike."""
+    assert _refusals(SAMPLE, root) == []
+    assert VALIDATOR.is_valid(SAMPLE)
+    wrong = {
+        f"{'.'.join(map(str, path))}, mutation {number}": reasons
+        for path in _paths(SAMPLE)
+        for number, table in enumerate(_mutations(path))
+        if (reasons := _disagreements(table, root))
+    }
+
+    assert wrong == {}
+
+
+def test_the_sample_has_every_key() -> None:
+    """No key of the types is left out of the comparison."""
+    named = {path[-1] for path in _paths(SAMPLE)}
+
+    assert {key for kind in reference.HEADINGS for key in manifest.keys(kind)} - named == set()
+
+
+def test_the_shipped_file_without_a_key(root: Path) -> None:
+    """Of the real file, too, reader and schema require the same keys."""
+    wrong = {}
+    for path in _paths(SHIPPED):
+        if isinstance(path[-1], str) and path[:1] != ("services",):
+            table, holder = _changed(SHIPPED, path)
+            del holder[path[-1]]
+            if reasons := _disagreements(table, REPOSITORY):
+                wrong[path] = reasons
+
+    VALIDATOR.validate(SHIPPED)
+    assert wrong == {}
+
+
+def test_a_whole_number_with_a_point_is_one_to_a_schema_alone(root: Path) -> None:
+    """The one known difference: JSON has no integers, so a schema takes 8000.0 for a port; the reader wants 8000."""
+    table = _with(("services", "web"), "port", 8000.0)
+
+    assert _refusals(table, root) == ["versions.toml: services.web.port: expected an integer, found 8000.0"]
+    assert VALIDATOR.is_valid(table)
+
+
+@pytest.mark.parametrize("row", RENAMED, ids=lambda row: row.path)
+def test_an_old_name_is_taken_instead_of_the_new_one(row: Any, root: Path) -> None:
+    """Reader and schema take the old name, and refuse a table with both; the schema calls the old one deprecated."""
+    names = {"gates": (), "services.*.args": ("web",), "services.*.containers.*": ("web", "web-a")}[".".join(row.table)]
+    free = iter(names)
+    path = tuple(next(free) if part == "*" else part for part in row.table)
+    both, holder = _changed(SAMPLE, (*path, ""))
+    holder[row.old] = holder.setdefault(row.name, "x")
+    old = copy.deepcopy(both)
+    table = old
+    for part in path:
+        table = table[part]
+    del table[row.name]
+
+    assert (VALIDATOR.is_valid(old), _refusals(old, root)) == (True, [])
+    assert not VALIDATOR.is_valid(both)
+    assert f"is {row.name} now, which is set too" in _refusals(both, root)[0]
+
+
+def test_the_local_file_requires_nothing_but_whole_smoke_checks() -> None:
+    """versions.local.toml may name any key alone; what replaces a whole list is complete."""
+    validator = _validator(PARTIAL)
+    for path in _paths(SAMPLE):
+        if all(isinstance(part, str) for part in path) and "smoke" not in path:
+            _, holder = _changed(SAMPLE, path)
+            alone: Any = holder[path[-1]]
+            for part in reversed(path):
+                alone = {part: alone}
+            assert validator.is_valid(alone), path
+
+    assert not validator.is_valid({"services": {"web": {"smoke": [{"path": "/"}]}}})
+    assert not validator.is_valid({"services": {"web": {"prot": 1}}})
+
+
+@pytest.mark.parametrize("name", schema.FILES)
+def test_the_committed_schemas_are_current(name: str) -> None:
+    """A change of a type, a rule or a description comes with the schemas."""
+    committed = (REPOSITORY / schema.FILES[name]).read_text(encoding="utf-8")
+
+    assert committed == schema.text(REPOSITORY, name), "stale: ./inv schema"
+
+
+def test_the_first_line_names_the_schema() -> None:
+    """An editor finds the schema by the directive in the first line, relative to the file."""
+    first = (REPOSITORY / "versions.toml").read_text(encoding="utf-8").splitlines()[0]
+
+    assert first == f"#:schema ./{schema.FILES['versions.toml']}"
+
+
+def test_a_key_without_a_description_is_refused(tmp_path: Path) -> None:
+    """There is no schema while the documentation lacks a key."""
+    page = (REPOSITORY / reference.PAGE).read_text(encoding="utf-8")
+    path = tmp_path / reference.PAGE
+    path.parent.mkdir(parents=True)
+    path.write_text(re.sub(r"^\| `namespace` .*\n", "", page, flags=re.MULTILINE), encoding="utf-8")
+
+    with pytest.raises(ManifestError, match=r"\[registry\]: namespace has no description"):
+        schema.document(tmp_path)
+
+
+def test_every_description_is_plain_text() -> None:
+    """Descriptions have no Markdown left: an editor may show them as they are."""
+    texts = [text for keys in reference.descriptions(REPOSITORY).values() for text in keys.values()]
+
+    assert [text for text in texts if re.search(r"\]\(|`|\*\*", text)] == []
