@@ -122,19 +122,35 @@ Status = Annotated[int, Rule(expected="an HTTP status between 100 and 599", mini
 
 
 @cache
-def hints(cls: type) -> Mapping[str, Any]:
+def hints(kind: type) -> Mapping[str, Any]:
     """The annotations of a dataclass with their rules."""
-    return typing.get_type_hints(cls, include_extras=True)
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+@cache
+def _ruled(hint: Any) -> bool:
+    """Whether a value of this type, or a part of it, has a rule."""
+    if typing.get_origin(hint) is Annotated:
+        return True
+    return any(map(_ruled, hints(hint).values() if dataclasses.is_dataclass(hint) else typing.get_args(hint)))
+
+
+@cache
+def _ruled_keys(kind: type) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, hint) for name, hint in hints(kind).items() if _ruled(hint))
 
 
 def problems(value: Any, hint: Any, path: str = "") -> Iterator[str]:
     """Yield what breaks a rule in a value of the type `hint`, each with its path."""
-    if typing.get_origin(hint) is Annotated:
-        hint, *rules = typing.get_args(hint)
-        yield from (f"{path}: {problem}" for rule in rules if (problem := rule.problem(value)))
+    if not _ruled(hint):
+        return
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(value):
-        for name, kind in hints(type(value)).items():
+    if origin is Annotated:
+        hint, *rules = arguments
+        yield from (f"{path}: {problem}" for rule in rules if (problem := rule.problem(value)))
+        yield from problems(value, hint, path)
+    elif dataclasses.is_dataclass(value):
+        for name, kind in _ruled_keys(type(value)):
             yield from problems(getattr(value, name), kind, f"{path}.{name}" if path else name)
     elif origin is tuple:
         for position, item in enumerate(value):
