@@ -90,7 +90,7 @@ def pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = N
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, commit messages, committed Compose files and schemas, CI's pipelines with their rights, and what has a schema."""
+    """Style, commit messages, committed Compose files and schemas, CI's pipelines, and what has a schema."""
     locked(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")

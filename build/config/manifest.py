@@ -202,7 +202,7 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """The whole manifest; its paths are relative to `root`, and the workspace is `folder` below it: neither is a key."""
+    """The whole manifest; its paths are relative to `root`, the workspace is `folder` below it. Neither is a key."""
 
     project: Project
     tools: Tools

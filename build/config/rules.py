@@ -80,9 +80,7 @@ Name = Annotated[
     Rule(reserved=(("release", "release records"), ("uc-probe", "probes"))),
 ]
 Text = Annotated[str, Rule(expected="a text", pattern=r"[^\n]*[^\s][^\n]*")]
-FirstVersion = Annotated[
-    str, Rule(expected="a version as X.Y.Z", pattern=rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
-]
+FirstVersion = Annotated[str, Rule(expected="a version as X.Y.Z", pattern=rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}")]
 ToolVersion = Annotated[
     str, Rule(expected="numbers with dots between them, such as 24.0", pattern=r"[0-9]+(?:\.[0-9]+)*")
 ]
@@ -102,9 +100,7 @@ Namespace = Annotated[
 ]
 Digest = Annotated[str, Rule(expected="sha256: and 64 hex digits", pattern="(?:sha256:[0-9a-f]{64})?")]
 Sha256 = Annotated[str, Rule(expected="64 hex digits", pattern="(?:[0-9a-f]{64})?")]
-Day = Annotated[
-    str, Rule(expected="a date as YYYY-MM-DD", pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}", is_date=True)
-]
+Day = Annotated[str, Rule(expected="a date as YYYY-MM-DD", pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}", is_date=True)]
 Port = Annotated[int, Rule(expected="a port between 1 and 65535", minimum=1, maximum=65535)]
 PortOrZero = Annotated[int, Rule(expected="a port between 1 and 65535, or 0", minimum=0, maximum=65535)]
 Positive = Annotated[int, Rule(expected="a number of at least 1", minimum=1)]
@@ -122,7 +118,7 @@ Status = Annotated[int, Rule(expected="an HTTP status between 100 and 599", mini
 
 
 @cache
-def hints(kind: type) -> Mapping[str, Any]:
+def hints(kind: Any) -> Mapping[str, Any]:
     """The annotations of a dataclass with their rules."""
     return typing.get_type_hints(kind, include_extras=True)
 
@@ -130,13 +126,12 @@ def hints(kind: type) -> Mapping[str, Any]:
 @cache
 def _ruled(hint: Any) -> bool:
     """Whether a value of this type, or a part of it, has a rule."""
-    if typing.get_origin(hint) is Annotated:
-        return True
-    return any(map(_ruled, hints(hint).values() if dataclasses.is_dataclass(hint) else typing.get_args(hint)))
+    parts = hints(hint).values() if dataclasses.is_dataclass(hint) else typing.get_args(hint)
+    return typing.get_origin(hint) is Annotated or any(map(_ruled, parts))
 
 
 @cache
-def _ruled_keys(kind: type) -> tuple[tuple[str, Any], ...]:
+def _ruled_keys(kind: Any) -> tuple[tuple[str, Any], ...]:
     return tuple((name, hint) for name, hint in hints(kind).items() if _ruled(hint))
 
 

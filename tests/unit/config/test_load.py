@@ -115,7 +115,11 @@ def test_a_wrong_variable_is_refused_by_name(project: Project, name: str, value:
         ("ADDRESS", "registry.example:port", "registry.address: expected HOST or HOST:PORT"),
         ("ADDRESS", "registry.example:", "registry.address: expected HOST or HOST:PORT"),
         ("ADDRESS", "", "registry.address: expected HOST or HOST:PORT"),
-        ("ADDRESS", "registry.example:70000", "registry.address: expected HOST or HOST:PORT, with a port between 1 and 65535"),
+        (
+            "ADDRESS",
+            "registry.example:70000",
+            "registry.address: expected HOST or HOST:PORT, with a port between 1 and 65535",
+        ),
         ("NAMESPACE", "My Team", "registry.namespace: expected lower-case letters"),
         ("NAMESPACE", "team/", "registry.namespace: expected lower-case letters"),
         ("NAMESPACE", "", "registry.namespace: expected lower-case letters"),

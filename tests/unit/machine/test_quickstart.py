@@ -48,7 +48,9 @@ def test_the_closing_table_has_the_published_ports(project: Project, capsys: pyt
     """A URL that is shown can be opened: the port is the one on this machine, not the one inside the container."""
     project.append("published = 18080\n")
     project.service("many", 8000)
-    project.append("[services.many.containers.many-a]\npublished = 18990\n[services.many.containers.many-b]\npublished = 18991\n")
+    project.append(
+        "[services.many.containers.many-a]\npublished = 18990\n[services.many.containers.many-b]\npublished = 18991\n"
+    )
     built = Built(version="0.1.0", images={"web": EARLIER}, missing={})
 
     view.summary(project.load(), built, {}, {}, json=True)

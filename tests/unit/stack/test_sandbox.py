@@ -9,7 +9,9 @@ from tests.support.project import Project
 def test_nothing_is_shared_with_the_running_stack(project: Project) -> None:
     """Ports, project name, networks, volumes, secrets and folder are its own; what is checked, the images, is not."""
     project.service("api", 18981, secrets='["alpha"]', volumes='{ data = "/data" }')
-    project.append("[services.api.containers.left]\npublished = 18991\n[services.api.containers.right]\npublished = 18992\n")
+    project.append(
+        "[services.api.containers.left]\npublished = 18991\n[services.api.containers.right]\npublished = 18992\n"
+    )
     manifest = project.load()
     isolated = sandbox._isolated(manifest, 4711)
 
