@@ -126,7 +126,7 @@ def hints(kind: Any) -> Mapping[str, Any]:
 @cache
 def _ruled(hint: Any) -> bool:
     """Whether a value of this type, or a part of it, has a rule."""
-    parts = hints(hint).values() if dataclasses.is_dataclass(hint) else typing.get_args(hint)
+    parts = hints(hint).values() if hasattr(hint, "__dataclass_fields__") else typing.get_args(hint)
     return typing.get_origin(hint) is Annotated or any(map(_ruled, parts))
 
 
@@ -144,8 +144,8 @@ def problems(value: Any, hint: Any, path: str = "") -> Iterator[str]:
         hint, *rules = arguments
         yield from (f"{path}: {problem}" for rule in rules if (problem := rule.problem(value)))
         yield from problems(value, hint, path)
-    elif dataclasses.is_dataclass(value):
-        for name, kind in _ruled_keys(type(value)):
+    elif hasattr(hint, "__dataclass_fields__"):
+        for name, kind in _ruled_keys(hint):
             yield from problems(getattr(value, name), kind, f"{path}.{name}" if path else name)
     elif origin is tuple:
         for position, item in enumerate(value):
