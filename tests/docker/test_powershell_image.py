@@ -103,7 +103,7 @@ class Container:
     def wait_in_flight(self, number: int, seconds: float = 10) -> None:
         """Wait until so many requests are in flight, the one that asks among them."""
         deadline = time.monotonic() + seconds
-        while f"uc_requests_in_flight {number}" not in self.request("GET", "/metrics").text.splitlines():
+        while f"http_requests_in_flight {number}" not in self.request("GET", "/metrics").text.splitlines():
             assert time.monotonic() < deadline, f"never {number} in flight"
 
 

@@ -235,7 +235,7 @@ def _in_flight(live: Live, pool: ThreadPoolExecutor, call: Any) -> Future[httpx.
 def _busy(live: Live) -> bool:
     """Whether the PowerShell service is handling a request other than this one."""
     metrics = live.http.get(live.url("powershell-modules", "/metrics")).text
-    values = [line.split()[-1] for line in metrics.splitlines() if line.startswith("uc_requests_in_flight ")]
+    values = [line.split()[-1] for line in metrics.splitlines() if line.startswith("http_requests_in_flight ")]
     return float(values[0]) > 1
 
 

@@ -98,7 +98,7 @@ def create_app(settings: Settings, teams_of: Callable[[Providers, Settings], Tea
     app.add_exception_handler(405, _not_allowed)
     _add_probes(app, desk, health, providers)
     guarded = TokenAuth(BodyLimit(app, limit=MAX_BODY), secret=Secret("autogen_token"))
-    return RequestLog(guarded)
+    return RequestLog(guarded, observer=metrics.HTTP)
 
 
 def _autogen(providers: Providers, settings: Settings) -> TeamBuilder:

@@ -189,6 +189,8 @@ def test_metrics_count_runs_and_are_plain_prometheus(server: Api) -> None:
     """A scraper sees how chats ended, without a label that grows with the sessions."""
     server.chat()
     text = server.client.get("/metrics").text
-    assert 'groupchat_runs_total{status="finished"}' in text
-    assert "groupchat_run_seconds_bucket" in text
+    assert 'autogen_runs_total{status="finished"}' in text
+    assert "autogen_run_duration_seconds_bucket" in text
+    assert 'http_requests_total{method="POST",status="' in text
+    assert "http_requests_in_flight 1.0" in text
     assert "_created" not in text

@@ -22,7 +22,7 @@ def test_a_chat_with_a_real_client_runs_tools_and_ends_approved(
 ) -> None:
     """The client library, AutoGen and the tools work together, as they are locked, over HTTP."""
     model_server.set_key(name, "key-1")
-    before = model_server.metric('groupchat_model_tokens_total{kind="prompt"}')
+    before = model_server.metric('autogen_model_tokens_total{kind="prompt"}')
     view = model_server.chat(stream=stream)
     assert (view["status"], view["stop_reason"]) == ("finished", "approved"), view
     assert (view["result"], view["model"]) == ("ship the model's fix", f"{name}:gpt-5-mini")
@@ -32,7 +32,7 @@ def test_a_chat_with_a_real_client_runs_tools_and_ends_approved(
     assert not any(result["is_error"] for message in messages for result in message.get("results", ()))
     calls = provider.calls()
     assert {(call["path"], call["key"], call["stream"]) for call in calls} == {(path, "key-1", stream)}
-    assert model_server.metric('groupchat_model_tokens_total{kind="prompt"}') - before == 11 * len(calls)
+    assert model_server.metric('autogen_model_tokens_total{kind="prompt"}') - before == 11 * len(calls)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -52,7 +52,7 @@ def test_a_following_stream_sees_the_next_run_too(server: Api) -> None:
                 break
     assert kinds.count("message") > 20
     deadline = time.monotonic() + 5
-    while server.metric("groupchat_streams"):
+    while server.metric("autogen_streams"):
         assert time.monotonic() < deadline, "a stream that its client left is still counted"
 
 

@@ -1,7 +1,7 @@
 // Prometheus text (version 0.0.4): few series, none with a path in a label.
 
 const BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
-const METHODS = new Set(["GET", "HEAD"]);
+const METHODS = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]);
 
 function family(name, type, help, samples) {
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples.map(([rest, value]) => `${name}${rest} ${value}\n`).join("")}`;
@@ -14,9 +14,15 @@ export class Metrics {
     this.bytes = { raw: 0, br: 0, gzip: 0 };
     this.buckets = new Array(BOUNDS.length + 1).fill(0);
     this.seconds = 0;
+    this.inFlight = 0;
   }
 
-  observe(method, status, seconds, form, size) {
+  begin() {
+    this.inFlight += 1;
+  }
+
+  end(method, status, seconds, form, size) {
+    this.inFlight -= 1;
     const labels = `{method="${METHODS.has(method) ? method : "other"}",status="${status}"}`;
     this.requests.set(labels, (this.requests.get(labels) ?? 0) + 1);
     this.bytes[form] += size;
@@ -34,11 +40,12 @@ export class Metrics {
     });
     const { user, system } = process.cpuUsage();
     return [
-      family("docs_http_requests_total", "counter", "Requests answered.", [...this.requests]),
-      family("docs_http_request_duration_seconds", "histogram", "Time to answer a request.",
+      family("http_requests_total", "counter", "Requests answered.", [...this.requests]),
+      family("http_request_duration_seconds", "histogram", "Time to answer a request.",
         [...buckets, ["_sum", this.seconds], ["_count", count]]),
-      family("docs_http_response_bytes_total", "counter", "Bytes of response bodies by stored form.",
+      family("http_response_bytes_total", "counter", "Bytes of response bodies by stored form.",
         Object.entries(this.bytes).map(([form, value]) => [`{form="${form}"}`, value])),
+      family("http_requests_in_flight", "gauge", "Requests accepted and not yet answered.", [["", this.inFlight]]),
       family("docs_site_files", "gauge", "Files of the site.", [["", this.files]]),
       family("process_cpu_seconds_total", "counter", "Processor time used.", [["", (user + system) / 1e6]]),
       family("process_resident_memory_bytes", "gauge", "Memory in use.", [["", process.memoryUsage.rss()]]),

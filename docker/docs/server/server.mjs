@@ -104,13 +104,14 @@ function handle(request, response) {
   let [form, bytes] = ["raw", 0];
   const count = (sentForm, size) => ([form, bytes] = [sentForm, size]);
   if (draining) response.shouldKeepAlive = false;
+  metrics.begin();
   response.on("close", () => {
     const seconds = (performance.now() - started) / 1000;
     const { method } = request;
     const status = response.statusCode;
     // A query may hold private words, and nothing here depends on it.
     const path = request.url.split("?", 1)[0].slice(0, 512);
-    metrics.observe(method, status, seconds, form, bytes);
+    metrics.end(method, status, seconds, form, bytes);
     log(Object.hasOwn(own, path) && status < 400 ? "debug" : "info", "request", {
       request_id: id, method, path, status, ms: Math.round(seconds * 1e4) / 10, bytes,
       ...(response.writableFinished ? {} : { aborted: true }),

@@ -131,8 +131,9 @@ def test_probes_report_the_mounted_content(server: Server) -> None:
     get(server, "/services/monitoring/")
     text = get(server, "/metrics").text
 
-    assert re.search(r'^docs_http_requests_total\{method="GET",status="200"\} [1-9]', text, re.M)
-    assert re.search(r'^docs_http_request_duration_seconds_bucket\{le="\+Inf"\} [1-9]', text, re.M)
+    assert re.search(r'^http_requests_total\{method="GET",status="200"\} [1-9]', text, re.M)
+    assert re.search(r'^http_request_duration_seconds_bucket\{le="\+Inf"\} [1-9]', text, re.M)
+    assert "http_requests_in_flight 1\n" in text
     assert "/services" not in text
 
 

@@ -144,5 +144,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Unforeseen)
     app.add_middleware(BodyLimit, limit=settings.max_body)
     app.add_middleware(TokenAuth, secret=Secret("langgraph_api_key"))
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, observer=metrics.HTTP)
     return app

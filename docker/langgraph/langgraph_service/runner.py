@@ -87,7 +87,7 @@ class Runner:
         self._jobs[job.run_id] = job
         self._open.setdefault(job.thread_id, []).append(job)
         self._unfinished += 1
-        metrics.UNFINISHED.inc()
+        metrics.IN_FLIGHT.inc()
         if (delay := delay_of(run)) > 0:
             job.held = True
             self._spawn(self._later(job, delay))
@@ -124,7 +124,7 @@ class Runner:
     def _close(self, job: Job) -> None:
         if not job.done.is_set():
             self._unfinished -= 1
-            metrics.UNFINISHED.dec()
+            metrics.IN_FLIGHT.dec()
             of_thread = self._open[job.thread_id]
             of_thread.remove(job)
             if not of_thread:

@@ -62,6 +62,9 @@ async def test_probes_and_metrics_are_open(server: Endpoint) -> None:
     assert "ModuleNotFoundError" in health.json()["graphs"]["broken"]["reason"]
     assert "has no attribute 'absent'" in health.json()["graphs"]["missing"]["reason"]
     assert 'langgraph_graphs{state="failed"} 2.0' in metrics.text
+    assert 'http_requests_total{method="GET",status="200"}' in metrics.text
+    assert "http_requests_in_flight 1.0" in metrics.text
+    assert "_created" not in metrics.text
 
 
 @pytest.mark.process_only

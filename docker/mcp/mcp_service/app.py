@@ -6,8 +6,9 @@ from mcp.server.caching import CacheHint
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+from ucservice.metrics import HttpMetrics
 from ucservice.secretfile import Secret
-from ucservice.web import App, RequestLog
+from ucservice.web import App, Observer, RequestLog
 
 from mcp_service import toolsets
 from mcp_service.bearer import FileTokens, auth_settings
@@ -32,10 +33,17 @@ def build(settings: Settings) -> App:
     probes = Probes(settings.server, checks, chosen.peer, registry)
     for path, handler in (("/health", probes.health), ("/ready", probes.ready), ("/metrics", probes.metrics)):
         server.custom_route(path, methods=["GET"])(handler)
-    return on_wire(server, settings)
+    return on_wire(server, settings, observer=HttpMetrics(registry))
 
 
-def on_wire(server: MCPServer[None], settings: Settings, *, stateless: bool = True, streams: bool = False) -> App:
+def on_wire(
+    server: MCPServer[None],
+    settings: Settings,
+    *,
+    stateless: bool = True,
+    streams: bool = False,
+    observer: Observer | None = None,
+) -> App:
     """The transport with its Host and Origin checks; the defaults are what is served.
 
     A call is answered with JSON, not with a stream: a stream would be cut at SIGTERM, and the call in it with it.
@@ -47,7 +55,7 @@ def on_wire(server: MCPServer[None], settings: Settings, *, stateless: bool = Tr
             allowed_hosts=list(settings.allowed_hosts), allowed_origins=list(settings.allowed_origins)
         ),
     )
-    return RequestLog(application)
+    return RequestLog(application, observer=observer)
 
 
 def _server(settings: Settings, chosen: Toolset, secret: Secret, registry: CollectorRegistry) -> MCPServer[None]:

@@ -20,7 +20,9 @@ class ToolCalls:
     def __init__(self, registry: CollectorRegistry, known: frozenset[str]) -> None:
         self.known = known
         self.calls = Counter("mcp_tool_calls", "Tool calls by outcome", ["tool", "outcome"], registry=registry)
-        self.seconds = Histogram("mcp_tool_seconds", "Time of a call", ["tool"], registry=registry, buckets=_BUCKETS)
+        self.seconds = Histogram(
+            "mcp_tool_call_duration_seconds", "Time of a call", ["tool"], registry=registry, buckets=_BUCKETS
+        )
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method != "tools/call":

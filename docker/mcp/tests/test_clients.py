@@ -59,4 +59,7 @@ def test_probes_are_open(servers: dict[str, Server], name: str) -> None:
     status, text = servers[name].get("/metrics")
     assert status == 200
     assert "# TYPE mcp_tool_calls_total counter" in text
+    assert 'http_requests_total{method="GET",status="200"}' in text
+    assert "http_requests_in_flight 1.0" in text
+    assert "_created" not in text
     assert 'mcp_dependency_up{check="mcp_token"} 1.0' in text

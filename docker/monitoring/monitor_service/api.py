@@ -51,7 +51,10 @@ def create_app(service: Service) -> Starlette:
             Route("/triggers", _triggers),
             Route("/openapi.json", _openapi),
         ],
-        middleware=[Middleware(RequestLog), Middleware(TokenAuth, secret=Secret("monitoring_token"))],
+        middleware=[
+            Middleware(RequestLog, observer=metrics.HTTP),
+            Middleware(TokenAuth, secret=Secret("monitoring_token")),
+        ],
         exception_handlers={HTTPException: _told, sqlite3.Error: _store_failed},
     )
 

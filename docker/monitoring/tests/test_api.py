@@ -61,7 +61,7 @@ def test_old_events_are_forgotten(start: Start, rules: Rules, workspace: Path) -
     for number in range(20):
         (workspace / f"{number:02}.txt").write_text("x")
 
-    eventually(lambda: monitor.metric("filemonitor_files") == 20)
+    eventually(lambda: monitor.metric("monitoring_files") == 20)
     eventually(lambda: len(monitor.every_path()) == 5)
 
 
@@ -70,7 +70,7 @@ def test_metrics_parse_and_name_no_path(start: Start, rules: Rules, workspace: P
     """The exposition is valid, has the watcher's own series, and no label holds a path."""
     monitor = start()
     (workspace / "a-name-to-look-for.txt").write_text("x")
-    eventually(lambda: monitor.metric("filemonitor_events_total") == 1)
+    eventually(lambda: monitor.metric("monitoring_events_total") == 1)
 
     text = monitor._client.get("/metrics", headers={"accept": accept}).text
 
@@ -78,11 +78,14 @@ def test_metrics_parse_and_name_no_path(start: Start, rules: Rules, workspace: P
     if not accept:
         names = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
         assert {
-            "filemonitor_missed_by_inotify_total",
-            "filemonitor_last_scan_age_seconds",
-            "filemonitor_outbox_depth",
-            "filemonitor_inotify_watches",
-            "filemonitor_deliveries_total",
+            "http_requests_total",
+            "http_request_duration_seconds_bucket",
+            "http_requests_in_flight",
+            "monitoring_missed_by_inotify_total",
+            "monitoring_last_scan_age_seconds",
+            "monitoring_outbox_depth",
+            "monitoring_inotify_watches",
+            "monitoring_deliveries_total",
         } <= names
     else:
         assert text.rstrip().endswith("# EOF")

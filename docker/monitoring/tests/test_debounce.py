@@ -24,7 +24,7 @@ def test_writes_in_a_row_are_one_delivery(start: Start, rules: Rules, target: Ta
         seen.add(eventually(lambda: next((e["at"] for e in monitor.events() if e["at"] not in seen), None)))
 
     eventually(lambda: monitor.events(status="delivered"))
-    assert monitor.metric("filemonitor_outbox_depth") == 0
+    assert monitor.metric("monitoring_outbox_depth") == 0
     assert target.told() == [("added", "log.txt")]
     assert [(event["kind"], event["path"]) for event in monitor.events()] == [("added", "log.txt")]
 
@@ -39,7 +39,7 @@ def test_each_trigger_has_its_own_debounce(start: Start, rules: Rules, target: T
         (workspace / "f.txt").write_text("x" * length)
         eventually(partial(target.was_asked, length))
 
-    eventually(lambda: len(target.requests) >= 4 and monitor.metric("filemonitor_outbox_depth") == 0)
+    eventually(lambda: len(target.requests) >= 4 and monitor.metric("monitoring_outbox_depth") == 0)
     assert [request["path"] for request in target.requests] == ["/", "/", "/", "/slow"]
 
 

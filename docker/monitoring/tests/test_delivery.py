@@ -78,7 +78,7 @@ def test_a_dead_letter_is_shown_and_can_be_sent_again(
     event = eventually(lambda: monitor.events(status="dead"))[0]
     assert event["deliveries"][0]["attempts"] == 3
     assert "given up after 3 attempts" in event["deliveries"][0]["error"]
-    assert monitor.metric("filemonitor_dead_letters") == 1
+    assert monitor.metric("monitoring_dead_letters") == 1
     target.always = 200
     assert monitor.post(f"/events/{event['id']}/redeliver").status_code == 202
     eventually(lambda: monitor.events(status="delivered"))
@@ -222,5 +222,5 @@ def test_a_full_disk_loses_nothing(start: Start, rules: Rules, target: Target, w
 
     eventually(lambda: monitor.get("/health", token="").status_code == 200)
     eventually(lambda: {path for _, path in target.told()} == {f"{number}.txt" for number in range(300)}, 60)
-    eventually(lambda: monitor.metric("filemonitor_outbox_depth") == 0)
+    eventually(lambda: monitor.metric("monitoring_outbox_depth") == 0)
     assert "Traceback" not in json.dumps(monitor.logs())

@@ -106,7 +106,7 @@ def test_a_changed_file_is_taken_and_a_bad_one_refused(
 
     assert refused == {"file": str(file), "line": 7, "reason": "unknown key 'debounse': perhaps you meant 'debounce'"}
     assert monitor.health()["status"] == "healthy"
-    assert monitor.metric("filemonitor_triggers_refused") == 1
+    assert monitor.metric("monitoring_triggers_refused") == 1
     assert [line["line"] for line in monitor.logs() if line["event"] == "triggers_refused"] == [7]
     file.write_text(good)
     eventually(lambda: monitor.health()["triggers"]["refused"] is None)

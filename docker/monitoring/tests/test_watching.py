@@ -31,7 +31,7 @@ def test_files_in_new_nested_folders_are_all_seen(start: Start, rules: Rules, wo
 
     eventually(lambda: len(set(monitor.every_path())) == 2000)
     assert len(monitor.every_path()) == 2000
-    assert monitor.metric("filemonitor_scans_total") <= 3  # start-up, and a burst with its second look
+    assert monitor.metric("monitoring_scans_total") <= 3  # start-up, and a burst with its second look
 
 
 def test_a_queue_overflow_loses_nothing(start: Start, rules: Rules, workspace: Path) -> None:
@@ -44,9 +44,9 @@ def test_a_queue_overflow_loses_nothing(start: Start, rules: Rules, workspace: P
         os.close(os.open(workspace / f"{number}.txt", os.O_CREAT | os.O_WRONLY))
     monitor.process.send_signal(signal.SIGCONT)
 
-    eventually(lambda: monitor.metric("filemonitor_events_total") == 20_000, 20)
+    eventually(lambda: monitor.metric("monitoring_events_total") == 20_000, 20)
     assert len(set(monitor.every_path())) == 20_000
-    eventually(lambda: monitor.metric("filemonitor_missed_by_inotify_total") > 1000)
+    eventually(lambda: monitor.metric("monitoring_missed_by_inotify_total") > 1000)
 
 
 def test_changes_during_downtime_are_reported_after_the_restart(
@@ -99,8 +99,8 @@ def test_ignored_names_and_linked_folders_are_not_part_of_the_tree(
     for name in (".git/index", "src/node_modules/x.js", "link/behind.txt", "old-link/behind.txt", "src/plain/seen.txt"):
         (workspace / name).write_text("x")
     eventually(lambda: "src/plain/seen.txt" in monitor.every_path())
-    scans = monitor.metric("filemonitor_scans_total")
-    eventually(lambda: monitor.metric("filemonitor_scans_total") >= scans + 2)
+    scans = monitor.metric("monitoring_scans_total")
+    eventually(lambda: monitor.metric("monitoring_scans_total") >= scans + 2)
 
     assert sorted(monitor.every_path()) == ["link", "src/plain/seen.txt"]
 
@@ -139,11 +139,11 @@ def test_names_that_are_no_utf8_do_not_blind_it(start: Start, rules: Rules, work
 
     (Path(os.fsdecode(os.fsencode(workspace) + b"/bad-\xff.txt"))).write_text("x")
     eventually(lambda: monitor.every_path() == ["bad-\\xff.txt"])
-    eventually(lambda: monitor.metric("filemonitor_inotify_active") == 1)
+    eventually(lambda: monitor.metric("monitoring_inotify_active") == 1)
     (workspace / "good.txt").write_text("x")
 
     eventually(lambda: monitor.every_path() == ["bad-\\xff.txt", "good.txt"])
-    assert monitor.metric("filemonitor_watcher_restarts_total") >= 1
+    assert monitor.metric("monitoring_watcher_restarts_total") >= 1
 
 
 def test_a_folder_that_cannot_be_read_does_not_delete_its_files(start: Start, rules: Rules, workspace: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_folder_that_cannot_be_read_does_not_delete_its_files(start: Start, ru
 
     closed.chmod(0)
     try:
-        eventually(lambda: monitor.metric("filemonitor_unreadable_directories") == 1)
+        eventually(lambda: monitor.metric("monitoring_unreadable_directories") == 1)
         (workspace / "other.txt").write_text("x")
         eventually(lambda: "other.txt" in monitor.every_path())
         assert monitor.every_path() == ["other.txt"]
@@ -221,7 +221,7 @@ def test_without_watches_left_it_says_so_and_scans(start: Start, rules: Rules, w
 
     eventually(lambda: monitor.every_path() == ["d19/f.txt"])
     assert monitor.health()["watcher"]["mode"] == "scans"
-    assert monitor.metric("filemonitor_inotify_active") == 0
+    assert monitor.metric("monitoring_inotify_active") == 0
     refusal = next(line for line in monitor.logs() if line["event"] == "inotify_unavailable")
     assert refusal["level"] == "error"
     assert "max_user_watches" in refusal["remedy"]

@@ -38,7 +38,7 @@ function Start-Loop([hashtable] $Shared, [string] $Kind, [object] $Line, [hashta
             $null = Invoke-Job $Shared $Counters $Kind $job
             # Until the answer was written: what a worker tidies up afterwards is not the caller's time.
             $elapsed = [Diagnostics.Stopwatch]::GetElapsedTime($job.Started, $job.Answered ?? [Diagnostics.Stopwatch]::GetTimestamp())
-            Add-Request $Counters "$($job.Route)" $job.Status $elapsed.TotalSeconds
+            Add-Request $Counters $job.Method "$($job.Route)" $job.Status $elapsed.TotalSeconds
             Write-Request $Shared $job $elapsed.TotalMilliseconds
         } catch {
             Write-Log $Shared.Log error 'loop_error' @{ reason = "$($_.Exception.GetBaseException().Message)" }

@@ -62,7 +62,7 @@ function Start-Serving([string] $Kind, [hashtable] $Line) {
 function Send-ToQueue([Net.HttpListenerContext] $Context) {
     # Only puts the request in a queue: a body that never comes, or a caller that never reads, must not stop the accepting.
     $job = @{
-        Context = $Context; Id = Get-RequestId $Context.Request; Path = Get-RequestPath $Context.Request
+        Context = $Context; Id = Get-RequestId $Context.Request; Path = Get-RequestPath $Context.Request; Method = $Context.Request.HttpMethod
         Started = [Diagnostics.Stopwatch]::GetTimestamp(); Status = 0; Route = 'refused'; Unanswered = $shared.Unanswered
     }
     $shared.InFlight.AddCount()

@@ -39,7 +39,8 @@ def test_metrics_are_prometheus_text(service: Service) -> None:
     typed = {line.split()[2] for line in lines if line.startswith("# TYPE ")}
     named = {re.sub(r"_(bucket|sum|count)$", "", re.split(r"[{ ]", line)[0]) for line in lines if line[0] != "#"}
     assert named <= typed
-    assert 'uc_modules{state="importable"} 5' in lines
+    assert any(line.startswith('http_requests_total{method="GET",route="/health",status="200"} ') for line in lines)
+    assert 'powershell_modules{state="importable"} 5' in lines
 
 
 @pytest.mark.parametrize(

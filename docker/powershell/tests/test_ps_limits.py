@@ -39,10 +39,10 @@ def test_a_full_queue_answers_503_and_a_lost_critical_module_makes_it_unhealthy(
         ThreadPoolExecutor(2) as pool,
     ):
         first = pool.submit(service.invoke, "Probe", "Wait-File", Path=str(gate))
-        wait_for_metric(service, "uc_requests_in_flight 2")  # the call and this question
-        wait_for_metric(service, "uc_queue_depth 0")
+        wait_for_metric(service, "http_requests_in_flight 2")  # the call and this question
+        wait_for_metric(service, "powershell_queue_depth 0")
         second = pool.submit(service.invoke, "Probe", "Wait-File", Path=str(gate))
-        wait_for_metric(service, "uc_queue_depth 1")
+        wait_for_metric(service, "powershell_queue_depth 1")
         third = service.invoke("Probe", "Get-Nothing")
         assert (third.status_code, third.json()["error"], third.headers["retry-after"]) == (503, "busy", "1")
         assert service.request("GET", "/health").status_code == 200
@@ -107,7 +107,7 @@ def test_sigterm_finishes_requests_in_flight_and_refuses_new_ones(pwsh: str, tmp
             assert service.request("GET", "/health", headers={"Host": host}).status_code == 200
         gate = tmp_path / "gate"
         running_call = pool.submit(service.invoke, "Probe", "Wait-File", Path=str(gate))
-        wait_for_metric(service, "uc_requests_in_flight 2")
+        wait_for_metric(service, "http_requests_in_flight 2")
         ending = pool.submit(service.stop)
         service.event("stopping", in_flight=1)
         late = service.invoke("Probe", "Get-Nothing")
@@ -121,7 +121,7 @@ def test_sigterm_finishes_requests_in_flight_and_refuses_new_ones(pwsh: str, tmp
 def test_an_answered_request_is_no_longer_in_flight(service: Service) -> None:
     """The count is exact for a caller that has its answer, even while a worker cleans up after the call."""
     assert service.invoke("Probe", "Start-Spin").status_code == 504
-    assert "uc_requests_in_flight 1" in service.request("GET", "/metrics").text.splitlines()
+    assert "http_requests_in_flight 1" in service.request("GET", "/metrics").text.splitlines()
 
 
 def test_sigterm_ends_calls_that_do_not_end(pwsh: str, tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ def test_sigterm_ends_calls_that_do_not_end(pwsh: str, tmp_path: Path) -> None:
         )
         half = pool.submit(service.raw, head.encode())
         calls = [pool.submit(service.invoke, "Probe", name) for name in ("Start-Spin", "Start-Blocking")]
-        wait_for_metric(service, "uc_requests_in_flight 4")
+        wait_for_metric(service, "http_requests_in_flight 4")
         calls.append(pool.submit(service.invoke, "Probe", "Get-Nothing"))
-        wait_for_metric(service, "uc_queue_depth 1")
+        wait_for_metric(service, "powershell_queue_depth 1")
         code, _ = service.stop()
         answers = [call.result() for call in calls]
         assert [(answer.status_code, answer.json()["error"]) for answer in answers] == [(503, "stopping")] * 3

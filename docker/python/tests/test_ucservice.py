@@ -23,13 +23,20 @@ from tests.support.machine import shut
 SERVER = """
 import asyncio
 import json
+from prometheus_client import CollectorRegistry, generate_latest
 from ucservice import answer_sigterm, logs, web
+from ucservice.metrics import HttpMetrics
 from ucservice.secretfile import Secret
 
 answer_sigterm()
+registry = CollectorRegistry()
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
+        return
+    if scope["path"] == "/metrics":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": generate_latest(registry)})
         return
     if scope["path"] == "/boom":
         raise RuntimeError("boom")
@@ -40,7 +47,8 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps({"id": logs.request_id.get()}).encode()})
 
-web.serve(web.RequestLog(web.TokenAuth(app, secret=Secret("test_token"))), port=1)
+guarded = web.TokenAuth(app, secret=Secret("test_token"))
+web.serve(web.RequestLog(guarded, observer=HttpMetrics(registry)), port=1)
 """
 
 
@@ -78,6 +86,28 @@ def server(secret: Path, tmp_path: Path) -> Iterator[tuple[str, Path, subprocess
 
 def get(url: str, **headers: str) -> httpx.Response:
     return httpx.get(url, headers={key.replace("_", "-"): value for key, value in headers.items()}, trust_env=False)
+
+
+def test_requests_are_counted_under_the_common_names(server: tuple[str, Path, subprocess.Popen[str]]) -> None:
+    """Each answer, a refusal and a failure too, has method and status; what is in flight is counted, nothing else grows."""
+    url, log, _process = server
+    get(url + "/x", authorization="Bearer first")
+    get(url + "/boom", authorization="Bearer first")
+    get(url + "/x")
+    httpx.request("PROPFIND", url + "/x", trust_env=False)
+    with ThreadPoolExecutor() as pool:
+        pool.submit(httpx.get, url + "/hang", headers={"authorization": "Bearer first"}, trust_env=False, timeout=2)
+        while "hanging" not in log.read_text():
+            time.sleep(0.05)
+        during = get(url + "/metrics").text
+
+    assert "http_requests_in_flight 2.0" in during  # the hanging one and this question
+    assert 'http_requests_total{method="GET",status="200"}' in during
+    assert 'http_requests_total{method="GET",status="500"} 1.0' in during
+    assert 'http_requests_total{method="GET",status="401"} 1.0' in during
+    assert 'http_requests_total{method="other",status="401"} 1.0' in during
+    assert 'http_request_duration_seconds_bucket{le="+Inf"}' in during
+    assert "_created" not in during
 
 
 def test_a_replaced_and_an_overwritten_secret_are_both_seen(secret: Path) -> None:

@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
@@ -31,14 +31,25 @@ def _header(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope.get("headers", ()) if key == name), "")
 
 
+class Observer(Protocol):
+    """Who counts requests: metrics.HttpMetrics, in a service that has Prometheus' client."""
+
+    def begin(self) -> None:
+        """Count a request that was accepted."""
+
+    def end(self, method: str, status: int, seconds: float) -> None:
+        """Count its answer."""
+
+
 class RequestLog:
     """Take or make X-Request-Id, answer with it, and log one line for each request (probes at debug level).
 
-    A request that the server gives up because it stops is answered with 503, unless its answer has begun.
+    A request that the server gives up because it stops is answered with 503, unless its answer has begun. `observer`
+    counts requests.
     """
 
-    def __init__(self, app: App) -> None:
-        self.app = app
+    def __init__(self, app: App, *, observer: Observer | None = None) -> None:
+        self.app, self.observer = app, observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,6 +60,8 @@ class RequestLog:
         token = logs.request_id.set(identifier)
         started = time.perf_counter()
         status, begun = 500, False
+        if self.observer:
+            self.observer.begin()
 
         async def send_with_id(message: MutableMapping[str, Any]) -> None:
             nonlocal status, begun
@@ -64,13 +77,16 @@ class RequestLog:
                 raise
             await _refuse(send_with_id, 503, {"error": "the service stops"}, (b"retry-after", b"5"))
         finally:
+            seconds = time.perf_counter() - started
+            if self.observer:
+                self.observer.end(scope["method"], status, seconds)
             emit = _log.debug if scope["path"] in PUBLIC_PATHS and status < 400 else _log.info
             emit(
                 "request",
                 method=scope["method"],
                 path=scope["path"],
                 status=status,
-                ms=round((time.perf_counter() - started) * 1000, 1),
+                ms=round(seconds * 1000, 1),
             )
             logs.request_id.reset(token)
 
