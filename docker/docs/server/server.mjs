@@ -24,7 +24,7 @@ const own = {
     const body = { status: reason ? "unhealthy" : "healthy", files: site.count, ...(reason && { reason }) };
     return [reason ? 503 : 200, "application/json", `${JSON.stringify(body)}\n`];
   },
-  "/ready": () => [draining ? 503 : 200, "application/json", `${JSON.stringify({ ready: !draining })}\n`],
+  "/ready": () => [draining ? 503 : 200, "application/json", `${JSON.stringify({ status: draining ? "not ready" : "ready" })}\n`],
   "/metrics": () => [200, "text/plain; version=0.0.4; charset=utf-8", metrics.text()],
 };
 

@@ -127,7 +127,7 @@ def test_the_policy_allows_scripts_by_hash_alone(server: Server) -> None:
 def test_probes_report_the_mounted_content(server: Server) -> None:
     """Health is the front page and the search index; ready is taking requests; metrics name no paths."""
     assert get(server, "/health").json()["status"] == "healthy"
-    assert get(server, "/ready").status_code == 200
+    assert (get(server, "/ready").status_code, get(server, "/ready").json()) == (200, {"status": "ready"})
     get(server, "/services/monitoring/")
     text = get(server, "/metrics").text
 

@@ -57,7 +57,7 @@ async def test_probes_and_metrics_are_open(server: Endpoint) -> None:
     async with httpx.AsyncClient(base_url=server.url) as anyone:
         health, ready, metrics = [await anyone.get(path) for path in ("/health", "/ready", "/metrics")]
 
-    assert (health.json()["status"], ready.json()["ready"]) == ("healthy", True)
+    assert (health.json()["status"], ready.json()["status"]) == ("healthy", "ready")
     assert health.json()["graphs"]["probe"] == {"state": "loaded"}
     assert "ModuleNotFoundError" in health.json()["graphs"]["broken"]["reason"]
     assert "has no attribute 'absent'" in health.json()["graphs"]["missing"]["reason"]

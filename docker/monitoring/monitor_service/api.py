@@ -81,7 +81,8 @@ async def _health(request: Request) -> Response:
 async def _ready(request: Request) -> Response:
     found = await asyncio.to_thread(report, _service(request))
     ready = found["status"] == "healthy" and found["deliveries"]["running"]
-    return JSONResponse({"ready": ready, "reasons": found["reasons"]}, 200 if ready else 503)
+    status = "ready" if ready else "not ready"
+    return JSONResponse({"status": status, "reasons": found["reasons"]}, 200 if ready else 503)
 
 
 async def _metrics(request: Request) -> Response:

@@ -99,7 +99,8 @@ def test_an_unwritable_store_is_unhealthy(start: Start, rules: Rules, home: Path
 
     eventually(lambda: monitor.get("/health", token="").status_code == 503, 20)
     assert "event store" in monitor.health()["reasons"][0]
-    assert monitor.get("/ready", token="").status_code == 503
+    unready = monitor.get("/ready", token="")
+    assert (unready.status_code, unready.json()["status"]) == (503, "not ready")
     holder()
     eventually(lambda: monitor.get("/health", token="").status_code == 200, 15)
 

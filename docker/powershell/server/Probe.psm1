@@ -66,7 +66,7 @@ function Invoke-Probe([hashtable] $Shared, [hashtable] $Job) {
         '/health' { $health = Get-Health $Shared; Send-Json $Job $health.Status $health.Body }
         '/ready' {
             $reason = Get-Unreadiness $Shared
-            if ($reason) { Send-Json $Job 503 ([ordered]@{ status = 'not-ready'; reason = $reason }) }
+            if ($reason) { Send-Json $Job 503 ([ordered]@{ status = 'not ready'; reason = $reason }) }
             else { Send-Json $Job 200 @{ status = 'ready' } }
         }
         '/openapi.json' { Send-Answer $Job 200 ([IO.File]::ReadAllBytes("$PSScriptRoot/openapi.json")) 'application/json' }

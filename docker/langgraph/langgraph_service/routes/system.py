@@ -57,7 +57,7 @@ async def _report(request: Request, state: State, runner: Runner) -> dict[str, A
         "version": VERSION,
         "database": {**database, "free_bytes": free},
         "graphs": _graphs(state),
-        "runs": {"unfinished": len(runner.active())},
+        "runs": {"in_flight": len(runner.active())},
     }
 
 
@@ -73,7 +73,7 @@ async def ready(request: Request, state: Opened, runner: Running) -> Response:
     """Able to take work: healthy, not stopping, with at least one graph."""
     report = await _report(request, state, runner)
     able = report["status"] == "healthy" and not runner.stopping.is_set() and bool(state.graphs.loaded)
-    return Json({**report, "ready": able}, status_code=200 if able else 503)
+    return Json({**report, "status": "ready" if able else "not ready"}, status_code=200 if able else 503)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
