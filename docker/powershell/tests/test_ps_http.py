@@ -95,7 +95,7 @@ def test_a_token_file_without_a_token_is_reported(pwsh: str, tmp_path: Path) -> 
             make()
             assert service.request("GET", "/modules").status_code == 401
             answer = service.request("GET", "/ready")
-            assert answer.status_code == 503
+            assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
             told.append(answer.json()["reason"].removesuffix(", so every call is refused"))
         assert told == [
             "there is no token file",
