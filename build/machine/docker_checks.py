@@ -211,7 +211,7 @@ def ports(manifest: Manifest, docker: Docker) -> Iterator[tuple[str, Diagnosis]]
             continue
         found = f"taken by container {container}" if container else f"taken by {owner}"
         stop = f"docker stop {container}" if container else "stop it"
-        remedy = f"{stop}, or give {name} another port in versions.local.toml"
+        remedy = f"{stop}, or give {manifest.published_key(name)} another value in versions.local.toml"
         taken.append((f"port {port}", Diagnosis("fail", f"{found}; {name} publishes it", remedy)))
     if taken:
         yield from taken
