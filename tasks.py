@@ -273,15 +273,16 @@ def compose(_c: Context, *, check: bool = False, json: bool = False) -> None:
 
 @task(help=_JSON | {"check": "only check whether the committed files are current"})
 def schema(_c: Context, *, check: bool = False, json: bool = False) -> None:
-    """Write the JSON Schemas of versions.toml.
+    """Write the JSON Schemas, from the types.
 
-    Editors check the file with them; they come from its types and the documentation of its keys.
+    Editors check versions.toml with them; the third is that of what tasks print with --json.
 
     Examples: ./inv schema   |   ./inv schema --check
     """
     from build.config import schema
+    from build.program import output_schema
 
-    schema.write(ROOT, check=check)
+    schema.write(ROOT, check=check, others={output_schema.FILE: output_schema.text()})
 
 
 @task(help=_JSON)

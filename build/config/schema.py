@@ -124,21 +124,20 @@ def text(root: Path, name: str) -> str:
     return json.dumps(document(root, partial=name == LOCAL), indent=2, ensure_ascii=False) + "\n"
 
 
-def write(root: Path, *, check: bool) -> None:
-    """Write both schemas of the project at `root`; with `check`, write nothing.
+def write(root: Path, *, check: bool, others: Mapping[str, str] | None = None) -> None:
+    """Write both schemas of the project at `root`, and others (path → text); with `check`, write nothing.
 
     Raises ManifestError with `check` when one is stale, and when a key has no description.
     """
-    current = {path: text(root, name) for name, path in FILES.items()}
+    current = {path: text(root, name) for name, path in FILES.items()} | dict(others or {})
     stale = [path for path, content in current.items() if _content(root / path) != content]
     if check and stale:
         raise ManifestError(f"not what the types and {reference.PAGE} say: {', '.join(stale)}", hint="./inv schema")
     for path in stale:
         (root / path).parent.mkdir(exist_ok=True)
         (root / path).write_text(current[path], encoding="utf-8", newline="\n")
-        console.note(f"wrote {path}")
-    if not stale:
-        console.note(f"{' and '.join(current)} are current")
+    names = ", ".join(stale or current)
+    console.outcome(f"wrote {names}" if stale else f"current: {names}", {"written": stale})
 
 
 def _content(path: Path) -> str:

@@ -151,6 +151,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "ps": (list[Running],),
     "smoke": (list[CheckResult], list[PlannedCheck]),
     "compose": (Written,),
+    "schema": (Written,),
     "release": (Released, dict[str, Any]),
     "releases": (list[Release],),
     "yank": (list[Yanked],),
