@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def failure(manifest: Manifest) -> SmokeFailed | None:
         excerpt = keep(manifest, container.name, manifest.workspace.reports)
         parts += [_summary(container), excerpt]
     names = ", ".join(container.name for container in blamed)
-    hint = f"./inv logs --container {blamed[0].name}   (all of it: {manifest.workspace.reports})"
+    hint = f"./inv logs {blamed[0].name}   (all of it: {manifest.workspace.reports})"
     return SmokeFailed(f"not healthy: {names}", output="\n".join(parts), hint=hint)
 
 
@@ -63,6 +63,13 @@ def keep(manifest: Manifest, container: str, folder: Path) -> str:
     (folder / f"{container}.log").write_text(text, encoding="utf-8")
     tail = text.strip().splitlines()[-_LOG_LINES:]
     return "\n".join([_last_health_check(inspected), "last log lines:", *(f"  {_readable(line)}" for line in tail)])
+
+
+def forget(manifest: Manifest, containers: Iterable[str]) -> None:
+    """Remove what an earlier failure of these containers left in the reports: they are well now."""
+    for name in containers:
+        for kind in ("inspect.json", "log"):
+            (manifest.workspace.reports / f"{name}.{kind}").unlink(missing_ok=True)
 
 
 def _last_health_check(inspected: dict[str, Any]) -> str:

@@ -60,6 +60,7 @@ def _up(
             console.note("interrupted: taking the half-started stack down")
             _take_down(manifest)
         raise
+    evidence.forget(manifest, names)
     return status.containers(manifest)
 
 

@@ -100,6 +100,9 @@ def releases(every: Sequence[Release], *, json: bool = False) -> None:
     if json:
         console.result(every)
         return
+    if not every:
+        console.note("no releases yet; ./inv release --dry-run prints what the first one would be")
+        return
     rows = [
         (
             console.mark(_MARKS[release.state]),

@@ -88,6 +88,10 @@ def test_a_failing_smoke_check_keeps_the_evidence(built: Project) -> None:
     assert (reports / "one.log").read_text()
     assert json.loads((reports / "one.inspect.json").read_text())["State"]["Running"]
 
+    manifest_file.write_text(manifest_file.read_text().replace('{ status = "never" }', '{ status = "healthy" }'))
+    assert built.inv("smoke").code == 0
+    assert [path.name for path in reports.glob("one.*")] == [], "what failed before is well now"
+
 
 def test_smoke_of_a_stack_that_is_down_says_up(built: Project) -> None:
     """Without a running stack `smoke` names the command that starts it."""

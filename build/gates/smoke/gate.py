@@ -82,7 +82,9 @@ def _ask(
     journeys = [journey.run] if travel and set(journey.NEEDS) <= set(running) else []
     results = checks.run(manifest, services, running, journeys=journeys)
     checks.junit(results, report)
-    if not all(result.passed for result in results):
+    if all(result.passed for result in results):
+        evidence.forget(manifest, {result.container for result in results})
+    else:
         for container in sorted({container.name for container in status.containers(manifest)}):
             evidence.keep(manifest, container, report.parent)
     return results
