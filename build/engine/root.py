@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,14 @@ from build.errors import MissingTool, ToolFailed
 from build.process import run
 
 
+def is_root() -> bool:
+    """Whether this process is root's; never on Windows, which has none."""
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
 def privilege(purpose: str) -> list[str]:
     """What to put before a command that needs root. Raises MissingTool when this user may not run one unasked."""
-    if os.geteuid() == 0:
+    if is_root():
         return []
     try:
         run(["sudo", "-n", "true"], timeout=30)

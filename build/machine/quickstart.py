@@ -19,7 +19,7 @@ from build.images import build
 from build.images.build import Built
 from build.machine import prepare
 from build.registry.client import ping
-from build.stack import secrets
+from build.stack import secret_folder, secrets
 from build.steps import Skip, Step, Stop
 from build.views import quickstart as view
 
@@ -82,7 +82,7 @@ def _secrets(progress: Progress) -> Progress:
     created = [name for name, outcome in secrets.initialise(progress.manifest).items() if outcome == "made"]
     if not created:
         raise Skip("every secret file exists")
-    console.note(f"made {', '.join(created)} in {progress.manifest.workspace.secrets}")
+    console.note(f"made {', '.join(created)} in {secret_folder.locate(progress.manifest)}")
     return progress
 
 

@@ -16,6 +16,7 @@ from build.process import run
 from build.registry import credentials
 from build.registry.client import RegistryClient
 from build.registry.transport import START
+from build.stack import secret_folder
 from build.stack import secrets as stack_secrets
 
 _REGISTRY_SECONDS = 3
@@ -108,6 +109,7 @@ def runtime_secrets(manifest: Manifest) -> Diagnosis:
         stack_secrets.check(manifest, names)
     except SecretError as error:
         return Diagnosis("warn", "; ".join(str(error).splitlines()), error.hint)
-    folder = manifest.workspace.secrets
+    folder = secret_folder.locate(manifest)
+    place = f" in {folder}, because this disk keeps no file modes" if folder != manifest.workspace.secrets else ""
     empty = [name for name, kind in names.items() if kind == "external" and not (folder / name).stat().st_size]
-    return Diagnosis("ok", f"{len(names)} files" + (f"; empty, so offline: {', '.join(empty)}" if empty else ""))
+    return Diagnosis("ok", f"{len(names)} files{place}" + (f"; empty, so offline: {', '.join(empty)}" if empty else ""))

@@ -2,7 +2,8 @@
 
 model                what runs, for every deploy target: the manifest's containers, hardened alike
 compose              the model as Compose files, and Compose run on them
-secrets              the files of the runtime secrets
+secret_folder        where the runtime secrets are, also on a disk without file modes
+secrets              their files
 status, evidence     what the engine says of the containers; why one is not healthy
 run                  start and stop, with everything that is checked before and after
 sandbox              an isolated temporary stack

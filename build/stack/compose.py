@@ -14,7 +14,7 @@ from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.engine import ownership
 from build.errors import ManifestError, SmokeFailed
-from build.stack import model
+from build.stack import model, secret_folder
 from build.stack.model import Container, Healthcheck, LogRotation, Stack, Tmpfs
 
 _HEADER = """\
@@ -174,7 +174,7 @@ def _content(path: Path) -> str:
 def write(manifest: Manifest, images: Mapping[str, str], *, with_fluentd: bool = False) -> None:
     """Write the Compose files that start `images` (service → name@digest) to the workspace."""
     workspace = manifest.workspace
-    stack = model.stack(manifest, images, secrets=workspace.secrets, labels=ownership.labels(manifest))
+    stack = model.stack(manifest, images, secrets=secret_folder.locate(manifest), labels=ownership.labels(manifest))
     json_file.replace(workspace.compose, render(document(stack), "The stack as it runs."))
     if with_fluentd:
         json_file.replace(workspace.compose_fluentd, render(fluentd(stack), "Overlay: logs to Fluentd."))

@@ -17,7 +17,7 @@ from build.config.manifest import Manifest, Service
 from build.engine import client as docker
 from build.errors import BuildError
 from build.parallel import alive
-from build.stack import run, secrets
+from build.stack import run, secret_folder, secrets
 from build.stack.status import LABEL
 
 _MARK = "-release-"
@@ -90,6 +90,7 @@ def _remove(isolated: Manifest) -> None:
         run.down(isolated, volumes=True)
         _remove_images(isolated)
     finally:
+        secret_folder.discard(isolated)
         shutil.rmtree(isolated.workspace.root, ignore_errors=True)
 
 

@@ -2,7 +2,8 @@
 
 Compose mounts a file with its owner and mode, so the file itself must be readable by the containers' user and by nobody
 else: 0400 and owned by that user where this one may chown, else 0444 inside a folder that only its owner can enter (the
-bind mount shows the file to the container, the folder hides it from everybody on the host).
+bind mount shows the file to the container, the folder hides it from everybody on the host). Windows has no modes: there
+the folder is in a place that Windows closes to other users (secret_folder.py).
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import contextlib
 import os
 import secrets as random
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from build import console
 from build.config.manifest import Manifest
+from build.engine import root
 from build.engine.hardening import UID
 from build.errors import SecretError
+from build.stack import secret_folder
 from build.typed import suggest
 
 _HINT = "./inv secrets.init"
@@ -41,18 +46,23 @@ def initialise(manifest: Manifest) -> dict[str, str]:
     """Create the missing secret files: name → made | kept | empty. Never overwrites one.
 
     A `random` secret gets 43 URL-safe characters; an `external` one is created empty, for its owner to fill in place.
-    Raises SecretError when the folder is another user's.
+    On a disk without file modes, what was filled in at the usual place moves to the one that is used instead.
+    Raises SecretError when the folder is another user's, or no place keeps file modes.
     """
-    folder = manifest.workspace.secrets
+    folder = secret_folder.locate(manifest)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
+    usual = manifest.workspace.secrets
+    if moves := folder != usual:
+        console.note(f"secrets are in {folder}: the disk of {manifest.workspace.root} keeps no file modes")
     outcome = {}
     for name, kind in manifest.secrets.items():
         path = folder / name
         if path.exists():
             outcome[name] = "kept" if path.stat().st_size else "empty"
             continue
-        content = random.token_urlsafe(32) + "\n" if kind == "random" else ""
+        earlier = (usual / name).read_text(encoding="utf-8") if moves and (usual / name).exists() else ""
+        content = earlier or (random.token_urlsafe(32) + "\n" if kind == "random" else "")
         temporary = path.with_name(f".{name}.new")
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -60,15 +70,17 @@ def initialise(manifest: Manifest) -> dict[str, str]:
             file.write(content)
         _close_to_others(temporary)
         temporary.replace(path)
-        outcome[name] = "made" if content else "empty"
+        if moves:
+            (usual / name).unlink(missing_ok=True)
+        outcome[name] = "kept" if earlier else "made" if content else "empty"
     return outcome
 
 
 def planned(manifest: Manifest) -> dict[str, str]:
     """What `initialise` would do: name → would be made | kept | would be empty | empty."""
-    outcome = {}
+    folder, outcome = secret_folder.locate(manifest), {}
     for name, kind in manifest.secrets.items():
-        path = manifest.workspace.secrets / name
+        path = folder / name
         if path.exists():
             outcome[name] = "kept" if path.stat().st_size else "empty"
         else:
@@ -77,11 +89,14 @@ def planned(manifest: Manifest) -> dict[str, str]:
 
 
 def _close_to_others(path: Path) -> None:
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        os.chown(path, UID, UID)
-        path.chmod(0o400)
-    else:
-        path.chmod(0o444)
+    if sys.platform == "win32":  # its one mode is "read-only", which would only be in the way of a rotation
+        return
+    if root.is_root():
+        with contextlib.suppress(OSError):  # root of a namespace without that user, or a disk that refuses
+            os.chown(path, UID, UID)
+            path.chmod(0o400)
+            return
+    path.chmod(0o444)
 
 
 @_permission_as_secret_error()
@@ -99,7 +114,7 @@ def check(manifest: Manifest, names: Iterable[str]) -> None:
 
 
 def _problems(manifest: Manifest, name: str) -> Iterable[str]:
-    path = manifest.workspace.secrets / name
+    path = secret_folder.locate(manifest) / name
     try:
         file = path.stat()
     except FileNotFoundError:
@@ -107,6 +122,8 @@ def _problems(manifest: Manifest, name: str) -> Iterable[str]:
         return
     if not file.st_size and manifest.secrets[name] == "random":
         yield f"secret {name}: {path} is empty; remove it, and a new one is created"
+    if sys.platform == "win32":
+        return
     hidden = not path.parent.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     mode = f"mode {stat.S_IMODE(file.st_mode):04o}"
     if file.st_mode & stat.S_IROTH and not hidden:
@@ -118,7 +135,7 @@ def _problems(manifest: Manifest, name: str) -> Iterable[str]:
 @_permission_as_secret_error()
 def value(manifest: Manifest, name: str) -> str:
     """The value that clients send: the first line of the file. Raises SecretError when the file is missing or empty."""
-    path = manifest.workspace.secrets / name
+    path = secret_folder.locate(manifest) / name
     try:
         lines = path.read_text(encoding="utf-8").split()
     except FileNotFoundError:
@@ -163,9 +180,10 @@ def renewable(manifest: Manifest, name: str) -> Path:
     if name not in manifest.secrets:
         known = ", ".join(key for key, kind in manifest.secrets.items() if kind == "random")
         raise SecretError(f"unknown secret '{name}'{suggest(name, manifest.secrets)}", hint=f"one of: {known}")
+    path = secret_folder.locate(manifest) / name
     if manifest.secrets[name] != "random":
-        raise SecretError(f"secret {name} is external", hint=f"write {manifest.workspace.secrets / name} in place")
-    return manifest.workspace.secrets / name
+        raise SecretError(f"secret {name} is external", hint=f"write {path} in place")
+    return path
 
 
 @contextlib.contextmanager

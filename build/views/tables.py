@@ -121,11 +121,11 @@ def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) 
     """
     # Reading releases and rendering Compose files are not paid for by a build that only shows its images.
     from build.deploy.compose import runnable
-    from build.stack import compose, model, status
+    from build.stack import compose, model, secret_folder, status
 
     references, wanted = runnable(manifest, services, release=release)
     images = {name: references[name] for name in wanted}
-    stack = model.stack(manifest, images, secrets=manifest.workspace.secrets)
+    stack = model.stack(manifest, images, secrets=secret_folder.locate(manifest))
     document = compose.document(stack)
     now = {container.name: container for container in status.containers(manifest)}
     starts = [Start.of(name, str(entry["image"]), now.get(name)) for name, entry in document["services"].items()]
