@@ -57,10 +57,18 @@ def children() -> Children:
 
 def _terminate(process: subprocess.Popen[Any]) -> None:
     if sys.platform == "win32":
-        process.terminate()
+        end_tree(process)
     elif process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
+
+
+def end_tree(process: subprocess.Popen[Any]) -> None:
+    """End a process and its children at once, on Windows, which knows neither sessions nor signals."""
+    taskkill = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
+    with contextlib.suppress(OSError):
+        subprocess.run(taskkill, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    process.terminate()  # has no effect on one that has ended
 
 
 def together(calls: Sequence[Callable[[], Result]]) -> list[Result]:
@@ -116,6 +124,8 @@ def at_once(function: Callable[[Item], Result], items: Iterable[Item]) -> list[R
 
 def alive(pid: int) -> bool:
     """Whether a process with this pid exists, whoever owns it."""
+    if sys.platform == "win32":  # there os.kill is no question: signal 0 is Ctrl-C
+        return _alive_on_windows(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -123,3 +133,24 @@ def alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+if sys.platform == "win32":
+    import ctypes
+
+    _SYNCHRONIZE = 0x00100000
+    _ERROR_ACCESS_DENIED = 5
+    _WAIT_TIMEOUT = 0x102
+
+    def _alive_on_windows(pid: int) -> bool:
+        """The same by Windows: a process that can be waited for, and has not ended."""
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.OpenProcess.restype = ctypes.c_void_p
+        handle = kernel.OpenProcess(_SYNCHRONIZE, False, pid)  # noqa: FBT003  (the call has no names)
+        if not handle:
+            return ctypes.get_last_error() == _ERROR_ACCESS_DENIED
+        try:
+            waited: int = kernel.WaitForSingleObject(ctypes.c_void_p(handle), 0)
+            return waited == _WAIT_TIMEOUT
+        finally:
+            kernel.CloseHandle(ctypes.c_void_p(handle))

@@ -20,7 +20,7 @@ from typing import Any
 
 from build import console, interrupts, variables
 from build.errors import MissingTool, ToolFailed
-from build.parallel import children
+from build.parallel import children, end_tree
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
 _GRACE_SECONDS = 10
@@ -247,9 +247,12 @@ def follow_parent() -> Callable[[], None] | None:
 
 
 def stop_group(process: subprocess.Popen[Any]) -> None:
-    """Stop a process in its own session, with its children: SIGINT, then SIGKILL after ten seconds."""
+    """Stop a process in its own session, with its children: SIGINT, then SIGKILL after ten seconds.
+
+    On Windows, which has neither, they end at once.
+    """
     if sys.platform == "win32":
-        process.terminate()
+        end_tree(process)
         return
     for sign in (signal.SIGINT, signal.SIGKILL):
         try:

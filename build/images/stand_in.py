@@ -15,7 +15,7 @@ from pathlib import Path
 
 from build import console
 from build.config.manifest import BaseImage, Manifest
-from build.engine import apt
+from build.engine import apt, root
 from build.engine import client as engine
 from build.errors import BaseUnavailable, MissingTool
 from build.images import bake_file, inspect, secrets
@@ -166,7 +166,7 @@ def _make_root(manifest: Manifest, name: str) -> None:
             ],
             cwd=folder,
             # Another user, which builds the root where this one is not root, could not enter the folder.
-            env={"TMPDIR": str(folder)} if os.geteuid() == 0 else None,
+            env={"TMPDIR": str(folder)} if root.is_root() else None,
             timeout=1200,
         )
         suites = " ".join(line.split()[2] for line in lines)

@@ -13,6 +13,7 @@ from build import variables
 from build.config.manifest import Manifest
 from build.diagnosis import Diagnosis
 from build.engine import disk as disk_space
+from build.engine import root
 from build.errors import BuildError, RepositoryError
 from build.git import history
 from build.git.client import version as git_version
@@ -72,9 +73,9 @@ def place(manifest: Manifest) -> Diagnosis:
 
 def privilege(_manifest: Manifest, docker: Docker) -> Diagnosis:
     """Whether an engine could be installed, where none answers."""
-    if not hasattr(os, "geteuid"):
+    if sys.platform == "win32":
         return Diagnosis("skip", "not needed on Windows")
-    if os.geteuid() == 0:
+    if root.is_root():
         return Diagnosis("ok", "root")
     if shutil.which("sudo") and run(["sudo", "-n", "true"], ok_codes=range(256), timeout=10).returncode == 0:
         return Diagnosis("ok", "sudo without a password")
