@@ -1,4 +1,4 @@
-"""Nothing of the library needs POSIX to be imported, and what Windows lacks, or has with another meaning, is guarded.
+"""What Windows lacks, or has with another meaning, stands behind a question for the platform.
 
 `nox -s types` also runs the type checker for win32 and darwin, which knows every such name. It does not know that a call
 means something else there.
@@ -7,49 +7,16 @@ means something else there.
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 
 import pytest
 
+from tests.support.posix import LACKING, LIBRARY
 from tests.support.project import REPOSITORY
 
-LIBRARY = [
-    *sorted(path for path in (REPOSITORY / "build").rglob("*.py")),
-    *(REPOSITORY / name for name in ("tasks.py", "noxfile.py", "inv.py")),
-]
-# What Windows lacks of `os` and `signal`, and whole modules.
-LACKING = {
-    "os": "chown chroot fork forkpty getegid geteuid getgid getgroups getloadavg getpgid getpgrp getsid getuid initgroups "
-    "killpg lchown major minor mkfifo mknod nice openpty pathconf posix_spawn sched_getaffinity sendfile setegid "
-    "seteuid setgid setgroups setpgid setsid setuid statvfs sync sysconf tcgetpgrp uname wait wait3 wait4 waitid "
-    "WIFEXITED WNOHANG O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK ST_NOEXEC",
-    "signal": "SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGUSR1 SIGUSR2 alarm pause pthread_kill "
-    "pthread_sigmask setitimer sigwait",
-}
-MODULES = "fcntl grp posix pty pwd resource syslog termios tty"
 # Exists on Windows, too, and ends the process there, whatever the signal.
 OTHERWISE = {("os", "kill")}
 NAMES = OTHERWISE | {(module, name) for module, names in LACKING.items() for name in names.split()}
 GUARDS = {"platform", "name", "hasattr", "_WINDOWS"}
-PROGRAM = f"""
-import importlib, sys
-
-def load():
-    for name in {{names}}:
-        importlib.import_module(name)
-
-load()  # with it, all that it imports of others
-for name in [name for name in sys.modules if name.partition(".")[0] in {{"build", "tasks", "noxfile", "inv"}}]:
-    del sys.modules[name]
-for module, names in {LACKING}.items():
-    for name in names.split():
-        vars(importlib.import_module(module)).pop(name, None)
-for name in {MODULES!r}.split():
-    sys.modules[name] = None  # an import of it is an ImportError
-sys.platform = "win32"
-load()
-"""
 
 
 def unguarded(source: str) -> list[str]:
@@ -70,22 +37,6 @@ def unguarded(source: str) -> list[str]:
 def _asks(node: ast.If | ast.IfExp | ast.BoolOp) -> bool:
     test = node if isinstance(node, ast.BoolOp) else node.test
     return any({getattr(part, "id", ""), getattr(part, "attr", "")} & GUARDS for part in ast.walk(test))
-
-
-def _names() -> list[str]:
-    relative = [path.relative_to(REPOSITORY).with_suffix("") for path in LIBRARY]
-    return [".".join(path.parts).removesuffix(".__init__") for path in relative]
-
-
-def test_w2_every_module_is_imported_without_posix() -> None:
-    """With all that Windows lacks taken away, and in its name, every module of the library still loads."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.replace("{names}", repr(_names()))],
-        cwd=REPOSITORY, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-    assert done.returncode == 0, done.stderr
-    assert len(LIBRARY) > 100
 
 
 def test_w2_what_windows_lacks_stands_behind_a_question() -> None:
