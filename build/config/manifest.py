@@ -13,6 +13,7 @@ from build.config.rules import (
     Day,
     Digest,
     FirstVersion,
+    Hash,
     Memory,
     Method,
     Name,
@@ -26,6 +27,8 @@ from build.config.rules import (
     Status,
     Text,
     ToolVersion,
+    TrivyMirror,
+    TrivySystem,
     UrlPath,
 )
 from build.config.workspace import Workspace
@@ -45,11 +48,18 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
-    """The minimum version of each tool, as dotted numbers."""
+    """The minimum version of each tool, as dotted numbers, and where Trivy comes from if it is not installed.
+
+    In `trivy_mirror`, {system} and {archive} are replaced; `trivy_sha256` has the hash of what is there, by system.
+    """
 
     engine: ToolVersion
     buildx: ToolVersion
     compose: ToolVersion
+    trivy: ToolVersion = "0.76"
+    trivy_mirror: TrivyMirror = ""
+    trivy_image: str = ""
+    trivy_sha256: dict[TrivySystem, Hash] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -100,6 +100,13 @@ Namespace = Annotated[
 ]
 Digest = Annotated[str, Rule(expected="sha256: and 64 hex digits", pattern="(?:sha256:[0-9a-f]{64})?")]
 Sha256 = Annotated[str, Rule(expected="64 hex digits", pattern="(?:[0-9a-f]{64})?")]
+Hash = Annotated[str, Rule(expected="64 hex digits", pattern="[0-9a-f]{64}")]
+# As Trivy's releases name them, in their archives' names.
+TRIVY_SYSTEMS = ("Linux-64bit", "Linux-ARM64", "macOS-64bit", "macOS-ARM64", "windows-64bit", "windows-ARM64")
+TrivySystem = Annotated[str, Rule(expected=f"one of {', '.join(TRIVY_SYSTEMS)}", pattern="|".join(TRIVY_SYSTEMS))]
+TrivyMirror = Annotated[
+    str, Rule(expected="an http(s) address with {system} in it", pattern=r"(?:https?://\S*\{system\}\S*)?")
+]
 Day = Annotated[str, Rule(expected="a date as YYYY-MM-DD", pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}", is_date=True)]
 Port = Annotated[int, Rule(expected="a port between 1 and 65535", minimum=1, maximum=65535)]
 PortOrZero = Annotated[int, Rule(expected="a port between 1 and 65535, or 0", minimum=0, maximum=65535)]

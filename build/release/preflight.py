@@ -71,7 +71,7 @@ def check_branch(world: World, remote: str) -> None:
 def tools(manifest: Manifest) -> dict[str, str]:
     """The versions of engine, buildx, Compose and Trivy. Raises MissingTool for one that is missing or too old."""
     installed, scanner = together(
-        [lambda: engine.require(manifest.tools), lambda: {"trivy": trivy.version(manifest.workspace.trivy)}]
+        [lambda: engine.require(manifest.tools), lambda: {"trivy": trivy.version(trivy.Scanner.of(manifest))}]
     )
     return installed | scanner
 

@@ -7,14 +7,13 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from build import console, json_file
 from build.config.manifest import Gates, Manifest
 from build.diagnosis import Diagnosis
 from build.errors import ScanBroken
-from build.gates.scan.trivy import insecure, trivy
+from build.gates.scan.trivy import Scanner, insecure, trivy
 from build.waiting import waiting
 
 _SILENT_SECONDS = 10
@@ -42,8 +41,8 @@ class Database:
     updated: datetime
 
 
-def provide(cache: Path, gates: Gates) -> Database | None:
-    """Fetch the configured database into `cache`; None, with a warning, if there is none or its registry is away.
+def provide(scanner: Scanner, gates: Gates) -> Database | None:
+    """Fetch the configured database into the cache; None, with a warning, if there is none or its registry is away.
 
     A cached copy is used if it was fetched by the same digest, or if the registry is unreachable.
     Raises ScanBroken for a registry that answers without the database, and for a stale or broken database.
@@ -51,8 +50,8 @@ def provide(cache: Path, gates: Gates) -> Database | None:
     if not gates.db_repository:
         console.warn("vulnerabilities were NOT checked: gates.db_repository is empty (name a mirror of trivy-db)")
         return None
-    reached = _fetch(cache, gates.db_repository)
-    updated = updated_at(cache)
+    reached = _fetch(scanner, gates.db_repository)
+    updated = updated_at(scanner)
     if updated is None:
         if reached:
             message = f"{gates.db_repository} is not a vulnerability database"
@@ -62,37 +61,38 @@ def provide(cache: Path, gates: Gates) -> Database | None:
     if not reached:
         console.warn(f"the registry of {gates.db_repository} can't be reached: the copy fetched earlier is used")
     check_age(updated, gates, datetime.now(UTC))
-    _require(cache, gates.db_repository, "python-pkg")
+    _require(scanner, gates.db_repository, "python-pkg")
     return Database(repository=gates.db_repository, updated=updated)
 
 
-def _fetch(cache: Path, repository: str) -> bool:
+def _fetch(scanner: Scanner, repository: str) -> bool:
     """Download the database unless the cache has the same digest; return False if its registry can't be reached.
 
     origin.json names the repository of the cached database, and exists only while that one is complete. A database from
     another repository is dropped first, because Trivy would take it for current.
     """
+    cache = scanner.cache
     origin = cache / "origin.json"
     cached = json_file.read(origin).get("repository") == repository
     if not cached:
         shutil.rmtree(cache / "db", ignore_errors=True)
-    elif "@sha256:" in repository and updated_at(cache):
+    elif "@sha256:" in repository and updated_at(scanner):
         return True
     with waiting(f"fetching the vulnerability database from {repository}"):
         if _is_silent(repository):
             return False
         origin.unlink(missing_ok=True)
-        reached = _download(cache, repository)
+        reached = _download(scanner, repository)
     if reached or cached:
         json_file.write(origin, {"repository": repository})
     return reached
 
 
-def _download(cache: Path, repository: str) -> bool:
+def _download(scanner: Scanner, repository: str) -> bool:
     hint = "check gates.db_repository and the login there (docker login, TRIVY_USERNAME, TRIVY_CACERT)"
     arguments = ("--download-db-only", "--no-progress", "--db-repository", repository, *insecure(repository))
     try:
-        trivy(cache, "image", *arguments, hint=hint)
+        trivy(scanner, "image", *arguments, hint=hint)
     except ScanBroken as error:
         if not any(words in error.output for words in _UNREACHABLE):
             raise
@@ -121,7 +121,7 @@ def examine(manifest: Manifest) -> Diagnosis:
     if not gates.db_repository:
         remedy = "[gates] db_repository = REGISTRY/trivy-db@sha256:… in versions.local.toml"
         return Diagnosis("warn", "none configured: vulnerabilities are not checked", remedy)
-    updated = updated_at(manifest.workspace.trivy)
+    updated = updated_at(Scanner.of(manifest))
     if updated is None:
         return Diagnosis("ok", f"{gates.db_repository}, not fetched yet")
     check_age(updated, gates, datetime.now(UTC))
@@ -131,12 +131,12 @@ def examine(manifest: Manifest) -> Diagnosis:
 def require(manifest: Manifest) -> None:
     """Fetch the database if one is configured. Raises ScanBroken for one that can't be trusted."""
     if "vuln" in manifest.gates.scanners and manifest.gates.db_repository:
-        provide(manifest.workspace.trivy, manifest.gates)
+        provide(Scanner.of(manifest), manifest.gates)
 
 
-def updated_at(cache: Path) -> datetime | None:
+def updated_at(scanner: Scanner) -> datetime | None:
     """The date of the cached database; None if there is none."""
-    version = json.loads(trivy(cache, "version", "--format", "json").stdout)
+    version = json.loads(trivy(scanner, "version", "--format", "json").stdout)
     stamp = (version.get("VulnerabilityDB") or {}).get("UpdatedAt")
     return datetime.fromisoformat(stamp) if stamp else None
 
@@ -157,7 +157,7 @@ def check_age(updated: datetime, gates: Gates, now: datetime) -> None:
         raise ScanBroken(message, hint="set the clock: the age of the database can't be judged")
 
 
-def prove(cache: Path, database: Database, contents: Iterable[str]) -> list[str]:
+def prove(scanner: Scanner, database: Database, contents: Iterable[str]) -> list[str]:
     """Raise ScanBroken if the database does not cover the contents of the images, for which Trivy reports no findings.
 
     `contents` are package types (`node-pkg`) and distributions (`debian 13.1`). Returns those without a probe.
@@ -166,20 +166,21 @@ def prove(cache: Path, database: Database, contents: Iterable[str]) -> list[str]
     for kind in sorted(set(contents) - {"python-pkg"}):
         family, _, release = kind.partition(" ")
         if kind in _KNOWN_BAD or (release and family in _PURL_TYPES):
-            _require(cache, database.repository, kind)
+            _require(scanner, database.repository, kind)
         elif release:
             unproven.append(kind)
     return unproven
 
 
-def _require(cache: Path, repository: str, kind: str) -> None:
+def _require(scanner: Scanner, repository: str, kind: str) -> None:
     """Scan a bill of materials with one vulnerable package; drop the database from the cache if it has no finding."""
+    cache = scanner.cache
     probe = cache / "probe.cdx.json"
     json_file.write(probe, bill(kind))
     name = f"the vulnerability database of {repository}"
     try:
         outcome = trivy(
-            cache, "sbom", "--skip-db-update", "--offline-scan", "--scanners", "vuln", "--quiet", "--format", "json",
+            scanner, "sbom", "--skip-db-update", "--offline-scan", "--scanners", "vuln", "--quiet", "--format", "json",
             str(probe),
         )  # fmt: skip
     except ScanBroken as error:

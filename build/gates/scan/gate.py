@@ -80,7 +80,7 @@ def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict,
     refusals = at_once(partial(convert, settings), scanned)
     if settings.database:
         contents = {kind for image in scanned for kind in findings.contents(image.report)}
-        for kind in database.prove(settings.cache, settings.database, contents):
+        for kind in database.prove(settings.scanner, settings.database, contents):
             console.warn(f"no probe can prove that the vulnerability database knows {kind}")
     _report_waivers(known, [used for image in scanned for used in findings.waived(image.report)], settings.scanners)
     verdicts = tuple(
@@ -101,7 +101,7 @@ def _prepare(manifest: Manifest) -> tuple[Settings, tuple[waivers.Waiver, ...]]:
         message = "there is nothing to scan for: gates.scanners has only vuln, and there is no vulnerability database"
         raise ScanBroken(message, hint='set gates.db_repository, or add "secret" to gates.scanners')
     settings = Settings(
-        cache=manifest.workspace.trivy,
+        scanner=trivy.Scanner.of(manifest),
         reports=(manifest.workspace.reports / "scan").absolute(),
         scanners=scanners,
         severity=manifest.gates.severity,
@@ -115,7 +115,7 @@ def _prepare(manifest: Manifest) -> tuple[Settings, tuple[waivers.Waiver, ...]]:
 
 def _database(manifest: Manifest) -> Database | None:
     if "vuln" in manifest.gates.scanners:
-        return database.provide(manifest.workspace.trivy, manifest.gates)
+        return database.provide(trivy.Scanner.of(manifest), manifest.gates)
     console.warn("vulnerabilities were NOT checked: gates.scanners leaves out vuln")
     return None
 

@@ -11,7 +11,7 @@ from typing import Any
 from build import json_file
 from build.errors import ScanBroken
 from build.gates.scan.database import OFFLINE, Database
-from build.gates.scan.trivy import REFUSED, insecure, trivy
+from build.gates.scan.trivy import REFUSED, Scanner, insecure, trivy
 from build.images.image import Image
 from build.waiting import waiting
 
@@ -29,7 +29,7 @@ _RETRIES = {
 class Settings:
     """The settings for all images of a run: another set of scanners would analyse every layer again."""
 
-    cache: Path
+    scanner: Scanner
     reports: Path
     scanners: tuple[str, ...]
     severity: tuple[str, ...]
@@ -98,7 +98,7 @@ def _run(settings: Settings, arguments: Sequence[str], image: Image) -> tuple[st
     retries = dict(_RETRIES)
     while True:
         try:
-            trivy(settings.cache, *arguments, *more, image.reference, hint=hint)
+            trivy(settings.scanner, *arguments, *more, image.reference, hint=hint)
         except ScanBroken as error:
             reason = next((message for message in retries if message in error.output), None)
             if reason is None:
@@ -113,15 +113,15 @@ def _run(settings: Settings, arguments: Sequence[str], image: Image) -> tuple[st
 def convert(settings: Settings, scanned: Scanned) -> bool:
     """Write the other reports from the JSON one; return whether Trivy itself would refuse the image."""
     service = scanned.image.service
-    paths, located = settings.paths(service), settings.cache / f"located-{service}.json"
+    paths, located = settings.paths(service), settings.scanner.cache / f"located-{service}.json"
     json_file.write(located, _located(scanned.report, service))
     severity, scanners = ",".join(settings.severity), ",".join(settings.scanners)
     common = ("convert", "--quiet", "--ignorefile", "")
-    trivy(settings.cache, *common, "--format", "sarif", "--output", str(paths["sarif"]), str(located))
+    trivy(settings.scanner, *common, "--format", "sarif", "--output", str(paths["sarif"]), str(located))
     json_file.write(paths["sarif"], _categorised(json.loads(paths["sarif"].read_text(encoding="utf-8")), service))
-    trivy(settings.cache, *common, "--format", "cyclonedx", "--output", str(paths["cdx.json"]), str(paths["json"]))
+    trivy(settings.scanner, *common, "--format", "cyclonedx", "--output", str(paths["cdx.json"]), str(paths["json"]))
     table = trivy(
-        settings.cache, *common, "--format", "table", "--table-mode", "detailed", "--show-suppressed",
+        settings.scanner, *common, "--format", "table", "--table-mode", "detailed", "--show-suppressed",
         "--severity", severity, "--exit-code", str(REFUSED), str(paths["json"]), ok_codes=(0, REFUSED),
     )  # fmt: skip
     heading = f"{scanned.image.reference}\nscanners {scanners}, gate {severity}\n"

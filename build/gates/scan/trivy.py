@@ -1,4 +1,4 @@
-"""The Trivy program: its location, its environment, and its failures as errors of this toolkit."""
+"""Runs Trivy: its environment, its cache, and its failures as errors of this toolkit."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from build.config.manifest import Manifest
+from build.config.manifest import Manifest, Tools
 from build.diagnosis import Diagnosis
-from build.errors import MissingTool, ScanBroken, ToolFailed
+from build.errors import ScanBroken, ToolFailed
+from build.gates.scan import container, program
 from build.parallel import alive
 from build.process import Outcome, run
 
@@ -22,55 +25,65 @@ _TIMEOUT_MINUTES = 15
 _LOCKED = "cache may be in use by another process"
 _LOCK_SECONDS = 300
 _TEMPORARY = "temporary-"
+_TEMPORARY_FOLDERS = ("TMPDIR", "TMP", "TEMP") if sys.platform == "win32" else ("TMPDIR",)
 _QUIET = {"TRIVY_DISABLE_TELEMETRY": "true", "TRIVY_SKIP_VERSION_CHECK": "true"}
 
 
-def program() -> str:
-    """The path of `trivy`: the one installed with this Python, else the first on PATH.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scanner:
+    """What Trivy is run with: its cache, the settings of where it comes from, and the folder for what is fetched."""
 
-    Raises MissingTool when there is neither.
-    """
-    path = shutil.which("trivy", path=str(Path(sys.executable).parent)) or shutil.which("trivy")
-    if path is None:
-        raise MissingTool("trivy is not installed: it is neither beside this Python nor on PATH", hint="./inv doctor")
-    return path
+    cache: Path
+    tools: Tools
+    folder: Path
 
-
-def examine(_manifest: Manifest) -> Diagnosis:
-    """The path and the version of `trivy`."""
-    try:
-        path = program()
-    except MissingTool as error:
-        return Diagnosis("fail", str(error), "put trivy on PATH, or rm -rf .venv and run ./inv again to reinstall it")
-    return Diagnosis("ok", f"{path} {run([path, '--version'], timeout=20).stdout.split()[1]}")
+    @classmethod
+    def of(cls, manifest: Manifest) -> Scanner:
+        """That of a project."""
+        workspace = manifest.workspace
+        return cls(cache=workspace.trivy, tools=manifest.tools, folder=workspace.tools.absolute())
 
 
-def require(_manifest: Manifest) -> None:
-    """Raise MissingTool when there is no `trivy`."""
-    program()
+def examine(manifest: Manifest) -> Diagnosis:
+    """Which Trivy would be run; nothing is fetched. Raises MissingTool when there is none."""
+    scanner = Scanner.of(manifest)
+    return program.examine(scanner.tools, scanner.folder)
 
 
-def trivy(cache: Path, *arguments: str, ok_codes: tuple[int, ...] = (0,), hint: str = "") -> Outcome:
-    """Run `trivy ARGUMENTS` with the cache folder `cache`.
+def require(manifest: Manifest) -> None:
+    """Fetch Trivy where it is not here. Raises MissingTool when there is none."""
+    scanner = Scanner.of(manifest)
+    program.find(scanner.tools, scanner.folder)
+
+
+def trivy(scanner: Scanner, *arguments: str, ok_codes: tuple[int, ...] = (0,), hint: str = "") -> Outcome:
+    """Run `trivy ARGUMENTS` with the scanner's cache.
 
     It runs in that folder because Trivy obeys a trivy.yaml, .trivyignore or trivy-secret.yaml in the current one.
     Raises MissingTool, or ScanBroken with Trivy's output for a code outside `ok_codes`.
     """
+    cache = scanner.cache
     cache.mkdir(parents=True, exist_ok=True)
     _sweep(cache)
-    argv = [program(), *arguments, "--cache-dir", str(cache), "--timeout", f"{_TIMEOUT_MINUTES}m"]
+    found = program.find(scanner.tools, scanner.folder)
+    words = [*arguments, "--cache-dir", str(cache), "--timeout", f"{_TIMEOUT_MINUTES}m"]
     try:
         with tempfile.TemporaryDirectory(prefix=f"{_TEMPORARY}{os.getpid()}-", dir=cache) as folder:
-            return _patiently(argv, cache, ok_codes, folder)
+            environment = {**_QUIET, **dict.fromkeys(_TEMPORARY_FOLDERS, folder)}
+            if found.source == "image":
+                argv = container.command(found.place, words, cache, {**_QUIET, "TMPDIR": folder})
+            else:
+                argv = [found.place, *words]
+            return _patiently(argv, cache, ok_codes, environment)
     except ToolFailed as error:
         message = f"trivy {arguments[0]} failed ({_kind(error.returncode)})"
         output = (error.output or str(error)).partition("\ngoroutine ")[0]  # a crash prints pages of stack traces
         raise ScanBroken(message, hint=hint, output=output) from None
 
 
-def version(cache: Path) -> str:
+def version(scanner: Scanner) -> str:
     """The version of Trivy, "" if it does not say. Raises as `trivy` does."""
-    return str(json.loads(trivy(cache, "version", "--format", "json").stdout).get("Version", ""))
+    return str(json.loads(trivy(scanner, "version", "--format", "json").stdout).get("Version", ""))
 
 
 def _sweep(cache: Path) -> None:
@@ -81,13 +94,12 @@ def _sweep(cache: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _patiently(argv: list[str], cache: Path, ok_codes: tuple[int, ...], temporary: str) -> Outcome:
+def _patiently(argv: list[str], cache: Path, ok_codes: tuple[int, ...], environment: Mapping[str, str]) -> Outcome:
     """Run Trivy, and retry while another scan holds the cache: Trivy itself waits only five seconds for the lock."""
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
-            environ = {**_QUIET, "TMPDIR": temporary}
-            return run(argv, cwd=cache, env=environ, ok_codes=ok_codes, timeout=60 * (_TIMEOUT_MINUTES + 1))
+            return run(argv, cwd=cache, env=environment, ok_codes=ok_codes, timeout=60 * (_TIMEOUT_MINUTES + 1))
         except ToolFailed as error:
             if _LOCKED not in error.output or time.monotonic() > deadline:
                 raise

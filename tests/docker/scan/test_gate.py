@@ -48,7 +48,7 @@ def test_a_missing_trivy_is_named(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(MissingTool, match="trivy is not installed") as missing:
+    with pytest.raises(MissingTool, match="neither here nor on PATH") as missing:
         gate(manifest, clean)
     assert missing.value.hint == "./inv doctor"
 

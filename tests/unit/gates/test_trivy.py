@@ -1,16 +1,15 @@
-"""Trivy and its database as far as neither is run: the age of a database, its probes, TLS, variables, which program."""
+"""Trivy and its database as far as neither is run: the age of a database, its probes, TLS, what a killed run leaves."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from build.config.manifest import Gates
+from build.config.manifest import Gates, Tools
 from build.errors import ScanBroken
 from build.gates.scan import database, trivy
 
@@ -70,24 +69,11 @@ def test_tls_is_given_up_on_loopback_only(reference: str, flags: list[str]) -> N
     assert trivy.insecure(reference) == flags
 
 
-def test_trivy_of_this_python_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pinned Trivy beside the interpreter is used, whatever PATH has; else the one on PATH."""
-    for folder in ("venv", "path"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "trivy").touch(mode=0o755)
-    monkeypatch.setattr("sys.executable", str(tmp_path / "venv" / "python"))
-    monkeypatch.setenv("PATH", str(tmp_path / "path"))
-
-    assert trivy.program() == str(tmp_path / "venv" / "trivy")
-    shutil.rmtree(tmp_path / "venv")
-    assert trivy.program() == str(tmp_path / "path" / "trivy")
-
-
 def test_r7_what_a_killed_scan_unpacked_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trivy unpacks images into a folder of the run's own: it is gone after the run, and after a kill by the next one."""
     program = tmp_path / "path" / "trivy"
     program.parent.mkdir()
-    program.write_text('#!/bin/sh\ntouch "$TMPDIR/layer"\nls "$PWD"\n')
+    program.write_text('#!/bin/sh\n[ "$1" != --version ] || exec echo 0.99.0\ntouch "$TMPDIR/layer"\nls "$PWD"\n')
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(tmp_path / "venv" / "python"))
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
@@ -96,7 +82,8 @@ def test_r7_what_a_killed_scan_unpacked_is_removed(tmp_path: Path, monkeypatch: 
     for owner in (ended, os.getppid()):
         (cache / f"temporary-{owner}-x").mkdir(parents=True)
 
-    seen = trivy.trivy(cache, "version").stdout.split()
+    scanner = trivy.Scanner(cache=cache, tools=Tools(engine="0", buildx="0", compose="0"), folder=tmp_path)
+    seen = trivy.trivy(scanner, "version").stdout.split()
 
     assert any(name.startswith(f"temporary-{os.getpid()}-") for name in seen)
     assert [path.name for path in cache.glob("temporary-*")] == [f"temporary-{os.getppid()}-x"]
