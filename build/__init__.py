@@ -14,5 +14,5 @@
     program    the command line: Invoke's program with pages, bare names, completion and outcomes of our own
 
 What stands beside the packages (errors, columns, encodings, console, waiting, process, parallel, typed, json_file,
-lock, steps, diagnosis, dockerignore, variables, interrupts) imports none of them.
+lock, steps, diagnosis, dockerignore, variables, interrupts, github) imports none of them.
 """

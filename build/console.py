@@ -13,13 +13,13 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from build import columns, encodings
+from build import columns, encodings, github
 from build.columns import Column
 
 for _stream in (sys.stdout, sys.stderr):
     encodings.tolerate(_stream)
 
-_GITHUB = os.environ.get("GITHUB_ACTIONS") == "true"
+_GITHUB = github.is_running()
 _GLYPH = {"ok": "✓", "warn": "!", "fail": "✗", "skip": "-"}
 _writing = threading.Lock()
 _passing = False  # whether a line stands on the terminal that the next one takes the place of
@@ -91,16 +91,22 @@ def passthrough(line: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Print a warning: something to act on that does not stop the task. It is part of the task's JSON, too."""
+    """Print a warning: something to act on that does not stop the task; an annotation on GitHub.
+
+    It is part of the task's JSON, too.
+    """
     if _collected is not None:
         _collected.warnings.append(text)
-    _say(f"{_paint('warn', 'warning:')} {text}")
+    _say(github.command("warning", text) if _GITHUB else f"{_paint('warn', 'warning:')} {text}")
 
 
 def error(text: str, *, hint: str = "", output: str = "") -> None:
-    """Print a failure: the tool's hidden output, what failed, and the command that fixes it."""
+    """Print a failure: the tool's hidden output, what failed, and what fixes it; an annotation on GitHub."""
     if output.strip():
         _say("\n".join(f"  | {line}" for line in output.rstrip().splitlines()))
+    if _GITHUB:
+        _say(github.command("error", f"{text}\ntry: {hint}" if hint else text))
+        return
     _say(f"{_paint('fail', 'error:')} {text}")
     if hint:
         _say(f"  {_paint('ok', 'try:')} {hint}")
@@ -124,7 +130,7 @@ def step(title: str) -> Iterator[StepMark]:
     """Print the title of a step, and how it ended after how long; its lines are a folded group in GitHub's logs."""
     started = time.monotonic()
     if _GITHUB:
-        _say(f"::group::{title}")
+        _say(github.command("group", title))
     else:
         _say(_paint("skip", "» ") + title)
     mark = StepMark()

@@ -23,6 +23,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if sys.platform != "win32":
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# On GitHub tests read what everybody reads, and leave the summary of the job alone.
+for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+    os.environ.pop(_name, None)
 
 # No example database in the tree, and no deadlines. `nox -s deep` tries more examples of each property.
 settings.register_profile("quick", database=None, deadline=None, max_examples=20, stateful_step_count=12)

@@ -12,6 +12,7 @@ from build.deploy import compose as deploy
 from build.engine import install, ownership
 from build.errors import BuildError, ScanBroken, ScanRejected, SmokeFailed
 from build.gates.scan import gate as scan
+from build.gates.scan.verdict import described
 from build.gates.smoke import gate as smoke
 from build.gates.smoke import journey
 from build.gates.smoke.checks import CheckResult
@@ -68,7 +69,7 @@ def _scan(progress: Progress) -> Progress:
         verdicts = scan.scan(progress.manifest, images)
     except ScanBroken as error:
         return replace(progress, scans=dict.fromkeys(images, "could not scan"), problems=(*progress.problems, error))
-    scans = {verdict.service: scan.summary(verdict) for verdict in verdicts}
+    scans = {verdict.service: described(verdict) for verdict in verdicts}
     for service, summary in scans.items():
         console.note(f"{service}: {summary}")
     try:

@@ -8,8 +8,8 @@ from build import console
 from build.columns import Column
 from build.config.manifest import Manifest
 from build.config.select import chosen
-from build.gates.scan import findings, gate
-from build.gates.scan.gate import ImageVerdict
+from build.gates.scan import findings
+from build.gates.scan.verdict import ImageVerdict, described
 from build.gates.smoke.checks import CheckResult
 from build.images.image import Image
 
@@ -25,7 +25,7 @@ def scan(verdicts: Sequence[ImageVerdict], *, json: bool = False) -> None:
             verdict.service,
             *(str(verdict.findings[severity]) for severity in findings.SEVERITIES),
             str(verdict.waived),
-            gate.summary(verdict),
+            described(verdict),
         )
         for verdict in verdicts
     ]

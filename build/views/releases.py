@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from build import console
+from build import console, github
 from build.columns import Column
 from build.errors import ReleaseRefused
 from build.registry.policy import Policy
@@ -62,7 +62,8 @@ def _save(planned: Plan, path: Path) -> None:
 
 
 def released(run: Run, *, json: bool) -> None:
-    """Print what a run released, and what it finished."""
+    """Print what a run released, and what it finished; both are in the summary of the job, too."""
+    _summarise(run)
     if json:
         console.result({"released": run.records, "finished": run.finished})
         return
@@ -80,6 +81,17 @@ def released(run: Run, *, json: bool) -> None:
         console.table(
             ("", "service", Column("image", yields=2), Column("digest", yields=1), "origin"), rows, title=_title(record)
         )
+
+
+def _summarise(run: Run) -> None:
+    for verb, records in (("Finished", run.finished), ("Released", run.records)):
+        for record in records:
+            rows = [
+                (name, f"{record.registry}/{name}:{record.version}", image.digest, image.origin)
+                for name, image in record.services.items()
+            ]
+            table = github.table(("service", "image", "digest", "origin"), rows)
+            github.summarise(f"### {verb}: {_title(record)}\n\n{table}")
 
 
 def _title(record: Record) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from build.config.load import load
+from build.gates.scan import gitlab
 from tests.support import commands, pipelines
-from tests.support.project import REPOSITORY
+from tests.support.project import REPOSITORY, Project
 
 TASKS = [words[1:] for words in pipelines.commands() if words[0] == "./inv"]
 JOBS = pipelines.github_jobs()
@@ -172,9 +175,11 @@ def test_no_pipeline_uses_a_floating_version(path: Path) -> None:
     assert "latest" not in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("place", [place for place, job in JOBS.items() if "steps" in job])
+@pytest.mark.parametrize(
+    "place", [place for place, job in JOBS.items() if "steps" in job and place != "commits.yml:commits"]
+)
 def test_every_job_hands_over_its_reports(place: str) -> None:
-    """Every job uploads its reports, also after a failure."""
+    """Every job that has reports uploads them, also after a failure."""
     job = JOBS[place]
     uploads = [step for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
 
@@ -184,9 +189,39 @@ def test_every_job_hands_over_its_reports(place: str) -> None:
 
 
 def test_gitlab_gets_the_reports_as_its_own_kinds() -> None:
-    """GitLab gets JUnit test results from every job, and the bills of materials from the scan."""
+    """GitLab gets JUnit test results from every job, and from the scan bills of materials and vulnerabilities."""
     kept = pipelines.read(pipelines.GITLAB)["default"]["artifacts"]
     images = pipelines.gitlab_jobs()["images"]["artifacts"]
 
     assert (kept["when"], kept["reports"]) == ("always", {"junit": ".uc/reports/*.xml"})
-    assert images["reports"] == {"junit": ".uc/reports/*.xml", "cyclonedx": ".uc/reports/scan/*.cdx.json"}
+    assert images["reports"] == {
+        "junit": ".uc/reports/*.xml",
+        "cyclonedx": ".uc/reports/scan/*.cdx.json",
+        "container_scanning": f".uc/reports/scan/{gitlab.FILE}",
+    }
+
+
+def test_the_messages_and_the_title_of_a_request_are_checked() -> None:
+    """A pull or merge request is stopped by a message, or a title, that is no Conventional Commit; a push is not."""
+    github = pipelines.read(pipelines.WORKFLOWS[0].with_name("commits.yml"))
+    gitlab_job = pipelines.gitlab_jobs()["commits"]
+
+    assert github[True] == {"pull_request": {"types": ["opened", "reopened", "synchronize", "edited"]}}
+    assert gitlab_job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}]
+    checks = [words[1:] for words in pipelines.commands() if words[1] == "commits.check"]
+    assert checks == [["commits.check"], ["commits.check", "--message", ".uc/title"]]
+
+
+@pytest.mark.parametrize(
+    ("title", "code"), [("fix(api): Answer", 0), ("Draft: fix(api): Answer", 0), ("Answer $(touch x); `touch x`", 3)]
+)
+def test_the_title_is_text_for_the_shell(project: Project, title: str, code: int) -> None:
+    """GitLab's script checks the title as it is written, without "Draft: " and without running any of it."""
+    text = "\n".join(pipelines.gitlab_jobs()["commits"]["script"][1:]).replace("./inv", '"$PYTHON" -m invoke')
+    (project.root / ".uc").mkdir()
+    environment = project.environment(CI_MERGE_REQUEST_TITLE=title, TITLE=".uc/title", PYTHON=sys.executable)
+
+    ran = subprocess.run(["bash", "-ec", text], cwd=project.root, env=environment, capture_output=True, check=False)
+
+    assert ran.returncode == code, ran.stderr
+    assert not (project.root / "x").exists()

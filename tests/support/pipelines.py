@@ -71,7 +71,8 @@ def scripts() -> list[Script]:
     for name, job in gitlab_jobs().items():
         for part in [part for part in ("before_script", "script", "after_script") if part in job]:
             text = "\n".join(job[part])
-            scripts.append(Script(place=f"{GITLAB.name}:{name}:{part}", text=text, variables=shared))
+            variables = shared | job.get("variables", {})
+            scripts.append(Script(place=f"{GITLAB.name}:{name}:{part}", text=text, variables=variables))
     return scripts
 
 

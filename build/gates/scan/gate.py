@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
-from build import console
+from build import console, github, json_file
 from build.config.manifest import Manifest
 from build.errors import ScanBroken, ScanRejected
 from build.gates.protocol import Dependency, Released
-from build.gates.scan import database, findings, trivy, waivers
+from build.gates.scan import database, findings, gitlab, summary, trivy, waivers
 from build.gates.scan.database import Database
-from build.gates.scan.findings import Finding
 from build.gates.scan.image import Scanned, Settings, analyse, convert
+from build.gates.scan.verdict import ImageVerdict, counted
 from build.gates.verdict import GateVerdict
 from build.images.image import Image
 from build.parallel import at_once
@@ -29,27 +27,6 @@ dependencies: tuple[Dependency, ...] = (
     Dependency(name="Trivy", examine=trivy.examine, require=trivy.require),
     Dependency(name="vulnerability database", examine=database.examine, require=database.require),
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImageVerdict:
-    """The verdict on one image: `findings` by severity, and the `gated` ones, which refuse it, worst first.
-
-    `database` is the date of the vulnerability database, empty where vulnerabilities were not checked. `waived` counts
-    the findings that the `waivers` (their ids) let through.
-    """
-
-    service: str
-    reference: str
-    vulnerabilities_checked: bool
-    database: str
-    findings: dict[str, int]
-    refused: bool
-    gated: tuple[Finding, ...]
-    waived: int
-    waivers: tuple[str, ...]
-    notes: tuple[str, ...]
-    reports: dict[str, Path]
 
 
 def run(manifest: Manifest, images: Mapping[str, Image], _released: Released) -> GateVerdict:
@@ -69,12 +46,15 @@ def run(manifest: Manifest, images: Mapping[str, Image], _released: Released) ->
 def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict, ...]:
     """Scan the images one by one and return their verdicts; `enforce` turns refusals into a failure.
 
-    .uc/reports/scan gets SERVICE.json (everything), .sarif, .txt (what reaches the gate) and .cdx.json (the SBOM).
+    .uc/reports/scan gets SERVICE.json (everything), .sarif, .txt (what reaches the gate) and .cdx.json (the SBOM), and
+    GitLab's report of them all.
     Raises MissingTool without Trivy, ManifestError for a bad waiver, ScanBroken when the scan can't be trusted or omits
     the vulnerabilities that gates.require_vulnerabilities demands.
     """
+    started = datetime.now(UTC)
     settings, known = _prepare(manifest)
-    for path in [path for service in images for path in settings.paths(service).values()]:
+    every = [path for service in images for path in settings.paths(service).values()]
+    for path in (*every, settings.reports / gitlab.FILE):
         path.unlink(missing_ok=True)
     scanned = [analyse(settings, image) for image in images.values()]
     refusals = at_once(partial(convert, settings), scanned)
@@ -82,10 +62,13 @@ def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict,
         contents = {kind for image in scanned for kind in findings.contents(image.report)}
         for kind in database.prove(settings.scanner, settings.database, contents):
             console.warn(f"no probe can prove that the vulnerability database knows {kind}")
+    report = gitlab.report(scanned, version=trivy.version(settings.scanner), started=started, ended=datetime.now(UTC))
+    json_file.write(settings.reports / gitlab.FILE, report)
     _report_waivers(known, [used for image in scanned for used in findings.waived(image.report)], settings.scanners)
     verdicts = tuple(
         _verdict(settings, image, refused=refused) for image, refused in zip(scanned, refusals, strict=True)
     )
+    github.summarise(summary.markdown(verdicts))
     if manifest.gates.require_vulnerabilities and not settings.database:
         message = f"vulnerabilities were not checked, and gates.require_vulnerabilities demands it: {', '.join(images)}"
         raise ScanBroken(message, hint="set [gates] db_repository to a registry that has trivy-db")
@@ -159,17 +142,6 @@ def _report_waivers(
         console.warn(f"the waiver of {waiver.id} matches nothing in the scanned images: remove it")
 
 
-def summary(verdict: ImageVerdict) -> str:
-    """The verdict in a few words, for a table."""
-    unchecked = "" if verdict.vulnerabilities_checked else ", vulnerabilities NOT checked"
-    return f"{'refused: ' + _counted(verdict) if verdict.refused else 'passed'}{unchecked}"
-
-
-def _counted(verdict: ImageVerdict) -> str:
-    counts = findings.counts(list(verdict.gated))
-    return ", ".join(f"{number} {severity}" for severity, number in counts.items() if number)
-
-
 def enforce(verdicts: Sequence[ImageVerdict]) -> None:
     """Raise ScanRejected for refused images, with the counts, the worst findings and their fixes of each service."""
     refused = [verdict for verdict in verdicts if verdict.refused]
@@ -177,7 +149,7 @@ def enforce(verdicts: Sequence[ImageVerdict]) -> None:
         return
     lines = [f"the scan refuses {len(refused)} of {len(verdicts)} images"]
     for verdict in refused:
-        lines.append(f"  {verdict.service}: {_counted(verdict)}")
+        lines.append(f"  {verdict.service}: {counted(verdict)}")
         lines += [f"    {finding}" for finding in verdict.gated[:_SHOWN]]
         if len(verdict.gated) > _SHOWN:
             lines.append(f"    … and {len(verdict.gated) - _SHOWN} more in {verdict.reports['txt']}")

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from build import console
+from build import console, github
 from build.config.manifest import Manifest
 from build.config.select import chosen
 from build.engine import ownership
 from build.errors import SmokeFailed
 from build.gates.protocol import Dependency, Released
-from build.gates.smoke import checks, journey
+from build.gates.smoke import checks, journey, summary
 from build.gates.smoke.checks import CheckResult
 from build.gates.verdict import GateVerdict
 from build.images import store
@@ -82,6 +82,7 @@ def _ask(
     journeys = [journey.run] if travel and set(journey.NEEDS) <= set(running) else []
     results = checks.run(manifest, services, running, journeys=journeys)
     checks.junit(results, report)
+    github.summarise(summary.markdown(results))
     if all(result.passed for result in results):
         evidence.forget(manifest, {result.container for result in results})
     else:

@@ -21,7 +21,8 @@ from build import json_file
 from build.config.manifest import Gates, Manifest
 from build.engine import client as docker
 from build.errors import ToolFailed
-from build.gates.scan.gate import ImageVerdict, scan
+from build.gates.scan.gate import scan
+from build.gates.scan.verdict import ImageVerdict
 from build.images.image import Image
 from tests.docker.scan import database_writer
 from tests.support.project import Project

@@ -12,7 +12,7 @@ import pytest
 from build import json_file
 from build.config.manifest import Manifest
 from build.errors import ScanBroken
-from build.gates.scan.gate import summary
+from build.gates.scan.verdict import described
 from build.images.image import Image
 from tests.docker.scan import database_writer
 from tests.docker.scan.conftest import DEBIAN, Build, Registry, gate, report, serve
@@ -26,7 +26,7 @@ def test_without_a_database_secrets_are_still_found(
 
     assert (leaked.refused, leaked.vulnerabilities_checked) == (True, False)
     assert (unknown.refused, unknown.vulnerabilities_checked, unknown.database) == (False, False, "")
-    assert summary(unknown) == "passed, vulnerabilities NOT checked"
+    assert described(unknown) == "passed, vulnerabilities NOT checked"
     assert "vulnerabilities were NOT checked: gates.db_repository is empty" in capsys.readouterr().err
 
 

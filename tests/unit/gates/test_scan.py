@@ -11,7 +11,7 @@ import pytest
 from build.errors import ScanBroken, ScanRejected
 from build.gates.scan import findings, gate, image
 from build.gates.scan.findings import Finding
-from build.gates.scan.gate import ImageVerdict
+from build.gates.scan.verdict import ImageVerdict, described
 from build.views import gates as view
 
 REPORT: dict[str, Any] = {
@@ -187,7 +187,7 @@ def test_enforce_lets_passing_verdicts_pass() -> None:
 )
 def test_a_summary_lists_unchecked_images(one: ImageVerdict, words: str) -> None:
     """In a table a pass without a database must not look like a pass."""
-    assert gate.summary(one) == words
+    assert described(one) == words
 
 
 def test_the_table_is_on_stdout_with_every_severity(capsys: pytest.CaptureFixture[str]) -> None:

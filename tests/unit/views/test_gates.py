@@ -9,7 +9,7 @@ import pytest
 
 from build.gates.scan import findings
 from build.gates.scan.findings import Finding
-from build.gates.scan.gate import ImageVerdict
+from build.gates.scan.verdict import ImageVerdict
 from build.gates.smoke.checks import CheckResult
 from build.images.image import Image
 from build.views import gates
