@@ -16,14 +16,15 @@ fc /b "%ROOT%\requirements.txt" "%VENV%\requirements.txt" >nul 2>nul || goto set
 "%VENV%\Scripts\python.exe" "%ROOT%\build\program\start.py" %*
 exit /b %ERRORLEVEL%
 
+rem Windows puts a python.exe on PATH that only opens its Store: what can't say that it is new enough is not taken.
+rem `call`, because it may be a batch file (pyenv-win), which would not come back otherwise.
 :setup
-where /q py && goto launcher
-where /q python || goto missing
-python "%ROOT%\inv.py" %*
-exit /b %ERRORLEVEL%
+set "NEW=import sys; sys.exit(sys.version_info < (3, 11))"
+for %%P in (python python3 "py -3") do call %%~P -c "%NEW%" >nul 2>nul && set "PYTHON=%%~P" && goto run
+goto missing
 
-:launcher
-py -3 "%ROOT%\inv.py" %*
+:run
+%PYTHON% "%ROOT%\inv.py" %*
 exit /b %ERRORLEVEL%
 
 :missing
