@@ -125,7 +125,10 @@ RULES: tuple[Rule, ...] = (
         "SSL_CERT_FILE SSL_CERT_DIR SSL_CLIENT_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS",
         "which certificates are trusted",
     ),
-    _rule("all", "honoured", "TMPDIR XDG_CONFIG_HOME XDG_CACHE_HOME XDG_STATE_HOME XDG_RUNTIME_DIR", "where files may be"),
+    _rule(
+        "all", "honoured", "TMPDIR XDG_CONFIG_HOME XDG_CACHE_HOME XDG_STATE_HOME XDG_RUNTIME_DIR",
+        "where files may be",
+    ),
     _rule(
         "all", "honoured", "LANG LC_* TZ",
         "characters and clock; what is read by the toolkit is printed in C.UTF-8 and as UTC",
