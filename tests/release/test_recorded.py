@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -25,6 +26,18 @@ secrets:
     expired_at: {until}
     statement: revoked long ago
 """
+
+
+def test_the_summary_of_a_job_names_what_was_released(world: World, tmp_path: Path) -> None:
+    """On GitHub the summary has the version, its tag, the skipped gates, and each image with its digest."""
+    summary = tmp_path / "summary.md"
+
+    ok(world.clone.release(GITHUB_STEP_SUMMARY=str(summary)))
+
+    text = summary.read_text(encoding="utf-8")
+    assert text.startswith("### Released: ")
+    assert "0.1.0, tag v0.1.0; scan SKIPPED; smoke SKIPPED" in text
+    assert all(digest in text for digest in digests(world, "0.1.0").values())
 
 
 def test_the_record_is_the_same_bytes_in_git_and_registry(world: World) -> None:

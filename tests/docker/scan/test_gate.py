@@ -8,13 +8,16 @@ import threading
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from build import json_file
 from build.config.manifest import Manifest
 from build.errors import MissingTool, ScanBroken
+from build.gates.scan import gitlab
 from build.images.image import Image
 from tests.docker.scan.conftest import JINJA2, Build, Registry, gate
+from tests.support.gitlab_schema import SCHEMA
 from tests.support.project import Project
 
 
@@ -65,6 +68,24 @@ def test_the_task_ends_with_the_code_of_its_kind(
 
     assert ran.code == code, ran.text
     assert ("NOT checked" in ran.text) is (repository == "")
+
+
+def test_a_pipeline_sees_the_scan(project: Project, build: Build, database: str, tmp_path: Path) -> None:
+    """A refused image is an annotation and a row of the summary on GitHub, and a report that GitLab takes."""
+    summary = tmp_path / "summary.md"
+    project.append(f'\n[gates]\ndb_repository = "{database}"\n')
+    json_file.write(project.root / ".uc" / "images.json", {"web": asdict(build("web", JINJA2)) | {"service": "web"}})
+
+    ran = project.inv("scan", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary))
+
+    assert ran.code == 5
+    assert "::error::the scan refuses 1 of 1 images%0A  web: 1 HIGH%0A" in ran.stderr
+    assert "### Scan: 1 of 1 images refused" in summary.read_text()
+    assert "| HIGH | CVE-2019-10906 | Jinja2 2.10 |" in summary.read_text()
+    report = json_file.read(project.root / ".uc/reports/scan" / gitlab.FILE)
+    jsonschema.validate(report, SCHEMA)
+    assert "CVE-2019-10906" in [found["identifiers"][0]["name"] for found in report["vulnerabilities"]]
+    assert report["scan"]["scanner"]["version"][0].isdigit()
 
 
 def test_two_scans_at_once_take_turns(manifest: Manifest, clean: Image) -> None:
