@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import httpx
@@ -84,8 +85,9 @@ def test_mcp_smoke_refuses_a_wrong_token(running: Manifest) -> None:
 
 
 def _readme_commands() -> list[str]:
-    lines = (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
-    return [line.split("#")[0].strip() for line in lines if line.startswith("    ")]
+    """Return what a reader may type: the indented blocks, and the first cells of the daily table."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    return [block or cell for block, cell in re.findall(r"^(?:    (\S.*)|\| `([^`]+)` \|.*)$", text, re.M)]
 
 
 def test_every_command_of_the_readme_runs(running: Manifest) -> None:
