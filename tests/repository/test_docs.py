@@ -133,11 +133,25 @@ def test_the_example_of_a_service_passes_lint() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_api_document_is_the_service_s_own() -> None:
-    """The document that the page of monitoring links to is the one that the service serves."""
-    service = REPOSITORY / "docker/monitoring/monitor_service/openapi.json"
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("monitoring", "docker/monitoring/monitor_service/openapi.json"),
+        ("powershell-modules", "docker/powershell/server/openapi.json"),
+    ],
+)
+def test_the_api_document_is_the_service_s_own(name: str, own: str) -> None:
+    """The document that a page shows is the one that the service serves; the other services' own tests compare theirs."""
+    assert (PAGES / f"services/{name}.openapi.json").read_bytes() == (REPOSITORY / own).read_bytes()
 
-    assert (PAGES / "services/monitoring.openapi.json").read_bytes() == service.read_bytes()
+
+def test_every_api_document_is_a_page() -> None:
+    """Each OpenAPI document among the pages is rendered by a page of its service's name."""
+    documents = {path.name.removesuffix(".openapi.json") for path in (PAGES / "services").glob("*.openapi.json")}
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (PAGES / "services/api").glob("*.md")}
+
+    assert set(pages) == documents
+    assert {name for name, text in pages.items() if f"<!-- openapi: ../{name}.openapi.json -->" not in text} == set()
 
 
 def test_the_reference_has_every_section() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from docsite.errors import SiteProblems, SourceError
+from docsite.openapi.plugin import OpenApiPages
 
 # Material prints a banner about mkdocs 2 to stderr at import time; it is no news to a reader of a build log.
 os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
@@ -78,6 +79,7 @@ def _load(config_file: Path, out: Path, *, strict: bool, say: Say) -> MkDocsConf
         raise SourceError("; ".join(f"{config_file.name}: {name}: {error}" for name, error in errors))
     for name, warning in warnings:
         logging.getLogger("mkdocs").warning("%s: %s: %s", config_file.name, name, warning)
+    config.plugins["docsite/openapi"] = OpenApiPages()
     _own_host_only(config, say)
     return config
 
