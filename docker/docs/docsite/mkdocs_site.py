@@ -29,6 +29,9 @@ VALIDATION = {
     "nav": {"omitted_files": "warn", "not_found": "warn", "absolute_links": "warn"},
     "links": {"not_found": "warn", "anchors": "warn", "absolute_links": "warn", "unrecognized_links": "warn"},
 }
+# Identifiers are found by their parts: at signs, at dots that are not in a number, at the humps of camelCase.
+SEPARATOR = r"""[\s\-_,;:!?=+*@#$%|~^\[\]{}()"'`/\\]+|\.(?!\d)|&(?:[lg]t|amp|quot);|(?!\b)(?=[A-Z][a-z])"""
+OWN_THEME = Path(__file__).with_name("theme")
 # Minifying is left to the packer: it stores every text file as brotli 11 and gzip 9.
 REPLACED_PLUGINS = frozenset({"minify"})
 
@@ -81,6 +84,7 @@ def _load(config_file: Path, out: Path, *, strict: bool, say: Say) -> MkDocsConf
         logging.getLogger("mkdocs").warning("%s: %s: %s", config_file.name, name, warning)
     config.plugins["docsite/openapi"] = OpenApiPages()
     _own_host_only(config, say)
+    _help_readers(config)
     return config
 
 
@@ -124,6 +128,16 @@ def _own_host_only(config: MkDocsConfig, say: Say) -> None:
     if address.path.strip("/"):
         config.site_url = f"{address.scheme}://{address.netloc}/"
         say(f"mkdocs.yml: site_url is taken as {config.site_url}: the server has the site at its root")
+
+
+def _help_readers(config: MkDocsConfig) -> None:
+    """In Material: a search that finds parts and forms of words, and a 404 page that leads on; the author's own win."""
+    if config.theme.name != "material":
+        return
+    if search := config.plugins.get("material/search"):
+        search.config["separator"] = search.config["separator"] or SEPARATOR
+        search.config["pipeline"] = search.config["pipeline"] or ["stemmer", "stopWordFilter", "trimmer"]
+    config.theme.dirs.insert(1 if config.theme.custom_dir else 0, str(OWN_THEME))
 
 
 def _external_files(config: MkDocsConfig) -> list[str]:

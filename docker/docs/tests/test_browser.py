@@ -190,6 +190,36 @@ def test_a_reader_finds_the_way_with_a_clean_console(page: Page, site: str) -> N
     assert page.hosts == {httpx.URL(site).netloc.decode()}
 
 
+def test_a_mistyped_address_leads_to_a_search(page: Page, site: str) -> None:
+    """The 404 page's own field opens the search of the site, and a word's form finds what is meant."""
+    page.call("Page.navigate", url=f"{site}/no/such/page")
+    page.until("document.querySelector('article form input[name=q]') !== null")
+    page.screenshot("6-not-found.png")
+
+    page.value("document.querySelector('article form input[name=q]').value = 'rotated'")
+    page.value("document.querySelector('article form button').click()")
+
+    page.until("location.pathname === '/' && document.querySelector('.md-search-result__item a') !== null")
+    page.screenshot("7-found.png")
+    hits = page.value("[...document.querySelectorAll('.md-search-result__item a')].map(hit => hit.hash)")
+    assert "#rotation" in hits
+    assert page.value("document.querySelectorAll('.md-search-result__terms del').length") == 0
+
+
+def test_a_copy_button_takes_the_command_alone(page: Page, site: str) -> None:
+    """Of a console session neither the prompt nor the output is copied."""
+    page.open(f"{site}/get-started/")
+    page.until("document.querySelector('.language-console') !== null")
+
+    copied = page.value(
+        "[...document.querySelectorAll('.language-console code')].map(code => {"
+        " code.setAttribute('data-md-copying', ''); const text = code.innerText.trim();"
+        " code.removeAttribute('data-md-copying'); return text; })"
+    )
+
+    assert copied == ["./inv quickstart --dry-run", "./inv ps"]
+
+
 def test_an_injected_script_does_not_run(page: Page, site: str) -> None:
     """The policy is in force in the browser, not only in a header: a script that no hash allows is blocked."""
     page.open(f"{site}/")

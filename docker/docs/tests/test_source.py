@@ -154,3 +154,26 @@ def test_a_prebuilt_site_is_copied_without_hidden_files(tmp_path: Path) -> None:
 
     assert outcome.code == 0, outcome.text
     assert [path.name for path in (tmp_path / "site").rglob("*")] == ["index.html"]
+
+
+def test_the_404_page_leads_on(project: Path, tmp_path: Path) -> None:
+    """A reader who mistypes can search, go to the front page, and go to every part of the site, without a script."""
+    assert make(project, tmp_path / "site").code == 0
+
+    article = (tmp_path / "site/404.html").read_text().partition("<article")[2].partition("</article>")[0]
+    assert '<form action="/" method="get"' in article
+    assert 'name="q"' in article
+    assert 'href="/"' in article
+    assert 'href="/guide/a/">A</a>' in article
+
+
+def test_the_authors_own_404_page_stays(project: Path, tmp_path: Path) -> None:
+    """A 404.html in the theme's custom_dir is used as it is."""
+    (project / "theme").mkdir()
+    (project / "theme/404.html").write_text("my own\n")
+    config = (project / "mkdocs.yml").read_text()
+    (project / "mkdocs.yml").write_text(config.replace("name: material,", "name: material, custom_dir: theme,"))
+
+    assert make(project, tmp_path / "site").code == 0
+
+    assert (tmp_path / "site/404.html").read_text().strip() == "my own"
