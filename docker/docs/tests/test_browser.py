@@ -209,10 +209,10 @@ def test_a_mistyped_address_leads_to_a_search(page: Page, site: str) -> None:
 def test_a_copy_button_takes_the_command_alone(page: Page, site: str) -> None:
     """Of a console session neither the prompt nor the output is copied."""
     page.open(f"{site}/get-started/")
-    page.until("document.querySelector('.language-console') !== null")
+    page.until("document.querySelector('.highlight .gp') !== null")
 
     copied = page.value(
-        "[...document.querySelectorAll('.language-console code')].map(code => {"
+        "[...document.querySelectorAll('.highlight code')].filter(code => code.querySelector('.gp')).map(code => {"
         " code.setAttribute('data-md-copying', ''); const text = code.innerText.trim();"
         " code.removeAttribute('data-md-copying'); return text; })"
     )
