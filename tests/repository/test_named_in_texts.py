@@ -20,8 +20,9 @@ TEXTS = [
     REPOSITORY / "SECURITY.md",
     REPOSITORY / ".github/PULL_REQUEST_TEMPLATE.md",
     *sorted((REPOSITORY / "docs/maintaining").rglob("*.md")),
+    REPOSITORY / "docs/pages/recipes/release-went-wrong.md",
 ]
-WENT_WRONG = REPOSITORY / "docs/maintaining/release-went-wrong.md"
+WENT_WRONG = REPOSITORY / "docs/pages/recipes/release-went-wrong.md"
 
 
 def _identifier(path: Path) -> str:
