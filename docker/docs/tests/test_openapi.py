@@ -127,8 +127,8 @@ def test_an_operation_is_described() -> None:
 
     assert "Needs Authorization: Bearer TOKEN ." in text
     assert "Needs no token." in text
-    assert "id (required) path string" in text
-    assert "limit query integer 10 at least 1" in text
+    assert "id path, required string" in text
+    assert "limit query integer at least 1, default 10" in text
     assert "200 The thing application/json : Thing" in text
     assert "204 Done none" in text
 
@@ -137,7 +137,7 @@ def test_a_schema_is_described() -> None:
     """Fields in their order, those of objects within by their path, and named schemas as links."""
     html = _page()
 
-    assert "id (required) string Its id . (at most 8 characters)" in _text(html)
+    assert "id required string Its id . (at most 8 characters)" in _text(html)
     assert "parts[].size" in html
     assert 'parent</code></td><td><a href="#schema-Thing">Thing</a>' in html
 

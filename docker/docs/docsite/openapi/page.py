@@ -90,13 +90,11 @@ def _operation(document: Document, page: Page, operation: Operation) -> None:
     page.html.append(_text(node.get("summary", "")) + _text(node.get("description", "")))
     page.html.append(f"<p>{_login(document, node)}</p>")
     page.table(
-        ("Parameter", "In", "Type", "Default", "Means"),
+        ("Parameter", "Type", "Means"),
         (
             (
-                f"<code>{escape(one['name'])}</code>{' (required)' if one.get('required') else ''}",
-                escape(one["in"]),
+                f"<code>{escape(one['name'])}</code><br>{escape(one['in'])}" + (", required" if one.get("required") else ""),
                 schemas.type_of(document, one.get("schema", {})),
-                schemas.default(one.get("schema")),
                 _means(one.get("description", ""), schemas.limits(one.get("schema"))),
             )
             for one in operation.parameters
@@ -174,9 +172,9 @@ def _schema(document: Document, page: Page, node: Any) -> None:
 
 def _fields(document: Document, page: Page, node: Any) -> None:
     page.table(
-        ("Field", "Type", "Default", "Means"),
+        ("Field", "Type", "Means"),
         (
-            (f"<code>{escape(one.name)}</code>{' (required)' if one.required else ''}", one.type, one.default,
+            (f"<code>{escape(one.name)}</code>{'<br>required' if one.required else ''}", one.type,
              _means(one.text, one.limits))
             for one in schemas.fields(document, node)
         ),

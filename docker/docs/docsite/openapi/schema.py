@@ -33,13 +33,12 @@ _SAMPLES: dict[str, Any] = {"string": "text", "integer": 0, "number": 0.5, "bool
 class Field:
     """A row of a schema's table; `name` has the path of an object within: `deliveries[].status`.
 
-    `text` is Markdown; `type`, `default` and `limits` are HTML.
+    `text` is Markdown; `type` and `limits` are HTML.
     """
 
     name: str
     type: str
     required: bool
-    default: str
     text: str
     limits: str
 
@@ -84,18 +83,14 @@ def _value(value: Any) -> str:
 
 
 def limits(schema: Any) -> str:
-    """What a value must fulfil beside its type, as HTML; empty if nothing."""
+    """The default of a value, and what it must fulfil beside its type, as HTML; empty if nothing."""
     if not isinstance(schema, dict):
         return ""
     parts = [schema, *schema.get("anyOf", []), *schema.get("oneOf", [])]
     texts = [text.format(escape(str(part[key]))) for part in parts if isinstance(part, dict)
              for key, text in _LIMITS.items() if key in part and not isinstance(part[key], bool)]  # fmt: skip
-    return ", ".join(dict.fromkeys(texts))
-
-
-def default(schema: Any) -> str:
-    """The default value as HTML; empty if there is none."""
-    return _value(schema["default"]) if isinstance(schema, dict) and "default" in schema else ""
+    given = [f"default {_value(schema['default'])}"] if "default" in schema else []
+    return ", ".join(dict.fromkeys([*texts, *given]))
 
 
 def fields(document: Document, schema: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[Field]:
@@ -111,7 +106,6 @@ def fields(document: Document, schema: Any, prefix: str = "", depth: int = DEPTH
             name=f"{prefix}{name}",
             type=type_of(document, value),
             required=name in required,
-            default=default(node),
             text=str(node.get("description", "")),
             limits=limits(node),
         )
