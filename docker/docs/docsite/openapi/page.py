@@ -93,7 +93,7 @@ def _operation(document: Document, page: Page, operation: Operation) -> None:
         ("Parameter", "Type", "Means"),
         (
             (
-                f"<code>{escape(one['name'])}</code><br>{escape(one['in'])}" + (", required" if one.get("required") else ""),
+                f"<code>{escape(one['name'])}</code><br>{', '.join([escape(one['in']), *_required(one)])}",
                 schemas.type_of(document, one.get("schema", {})),
                 _means(one.get("description", ""), schemas.limits(one.get("schema"))),
             )
@@ -103,6 +103,10 @@ def _operation(document: Document, page: Page, operation: Operation) -> None:
     if body := node.get("requestBody"):
         _body(document, page, document.resolved(body))
     _responses(document, page, node)
+
+
+def _required(parameter: Node) -> list[str]:
+    return ["required"] if parameter.get("required") else []
 
 
 def _login(document: Document, node: Node) -> str:
