@@ -137,7 +137,7 @@ def test_a_schema_is_described() -> None:
     """Fields in their order, those of objects within by their path, and named schemas as links."""
     html = _page()
 
-    assert "id required string Its id . (at most 8 characters)" in _text(html)
+    assert "id required string Its id . (length at most 8)" in _text(html)
     assert "parts[].size" in html
     assert 'parent</code></td><td><a href="#schema-Thing">Thing</a>' in html
 
@@ -181,7 +181,7 @@ def test_a_type_is_named_in_words(schema: dict[str, Any], words: str) -> None:
 
 def test_a_limit_of_one_or_zero_is_shown() -> None:
     """1 and 0 are limits; true and false, as OpenAPI 3.0 has them for exclusive bounds, are not."""
-    assert limits({"minimum": 0, "maxItems": 1, "exclusiveMinimum": True}) == "at least 0, at most 1 entries"
+    assert limits({"minimum": 0, "maxItems": 1, "exclusiveMinimum": True}) == "at least 0, number of entries at most 1"
 
 
 @pytest.mark.parametrize(

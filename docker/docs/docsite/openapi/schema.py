@@ -20,10 +20,10 @@ _LIMITS = {
     "maximum": "at most {}",
     "exclusiveMaximum": "less than {}",
     "multipleOf": "a multiple of {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
-    "minItems": "at least {} entries",
-    "maxItems": "at most {} entries",
+    "minLength": "length at least {}",
+    "maxLength": "length at most {}",
+    "minItems": "number of entries at least {}",
+    "maxItems": "number of entries at most {}",
     "pattern": "pattern <code>{}</code>",
 }
 _SAMPLES: dict[str, Any] = {"string": "text", "integer": 0, "number": 0.5, "boolean": True, "null": None}
