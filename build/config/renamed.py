@@ -39,7 +39,7 @@ class Renamed:
         return old, new
 
 
-# A row goes when its version is released; docs/pages/upgrade.md has the same table.
+# A row goes when its version is released; docs/pages/renamed.md has the same table.
 RENAMED = (
     Renamed("gates.ignore_file", "waivers_file", "0.3.0"),
     Renamed("services.*.args.CRITICAL_MODULES", "UC_CRITICAL_MODULES", "0.3.0"),

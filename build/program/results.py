@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypedDict  # noqa: TID251  (no pydantic reads these)
 
 from build.diagnosis import Row
-from build.gates.scan.gate import ImageVerdict
+from build.gates.scan.verdict import ImageVerdict
 from build.gates.smoke.checks import CheckResult
 from build.git.comparison import Difference
 from build.git.conventional import Checked

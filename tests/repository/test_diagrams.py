@@ -34,7 +34,7 @@ def test_the_networks_diagram_is_the_manifest_s() -> None:
     ports: dict[str, list[int]] = {}
     arrows = set()
     for owner, container in MANIFEST.containers().values():
-        ports.setdefault(owner, []).append(container.port)
+        ports.setdefault(owner, []).append(container.published)
         for peer in container.depends_on:
             arrows.add((owner, peer))
 

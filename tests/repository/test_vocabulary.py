@@ -19,7 +19,7 @@ from tests.support.project import REPOSITORY
 
 PAGES = REPOSITORY / "docs/pages"
 STATES = reference.sections((PAGES / "operating/states.md").read_text(encoding="utf-8"))
-UPGRADE = reference.sections((PAGES / "upgrade.md").read_text(encoding="utf-8"))
+UPGRADE = reference.sections((PAGES / "renamed.md").read_text(encoding="utf-8"))
 DOCKER = REPOSITORY / "docker"
 MANIFEST = tomllib.loads((REPOSITORY / "versions.toml").read_text(encoding="utf-8"))
 # folder → the first word of the service's name, with which its own metrics begin
@@ -159,7 +159,7 @@ def test_the_pages_name_only_metrics_that_there_are() -> None:
     named = {
         f"{path.relative_to(REPOSITORY)}: {name}"
         for path in (*PAGES.rglob("*.md"), *DOCKER.glob("*/README.md"))
-        if path.name != "upgrade.md"
+        if path.name != "renamed.md"
         for name in _SERIES.findall(path.read_text(encoding="utf-8"))
         if name.startswith(prefixes) and name not in known and not name.endswith(_NOT_SERIES)
     }

@@ -11,9 +11,9 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from build import console
 from build.config.manifest import Tools
 from build.errors import MissingTool
+from build.waiting import waiting
 
 _SECONDS = 30
 _PROGRAMS = ("trivy", "trivy.exe")
@@ -45,7 +45,7 @@ def provide(tools: Tools, folder: Path, system: str) -> Path:
     if program.exists():
         return program
     address = url(tools, system)
-    with console.waiting(f"fetching {address}"):
+    with waiting(f"fetching {address}"):
         content = _download(address)
     expected, found = tools.trivy_sha256[system], hashlib.sha256(content).hexdigest()
     if found != expected:

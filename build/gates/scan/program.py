@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from build import console
 from build.config.manifest import Tools
 from build.diagnosis import Diagnosis
 from build.engine import client as docker
 from build.errors import MissingTool, ToolFailed
 from build.gates.scan import mirror
 from build.process import run
+from build.waiting import waiting
 
 _INSTALL = {"darwin": "brew install trivy", "win32": "winget install AquaSecurity.Trivy"}
 _SECONDS = 30
@@ -115,7 +115,7 @@ def _pull(image: str) -> None:
     if _is_present(image):
         return
     try:
-        with console.waiting(f"fetching {image}"):
+        with waiting(f"fetching {image}"):
             docker.cli("pull", "--quiet", image)
     except ToolFailed as error:
         hint = "name a copy of it: [tools] trivy_image; or trivy_mirror, or a trivy on PATH"

@@ -107,7 +107,7 @@ def test_the_shipped_file_has_no_old_name() -> None:
 
 def test_the_page_on_upgrading_has_each_row() -> None:
     """The documentation lists every old name with its new one and its end."""
-    page = (REPOSITORY / "docs/pages/upgrade.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs/pages/renamed.md").read_text(encoding="utf-8")
     rows = [" | ".join((_names(row, row.old, 0), _names(row, row.name, 1), row.until)) for row in RENAMED]
 
     assert [row for row in rows if f"| {row} |" not in page] == []
