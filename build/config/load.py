@@ -30,7 +30,7 @@ _SECTIONS: dict[str, type | None] = {
     "gates": Gates,
     "release": ReleaseSettings,
 }
-_ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
+ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
 
 
 def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> Manifest:
@@ -48,7 +48,7 @@ def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> M
     for warning in warnings:
         _warn(warning)
     for name, value in variables.items():
-        _apply_variable(table, _ALIASES.get(name, name), value)
+        _apply_variable(table, ALIASES.get(name, name), value)
     return checked(table, root, source=source)
 
 

@@ -33,6 +33,12 @@ version = "0.1.0"
 engine = "24.0"
 buildx = "0.12"
 compose = "2.20"
+trivy = "0.76"
+trivy_mirror = "https://mirror.example/trivy_{system}.tar.gz"
+trivy_image = "aquasec/trivy:0.76.0"
+
+[tools.trivy_sha256]
+Linux-64bit = "0000000000000000000000000000000000000000000000000000000000000000"
 [registry]
 address = "registry.example:5000"
 namespace = "team/sample"

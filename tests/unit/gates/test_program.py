@@ -168,7 +168,7 @@ def test_w1_a_mirror_without_trivy_is_named(
     ("settings", "words"),
     [
         ('trivy_mirror = "mirror.example/trivy"', r"tools\.trivy_mirror: expected an http\(s\) address with {system}"),
-        ('trivy_sha256 = { "macos-ARM64" = "x" }', r"unknown system \(did you mean 'macOS-ARM64'\?\)"),
+        ('trivy_sha256 = { "macos-ARM64" = "x" }', r"expected one of Linux-64bit, .*macOS-ARM64"),
         ('trivy_sha256 = { "macOS-ARM64" = "x" }', "expected 64 hex digits, found 'x'"),
     ],
 )
