@@ -33,6 +33,21 @@ def test_up_runs_the_recorded_digests_and_waits_for_health(built: Project) -> No
     assert {container["health"] for container in shown.values()} == {"healthy"}
 
 
+def test_u12_logs_are_plain_in_a_pipe(built: Project) -> None:
+    """What is piped has no escape codes, with nothing said about colours; a name needs no flag."""
+    assert built.inv("up").code == 0
+    environment = built.environment()
+    del environment["NO_COLOR"]
+    done = subprocess.run(
+        built.command("logs", "one", "--tail", "5"), cwd=built.root, env=environment | {"TERM": "xterm-256color"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout.count("one-1") >= 1
+    assert "two-1" not in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 def test_down_removes_everything_but_the_data(built: Project) -> None:
     """`down` leaves no container and no network, and keeps the volumes; `down --volumes` takes those too."""
     assert built.inv("up").code == 0

@@ -20,3 +20,11 @@ def test_u11_a_dry_yank_names_the_floats_that_move(world: World) -> None:
     assert unchanged == before
     assert {move["name"]: move["version"] for move in dry[0]["moved"]} == {"0": "0.1.0", "0.1": "0.1.0"}
     assert sorted(map(str, dry[0]["moved"])) == sorted(map(str, done[0]["moved"]))
+
+
+def test_u19_without_a_release_it_says_so(world: World) -> None:
+    """A list of nothing is no empty table: it says that there is none, and what the first one would be."""
+    ran = ok(world.clone.inv("releases"))
+
+    assert (ran.stdout, "no releases yet" in ran.stderr) == ("", True)
+    assert ok(world.clone.inv("releases", "--json")).result == []

@@ -41,7 +41,7 @@ def commands(language: str, block: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_a_block_has_one_command(path: Path) -> None:
+def test_d1_a_block_has_one_command(path: Path) -> None:
     """No block offers a dry run and the act, or several releases, as one piece to copy."""
     copied = [commands(language, block) for language, block in blocks(path.read_text(encoding="utf-8"))]
     sequence = SEQUENCES.get(path.name)

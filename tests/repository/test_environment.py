@@ -77,7 +77,7 @@ COMMON = _documented(_page("services/index.md"))
 
 
 @pytest.mark.parametrize("service", sorted(MANIFEST.services))
-def test_a_service_s_variables_are_on_its_page(service: str) -> None:
+def test_d1_a_service_s_variables_are_on_its_page(service: str) -> None:
     """What a service reads is in the table of its page, or in that of all services; what is in its table is read."""
     read = _read_by(service)
     documented = _documented(_page(f"services/{service}.md"))
@@ -102,7 +102,7 @@ def test_the_stack_sets_nothing_that_is_not_read(service: str) -> None:
     assert {name for table in [settings.environment, *containers] for name in table} - _read_by(service) == set()
 
 
-def test_the_toolkit_s_variables_are_documented() -> None:
+def test_d1_the_toolkit_s_variables_are_documented() -> None:
     """The page has a row for each variable that the toolkit reads, or a rule of other tools that names it; and the reverse."""
     text = _page("environment.md")
     own = _documented(text.partition("## What the toolkit reads itself")[2])

@@ -1,7 +1,7 @@
 """Rules that came from using the toolkit: each has at least one test whose name begins with its key.
 
 C: the commit is what is released. R: registries. E: engines and other people's environments. V: commits as people write
-them. Several keys in a name (`test_e1_e5_…`) count for each.
+them. U: people at the terminal. W: other systems, and words. D: documentation. Several keys in a name (`test_e1_e5_…`) count for each.
 """
 
 from __future__ import annotations
@@ -46,6 +46,26 @@ RULES = {
     "V4": "the list in a squash body counts where a setting says so",
     "V5": "a note ends where it really ends",
     "V6": "a subject is shown as it was written",
+    "U1": "a flag that would do nothing is not there",
+    "U2": "alone, ./inv lists the tasks by group; the version is the checkout's",
+    "U3": "names need no flag, and what is unknown is refused with the most similar",
+    "U4": "a Tab completes tasks, flags and values in bash, zsh and fish",
+    "U5": "tables fit, and nothing is cut",
+    "U6": "marks and remedies are true after a failure in the middle",
+    "U10": "a closed output is quiet",
+    "U11": "a dry run says what the real run does",
+    "U12": "logs are plain where nobody sees colours, and a wrong number of lines is refused",
+    "U13": "every command of the README runs as it is typed",
+    "U14": "only a few flags have a letter",
+    "U15": "any encoding of a stream",
+    "U16": "one document with result and error, by a schema",
+    "U17": "a step of a build is shown by its command",
+    "U18": "a long silence is broken by what is waited for",
+    "U19": "nothing is shown as nothing, and no nonsense is taken",
+    "W1": "the lock installs everywhere, and Trivy comes from where there is one",
+    "W2": "what Windows lacks has its other half",
+    "W3": "one word for one thing, and the old one is read for a version",
+    "D1": "one safe thing to copy, every variable documented, recipes",
 }
 
 
@@ -53,10 +73,10 @@ def _named() -> set[str]:
     keys: set[str] = set()
     for path in TESTS.rglob("test_*.py"):
         text = path.read_text(encoding="utf-8")
-        if re.search(r"def test_[crev]\d", text):
+        if re.search(r"def test_[crevuwd]\d", text):
             names = [node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
             for name in names:
-                if match := re.match(r"test((?:_[crev]\d+)+)_", name):
+                if match := re.match(r"test((?:_[crevuwd]\d+)+)_", name):
                     keys |= {key.upper() for key in match[1].split("_")[1:]}
     return keys
 

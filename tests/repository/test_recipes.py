@@ -52,7 +52,7 @@ def test_every_example_of_local_settings_is_accepted(block: str, tmp_path: Path)
                 )
 
 
-def test_every_recipe_is_in_the_list() -> None:
+def test_d1_every_recipe_is_in_the_list() -> None:
     """The page of recipes leads to each."""
     index = (PAGES / "recipes/index.md").read_text(encoding="utf-8")
 

@@ -118,7 +118,7 @@ def test_health_and_readiness_have_the_same_words_in_each_service(folder: str) -
 
 
 @pytest.mark.parametrize("folder", PREFIXES)
-def test_a_metric_has_the_name_of_its_service_and_its_unit(folder: str) -> None:
+def test_w3_a_metric_has_the_name_of_its_service_and_its_unit(folder: str) -> None:
     """A service's own metrics begin with the first word of its name; common ones with http_ or process_.
 
     Counters end with _total, others never do; what has a unit ends with it: _seconds, _bytes.
@@ -172,7 +172,7 @@ def test_the_pages_name_only_metrics_that_there_are() -> None:
 _NOT_SERIES = ("_token", "_api_key", "_service")
 
 
-def test_critical_modules_are_named_once() -> None:
+def test_w3_critical_modules_are_named_once() -> None:
     """The list of critical modules is in the build arguments of versions.toml, and nowhere else that ships."""
     service = MANIFEST["services"]["powershell-modules"]
     names = service["args"]["UC_CRITICAL_MODULES"].split(",")

@@ -90,7 +90,7 @@ def _readme_commands() -> list[str]:
     return [block or cell for block, cell in re.findall(r"^(?:    (\S.*)|\| `([^`]+)` \|.*)$", text, re.M)]
 
 
-def test_every_command_of_the_readme_runs(running: Manifest) -> None:
+def test_u13_every_command_of_the_readme_runs(running: Manifest) -> None:
     """Each command in the README's daily list ends as it should on a running stack.
 
     quickstart started the stack; `./inv test` and nox run this test; releases have their own tests.

@@ -34,7 +34,7 @@ def _toml(row: Renamed, name: str) -> str:
 
 @ROWS
 @pytest.mark.parametrize("file", ["versions.toml", "versions.local.toml"])
-def test_an_old_name_is_read_with_a_warning(
+def test_w3_an_old_name_is_read_with_a_warning(
     project: Project, row: Renamed, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In either file, the old name sets what the new one sets, and the warning names file, key, new name and end."""

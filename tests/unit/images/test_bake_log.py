@@ -115,3 +115,20 @@ def test_the_latest_step_is_the_one_that_started_last() -> None:
         steps.read(line)
 
     assert steps.latest == "[one 1/2] RUN a"
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=ca npm ci", "RUN npm ci"),
+        ("COPY --from=builder --chown=10001:10001 /opt/venv /opt/venv", "COPY /opt/venv /opt/venv"),
+        ("RUN npm ci --ignore-scripts", "RUN npm ci --ignore-scripts"),
+        ("ADD --checksum=sha256:00 https://a.example/b /c", "ADD https://a.example/b /c"),
+    ],
+)
+def test_u17_a_step_is_shown_by_its_command(command: str, shown: str) -> None:
+    """Mounts and other flags of an instruction fill no line: the command does."""
+    steps = bake_log.Steps()
+    steps.read(f"#7 [docs-server site 4/6] {command}")
+
+    assert steps.latest == f"[docs-server site 4/6] {shown}"
