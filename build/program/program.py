@@ -40,6 +40,9 @@ class _Config(Config):
     def __init__(self) -> None:
         super().__init__(lazy=True)
 
+    def load_shell_env(self) -> None:
+        """Take nothing from INVOKE_ variables."""
+
 
 class Program(invoke.program.Program):
     """Runs the tasks of one collection, which is that of the checkout `root`, from a command line."""

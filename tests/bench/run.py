@@ -1,7 +1,7 @@
 """`nox -s bench`: ratios to a bare tool or a peer, measured in one run with interleaved rounds (A B A B …), as medians.
 
-usage: run.py [--rounds N] [--only build,list,up,scan,size,envelope,inputs,versions,publish,release] [--json FILE]
-needs the six images (./inv build --push), except for list, inputs and versions
+usage: run.py [--rounds N] [--only build,terminal,ps,up,scan,size,envelope,inputs,versions,publish,release] [--json FILE]
+needs the six images (./inv build --push), except for terminal, inputs and versions; ps needs the stack (./inv up)
 Nothing is asserted: the figures depend on the machine; the ratios are comparable.
 """
 
@@ -11,7 +11,6 @@ import argparse
 import json
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -24,7 +23,8 @@ from build.registry.client import answers
 from tests.bench.inputs import bench_inputs
 from tests.bench.powershell import bench_envelope
 from tests.bench.publishing import bench_publish, bench_release
-from tests.bench.timing import INVOKE, ROOT, Rows, pair, timed
+from tests.bench.terminal import bench_ps, bench_terminal
+from tests.bench.timing import INV, ROOT, Rows, pair, timed
 from tests.bench.versions import bench_versions
 
 BUILD_STAGE = {
@@ -40,8 +40,8 @@ BUILD_STAGE = {
 def bench_build(manifest: Manifest, rounds: int) -> Rows:
     """A build with nothing to do, compared with buildx on the same file with everything cached."""
     definition = manifest.workspace.root / "bench-bake.json"
-    subprocess.run([*INVOKE, "build"], cwd=ROOT, check=True, capture_output=True)  # the bases are known from here on
-    shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
+    subprocess.run([*INV, "build"], cwd=ROOT, check=True, capture_output=True)  # the bases are known from here on
+    shown = subprocess.run([*INV, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
     model = json.loads(shown.stdout)
     for target in model["target"].values():
         target["tags"] = [
@@ -49,7 +49,7 @@ def bench_build(manifest: Manifest, rounds: int) -> Rows:
         ]
     json_file.write(definition, model)
     raw = [docker.docker(), "buildx", "bake", "--file", str(definition)]
-    a, b, ratio = pair(rounds, lambda: timed([*INVOKE, "build"]), lambda: timed(raw))
+    a, b, ratio = pair(rounds, lambda: timed([*INV, "build"]), lambda: timed(raw))
     subprocess.run(
         [docker.docker(), "rmi", "--force", *[f"bench.invalid/{name}:bench" for name in manifest.services]],
         check=False,
@@ -58,44 +58,14 @@ def bench_build(manifest: Manifest, rounds: int) -> Rows:
     return [("no-op build", "docker buildx bake, cached", f"{a:.2f} s", f"{b:.2f} s", f"{ratio:.2f}", "<= 1.15")]
 
 
-def bench_list(_manifest: Manifest, rounds: int) -> Rows:
-    """The task list, compared with the bare import of its framework; and the wrapper, compared with what it calls."""
-    bare = [sys.executable, "-c", "import invoke"]
-    a, b, ratio = pair(max(rounds, 9), lambda: timed([*INVOKE, "--list"]), lambda: timed(bare))
-    rows: Rows = [
-        (
-            "invoke --list",
-            "python -c 'import invoke'",
-            f"{a * 1000:.0f} ms",
-            f"{b * 1000:.0f} ms",
-            f"{ratio:.2f}",
-            "<= 1.5",
-        )
-    ]
-    program = str(Path(sys.executable).with_name("invoke"))
-    if Path(program).exists():
-        c, d, _ = pair(max(rounds, 9), lambda: timed(["./inv", "--version"]), lambda: timed([program, "--version"]))
-        rows.append(
-            (
-                "./inv --version",
-                "invoke --version",
-                f"{c * 1000:.0f} ms",
-                f"{d * 1000:.0f} ms",
-                f"{(c - d) * 1000:+.0f} ms",
-                "< 20 ms",
-            )
-        )
-    return rows
-
-
 def bench_up(manifest: Manifest, rounds: int) -> Rows:
     """From nothing to every service healthy, compared with Compose without waiting for health."""
 
     def down() -> None:
-        subprocess.run([*INVOKE, "down"], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run([*INV, "down"], cwd=ROOT, check=True, capture_output=True)
 
     peer = [docker.docker(), "compose", "--file", str(manifest.workspace.compose), "up", "--detach"]
-    a, b, ratio = pair(rounds, lambda: timed([*INVOKE, "up"], before=down), lambda: timed(peer, before=down))
+    a, b, ratio = pair(rounds, lambda: timed([*INV, "up"], before=down), lambda: timed(peer, before=down))
     down()
     return [("up until all are healthy", "docker compose up -d", f"{a:.2f} s", f"{b:.2f} s", f"{ratio:.2f}", "<= 1.7")]
 
@@ -109,7 +79,7 @@ def bench_scan(manifest: Manifest, rounds: int) -> Rows:
 
     def scan() -> float:
         started = time.perf_counter()
-        subprocess.run([*INVOKE, "scan"], cwd=ROOT, check=False, capture_output=True)
+        subprocess.run([*INV, "scan"], cwd=ROOT, check=False, capture_output=True)
         return time.perf_counter() - started
 
     def cold() -> float:
@@ -123,7 +93,7 @@ def bench_scan(manifest: Manifest, rounds: int) -> Rows:
 def bench_size(manifest: Manifest, _rounds: int) -> Rows:
     """Each image, compared with its build stage: the same application in a single stage on the same base."""
     recorded = store.recorded(manifest)
-    shown = subprocess.run([*INVOKE, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
+    shown = subprocess.run([*INV, "build", "--print"], cwd=ROOT, check=True, capture_output=True, text=True)
     model = json.loads(shown.stdout)
     names = [name for name in recorded if name in BUILD_STAGE]
     for name in names:
@@ -152,7 +122,8 @@ def bench_size(manifest: Manifest, _rounds: int) -> Rows:
 
 BENCHES = {
     "build": bench_build,
-    "list": bench_list,
+    "terminal": bench_terminal,
+    "ps": bench_ps,
     "up": bench_up,
     "scan": bench_scan,
     "size": bench_size,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-INVOKE = [sys.executable, "-m", "invoke"]
+INV = [sys.executable, str(ROOT / "build/program/start.py")]  # what ./inv executes
 
 Rows = list[tuple[str, ...]]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from build.config.manifest import Manifest, Service
 from build.git import next_versions
 from tests.bench.histories import SERVICES, environment, repository
-from tests.bench.timing import INVOKE, Rows, milliseconds, pair, timed
+from tests.bench.timing import INV, Rows, milliseconds, pair, timed
 
 COMMITS = 100_000
 _MAIN_LINE = 90_000  # the greatest distance of the nearest tag
@@ -43,7 +43,7 @@ def bench_versions(manifest: Manifest, rounds: int) -> Rows:
         rows.append((f"version: {what}", peer, milliseconds(a), milliseconds(b), f"{ratio:.2f}", target))
     library = _library(manifest)
     a, b, ratio = pair(
-        rounds, lambda: timed([*INVOKE, "version"]), lambda: library() + 1.3 * timed([*INVOKE, "--list"])
+        rounds, lambda: timed([*INV, "version"]), lambda: library() + 1.3 * timed([*INV, "--list"])
     )  # fmt: skip
     rows.append(
         ("invoke version", "the call + 1.3 x --list", milliseconds(a), milliseconds(b), f"{ratio:.2f}", "<= 1.0")
