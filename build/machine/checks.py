@@ -29,8 +29,8 @@ SESSIONS = (
 # Those that run side by side, in the order in which they begin: one session alone leaves almost half of two cores idle.
 # The others come last, alone.
 _BESIDE = (
-    "docker", "release", "lint", "types", "fault", "coverage", "unit", "git", "repository", "services", "stack",
-    "setup",
+    "docker", "release", "lint", "types", "fault", "stack", "setup", "coverage", "unit", "git", "repository",
+    "services",
 )  # fmt: skip
 _LANES = 3
 _WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}
