@@ -199,19 +199,28 @@ def ps(_c: Context, *, json: bool = False) -> None:
 @task(bare="container", iterable=["container"], help={
     "container": "only this container; a,b or repeated for more (default: all)",
     "follow": "keep printing new lines", "tail": "number of lines to start with, of each container",
-})  # fmt: skip
-def logs(_c: Context, *, container: list[str], follow: bool = False, tail: str = "200") -> None:
+} | _JSON)  # fmt: skip
+def logs(
+    _c: Context, *, container: list[str], follow: bool = False, tail: str = "200", json: bool = False
+) -> None:  # fmt: skip
     """Print the logs of the containers.
 
-    Examples: ./inv logs   |   ./inv logs monitoring -f
+    Examples: ./inv logs   |   ./inv logs monitoring -f   |   ./inv logs --tail 50 --json
     """
-    from build.stack import run
+    from build import console
+    from build.errors import UsageError
+    from build.stack import logs
 
-    run.logs(_manifest(), container, follow=follow, tail=tail)
+    if json and follow:
+        raise UsageError("--json prints one document, and what is followed has no end", hint="./inv logs --json")
+    if json:
+        console.result(logs.read(_manifest(), container, tail=tail))
+    else:
+        logs.show(_manifest(), container, follow=follow, tail=tail)
 
 
-@task(bare="service", iterable=["service"], help=_SERVICE)
-def watch(_c: Context, *, service: list[str]) -> None:
+@task(bare="service", iterable=["service"], help=_SERVICE | _JSON)
+def watch(_c: Context, *, service: list[str], json: bool = False) -> None:
     """Rebuild and restart services when their files change.
 
     Until Ctrl-C; a service's files are its folder and its sources.
@@ -424,8 +433,10 @@ def yank(
     releases.yanked(done, json=json, dry_run=dry_run)
 
 
-@task(bare="session", iterable=["session"], help={"session": "a nox session; a,b or repeated for more (default: all)"})
-def test(_c: Context, *, session: list[str]) -> None:
+@task(bare="session", iterable=["session"], help=_JSON | {
+    "session": "a nox session; a,b or repeated for more (default: all)",
+})  # fmt: skip
+def test(_c: Context, *, session: list[str], json: bool = False) -> None:
     """Run the project's checks: the nox sessions.
 
     Prepares the machine first: lint, types, coverage, setup, services, docker and so on.
@@ -524,8 +535,8 @@ def secrets_rotate(_c: Context, name: str, *, finish: bool = False, json: bool =
         tables.rotated(file)
 
 
-@task(help={"shell": "bash, zsh or fish"})
-def completion(_c: Context, shell: str) -> None:
+@task(help=_JSON | {"shell": "bash, zsh or fish"})
+def completion(_c: Context, shell: str, *, json: bool = False) -> None:
     """Print what makes a shell complete ./inv.
 
     Put the line into the shell's own start file; it works in any folder, for the ./inv that is typed.
@@ -535,7 +546,11 @@ def completion(_c: Context, shell: str) -> None:
     from build import console
     from build.program import shells
 
-    console.text(shells.script(shell))
+    script = shells.script(shell)
+    if json:
+        console.result({"shell": shell, "script": script})
+    else:
+        console.text(script)
 
 
 ns = Collection(

@@ -37,6 +37,7 @@ _WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}
 _ON_THE_ENGINE = {"docker", "release", "fault", "stack", "smoke", "bench", "deep"}
 _BEGINS = "nox > Running session "
 _LIST = ".venv/bin/nox --list"
+_FAILED = {"failed", "aborted"}  # results of a session in the report of nox
 _REASON = 160  # characters of a failed test's reason
 
 
@@ -59,11 +60,15 @@ def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
     began = time.time()
     waiting = deque(beside)
     lanes = [partial(checks.run, waiting, labelled=len(beside) > 1) for _ in range(min(_LANES, len(beside)))]
-    failed = [name for names in together(lanes) for name in names] + checks.run(deque(last), labelled=False)
+    results = {name: result for ended in together(lanes) for name, result in ended.items()}
+    results |= checks.run(deque(last), labelled=console.collects())
+    failed = [name for name, result in results.items() if result in _FAILED]
+    tests = list(_failed_tests(manifest.workspace.reports, began)) if failed else []
+    if console.collects():
+        console.result({"sessions": results, "failed_tests": tests})
     if failed:
         message = f"{len(failed)} of the sessions failed: {', '.join(failed)}"
-        tests = "\n".join(_failed_tests(manifest.workspace.reports, began))
-        raise Incomplete(message, hint="./inv test --session NAME runs one again", output=tests)
+        raise Incomplete(message, hint="./inv test --session NAME runs one again", output="\n".join(tests))
 
 
 def _name(session: str) -> str:
@@ -100,26 +105,26 @@ class _Checks:
         found = json.loads(listed.stdout)
         return [entry["session"] for name in sessions for entry in found if name in {entry["name"], entry["session"]}]
 
-    def run(self, waiting: deque[str], *, labelled: bool) -> list[str]:
-        """Run one session after the other until none is waiting; return those that failed.
+    def run(self, waiting: deque[str], *, labelled: bool) -> dict[str, str]:
+        """Run one session after the other until none is waiting; return what nox says of each.
 
-        Each line is behind the name of its session, if `labelled`.
+        If `labelled`, each line is behind the name of its session, and on stderr.
         """
-        failed: list[str] = []
+        results: dict[str, str] = {}
         while True:
             try:
                 session = waiting.popleft()
             except IndexError:
-                return failed
+                return results
             if _name(session) in _ON_THE_ENGINE:
                 with self._preparing:
                     if not self._prepared:
                         prepare.base_images(self._manifest)  # before the tests, whose time limits it would exceed
                     self._prepared = True
-            failed += self._run(session, labelled=labelled)
+            results |= self._run(session, labelled=labelled)
 
-    def _run(self, session: str, *, labelled: bool) -> list[str]:
-        """Run a session, which nox may know as several of one name; return those that failed."""
+    def _run(self, session: str, *, labelled: bool) -> dict[str, str]:
+        """Run a session, which nox may know as several of one name; return the result of each."""
         report = self._manifest.workspace.reports / f"nox-{re.sub(r'[^A-Za-z0-9]+', '-', session).strip('-')}.json"
         report.parent.mkdir(parents=True, exist_ok=True)
         report.unlink(missing_ok=True)
@@ -134,4 +139,4 @@ class _Checks:
         if not report.exists():
             raise Incomplete("nox ended before its first session; its output says why", hint=_LIST)
         results = json.loads(report.read_text(encoding="utf-8"))["sessions"]
-        return [result["signatures"][0] for result in results if result["result"] in {"failed", "aborted"}]
+        return {result["signatures"][0]: result["result"] for result in results}

@@ -17,6 +17,7 @@ from build.registry.policy import Policy
 from build.release.catalog import Release
 from build.release.record import Record
 from build.release.yank import Yanked
+from build.stack.logs import Line
 from build.stack.status import Running
 from build.views.tables import Start
 
@@ -136,6 +137,20 @@ class Rotated(TypedDict):
     old_value_accepted: bool
 
 
+class Tested(TypedDict):
+    """The result of each nox session, and a line for each test that failed."""
+
+    sessions: dict[str, str]
+    failed_tests: list[str]
+
+
+class Completion(TypedDict):
+    """What makes a shell complete ./inv."""
+
+    shell: str
+    script: str
+
+
 # A task may print one of several; None where it has nothing to say but that it went well.
 RESULTS: dict[str, tuple[Any, ...]] = {
     "quickstart": (Quickstart, Steps),
@@ -149,11 +164,15 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "up": (list[Running], PlannedStart),
     "down": (Stopped,),
     "ps": (list[Running],),
+    "logs": (list[Line],),
+    "watch": (),
     "smoke": (list[CheckResult], list[PlannedCheck]),
     "compose": (Written,),
     "schema": (Written,),
     "release": (Released, dict[str, Any]),
     "releases": (list[Release],),
+    "test": (Tested,),
+    "completion": (Completion,),
     "yank": (list[Yanked],),
     "commits.check": (Checked,),
     "registry.up": (Registry,),

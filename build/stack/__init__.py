@@ -6,5 +6,6 @@ secret_folder        where the runtime secrets are, also on a disk without file 
 secrets              their files
 status, evidence     what the engine says of the containers; why one is not healthy
 run                  start and stop, with everything that is checked before and after
+logs                 what the containers wrote
 sandbox              an isolated temporary stack
 """

@@ -182,10 +182,11 @@ def write(manifest: Manifest, images: Mapping[str, str], *, with_fluentd: bool =
         workspace.compose_fluentd.unlink(missing_ok=True)
 
 
-def run(manifest: Manifest, *arguments: str, capture: bool = True, timeout: float | None = None) -> None:
+def run(manifest: Manifest, *arguments: str, capture: bool = True, timeout: float | None = None) -> str:
     """Run `docker compose ARGUMENTS` on the files that `write` wrote last; `capture`, `timeout` as in process.run.
 
-    Raises SmokeFailed when there are none (Compose would take those of the caller's folder), MissingTool, ToolFailed.
+    Returns what it wrote to stdout, if captured. Raises SmokeFailed when there are no files (Compose would take those
+    of the caller's folder), MissingTool, ToolFailed.
     """
     workspace = manifest.workspace
     if not workspace.compose.exists():
@@ -195,4 +196,4 @@ def run(manifest: Manifest, *arguments: str, capture: bool = True, timeout: floa
     named = ["--project-name", manifest.project.name, "--project-directory", str(workspace.compose.parent)]
     # No .env file: what one beside the Compose file says would go before the files themselves.
     options = [*named, "--env-file", os.devnull, *files, "--progress", "plain"]
-    docker.cli("compose", *options, *arguments, capture=capture, timeout=timeout)
+    return docker.cli("compose", *options, *arguments, capture=capture, timeout=timeout).stdout

@@ -1,4 +1,4 @@
-"""Starting and stopping the stack: Compose up with the built digests, waiting for health, logs, down."""
+"""Starting and stopping the stack: Compose up with the built digests, waiting for health, down."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from build import console
 from build.config.manifest import Manifest
 from build.engine import ownership, turns
 from build.engine.ports import listener
-from build.errors import ManifestError, PortTaken, SmokeFailed, ToolFailed, UsageError
+from build.errors import PortTaken, SmokeFailed, ToolFailed
 from build.stack import compose, evidence, secrets, status
 from build.stack.status import Running
-from build.typed import suggest
 from build.waiting import waiting
 
 _POLL_SECONDS = 0.25
@@ -198,20 +197,3 @@ def _left(manifest: Manifest, *, volumes: bool) -> list[str]:
             break
         time.sleep(_POLL_SECONDS)
     return left
-
-
-def logs(manifest: Manifest, names: Sequence[str], *, follow: bool, tail: str) -> None:
-    """Print the containers' logs, straight from Compose, until they end or the user stops following.
-
-    `tail` is a number of lines, or all. Raises UsageError for another one, ManifestError for an unknown container,
-    SmokeFailed before the first `up`.
-    """
-    if tail != "all" and not tail.isdecimal():
-        raise UsageError(f"--tail takes a number of lines, or all, and not '{tail}'", hint="./inv logs --tail 50")
-    known = manifest.containers()
-    for name in names:
-        if name not in known:
-            hint = f"containers: {', '.join(known)}"
-            raise ManifestError(f"unknown container '{name}'{suggest(name, known)}", hint=hint)
-    options = [*(["--follow"] if follow else []), *([] if console.output_is_coloured() else ["--no-color"])]
-    compose.run(manifest, "logs", "--tail", tail, *options, *names, capture=False)

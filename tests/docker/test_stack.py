@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -46,6 +47,18 @@ def test_u12_logs_are_plain_in_a_pipe(built: Project) -> None:
     assert done.stdout.count("one-1") >= 1
     assert "two-1" not in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_u16_logs_are_records_for_a_program(built: Project) -> None:
+    """With --json each line has its container, the time and the text alone; what is followed has no document."""
+    assert built.inv("up").code == 0
+    lines = built.inv("logs", "--tail", "5", "--json").result
+
+    assert {line["container"] for line in lines} == {"one", "two"}
+    assert lines == sorted(lines, key=lambda line: line["time"])
+    assert all(json.loads(line["text"]) for line in lines)
+    refused = built.inv("logs", "--follow", "--json")
+    assert (refused.code, refused.document["error"]["kind"]) == (1, "usage")
 
 
 def test_down_removes_everything_but_the_data(built: Project) -> None:

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from build import console
 from build.errors import Incomplete
 from build.machine import checks
 from tests.support.project import Project
@@ -49,10 +50,13 @@ def test_lanes_run_side_by_side_and_the_rest_last(project: Project, capsys: pyte
     project.write(".uc/reports/older.xml", "<testcase name='test_older'><failure message='an older run'/></testcase>")
     os.utime(project.root / ".uc/reports/older.xml", (1, 1))
 
-    with pytest.raises(Incomplete, match="1 of the sessions failed: lint") as caught:
+    with console.collecting() as collected, pytest.raises(Incomplete, match="1 of the sessions failed: lint") as caught:
         checks.run_tests(project.load(), ["pins", "lint", "setup"])
 
     assert caught.value.output == "lint: tests.x::test_wrong: assert 1 == 2"
+    assert collected.result == {
+        "sessions": {"lint": "aborted", "setup": "success", "pins": "success"}, "failed_tests": [caught.value.output],
+    }  # fmt: skip
 
     lines = capsys.readouterr().err.splitlines()
     assert {"lint | nox > Session lint aborted: a reason.", "setup | nox > Running session setup"} <= {*lines}

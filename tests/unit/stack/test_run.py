@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from build.errors import PortTaken, SmokeFailed
+from build.errors import PortTaken
 from build.stack import run
 from build.stack.status import Running
 from tests.support.project import Project
@@ -16,17 +16,6 @@ from tests.support.project import Project
 NEW = Running(
     name="web", service="web", state="restarting", health="", image="x", url="", exit_code=1, restarts=0, error=""
 )
-
-
-def test_logs_before_the_first_up_are_of_no_other_stack(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compose without a file would take the one of the folder that the user happens to be in."""
-    project.write("compose.yaml", "services: { other: { image: scratch } }\n")
-    monkeypatch.chdir(project.root)
-
-    with pytest.raises(SmokeFailed, match="the stack is not running") as caught:
-        run.logs(project.load(), [], follow=False, tail="1")
-
-    assert caught.value.hint == "./inv up"
 
 
 @pytest.mark.parametrize(
