@@ -67,7 +67,7 @@ def test_w1_waivers_reach_the_container(away: Manifest, vulnerable: Image) -> No
         "vulnerabilities:\n  - {id: CVE-2019-10906, expired_at: 2100-01-01, statement: a test}\n"
     )
 
-    (verdict,) = gate(away, vulnerable, ignore_file="waived.yaml")
+    (verdict,) = gate(away, vulnerable, waivers_file="waived.yaml")
 
     assert (verdict.refused, verdict.waived) == (False, 1)
 
