@@ -77,7 +77,7 @@ def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict,
 
 def _prepare(manifest: Manifest) -> tuple[Settings, tuple[waivers.Waiver, ...]]:
     """Read the waivers, fetch the database and make the folder of the reports."""
-    ignore_file, known = waivers.load(manifest)
+    waivers_file, known = waivers.load(manifest)
     vulnerabilities = _database(manifest)
     scanners = tuple(scanner for scanner in manifest.gates.scanners if scanner != "vuln" or vulnerabilities)
     if not scanners:
@@ -88,7 +88,7 @@ def _prepare(manifest: Manifest) -> tuple[Settings, tuple[waivers.Waiver, ...]]:
         reports=(manifest.workspace.reports / "scan").absolute(),
         scanners=scanners,
         severity=manifest.gates.severity,
-        ignore_file=ignore_file,
+        waivers_file=waivers_file,
         database=vulnerabilities,
         ca_file=(manifest.root / manifest.registry.ca_file).absolute() if manifest.registry.ca_file else None,
     )

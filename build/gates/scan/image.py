@@ -33,7 +33,7 @@ class Settings:
     reports: Path
     scanners: tuple[str, ...]
     severity: tuple[str, ...]
-    ignore_file: Path | None
+    waivers_file: Path | None
     database: Database | None
     ca_file: Path | None = None
 
@@ -60,7 +60,7 @@ def analyse(settings: Settings, image: Image) -> Scanned:
     arguments = [
         "image", *OFFLINE, "--skip-check-update", "--no-progress", "--format", "json", "--show-suppressed",
         "--scanners", ",".join(settings.scanners), "--image-src", "remote" if image.pushed else "docker",
-        "--ignorefile", str(settings.ignore_file or ""), "--output", str(output), *insecure(image.reference),
+        "--ignorefile", str(settings.waivers_file or ""), "--output", str(output), *insecure(image.reference),
         *(("--cacert", str(settings.ca_file)) if settings.ca_file else ()),
     ]  # fmt: skip
     if of_configuration := [name for name in settings.scanners if name in {"secret", "misconfig"}]:
