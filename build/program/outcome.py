@@ -6,9 +6,10 @@ import contextlib
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from invoke.context import Context
 from invoke.exceptions import Exit
 
 from build import console, interrupts
@@ -82,6 +83,7 @@ def reported(body: Body, name: str) -> Body:
             given = {name: _split(value) if isinstance(value, list) else value for name, value in flags.items()}
             _refuse_empty(given)
             given |= {flag: "" for flag in absent if given.get(flag) is None}
+            _refuse_dry(arguments)
             with interrupts.as_interrupts():
                 body(*arguments, **given)
 
@@ -90,6 +92,12 @@ def reported(body: Body, name: str) -> Body:
         for parameter in signature.parameters.values()
     ])  # fmt: skip
     return wrapped
+
+
+def _refuse_dry(arguments: Sequence[Any]) -> None:
+    """Stock `invoke --dry` keeps Invoke from starting programs; these tasks start theirs without it."""
+    if arguments and isinstance(arguments[0], Context) and arguments[0].config.run.dry:
+        raise UsageError("invoke's --dry does not keep these tasks from acting", hint="--dry-run after the task")
 
 
 def _split(values: list[str]) -> list[str]:

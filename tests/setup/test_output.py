@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import REPOSITORY, Project
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,21 @@ def test_u10_a_reader_that_leaves_early_causes_no_crash(project: Project, words:
     assert done.returncode == 141
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_u1_stock_invoke_s_dry_run_is_refused() -> None:
+    """`invoke --dry` would act all the same: the message names the flag that does not; without it the task runs."""
+
+    def invoke(*words: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "invoke", *words]
+        return subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+    refused, ran = invoke("--dry", "completion", "bash"), invoke("completion", "bash")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--dry-run after the task" in refused.stderr
+    assert ran.returncode == 0
+    assert "complete" in ran.stdout
 
 
 def test_u16_a_refused_command_line_is_a_document_too(project: Project) -> None:
