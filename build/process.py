@@ -24,6 +24,7 @@ from build.parallel import children, end_tree
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
 _GRACE_SECONDS = 10
+_STANDARD_ERROR = 2
 _CHUNK = 1 << 16
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -152,8 +153,12 @@ def records(
         raise ToolFailed(f"exit code {process.returncode}: {shown}", output=output, returncode=process.returncode)
 
 
-def lines(argv: Sequence[str], *, cwd: Path | None = None, ok_codes: Sequence[int] = (0,)) -> Iterator[str]:
-    """Yield each line that argv writes to either stream, without its end, while it still runs.
+def lines(
+    argv: Sequence[str], *, cwd: Path | None = None, ok_codes: Sequence[int] = (0,), errors: bool = True
+) -> Iterator[str]:
+    """Yield each line that argv writes, without its end, while it still runs.
+
+    Those of its standard error are among them, unless not `errors`: then they go to this process's own.
 
     Raises MissingTool if argv[0] is not on PATH; ToolFailed if it can't be executed, or after the last line if its
     exit code is not one of `ok_codes`.
@@ -165,7 +170,7 @@ def lines(argv: Sequence[str], *, cwd: Path | None = None, ok_codes: Sequence[in
         env=environment(),
         stdin=subprocess.DEVNULL,
         output=subprocess.PIPE,
-        errors=subprocess.STDOUT,
+        errors=subprocess.STDOUT if errors else _STANDARD_ERROR,
         text=True,
     ) as process:
         assert process.stdout is not None

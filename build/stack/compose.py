@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from build import console, json_file
+from build import console, json_file, process
 from build.config.load import load
 from build.config.manifest import Manifest
 from build.engine import client as docker
@@ -188,6 +188,15 @@ def run(manifest: Manifest, *arguments: str, capture: bool = True, timeout: floa
     Returns what it wrote to stdout, if captured. Raises SmokeFailed when there are no files (Compose would take those
     of the caller's folder), MissingTool, ToolFailed.
     """
+    return docker.cli(*_arguments(manifest, arguments), capture=capture, timeout=timeout).stdout
+
+
+def lines(manifest: Manifest, *arguments: str) -> Iterator[str]:
+    """Yield each line that `docker compose ARGUMENTS` prints, while it still runs. Raises as `run` does."""
+    return process.lines([docker.docker(), *_arguments(manifest, arguments)], errors=False)
+
+
+def _arguments(manifest: Manifest, arguments: Sequence[str]) -> list[str]:
     workspace = manifest.workspace
     if not workspace.compose.exists():
         raise SmokeFailed("the stack is not running", hint="./inv up")
@@ -195,5 +204,4 @@ def run(manifest: Manifest, *arguments: str, capture: bool = True, timeout: floa
     files = [argument for path in paths for argument in ("--file", str(path))]
     named = ["--project-name", manifest.project.name, "--project-directory", str(workspace.compose.parent)]
     # No .env file: what one beside the Compose file says would go before the files themselves.
-    options = [*named, "--env-file", os.devnull, *files, "--progress", "plain"]
-    return docker.cli("compose", *options, *arguments, capture=capture, timeout=timeout).stdout
+    return ["compose", *named, "--env-file", os.devnull, *files, "--progress", "plain", *arguments]

@@ -12,6 +12,7 @@ from build.errors import ManifestError, UsageError
 from build.stack import compose
 from build.typed import suggest
 
+_CLEARED = "\x1b[2K"  # Compose 2.26 clears the line before each line of a log, also in a pipe and with --ansi never
 # With --timestamps a line is "monitoring-1  | 2026-03-01T10:00:00.000000000Z text"; the number is that of the replica.
 _LINE = re.compile(r"(?P<container>\S+)-\d+\s+\| (?P<time>\S+) ?(?P<text>.*)")
 
@@ -32,8 +33,12 @@ def show(manifest: Manifest, names: Sequence[str], *, follow: bool, tail: str) -
     SmokeFailed before the first `up`.
     """
     _check(manifest, names, tail)
-    options = [*(["--follow"] if follow else []), *([] if console.output_is_coloured() else ["--no-color"])]
-    compose.run(manifest, "logs", "--tail", tail, *options, *names, capture=False)
+    options = ["--tail", tail, *(["--follow"] if follow else [])]
+    if console.output_is_coloured():
+        compose.run(manifest, "logs", *options, *names, capture=False)
+    else:
+        for line in compose.lines(manifest, "logs", "--no-color", *options, *names):
+            console.text(line.removeprefix(_CLEARED))
 
 
 def read(manifest: Manifest, names: Sequence[str], *, tail: str) -> list[Line]:
@@ -43,7 +48,8 @@ def read(manifest: Manifest, names: Sequence[str], *, tail: str) -> list[Line]:
     """
     _check(manifest, names, tail)
     printed = compose.run(manifest, "logs", "--tail", tail, "--timestamps", "--no-color", *names)
-    lines = [Line(**match.groupdict()) for match in map(_LINE.fullmatch, printed.split("\n")) if match]
+    matches = [_LINE.fullmatch(line.removeprefix(_CLEARED)) for line in printed.split("\n")]
+    lines = [Line(**match.groupdict()) for match in matches if match]
     return sorted(lines, key=lambda line: line.time)
 
 
