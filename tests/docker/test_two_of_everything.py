@@ -121,7 +121,7 @@ def test_e3_a_build_with_nothing_to_do_waits_for_nobody(stack_project: Project, 
 
 
 def test_e3_an_interrupt_while_a_build_waits_is_clean(stack_project: Project, tmp_path: Path) -> None:
-    """Exit 130, and the build that was waited for goes on."""
+    """Exit 130, a document that says so, and the build that was waited for goes on."""
     other = _clone(stack_project, tmp_path / "other")
     stack_project.write("docker/one/Dockerfile", f"FROM python\nRUN sleep 10 # {time.time_ns()}\n")
     first = _start(stack_project, "build", "--progress", "plain")
@@ -133,7 +133,7 @@ def test_e3_an_interrupt_while_a_build_waits_is_clean(stack_project: Project, tm
     stopped, finished = _end(second), _end(first)
 
     assert f"waiting for the build of {stack_project.root} (pid {first.pid}, since" in waiting
-    assert (stopped.code, stopped.stdout) == (130, ""), waiting + stopped.text
+    assert (stopped.code, stopped.document["error"]["kind"]) == (130, "interrupted"), waiting + stopped.text
     assert finished.code == 0, begun + finished.text
 
 

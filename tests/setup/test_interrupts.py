@@ -110,7 +110,7 @@ def _ended(program: str, *arguments: str) -> tuple[int, str, str]:
 
 STARTS = {
     "run": "process.run([str(program)])",
-    "bake": "bake.run(program, ['x'], metadata=program.with_name('metadata'), log=program.with_name('log'))",
+    "bake": "bake.run(program, ['x'], metadata=program.with_name('metadata'), log=program.with_name('log'), progress='quiet')",
     "installer": "Installer(python=program, workspace=workspace)._run([str(program)], {})",
 }
 START = """
