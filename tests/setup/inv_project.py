@@ -20,15 +20,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TASKS = """
+import os
 import sys
 from pathlib import Path
-from invoke import task
-@task
-def show(c, file=""):
-    print(f"root={Path(__file__).parent} cwd={Path.cwd()} file={file and Path(file).read_text()}")
-@task
-def leave(c, code=0):
+from invoke.collection import Collection
+from build.program.task import group, task
+ROOT = Path(__file__).parent
+@task()
+def show(_c, *, file=""):
+    print(f"root={ROOT} cwd={Path.cwd()} file={file and Path(file).read_text()}")
+@task()
+def leave(_c, *, code=0):
     sys.exit(code)
+@task()
+def pid(_c):
+    print(os.getpid())
+ns = Collection(*group("Tasks", show, leave, pid))
 """
 
 

@@ -81,7 +81,8 @@ def test_w2_without_a_python_it_says_what_to_install(checkout: Path, programs: d
 def test_an_environment_that_fits_is_used_at_once(checkout: Path, stale: str) -> None:
     """Python is looked for only if .venv is of another lock or another folder; a variable for other Pythons is cleared."""
     put(checkout / "bin" / "python", REAL.format(name="python", python=sys.executable))
-    put(checkout / ".venv/Scripts/invoke.exe", '#!/bin/sh\necho "invoke [$PYTHONPATH] $*"\nexit 3\n')
+    put(checkout / ".venv/Scripts/invoke.exe", STORE)
+    put(checkout / ".venv/Scripts/python.exe", '#!/bin/sh\necho "its python [$PYTHONPATH] $*"\nexit 3\n')
     shutil.copy(checkout / "requirements.txt", checkout / ".venv")
     (checkout / ".venv" / "made-in").write_text(f"{checkout}\n")
     if stale:
@@ -89,5 +90,5 @@ def test_an_environment_that_fits_is_used_at_once(checkout: Path, stale: str) ->
 
     code, out = run(checkout, "ps")
 
-    ready = f"invoke [] --search-root {checkout} --collection tasks ps"
+    ready = f"its python [] {checkout}/build/program/start.py ps"
     assert (code, out) == ((5, [f"python: {checkout}/inv.py ps"]) if stale else (3, [ready]))
