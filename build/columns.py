@@ -86,8 +86,10 @@ class _Table:
             indent = self._widths[0] + _GAP
             for index in (index for index in sorted(self._below) if row[index]):
                 prose = self._columns[index].prose
-                for line in _wrapped(row[index], self._width - indent) if prose else [row[index]]:
-                    yield f"{' ' * indent}{line}".rstrip()
+                room = self._width - indent
+                for line in _wrapped(row[index], room) if prose else [row[index]]:
+                    outdent = max(shown_width(line) - room, 0)  # an address stays within the width if it can
+                    yield f"{' ' * max(indent - outdent, _GAP)}{line}".rstrip()
 
     @property
     def _beside(self) -> list[int]:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,22 @@ def _say(text: str) -> None:
         _passing = False
 
 
+def _worded(prefix: str, text: str, stream: TextIO | None = None) -> str:
+    """Text for people behind a painted prefix; on a terminal it goes on in a new line between words, not inside one."""
+    if not (stream or sys.stderr).isatty():
+        return prefix + text
+    taken = columns.shown_width(prefix)
+    lines = [
+        line
+        for number, paragraph in enumerate(text.split("\n"))
+        for line in textwrap.wrap(
+            paragraph, width() - 1, initial_indent=" " * (0 if number else taken), subsequent_indent="    ",
+            break_long_words=False, break_on_hyphens=False,
+        ) or [""]
+    ]  # fmt: skip
+    return "\n".join([prefix + lines[0][taken:], *lines[1:]])
+
+
 def _paint(kind: str, text: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{_COLOUR[kind]}m{text}\x1b[0m" if _coloured(stream or sys.stderr) else text
 
@@ -71,7 +88,15 @@ def mark(kind: str) -> str:
 
 def note(text: str, *, kind: str = "") -> None:
     """Print a line of progress, with the sign of `kind` before it."""
-    _say(f"  {_sign(kind, sys.stderr)} {text}" if kind else f"  {text}")
+    _say(_worded(f"  {_sign(kind, sys.stderr)} " if kind else "  ", text))
+
+
+def timed(title: str, seconds: float) -> None:
+    """Print a line for a part of a step that is done; on a terminal the title is cut to what fits in the line."""
+    took = f"  {seconds:.1f}s"
+    if sys.stderr.isatty() and len(title) > (room := width() - len(took) - 3):
+        title = f"{title[: room - 3]}..."
+    _say(f"  {title}{took}")
 
 
 def passing(text: str) -> None:
@@ -97,7 +122,7 @@ def warn(text: str) -> None:
     """
     if _collected is not None:
         _collected.warnings.append(text)
-    _say(github.command("warning", text) if _GITHUB else f"{_paint('warn', 'warning:')} {text}")
+    _say(github.command("warning", text) if _GITHUB else _worded(f"{_paint('warn', 'warning:')} ", text))
 
 
 def error(text: str, *, hint: str = "", output: str = "") -> None:
@@ -107,7 +132,7 @@ def error(text: str, *, hint: str = "", output: str = "") -> None:
     if _GITHUB:
         _say(github.command("error", f"{text}\ntry: {hint}" if hint else text))
         return
-    _say(f"{_paint('fail', 'error:')} {text}")
+    _say(_worded(f"{_paint('fail', 'error:')} ", text))
     if hint:
         _say(f"  {_paint('ok', 'try:')} {hint}")
 
@@ -226,3 +251,8 @@ def _plain(value: object) -> object:
 def text(content: str) -> None:
     """Print plain text that is a task's result, on stdout."""
     print(content, flush=True)
+
+
+def sentence(content: str, *, indent: str = "") -> None:
+    """Print text for people that is a task's result, on stdout; on a terminal it breaks between words."""
+    print(_worded(indent, content, sys.stdout), flush=True)

@@ -94,7 +94,7 @@ def _follow(stream: IO[str], log_file: IO[str], progress: str) -> list[str]:
                 console.passthrough(lines[-1])
             finished = steps.read(lines[-1])
             if finished and progress == "auto" and not finished.internal and finished.seconds >= _SHOWN_FROM:
-                console.note(f"{finished.title}  {finished.seconds:.1f}s")
+                console.timed(finished.title, finished.seconds)
     return lines
 
 

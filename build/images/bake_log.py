@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _STEP = re.compile(r"#(?P<id>\d+) \[(?P<name>[^\]]+)\] (?P<command>.*)")
 # What is mounted and from where a file comes say less of a step than its command.
-_FLAGS = re.compile(r"^(RUN|COPY|ADD)( --\S+)+ ")
+_FLAGS = re.compile(r"^(RUN|COPY|ADD)( --\S+)+ ")  # of a command on one line, each space one
 _END = re.compile(r"#(?P<id>\d+) (?P<end>DONE (?P<seconds>[\d.]+)s|CACHED|CANCELED|ERROR: .*)$")
 _FAILED_STEP = re.compile(r"^ > \[(?P<name>[^\]]+)\](?P<export> exporting to )?")
 _OUTPUT = re.compile(r"#(?P<id>\d+) \d+\.\d+ (?P<text>.*)$")
@@ -49,7 +49,7 @@ class Steps:
     def read(self, line: str) -> Finished | None:
         """Take the next line of the log; the step that it says is done, if there is one."""
         if step := _STEP.match(line):
-            command = _FLAGS.sub(r"\1 ", step["command"])
+            command = _FLAGS.sub(r"\1 ", " ".join(step["command"].split()))
             self._running[step["id"]] = f"[{step['name']}] {command}"[:_TITLE]
         elif (end := _END.match(line)) and (title := self._running.pop(end["id"], "")) and end["seconds"]:
             return Finished(title=title, seconds=float(end["seconds"]))

@@ -33,3 +33,8 @@ class Image:
     def reference(self) -> str:
         """NAME@DIGEST: what containers run and scans read; a tag is never used for that."""
         return f"{self.name}@{self.digest}"
+
+
+def short(digest: str) -> str:
+    """The digest as people see it: the algorithm and twelve digits, as docker shows them."""
+    return digest[: len("sha256:") + 12]

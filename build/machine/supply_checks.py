@@ -12,6 +12,7 @@ from build.images import bases as base_images
 from build.images import secrets as image_secrets
 from build.images import support
 from build.images.bases import Resolved
+from build.images.image import short
 from build.process import run
 from build.registry import credentials
 from build.registry.client import RegistryClient
@@ -70,7 +71,7 @@ def bases(manifest: Manifest) -> Iterator[tuple[str, Diagnosis]]:
 def _cared_for(settings: Bases, base: Resolved, day: date) -> Diagnosis:
     """The source and age of a base, and whether its line still gets security fixes."""
     days = support.age(base, day)
-    found = f"{base.source}, {base.digest[:19]}" + ("" if days is None else f", made {days} days ago")
+    found = f"{base.source}, {short(base.digest)}" + ("" if days is None else f", made {days} days ago")
     if base.source == "stand-in" and "security" not in base.suites:
         return Diagnosis(
             "warn", f"{found}, without Debian's security updates", "./inv bases --refresh, on a mirror of them"

@@ -19,6 +19,7 @@ from build.gates.verdict import SKIPPED
 from build.git.conventional import warnings
 from build.git.remote import configured_remote, tagged_commits
 from build.images import export
+from build.images.image import short
 from build.images.plan import relabelled
 from build.parallel import at_once
 from build.registry import policy as registry_policy
@@ -115,7 +116,7 @@ def _stage(run: Run) -> Run:
     for planned in run.services:
         candidate = staged[planned.service]
         transfer = f"{_size(candidate.sent)} sent" if candidate.sent else planned.why
-        console.note(f"{planned.service}@{candidate.image.digest[:19]}: {transfer}")
+        console.note(f"{planned.service}@{short(candidate.image.digest)}: {transfer}")
     export.forget_exports(run.manifest.workspace)
     candidates.remember(run.manifest.workspace.candidates, staged)
     return replace(run, candidates=staged)

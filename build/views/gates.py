@@ -11,7 +11,7 @@ from build.config.select import chosen
 from build.gates.scan import findings
 from build.gates.scan.verdict import ImageVerdict, described
 from build.gates.smoke.checks import CheckResult
-from build.images.image import Image
+from build.images.image import Image, short
 
 
 def scan(verdicts: Sequence[ImageVerdict], *, json: bool = False) -> None:
@@ -40,7 +40,8 @@ def planned_scan(images: Mapping[str, Image]) -> None:
     if console.collects():
         console.result(planned)
     else:
-        console.table(("service", Column("would scan", yields=1)), list(planned.items()))
+        rows = [(name, image.name, short(image.digest)) for name, image in images.items()]
+        console.table(("service", Column("would scan", yields=1), "digest"), rows)
 
 
 def smoke(results: Sequence[CheckResult], *, json: bool = False) -> None:

@@ -8,15 +8,18 @@ from build import console
 from build.columns import Column
 from build.config.manifest import Manifest
 from build.images.build import Built
+from build.images.image import short
 from build.views.tables import megabytes
 
 _NEXT = """\
 next:
   ./inv ps                      the containers and their addresses
   ./inv logs monitoring -f      follow a container
-  ./inv smoke                   run the checks again       (./inv down stops the stack)"""
+  ./inv smoke                   run the checks again
+  ./inv down                    stop the stack"""
 _AFTER_A_PROBLEM = """\
-next: fix what is marked with {mark}, then ./inv quickstart again; what is done already is not done twice.
+next: fix what is marked with {mark}, then ./inv quickstart again;
+what is done already is not done twice.
   ./inv logs                    what the containers write"""
 
 
@@ -56,7 +59,7 @@ def summary(
             name,
             f"{image.name}:{image.tag}" if image else "",
             megabytes(image.size) if image else "",
-            image.digest[:19] if image else "",
+            short(image.digest) if image else "",
             urls[name] if image else "",
             scans.get(name, "not scanned") if image else "not built",
             smokes.get(name, "not run") if image else "",

@@ -8,6 +8,7 @@ from pathlib import Path
 from build import console, github
 from build.columns import Column
 from build.errors import ReleaseRefused
+from build.images.image import short
 from build.registry.policy import Policy
 from build.release import plan_file
 from build.release.catalog import Release
@@ -17,7 +18,6 @@ from build.release.run import Run
 from build.release.yank import Yanked
 from build.views import commits
 
-_SHORT = 19
 _MARKS = {
     "complete": "ok", "interrupted": "warn", "gone": "warn", "altered": "fail", "yanked": "fail", "foreign": "skip"
 }  # fmt: skip
@@ -35,17 +35,17 @@ def plan(planned: Plan, *, file: str = "", json: bool = False) -> None:
         return
     commits.near_misses(planned.near_misses)
     if planned.unfinished:
-        console.text(f"first finishes the interrupted releases: {', '.join(planned.unfinished)}")
+        console.sentence(f"first finishes the interrupted releases: {', '.join(planned.unfinished)}")
     if planned.nothing:
-        console.text(f"nothing to release: {planned.nothing}")
+        console.sentence(f"nothing to release: {planned.nothing}")
     for line in planned.lines:
         title = f"{line.line} {line.previous or '(first release)'} → {line.version}, by {line.bump}"
-        rows = [(image.service, image.action, image.why, image.digest[:_SHORT]) for image in line.services]
+        rows = [(image.service, image.action, image.why, short(image.digest)) for image in line.services]
         console.table(
             ("service", "", Column("why", yields=1, prose=True), Column("digest", yields=2)), rows, title=title
         )
         moves = [
-            (tag.repository, tag.tag, tag.before[:_SHORT] or "(new)", tag.after[:_SHORT] or "the built image")
+            (tag.repository, tag.tag, short(tag.before) or "(new)", short(tag.after) or "the built image")
             for tag in line.tags
         ]
         console.table(("repository", "tag", Column("from", yields=1), Column("to", yields=1)), moves)
@@ -73,7 +73,7 @@ def released(run: Run, *, json: bool) -> None:
                 console.mark("ok"),
                 name,
                 f"{record.registry}/{name}:{record.version}",
-                image.digest[:_SHORT],
+                short(image.digest),
                 image.origin,
             )
             for name, image in record.services.items()
@@ -162,7 +162,7 @@ def yanked(done: Sequence[Yanked], *, json: bool = False, dry_run: bool = False)
     for line in done:
         many = len(line.versions) > 1
         verb = "would be" if dry_run else "are" if many else "is"
-        console.text(f"{line.line} {', '.join(line.versions)} {verb} withdrawn; immutable tags stay")
+        console.sentence(f"{line.line} {', '.join(line.versions)} {verb} withdrawn; immutable tags stay")
         for move in line.moved:
             console.text(f"  {move.name} {'would move to' if dry_run else '→'} {move.version}")
         for name in line.left:

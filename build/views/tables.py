@@ -11,7 +11,7 @@ from build.columns import Column
 from build.config.manifest import Manifest
 from build.images.bases import Resolved
 from build.images.build import Built
-from build.images.image import Image
+from build.images.image import Image, short
 from build.stack.status import Running
 
 
@@ -29,7 +29,7 @@ def built(outcome: Built, *, json: bool = False) -> None:
     for name, image in outcome.images.items():
         origin = "unchanged" if name in outcome.reused else "built"
         tagged = f"{image.name}:{image.tag}"
-        size, digest = megabytes(image.size), image.digest[:19]
+        size, digest = megabytes(image.size), short(image.digest)
         rows.append((console.mark("ok"), name, tagged, size, digest, origin, _sources(image)))
     for name, reason in outcome.missing.items():
         rows.append((console.mark("fail"), name, "", "", "", "not built", reason))
@@ -52,7 +52,7 @@ def bases(resolved: Mapping[str, Resolved], reasons: Mapping[str, str], *, json:
             base.reference,
             base.source,
             base.context.removeprefix("docker-image://"),
-            base.digest[:19],
+            short(base.digest),
         )
         for base in resolved.values()
     ]

@@ -43,9 +43,9 @@ def _print_line(line: NextVersions) -> None:
         for bump, version in line.next.items()
     ]
     console.table(("bump", "next version"), rows)
-    console.text(f"since {line.last_tag or 'the beginning'}: {_changes(line)}")
+    console.sentence(f"since {line.last_tag or 'the beginning'}: {_changes(line)}")
     for title in line.breaking:
-        console.text(f"  breaking: {title}")
+        console.sentence(f"breaking: {title}", indent="  ")
 
 
 def _changes(line: NextVersions) -> str:

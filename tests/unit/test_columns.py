@@ -37,6 +37,15 @@ def test_u5_columns_give_way_in_their_order() -> None:
     assert headings[100] == ["service", "size", "why"]
 
 
+def test_u5_an_address_below_its_row_moves_to_the_left_to_fit() -> None:
+    """It stands below the second column, unless it would leave the terminal there."""
+    rows = [("long-name", "x" * 60), ("short", "y" * 76)]
+
+    assert list(lines((Column("name"), Column("address", yields=1)), rows, 78))[2:5:2] == [
+        " " * 11 + "x" * 60, "  " + "y" * 76,
+    ]  # fmt: skip
+
+
 def test_u5_prose_alone_gives_way_where_that_is_enough() -> None:
     """A sentence is wrapped between words before anything leaves its row."""
     table = (Column("image", yields=2), Column("why", yields=1, prose=True))

@@ -123,6 +123,14 @@ def test_the_latest_step_is_the_one_that_started_last() -> None:
         ("RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=ca npm ci", "RUN npm ci"),
         ("COPY --from=builder --chown=10001:10001 /opt/venv /opt/venv", "COPY /opt/venv /opt/venv"),
         ("RUN npm ci --ignore-scripts", "RUN npm ci --ignore-scripts"),
+        (
+            "RUN --mount=type=secret,id=ca     --mount=type=secret,id=index     install  &&     true",
+            "RUN install && true",
+        ),
+        (
+            "RUN     --mount=type=secret,id=ca     PYTHONPATH=/src python -m docsite",
+            "RUN PYTHONPATH=/src python -m docsite",
+        ),
         ("ADD --checksum=sha256:00 https://a.example/b /c", "ADD https://a.example/b /c"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from build import console
 from build.gates.scan import findings
 from build.gates.scan.findings import Finding
 from build.gates.scan.verdict import ImageVerdict
@@ -91,13 +92,23 @@ def test_smoke_results_as_json_are_a_list(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_dry_scan_names_the_digests(capsys: pytest.CaptureFixture[str]) -> None:
-    """What would be scanned is name@digest, not a tag."""
+    """What would be scanned is a digest and not a tag: short in the table, whole in the JSON."""
     image = Image(
-        service="web", name="127.0.0.1:5000/test/web", tag="1", digest="sha256:1", fingerprint="", size=1, pushed=True
+        service="web",
+        name="127.0.0.1:5000/test/web",
+        tag="1",
+        digest=f"sha256:{'1' * 64}",
+        fingerprint="",
+        size=1,
+        pushed=True,
     )
     gates.planned_scan({"web": image})
+    with console.collecting() as collected:
+        gates.planned_scan({"web": image})
 
-    assert capsys.readouterr().out.splitlines()[1].split() == ["web", "127.0.0.1:5000/test/web@sha256:1"]
+    shown = capsys.readouterr().out.splitlines()[1].split()
+    assert shown == ["web", "127.0.0.1:5000/test/web", "sha256:111111111111"]
+    assert collected.result == {"web": f"127.0.0.1:5000/test/web@sha256:{'1' * 64}"}
 
 
 def test_a_dry_smoke_lists_the_requests(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
