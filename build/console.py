@@ -184,6 +184,11 @@ def table(headings: Sequence[str | Column], rows: Sequence[Sequence[str]], *, ti
     sys.stdout.flush()
 
 
+def flush() -> None:
+    """Write what stdout still holds. Raises OSError when it can't be written."""
+    sys.stdout.flush()
+
+
 def discard_output() -> None:
     """Discard all further stdout: its reader has closed the pipe (`| head`)."""
     null = os.open(os.devnull, os.O_WRONLY)

@@ -16,7 +16,8 @@ BuildError 1          the doctor has a failing row, or what was asked for is not
 ├── Incomplete 13        some services failed, the others went through
 ├── ReleaseRefused 14    a release may not start here and now: authority, branch, stale plan, stand-in base
 ├── VersionTaken 15      another release has the version, or its tag names another digest
-└── StackTaken 16        the stack, or the data it left, belongs to another checkout
+├── StackTaken 16        the stack, or the data it left, belongs to another checkout
+└── DiskFailed 17        a file can't be written: no space, a quota, a read-only disk, no permission
 
 130 is an interrupt (Ctrl-C), 143 SIGTERM, 129 SIGHUP (interrupts.py), 141 a closed output pipe (| head).
 Any other exception is a bug of the toolkit and keeps its traceback.
@@ -25,6 +26,7 @@ Any other exception is a bug of the toolkit and keeps its traceback.
 from __future__ import annotations
 
 import copy
+import errno
 from typing import TypeVar
 
 INTERRUPTED = 130
@@ -149,3 +151,24 @@ class StackTaken(BuildError):
     """The stack, or the registry, belongs to another checkout; nothing was changed."""
 
     exit_code = 16
+
+
+class DiskFailed(BuildError):
+    """The system refuses to write a file, or to read one of the project's."""
+
+    exit_code = 17
+
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def of_disk(error: OSError) -> DiskFailed | None:
+    """The failure that the system's error means; None for an error that is not about the disk or the rights on it."""
+    place = f"'{error.filename}'" if error.filename else ""
+    message = ": ".join(filter(None, [str(error.strerror).lower(), place.strip("'")]))
+    if error.errno in _FULL:
+        return DiskFailed(message, hint=f"df -h {place or '. /tmp'}   and make room")
+    if error.errno in _REFUSED and place:
+        return DiskFailed(message, hint=f"ls -ld {place}   must be yours and writable")
+    return None

@@ -107,5 +107,7 @@ def _failure(lines: Sequence[str], targets: Sequence[str], log: Path) -> Failure
     if failure.refused:
         raise RegistryError(failure.reason, hint="./inv doctor")
     if failure.target:
-        console.error(f"{failure.target}: {failure.reason}", output=failure.output, hint=f"less {log}")
+        full = "no space left on device" in failure.reason
+        hint = "docker system df   then docker builder prune" if full else f"less {log}"
+        console.error(f"{failure.target}: {failure.reason}", output=failure.output, hint=hint)
     return failure

@@ -14,7 +14,7 @@ from invoke.exceptions import Exit
 
 from build import console, interrupts
 from build.console import Collected
-from build.errors import OUTPUT_CLOSED, BuildError, UsageError
+from build.errors import OUTPUT_CLOSED, BuildError, DiskFailed, UsageError, of_disk
 
 Body = Callable[..., None]
 
@@ -28,24 +28,44 @@ def endings(name: str, *, json: bool = False, has_result: bool = True) -> Iterat
     """
     code, failure = 0, None
     try:
-        with console.collecting() if json else contextlib.nullcontext() as collected:
+        with _of_disk(), console.collecting() if json else contextlib.nullcontext() as collected:
             try:
-                yield
+                with _of_disk():
+                    yield
             except BuildError as error:
-                console.error(str(error), hint=error.hint, output=error.output)
-                code, failure = error.exit_code, error
+                code, failure = _report(error), error
             except KeyboardInterrupt as interrupt:
                 by = f" by {interrupt}" if str(interrupt) else ""
                 failure = Interrupted(f"interrupted{by}", hint="run it again; finished work is reused")
                 console.error(str(failure), hint=failure.hint)
                 code = interrupts.exit_code(interrupt)
-        if collected is not None and (has_result or failure):
-            console.document(_envelope(name, code, failure, collected))
+            if collected is not None and (has_result or failure):
+                console.document(_envelope(name, code, failure, collected))
+            console.flush()
     except BrokenPipeError:
         console.discard_output()
         code = OUTPUT_CLOSED
+    except DiskFailed as error:  # stdout is a file on a full disk
+        console.discard_output()
+        code = code or _report(error)
     if code:
         raise Exit(code=code)
+
+
+@contextlib.contextmanager
+def _of_disk() -> Iterator[None]:
+    """A refusal of the system to write is no bug: it becomes a DiskFailed."""
+    try:
+        yield
+    except OSError as error:
+        if failure := of_disk(error):
+            raise failure from None
+        raise
+
+
+def _report(error: BuildError) -> int:
+    console.error(str(error), hint=error.hint, output=error.output)
+    return error.exit_code
 
 
 class Interrupted(BuildError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+import pytest
+
 from build.engine import client as docker
 from build.registry import embedded
 from tests.support.project import Project, Ran
@@ -65,6 +67,32 @@ def test_u6_a_port_that_is_taken_in_the_middle(stack_project: Project) -> None:
     assert marks(ran)["start the stack"] == "✗"
     assert f"port {port} of two is taken by" in ran.stderr
     assert "smoke checks" not in marks(ran)
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "step"),
+    [
+        ("» build and push", "build.log", "build and push all images"),
+        ("» smoke checks", "smoke.xml", "smoke checks"),
+    ],
+)
+def test_u6_a_disk_that_is_full_in_the_middle(stack_project: Project, line: str, file: str, step: str) -> None:
+    """The step that can't write ends with ✗ and exit code 17; the error is the system's, with what shows the space."""
+    reports = stack_project.load().workspace.reports
+
+    def fill() -> None:
+        reports.mkdir(parents=True, exist_ok=True)
+        (reports / file).unlink(missing_ok=True)
+        (reports / file).symlink_to("/dev/full")
+
+    ran = broken(stack_project, line, fill)
+
+    assert ran.code == 17, ran.text
+    assert marks(ran)[step] == "✗"
+    assert "error: no space left on device" in ran.stderr
+    assert "try: df -h" in ran.stderr
+    assert "Traceback" not in ran.text
+    assert "next:" not in ran.stdout
 
 
 def test_u6_what_could_not_be_built_is_marked_so(stack_project: Project) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,22 @@ def test_u10_a_reader_that_leaves_early_causes_no_crash(project: Project, words:
         os.close(writing)
 
     assert done.returncode == 141
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("version", "--json"), ("version",), ("--list",)])
+def test_u6_a_full_disk_behind_stdout_is_an_error(project: Project, words: tuple[str, ...]) -> None:
+    """What could not be written did not go well: exit code 17 with the reason, and no traceback."""
+    project.commit()
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            project.command(*words), cwd=project.root, env=project.environment(), stdout=full,
+            stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 17
+    assert "error: no space left on device\n  try: df -h" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
 

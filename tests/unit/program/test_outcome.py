@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -85,6 +87,19 @@ def test_u16_whatever_ends_a_task_has_a_kind(
     ended_with, document, _ = ended(fail(raised), capsys, json_=True)
 
     assert (ended_with, document["exit_code"], document["error"]["kind"]) == (code, code, kind)
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [(errno.ENOSPC, "df -h '/x/y'"), (errno.EROFS, "ls -ld '/x/y'"), (errno.EACCES, "ls -ld '/x/y'")],
+)
+def test_u6_a_file_that_cannot_be_written_is_no_bug(number: int, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A full or read-only disk and missing rights end the task with the path, a command that shows why, and code 17."""
+    code, document, err = ended(fail(OSError(number, os.strerror(number), "/x/y")), capsys, json_=True)
+
+    assert (code, document["error"]["kind"], document["result"]) == (17, "disk-failed", {"so far": 1})
+    assert document["error"]["message"] == f"{os.strerror(number).lower()}: /x/y"
+    assert hint in err
 
 
 def test_a_bug_keeps_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
