@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from build import console
 from build.columns import Column
 from build.config.manifest import Manifest
-from build.images.bases import Resolved
-from build.images.build import Built
 from build.images.image import Image, short
 from build.stack.status import Running
+
+if TYPE_CHECKING:  # `ps` needs neither, and they import all that builds
+    from build.images.bases import Resolved
+    from build.images.build import Built
 
 
 def megabytes(size: int | None) -> str:
