@@ -24,13 +24,13 @@ def write(path: Path, data: dict[str, Any]) -> None:
     replace(path, json.dumps(data, indent=2) + "\n")
 
 
-def replace(path: Path, text: str) -> None:
-    """Replace the file by `text`, atomically, by a rename; what writers that were killed left beside it is removed."""
+def replace(path: Path, content: str | bytes) -> None:
+    """Replace the file by `content` atomically, by a rename; what writers that were killed left beside it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for unfinished in path.parent.glob(f".{path.name}.*"):
         owner = unfinished.name.rpartition(".")[2]
         if owner.isdigit() and not alive(int(owner)):
             unfinished.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     temporary.replace(path)

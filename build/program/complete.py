@@ -1,23 +1,26 @@
 """Answers a shell's Tab: `complete.py WORD...` prints what the last word may become, one a line, each with its summary.
 
-Runs on the standard library without site packages, and loads nothing of ours while the table that completion_table.py
-wrote is current: what a Tab may take is little more than the start of Python. The line `:files` asks for file names.
+While the table that completion_table.py wrote is current it imports nothing that the start of Python has not imported:
+json alone takes as long as that start. The line `:files` asks for file names.
 """
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-TABLE = os.path.join(ROOT, ".uc", "completion.json")
-_SOURCES = ("tasks.py", "versions.toml", "versions.local.toml", "build/program/completion_table.py")
+TABLE = os.path.join(ROOT, ".uc", "completion")
+_SOURCES = ("tasks.py", "noxfile.py", "versions.toml", "versions.local.toml", "build/program/completion_table.py")
 _PROGRAM_FLAGS = {"--help": "what there is, or what a task takes", "--list": "the tasks", "--version": "the version"}
 _FILES = ":files"
+_UNREADABLE = (EOFError, TypeError, ValueError)  # of marshal, whose format is that of one Python
 
 
 def candidates(table: dict[str, Any], words: list[str]) -> Iterator[str]:
@@ -85,16 +88,25 @@ def _newest() -> float:
 
 
 def _table() -> dict[str, Any]:
-    """The table, made anew where it is older than what it is made from. Raises OSError or ValueError without one."""
+    """The table, made anew where it is older than what it is made from or can't be read.
+
+    Raises OSError, or one of _UNREADABLE, without one.
+    """
     try:
-        current = os.stat(TABLE).st_mtime > _newest()
-    except OSError:
-        current = False
-    if not current:
-        start = os.path.join(ROOT, "build", "program", "start.py")
-        subprocess.run([sys.executable, start, "--completion-table", TABLE], capture_output=True, check=False)
-    with open(TABLE, encoding="utf-8") as file:
-        table: dict[str, Any] = json.load(file)
+        if os.stat(TABLE).st_mtime > _newest():
+            return _read()
+    except (OSError, *_UNREADABLE):
+        pass
+    import subprocess
+
+    start = os.path.join(ROOT, "build", "program", "start.py")
+    subprocess.run([sys.executable, start, "--completion-table", TABLE], capture_output=True, check=False)
+    return _read()
+
+
+def _read() -> dict[str, Any]:
+    with open(TABLE, "rb") as file:
+        table: dict[str, Any] = marshal.load(file)  # noqa: S302  (a cache of our own, as a .pyc is)
     return table
 
 
@@ -102,7 +114,7 @@ def main(words: list[str]) -> int:
     """Print the candidates for the last of the words; nothing where there is no table to be had."""
     try:
         table = _table()
-    except (OSError, ValueError):
+    except (OSError, *_UNREADABLE):
         return 0
     print("\n".join(candidates(table, words)))
     return 0

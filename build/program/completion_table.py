@@ -6,6 +6,7 @@ it is made from are newer.
 
 from __future__ import annotations
 
+import marshal
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -52,12 +53,13 @@ def known(root: Path, task: ProjectTask, argument: str) -> tuple[str, ...]:
 
 
 def write(path: Path, root: Path, tasks: Mapping[str, ProjectTask]) -> None:
-    """Write the table of these tasks to a file, in one step."""
+    """Write the table of these tasks to a file, in one step, as what Python reads without loading a module."""
     manifest = _manifest(root)
-    json_file.write(path, {
+    table = {
         "tasks": {name: _task(task) for name, task in tasks.items()},
         "values": {kind: list(values(manifest)) for kind, values in VALUES.items()},
-    })  # fmt: skip
+    }
+    json_file.replace(path, marshal.dumps(table))
 
 
 def _task(task: ProjectTask) -> dict[str, Any]:

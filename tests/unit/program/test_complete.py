@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import marshal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,9 @@ from tests.support.commands import CONTEXTS, sessions
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The table of this checkout's tasks."""
-    path = tmp_path_factory.mktemp("table") / "completion.json"
+    path = tmp_path_factory.mktemp("table") / "completion"
     completion_table.write(path, tasks.ROOT, {name: tasks.ns[name] for name in tasks.ns.task_names})
-    return json.loads(path.read_text())
+    return marshal.loads(path.read_bytes())
 
 
 def offered(table: Any, *words: str) -> list[str]:
@@ -75,10 +77,32 @@ def test_u4_every_flag_of_every_task_is_offered(table: Any) -> None:
         assert {*offered(table, context.name or "", "--")} == flags | {"--help", "--list", "--version"}
 
 
+def test_an_unreadable_table_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a table, or one of another Python, is no reason to offer nothing."""
+    path = tmp_path / "completion"
+    path.write_bytes(b"half")
+    monkeypatch.setattr(complete, "TABLE", str(path))
+
+    assert {"build", "up"} <= complete._table()["tasks"].keys()
+
+
+def test_u4_a_tab_imports_nothing() -> None:
+    """With a current table it takes the start of Python, and no module but that of the system."""
+    program = (
+        f"import os, sys, __future__; before = {{*sys.modules}}; sys.path[0] = {str(Path(complete.__file__).parent)!r}"
+    )
+    program += "; import complete; complete.main(['bu']); print({*sys.modules} - before)"
+    complete.main(["bu"])  # makes the table
+    argv = [sys.executable, "-I", "-S", "-c", program]
+    printed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+    assert printed.splitlines()[-1] == "{'complete'}"
+
+
 def test_without_a_table_to_be_had_nothing_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkout that has no .venv, or whose versions.toml can't be read, completes nothing, quietly."""
     monkeypatch.setattr(complete, "ROOT", str(tmp_path))
-    monkeypatch.setattr(complete, "TABLE", str(tmp_path / "completion.json"))
+    monkeypatch.setattr(complete, "TABLE", str(tmp_path / "completion"))
 
     assert complete.main(["bu"]) == 0
 
