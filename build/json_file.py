@@ -25,7 +25,7 @@ def write(path: Path, data: dict[str, Any]) -> None:
 
 
 def replace(path: Path, content: str | bytes) -> None:
-    """Replace the file by `content` atomically, by a rename; what writers that were killed left beside it is removed."""
+    """Replace the file by `content` atomically, by a rename; what killed writers left beside it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for unfinished in path.parent.glob(f".{path.name}.*"):
         owner = unfinished.name.rpartition(".")[2]
