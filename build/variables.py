@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Literal
 
 Decision = Literal["honoured", "neutralised"]
@@ -144,7 +143,12 @@ RULES: tuple[Rule, ...] = (
 @functools.cache
 def rule_of(name: str) -> Rule | None:
     """The rule that decides about a variable; None for one that no rule names."""
-    return next((rule for rule in RULES if any(fnmatchcase(name, pattern) for pattern in rule.names)), None)
+    return next((rule for rule in RULES if any(_fits(name, pattern) for pattern in rule.names)), None)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a pattern, in which only the last character may be `*`, is about a variable."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 def is_neutralised(name: str) -> bool:
