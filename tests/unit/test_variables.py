@@ -41,12 +41,12 @@ def _arrived(environment: dict[str, str]) -> set[str]:
     return NAMED.keys() & environment.keys()
 
 
-@pytest.mark.usefixtures("everything")
 def test_a_star_stands_at_the_end_of_a_pattern() -> None:
     """Elsewhere it would be taken for itself."""
-    assert [name for rule in RULES for name in rule.names if set(name[:-1]) & set("*?[")] == []
+    assert [name for rule in variables.RULES for name in rule.names if set(name[:-1]) & set("*?[")] == []
 
 
+@pytest.mark.usefixtures("everything")
 def test_e1_each_variable_of_the_table_arrives_or_does_not() -> None:
     """A program gets what is honoured and nothing of what is neutralised, however it is started."""
     argv = [sys.executable, "-c", SHOW]
