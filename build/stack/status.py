@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.errors import ToolFailed
+from build.parallel import together
 
 LABEL = "com.docker.compose.project"
 
@@ -79,20 +81,36 @@ def _running(manifest: Manifest, record: dict[str, Any]) -> Running:
 
 
 def _inspected(manifest: Manifest) -> list[dict[str, Any]]:
-    """The engine's record of each container; lists again when one was removed before it could be inspected."""
-    identifiers = _identifiers(manifest)
-    while identifiers:
+    """The engine's record of each container.
+
+    The engine takes longer to list containers than to inspect them, so those of the manifest are inspected by their
+    names meanwhile. It lists again when a container was removed before it could be inspected.
+    """
+    identifiers, expected = together([partial(_identifiers, manifest), partial(_expected, manifest)])
+    known = {record["Id"]: record for record in expected}
+    while True:
+        lacking = [identifier for identifier in identifiers if identifier not in known]
+        if not lacking:
+            return [known[identifier] for identifier in identifiers]
         try:
-            records: list[dict[str, Any]] = json.loads(docker.cli("inspect", *identifiers).stdout)
+            records = json.loads(docker.cli("inspect", *lacking).stdout)
         except ToolFailed:
             before, identifiers = identifiers, _identifiers(manifest)
             if identifiers == before:
                 raise
         else:
-            return records
-    return []
+            known |= {record["Id"]: record for record in records}
 
 
-def _identifiers(manifest: Manifest) -> list[str]:
+def _expected(manifest: Manifest) -> list[Any]:
+    """The records of the manifest's containers; none when one of them is not there."""
+    try:
+        names = [f"{manifest.project.name}-{name}-1" for name in manifest.containers()]
+        return list(json.loads(docker.cli("inspect", "--type", "container", *names).stdout))
+    except ToolFailed:
+        return []
+
+
+def _identifiers(manifest: Manifest) -> list[Any]:
     filters = ("--filter", f"label={LABEL}={manifest.project.name}")
-    return docker.cli("ps", "--all", "--quiet", *filters).stdout.split()
+    return docker.cli("ps", "--all", "--quiet", "--no-trunc", *filters).stdout.split()

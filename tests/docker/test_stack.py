@@ -34,6 +34,22 @@ def test_up_runs_the_recorded_digests_and_waits_for_health(built: Project) -> No
     assert {container["health"] for container in shown.values()} == {"healthy"}
 
 
+def test_containers_are_those_that_the_engine_has(built: Project) -> None:
+    """One that was removed is not shown, one that the manifest no longer has is, and the order is the manifest's."""
+    assert built.inv("up").code == 0
+    manifest = built.load()
+    image = next(iter(store.recorded(manifest).values())).reference
+    docker.cli("rm", "--force", f"{manifest.project.name}-one-1")
+    labels = [f"{status.LABEL}={manifest.project.name}", "com.docker.compose.service=former"]
+    former = docker.cli("create", *(word for label in labels for word in ("--label", label)), "--read-only", image)
+    shown = _states(built)
+    docker.cli("rm", former.stdout.strip())
+
+    assert shown == {"two": "running", "former": "created"}
+    assert list(shown) == ["two", "former"]
+    assert list(_states(built)) == ["two"]
+
+
 def test_u12_logs_are_plain_in_a_pipe(built: Project) -> None:
     """What is piped has no escape codes, with nothing said about colours; a name needs no flag."""
     assert built.inv("up").code == 0
