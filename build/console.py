@@ -137,6 +137,14 @@ def error(text: str, *, hint: str = "", output: str = "") -> None:
         _say(f"  {_paint('ok', 'try:')} {hint}")
 
 
+def summary(markdown: str) -> None:
+    """Add to the summary of the job on GitHub; one that can't be written is a warning, and the task goes on."""
+    try:
+        github.summarise(markdown)
+    except OSError as error:
+        warn(f"the summary of the job can't be written: {error.strerror}: {error.filename}")
+
+
 def command(argv: Sequence[str]) -> None:
     """Print a command that is about to run, if UC_VERBOSE is set."""
     if os.environ.get("UC_VERBOSE"):

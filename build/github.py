@@ -39,19 +39,16 @@ def _cell(text: str) -> str:
 def summarise(markdown: str) -> None:
     """Append to the job's summary, as far as there is space for it; nothing where there is none.
 
-    A summary that can't be written does not end the task that it is about.
+    Raises OSError when it can't be written.
     """
     name = os.environ.get("GITHUB_STEP_SUMMARY")
     if not name:
         return
     content = f"{markdown}\n".encode()
-    try:
-        with Path(name).open("ab") as file:
-            space = SUMMARY_LIMIT - file.tell()
-            if len(content) > space:
-                room = space - len(_CUT.encode())
-                # Whole lines, and never half a character.
-                content = content[:room].rpartition(b"\n")[0] + _CUT.encode() if room > 0 else b""
-            file.write(content)
-    except OSError:
-        return
+    with Path(name).open("ab") as file:
+        space = SUMMARY_LIMIT - file.tell()
+        if len(content) > space:
+            room = space - len(_CUT.encode())
+            # Whole lines, and never half a character.
+            content = content[:room].rpartition(b"\n")[0] + _CUT.encode() if room > 0 else b""
+        file.write(content)

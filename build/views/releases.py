@@ -91,7 +91,7 @@ def _summarise(run: Run) -> None:
                 for name, image in record.services.items()
             ]
             table = github.table(("service", "image", "digest", "origin"), rows)
-            github.summarise(f"### {verb}: {_title(record)}\n\n{table}")
+            console.summary(f"### {verb}: {_title(record)}\n\n{table}")
 
 
 def _title(record: Record) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from build import github
+from build import console, github
 from tests.support.project import REPOSITORY
 
 PROGRAM = """
@@ -77,13 +77,18 @@ def test_a_summary_is_cut_at_its_limit(summary: Path) -> None:
     assert summary.stat().st_size <= github.SUMMARY_LIMIT
 
 
-def test_no_summary_ends_a_task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without the variable nothing is written; a file that can't be written is no failure."""
-    github.summarise("one")
+def test_no_summary_ends_a_task(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the variable nothing is written; a file that can't be written is a warning."""
+    console.summary("one")
+    assert capsys.readouterr().err == ""
+
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "none" / "summary.md"))
-    github.summarise("one")
+    console.summary("one")
 
     assert list(tmp_path.iterdir()) == []
+    assert "the summary of the job can't be written: No such file" in capsys.readouterr().err
 
 
 def test_a_cell_shows_its_text() -> None:

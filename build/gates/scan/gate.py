@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from build import console, github, json_file
+from build import console, json_file
 from build.config.manifest import Manifest
 from build.errors import ScanBroken, ScanRejected
 from build.gates.protocol import Dependency, Released
@@ -68,7 +68,7 @@ def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict,
     verdicts = tuple(
         _verdict(settings, image, refused=refused) for image, refused in zip(scanned, refusals, strict=True)
     )
-    github.summarise(summary.markdown(verdicts))
+    console.summary(summary.markdown(verdicts))
     if manifest.gates.require_vulnerabilities and not settings.database:
         message = f"vulnerabilities were not checked, and gates.require_vulnerabilities demands it: {', '.join(images)}"
         raise ScanBroken(message, hint="set [gates] db_repository to a registry that has trivy-db")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from build import console, github
+from build import console
 from build.config.manifest import Manifest
 from build.config.select import chosen
 from build.engine import ownership
@@ -82,7 +82,7 @@ def _ask(
     journeys = [journey.run] if travel and set(journey.NEEDS) <= set(running) else []
     results = checks.run(manifest, services, running, journeys=journeys)
     checks.junit(results, report)
-    github.summarise(summary.markdown(results))
+    console.summary(summary.markdown(results))
     if all(result.passed for result in results):
         evidence.forget(manifest, {result.container for result in results})
     else:
