@@ -107,7 +107,5 @@ def _failure(lines: Sequence[str], targets: Sequence[str], log: Path) -> Failure
     if failure.refused:
         raise RegistryError(failure.reason, hint="./inv doctor")
     if failure.target:
-        full = "no space left on device" in failure.reason
-        hint = "docker system df   then docker builder prune" if full else f"less {log}"
-        console.error(f"{failure.target}: {failure.reason}", output=failure.output, hint=hint)
+        console.error(f"{failure.target}: {failure.reason}", output=failure.output, hint=f"less {log}")
     return failure

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _STEP = re.compile(r"#(?P<id>\d+) \[(?P<name>[^\]]+)\] (?P<command>.*)")
 # What is mounted and from where a file comes say less of a step than its command.
-_FLAGS = re.compile(r"^(RUN|COPY|ADD)( --\S+)+ ")  # of a command on one line, each space one
+_FLAGS = re.compile(r"^(RUN|COPY|ADD)( --\S+)+ ")
 _END = re.compile(r"#(?P<id>\d+) (?P<end>DONE (?P<seconds>[\d.]+)s|CACHED|CANCELED|ERROR: .*)$")
 _FAILED_STEP = re.compile(r"^ > \[(?P<name>[^\]]+)\](?P<export> exporting to )?")
 _OUTPUT = re.compile(r"#(?P<id>\d+) \d+\.\d+ (?P<text>.*)$")

@@ -59,7 +59,8 @@ def run_tests(manifest: Manifest, sessions: Sequence[str]) -> None:
     last = [session for session in sessions if _name(session) not in _BESIDE]
     began = time.time()
     waiting = deque(beside)
-    lanes = [partial(checks.run, waiting, labelled=len(beside) > 1) for _ in range(min(_LANES, len(beside)))]
+    labelled = len(beside) > 1 or console.collects()  # with --json stdout is the document's alone
+    lanes = [partial(checks.run, waiting, labelled=labelled) for _ in range(min(_LANES, len(beside)))]
     results = {name: result for ended in together(lanes) for name, result in ended.items()}
     results |= checks.run(deque(last), labelled=console.collects())
     failed = [name for name, result in results.items() if result in _FAILED]

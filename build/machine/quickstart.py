@@ -117,9 +117,9 @@ def _built(progress: Progress) -> str:
     return "fail" if progress.built.missing else "ok"
 
 
-def _after(kind: type[BuildError], *others: type[BuildError]) -> Callable[[Progress], str]:
-    """The mark of a step that leaves a problem of this kind behind when it fails."""
-    return lambda progress: "fail" if any(isinstance(each, (kind, *others)) for each in progress.problems) else "ok"
+def _after(*kinds: type[BuildError]) -> Callable[[Progress], str]:
+    """The mark of a step that leaves a problem of one of these kinds behind when it fails."""
+    return lambda progress: "fail" if any(isinstance(each, kinds) for each in progress.problems) else "ok"
 
 
 STEPS: tuple[Step[Progress], ...] = (

@@ -27,16 +27,14 @@ def command(image: str, arguments: Sequence[str], cache: Path, environment: Mapp
     read = [path for word in arguments if (path := Path(word)).is_absolute() and path.is_file()]
     values = {name: _inside(Path(value)) if name == "TMPDIR" else value for name, value in environment.items()}
     passed = [name for name in variables.patterns("Trivy", "honoured") if name in os.environ]
+    for name in _CERTIFICATES:
+        if (bundle := os.environ.get(name)) and (path := Path(bundle).absolute()).is_file():
+            read.append(path)
+            values[name] = _inside(path)
     mounts = [f"type=bind,source={path},target={_inside(path)}" for path in dict.fromkeys(written)]
     for path in dict.fromkeys(read):
         if not any(path.is_relative_to(folder) for folder in written):
             mounts.append(f"type=bind,source={path},target={_inside(path)},readonly")
-    for name in _CERTIFICATES:
-        if (bundle := os.environ.get(name)) and Path(bundle).is_file():
-            mounts.append(
-                f"type=bind,source={Path(bundle).absolute()},target={_inside(Path(bundle).absolute())},readonly"
-            )
-            values[name] = _inside(Path(bundle).absolute())
     config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker").absolute() / "config.json"
     if config.is_file():
         mounts.append(f"type=bind,source={config},target={_DOCKER_CONFIG}/config.json,readonly")

@@ -62,7 +62,7 @@ def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict,
         contents = {kind for image in scanned for kind in findings.contents(image.report)}
         for kind in database.prove(settings.scanner, settings.database, contents):
             console.warn(f"no probe can prove that the vulnerability database knows {kind}")
-    report = gitlab.report(scanned, version=trivy.version(settings.scanner), started=started, ended=datetime.now(UTC))
+    report = gitlab.report(scanned, started=started, ended=datetime.now(UTC))
     json_file.write(settings.reports / gitlab.FILE, report)
     _report_waivers(known, [used for image in scanned for used in findings.waived(image.report)], settings.scanners)
     verdicts = tuple(

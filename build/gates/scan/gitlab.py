@@ -22,8 +22,9 @@ _SCANNER = {"id": "trivy", "name": "Trivy", "url": "https://github.com/aquasecur
 _ANALYZER = {"id": "unity-claude-build", "name": "./inv scan", "vendor": "this repository"}
 
 
-def report(scanned: Sequence[Scanned], *, version: str, started: datetime, ended: datetime) -> dict[str, Any]:
+def report(scanned: Sequence[Scanned], *, started: datetime, ended: datetime) -> dict[str, Any]:
     """The vulnerabilities of the images' packages; the format has no place for what else Trivy finds."""
+    version = next((image.report["Trivy"]["Version"] for image in scanned if "Trivy" in image.report), "unknown")
     return {
         "version": _VERSION,
         "scan": {
@@ -44,12 +45,12 @@ def _time(moment: datetime) -> str:
 
 
 def _tool(tool: dict[str, str], version: str) -> dict[str, Any]:
-    return {**tool, "version": version or "unknown", "vendor": {"name": tool["vendor"]}}
+    return {**tool, "version": version, "vendor": {"name": tool["vendor"]}}
 
 
 def _of_image(scanned: Scanned) -> Iterator[dict[str, Any]]:
     # Without registry and digest: by this name GitLab recognises a vulnerability in the next pipeline.
-    repository = scanned.image.name.partition("/")[2]
+    repository = scanned.image.repository
     system = scanned.report.get("Metadata", {}).get("OS") or {}
     name = f"{system.get('Family', '')}:{system.get('Name', '')}".strip(":") or "none"
     for result in scanned.report.get("Results") or []:

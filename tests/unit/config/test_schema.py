@@ -16,120 +16,12 @@ from build.config import load, manifest, reference, schema
 from build.config.renamed import RENAMED, rename_keys
 from build.errors import ManifestError
 from tests.support.project import REPOSITORY
+from tests.unit.config.sample import SAMPLE
 
 SHIPPED = tomllib.loads((REPOSITORY / "versions.toml").read_text(encoding="utf-8"))
 DOCUMENT = schema.document(REPOSITORY)
 PARTIAL = schema.document(REPOSITORY, partial=True)
 Path_ = tuple[str | int, ...]
-
-# A file with every key, except the old names.
-SAMPLE = tomllib.loads(
-    """
-[project]
-name = "sample"
-title = "Sample"
-version = "0.1.0"
-[tools]
-engine = "24.0"
-buildx = "0.12"
-compose = "2.20"
-trivy = "0.76"
-trivy_mirror = "https://mirror.example/trivy_{system}.tar.gz"
-trivy_image = "aquasec/trivy:0.76.0"
-
-[tools.trivy_sha256]
-Linux-64bit = "0000000000000000000000000000000000000000000000000000000000000000"
-[registry]
-address = "registry.example:5000"
-namespace = "team/sample"
-embedded = false
-username = "user"
-password_file = "password"
-ca_file = "ca.pem"
-[bases]
-source = "mirror"
-mirror = "mirror.example"
-archives = ["bases"]
-suite = "trixie"
-[bases.supported_until]
-"python:3.12" = "2028-10-31"
-[bases.images.python]
-reference = "python:3.12-slim"
-digest = "sha256:DIGEST"
-packages = ["python3"]
-archive = "python.tar"
-archive_sha256 = "DIGEST"
-[build_secrets]
-token = "auto"
-[gates]
-severity = ["HIGH"]
-scanners = ["vuln"]
-db_repository = "registry.example/db"
-db_max_age_hours = 24
-waivers_file = "waivers.yaml"
-require_vulnerabilities = true
-[release]
-mode = "independent"
-tag_prefix = "v"
-remote = "origin"
-push_branch = true
-branches = ["main"]
-authority = "ci"
-major_on_zero = true
-stand_ins = ["python"]
-conventional_since = "0123456"
-merge_titles = true
-squash_bodies = true
-types = { feat = "minor" }
-[sources]
-watched = "watched"
-[secrets]
-alpha = "random"
-[stages.base]
-folder = "docker/web"
-target = "base"
-bases = ["python"]
-build_secrets = ["token"]
-[services.web]
-folder = "docker/web"
-description = "A service"
-port = 8000
-published = 0
-bases = ["python"]
-contexts = { base = "stage:base" }
-build_secrets = ["token"]
-args = { KEY = "value" }
-paths = ["shared"]
-target = "last"
-environment = { KEY = "value" }
-secrets = ["alpha"]
-networks = ["edge"]
-volumes = { data = "/data" }
-mounts = { watched = "/workspace" }
-depends_on = ["web-a"]
-memory = "1g"
-cpus = "0.5"
-pids = 64
-[services.web.containers.web-a]
-published = 8001
-environment = { KEY = "value" }
-secrets = ["alpha"]
-volumes = { data = "/data" }
-mounts = { watched = "/workspace" }
-depends_on = ["web-a"]
-[[services.web.smoke]]
-name = "answers"
-kind = "mcp"
-method = "POST"
-path = "/"
-status = 201
-secret = "alpha"
-body = { key = "value" }
-json = { key = "value" }
-contains = "text"
-deadline_seconds = 1
-""".replace("DIGEST", "a" * 64)
-)
 
 # What only the reader refuses, by its message: the reason, and the example of a key with such a value.
 ONLY_THE_READER: dict[str, tuple[str, Path_, Any]] = {

@@ -153,7 +153,7 @@ def test_w1_other_content_is_refused(machine: Path, served: str) -> None:
 def test_w1_a_mirror_without_trivy_is_named(
     machine: Path, served: str, content: bytes | None, listed: bool, words: str
 ) -> None:
-    """A missing archive, another one, and a system without a hash are told apart."""
+    """A missing archive, another one, and a system without a hash each have their own message."""
     settings = mirrored(served, content or b"")
     if content is not None:
         (machine / "releases" / f"trivy_{program.system()}.tar.gz").write_bytes(content)

@@ -34,13 +34,15 @@ def scanned(service: str, *vulnerabilities: dict[str, Any], digest: str = "sha25
     )  # fmt: skip
     metadata = {"OS": {"Family": "debian", "Name": "13.1"}} if system else {}
     results = [{"Target": "x", "Vulnerabilities": list(vulnerabilities)}, {"Target": "y"}]
-    return Scanned(image=image, report={"Metadata": metadata, "Results": results}, left_out=())
+    return Scanned(
+        image=image, report={"Trivy": {"Version": "0.76.0"}, "Metadata": metadata, "Results": results}, left_out=()
+    )
 
 
 def report(*images: Scanned) -> dict[str, Any]:
     """GitLab's report of the images."""
     moment = datetime(2026, 11, 29, 12, 0, 0, 999, tzinfo=UTC)
-    return gitlab.report(images, version="0.76.0", started=moment, ended=moment)
+    return gitlab.report(images, started=moment, ended=moment)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,7 @@ def test_gitlab_sees_what_and_where() -> None:
 
     assert (found["severity"], found["solution"]) == ("High", "Upgrade Jinja2 to 2.10.1")
     assert found["identifiers"][0]["type"] == "cve"
+    assert report(scanned("web"))["scan"]["scanner"]["version"] == "0.76.0"
     assert found["links"] == [{"url": "https://a.example"}]
     assert found["location"] == {
         "dependency": {"package": {"name": "Jinja2"}, "version": "2.10"}, "operating_system": "debian:13.1", "image": "test/web"

@@ -71,3 +71,16 @@ def test_a_wrong_name_is_refused_before_anything_runs(project: Project, capsys: 
 
     assert "pinz" in caught.value.output
     assert "Running session" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["lint", "pins"])
+def test_u16_stdout_is_the_document_s_alone(project: Project, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    """What one session prints, which otherwise goes straight to the terminal, goes to stderr behind its name."""
+    project.write("noxfile.py", f"import nox\n@nox.session\ndef {name}(session):\n    print('printed', flush=True)\n")
+
+    with console.collecting() as collected:
+        checks.run_tests(project.load(), [name])
+
+    out, err = capfd.readouterr()
+    assert (out, collected.result["sessions"]) == ("", {name: "success"})
+    assert f"{name} | printed" in err
