@@ -98,9 +98,9 @@ def sent(
             names = {each.path for each in dropped}
             listed = [leaf for leaf in listed if leaf not in names]
         yield from listed
-        if listed:
+        if listed or dropped or folder.left_out:
             filled.update(_above(folder.path))
-        elif not (folder.excluded or dropped or folder.left_out):
+        elif not folder.excluded:
             empty.append(folder.path)
     filled.update(above for path in empty for above in _above(posixpath.dirname(path)))
     yield from (f"{path}/" for path in empty if path and path not in filled)

@@ -191,11 +191,9 @@ class Comparison:
         for place in {posixpath.dirname(name) for name in names}:
             if place not in filled:
                 filled.update(_and_above(place))
-        empty = {
-            f"{folder.path}/"
-            for folder in area.folders
-            if not folder.excluded and folder.path not in filled and not area.only_left_out(folder)
-        }
+        hollow = (folder.path for folder in area.folders if area.only_left_out(folder))
+        settled = filled.union(*map(_and_above, hollow))
+        empty = {f"{folder.path}/" for folder in area.folders if not folder.excluded and folder.path not in settled}
         groups: dict[str, list[str]] = {}
         for leaf in (*sorted(sent), *sorted(empty)):
             groups.setdefault(_outermost(leaf, filled), []).append(leaf)
