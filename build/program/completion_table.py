@@ -38,7 +38,10 @@ VALUES: dict[str, Callable[[Manifest], Iterable[str]]] = {
     "session": _sessions,
     "shell": lambda _manifest: ("bash", "zsh", "fish"),
 }
-_FILES = {"plan", "apply", "message", "out"}
+_FILES = {
+    "plan", "apply", "message", "out", "root", "modules", "agents", "docs", "watched", "nupkgs", "password_file",
+    "ca_file",
+}  # fmt: skip
 
 
 def known(root: Path, task: ProjectTask, argument: str) -> tuple[str, ...]:

@@ -74,6 +74,14 @@ class Written(TypedDict):
     written: list[str]
 
 
+class LocalFile(TypedDict):
+    """versions.local.toml as it was written, or would be: its settings, and its text with comments."""
+
+    file: str
+    settings: dict[str, Any]
+    text: str
+
+
 class Versions(TypedDict):
     """The version of HEAD, and the next ones of each line."""
 
@@ -154,6 +162,7 @@ class Completion(TypedDict):
 # A task may print one of several; None where it has nothing to say but that it went well.
 RESULTS: dict[str, tuple[Any, ...]] = {
     "quickstart": (Quickstart, Steps),
+    "init": (LocalFile,),
     "doctor": (list[Row], Policy),
     "engine": (dict[str, str],),
     "build": (Built, dict[str, Any]),
