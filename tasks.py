@@ -567,6 +567,20 @@ def secrets_rotate(_c: Context, name: str, *, finish: bool = False, json: bool =
         tables.rotated(file)
 
 
+@task(name="config", help=_JSON | {"client": "claude-code, claude-desktop, cursor or vscode"})
+def mcp_config(_c: Context, client: str, *, json: bool = False) -> None:
+    """Print an MCP client's configuration for the servers.
+
+    All of them, at their published ports; the token by reference where the client can.
+
+    Examples: ./inv mcp.config vscode > .vscode/mcp.json   |   ./inv mcp.config --client claude-code --json
+    """
+    from build.stack import mcp_clients
+    from build.views import mcp
+
+    mcp.configuration(mcp_clients.configuration(_manifest(), client, windows=os.name == "nt"), json=json)
+
+
 @task(help=_JSON | {"shell": "bash, zsh or fish"})
 def completion(_c: Context, shell: str, *, json: bool = False) -> None:
     """Print what makes a shell complete ./inv.
@@ -593,5 +607,6 @@ ns = Collection(
     *group("This repository", test, schema, completion),
 )
 ns.add_collection(Collection("commits", *group("This repository", commits_check)))
+ns.add_collection(Collection("mcp", *group("Run", mcp_config)))
 ns.add_collection(Collection("registry", *group("Registry and secrets", registry_up, registry_down, registry_ls)))
 ns.add_collection(Collection("secrets", *group("Registry and secrets", secrets_init, secrets_rotate)))

@@ -18,6 +18,7 @@ from build.release.catalog import Release
 from build.release.record import Record
 from build.release.yank import Yanked
 from build.stack.logs import Line
+from build.stack.mcp_clients import Configuration
 from build.stack.status import Running
 from build.views.tables import Start
 
@@ -184,6 +185,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "completion": (Completion,),
     "yank": (list[Yanked],),
     "commits.check": (Checked,),
+    "mcp.config": (Configuration,),
     "registry.up": (Registry,),
     "registry.down": (Stopped,),
     "registry.ls": (dict[str, list[str]],),
