@@ -100,6 +100,17 @@ def test_two_graphs_are_declared(tree: RoughTree) -> None:
         assert re.search(rf"^(def )?{attribute}\b", code, re.MULTILINE)
 
 
+def test_two_roles_are_declared(tree: RoughTree) -> None:
+    """roles.toml has two roles, each with what every role needs; the tool that it names is a function."""
+    roles = tomllib.loads(_text(tree.root / "agents/roles.toml"))["roles"]
+    (tool,) = [tool for role in roles.values() for tool in role.get("tools", [])]
+    module, _, function = tool.partition(":")
+
+    assert tuple(roles) == agents.ROLES
+    assert all({"description", "system_message"} <= set(role) for role in roles.values())
+    assert f"def {function}(" in _text(tree.root / f"agents/{module}.py")
+
+
 def test_sixty_links_are_broken(tree: RoughTree) -> None:
     """Sixty links of the guide lead nowhere: to no page, no image, or no heading."""
     broken = [

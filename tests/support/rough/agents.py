@@ -1,4 +1,4 @@
-"""`agents/` of the rough tree: two graphs as langgraph.json names them, and requirements of its own."""
+"""`agents/` of the rough tree: two graphs as langgraph.json names them, two roles, and requirements of its own."""
 
 from __future__ import annotations
 
@@ -68,6 +68,26 @@ def make_graph():
     builder.add_edge("wait", END)
     return builder.compile()
 '''
+_ROLES = '''# The AutoGen side of the house
+[roles.tree_keeper]
+description = "Knows how many trees there are."
+system_message = """You keep the trees. Say how many there are."""
+tools = ["orchard_tools:count_trees"]
+
+[roles.pruner]
+description = "Says what to cut."
+system_message = "You prune. Be short."
+'''
+
+_TOOLS = '''"""Tools of the roles."""
+import re
+
+
+def count_trees(task: str) -> str:
+    """Count the trees that a text names."""
+    return f"{len(re.findall(r'tree', task, re.I))} trees"
+'''
+ROLES = ("tree_keeper", "pruner")
 GRAPHS = {"ledger": "./ledger/graph.py:graph", "waiting": "./waiting/graph.py:make_graph"}
 
 
@@ -82,6 +102,8 @@ def files() -> dict[str, str]:
     return {
         "agents/requirements.txt": "\n".join(requirements) + "\n",
         "agents/langgraph.json": json.dumps(configuration, indent=2) + "\n",
+        "agents/roles.toml": _ROLES,
+        "agents/orchard_tools.py": _TOOLS,
         "agents/README.md": "# Agents\n\nRun `langgraph dev`.\n",
         "agents/ledger/__init__.py": "",
         "agents/ledger/graph.py": _LEDGER,
