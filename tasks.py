@@ -267,6 +267,38 @@ def quickstart(_c: Context, *, json: bool = False, dry_run: bool = False) -> Non
     quickstart.run(_manifest(), json=json, dry_run=dry_run)
 
 
+@task(iterable=["published"], help=_JSON | {
+    "root": "your project's folder: its Modules/, agents/ and documentation, and the tree to watch",
+    "modules": "the folder of PowerShell modules", "agents": "the folder of graphs and roles",
+    "docs": "the documentation", "watched": "the tree to watch", "nupkgs": "packages that modules require",
+    "registry": "HOST:PORT of your registry", "namespace": "images are REGISTRY/NAMESPACE/SERVICE",
+    "username": "the user name of its login", "password_file": "a file with the password",
+    "ca_file": "a file with the CA of its certificate",
+    "published": "CONTAINER=PORT: another port on this machine; a=1,b=2 or repeated for more",
+    "yes": "ask nothing, also at a terminal: what no flag names stays as it is",
+    "dry_run": "print the file, and write nothing",
+})  # fmt: skip
+def init(
+    _c: Context, *, root: str = "", modules: str = "", agents: str = "", docs: str = "", watched: str = "",
+    nupkgs: str = "", registry: str = "", namespace: str = "", username: str = "", password_file: str = "",
+    ca_file: str = "", published: list[str], yes: bool = False, json: bool = False, dry_run: bool = False,
+) -> None:  # fmt: skip
+    """Write versions.local.toml: sources, registry, ports.
+
+    Asks at a terminal; flags alone elsewhere. An existing file is never overwritten.
+
+    Examples: ./inv init   |   ./inv init --root ../MyProject --yes   |   ./inv init --published docs-server=9080
+    """
+    from build.machine import init
+
+    sources = {"modules": modules, "agents": agents, "docs": docs, "watched": watched, "nupkgs": nupkgs}
+    login = {"username": username, "password_file": password_file, "ca_file": ca_file}
+    flags = init.Flags(
+        root=root, sources=sources, registry={"address": registry, "namespace": namespace} | login, published=published
+    )
+    init.run(ROOT, flags, ask=sys.stdin.isatty() and not yes and not json, dry_run=dry_run)
+
+
 @task(help=_JSON | {"check": "only check whether the committed files are current"})
 def compose(_c: Context, *, check: bool = False, json: bool = False) -> None:
     """Write the Compose files from versions.toml.
@@ -535,6 +567,20 @@ def secrets_rotate(_c: Context, name: str, *, finish: bool = False, json: bool =
         tables.rotated(file)
 
 
+@task(name="config", help=_JSON | {"client": "claude-code, claude-desktop, cursor or vscode"})
+def mcp_config(_c: Context, client: str, *, json: bool = False) -> None:
+    """Print an MCP client's configuration for the servers.
+
+    All of them, at their published ports; the token by reference where the client can.
+
+    Examples: ./inv mcp.config vscode > .vscode/mcp.json   |   ./inv mcp.config --client claude-code --json
+    """
+    from build.stack import mcp_clients
+    from build.views import mcp
+
+    mcp.configuration(mcp_clients.configuration(_manifest(), client, windows=os.name == "nt"), json=json)
+
+
 @task(help=_JSON | {"shell": "bash, zsh or fish"})
 def completion(_c: Context, shell: str, *, json: bool = False) -> None:
     """Print what makes a shell complete ./inv.
@@ -554,12 +600,13 @@ def completion(_c: Context, shell: str, *, json: bool = False) -> None:
 
 
 ns = Collection(
-    *group("Start here", quickstart, doctor, engine),
+    *group("Start here", quickstart, init, doctor, engine),
     *group("Build and check", build_, scan, bases, version, changelog),
     *group("Run", up, down, ps, logs, smoke, watch, compose),
     *group("Release", release, releases, yank),
     *group("This repository", test, schema, completion),
 )
 ns.add_collection(Collection("commits", *group("This repository", commits_check)))
+ns.add_collection(Collection("mcp", *group("Run", mcp_config)))
 ns.add_collection(Collection("registry", *group("Registry and secrets", registry_up, registry_down, registry_ls)))
 ns.add_collection(Collection("secrets", *group("Registry and secrets", secrets_init, secrets_rotate)))

@@ -99,6 +99,16 @@ def timed(title: str, seconds: float) -> None:
     _say(f"  {title}{took}")
 
 
+def ask(question: str, default: str = "") -> str:
+    """Ask on stderr and return the line that was typed, for an empty one the default. Raises EOFError at the end."""
+    print(f"  {question} [{default}] " if default else f"  {question} ", end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    if not line:
+        _say("")
+        raise EOFError
+    return line.strip() or default
+
+
 def passing(text: str) -> None:
     """A line that the next one takes the place of, on a terminal; none where nobody watches."""
     global _passing  # noqa: PLW0603  (what a terminal shows is the process's, too)

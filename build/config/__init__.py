@@ -2,6 +2,7 @@
 
 workspace       the paths of .uc/, which the toolkit writes to
 manifest, load  its types; reading it, with versions.local.toml and UC_ variables over it
+local_file      writing versions.local.toml
 rules, renamed  what values must be beyond their types; keys that have a new name
 reference       the descriptions of keys in the documentation
 schema          the JSON Schemas that editors read

@@ -65,6 +65,16 @@ def load(root: Path, environment: Mapping[str, str], *, local: bool = True) -> M
     return checked(table, root, source=source)
 
 
+def overridden(root: Path, override: Mapping[str, Any]) -> Manifest:
+    """Return the manifest of the project at `root` with a table in the place of versions.local.toml and of variables.
+
+    Raises ManifestError as `load` does.
+    """
+    table = _read(root / FILE)
+    _overlay(table, override)
+    return checked(table, root, source=LOCAL)
+
+
 def checked(table: Mapping[str, Any], root: Path, *, source: str = FILE) -> Manifest:
     """Return the manifest in a table with today's names of keys. Raises ManifestError, which names all that is wrong.
 

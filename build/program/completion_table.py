@@ -27,6 +27,12 @@ def _sessions(manifest: Manifest) -> list[str]:
     return re.findall(r"^def (\w+)\(session: nox\.Session(?:, service: str)?\) -> None:", text, re.MULTILINE)
 
 
+def _clients(_manifest: Manifest) -> Iterable[str]:
+    from build.stack.mcp_clients import CLIENTS
+
+    return CLIENTS
+
+
 # What an argument takes, by its name; a task says otherwise by `values`.
 VALUES: dict[str, Callable[[Manifest], Iterable[str]]] = {
     "service": lambda manifest: manifest.services,
@@ -36,9 +42,13 @@ VALUES: dict[str, Callable[[Manifest], Iterable[str]]] = {
     "progress": lambda _manifest: ("auto", "plain", "quiet"),
     "skip": lambda _manifest: ("scan", "smoke"),
     "session": _sessions,
+    "client": _clients,
     "shell": lambda _manifest: ("bash", "zsh", "fish"),
 }
-_FILES = {"plan", "apply", "message", "out"}
+_FILES = {
+    "plan", "apply", "message", "out", "root", "modules", "agents", "docs", "watched", "nupkgs", "password_file",
+    "ca_file",
+}  # fmt: skip
 
 
 def known(root: Path, task: ProjectTask, argument: str) -> tuple[str, ...]:

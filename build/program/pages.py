@@ -6,7 +6,6 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,9 +61,9 @@ def version(root: Path) -> None:
 
 def _grouped(known: Mapping[str, ProjectTask]) -> Iterator[str]:
     width = max(map(len, known))
-    for title, members in groupby(known.items(), key=lambda item: item[1].group):
+    for title in dict.fromkeys(shown.group for shown in known.values()):
         yield title
-        yield from _columns(((name, _summary(shown)) for name, shown in members), width)
+        yield from _columns(((name, _summary(shown)) for name, shown in known.items() if shown.group == title), width)
         yield ""
 
 

@@ -18,6 +18,7 @@ from build.release.catalog import Release
 from build.release.record import Record
 from build.release.yank import Yanked
 from build.stack.logs import Line
+from build.stack.mcp_clients import Configuration
 from build.stack.status import Running
 from build.views.tables import Start
 
@@ -72,6 +73,14 @@ class Written(TypedDict):
     """The files that were not current and have been written."""
 
     written: list[str]
+
+
+class LocalFile(TypedDict):
+    """versions.local.toml as it was written, or would be: its settings, and its text with comments."""
+
+    file: str
+    settings: dict[str, Any]
+    text: str
 
 
 class Versions(TypedDict):
@@ -154,6 +163,7 @@ class Completion(TypedDict):
 # A task may print one of several; None where it has nothing to say but that it went well.
 RESULTS: dict[str, tuple[Any, ...]] = {
     "quickstart": (Quickstart, Steps),
+    "init": (LocalFile,),
     "doctor": (list[Row], Policy),
     "engine": (dict[str, str],),
     "build": (Built, dict[str, Any]),
@@ -175,6 +185,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "completion": (Completion,),
     "yank": (list[Yanked],),
     "commits.check": (Checked,),
+    "mcp.config": (Configuration,),
     "registry.up": (Registry,),
     "registry.down": (Stopped,),
     "registry.ls": (dict[str, list[str]],),

@@ -7,5 +7,6 @@ secrets              their files
 status, evidence     what the engine says of the containers; why one is not healthy
 run                  start and stop, with everything that is checked before and after
 logs                 what the containers wrote
+mcp_clients          configurations of MCP clients for its MCP servers
 sandbox              an isolated temporary stack
 """

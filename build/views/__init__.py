@@ -5,4 +5,5 @@ gates                         scans and smoke checks
 versions, changelog, commits  what git says
 releases                      plans, releases, withdrawals, what a registry allows
 doctor, quickstart            the machine
+mcp                           the configuration of an MCP client
 """
