@@ -212,6 +212,13 @@ def stack(session: nox.Session) -> None:
 
 
 @nox.session
+def owner(session: nox.Session) -> None:
+    """A rough tree, as owners have them, from the doctor to the plan of a release."""
+    locked(session)
+    pytest(session, "tests/owner")
+
+
+@nox.session
 def smoke(session: nox.Session) -> None:
     """Build if needed, up, smoke, down; always down."""
     locked(session, tests=False)

@@ -89,6 +89,23 @@ def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
         raise BaseUnavailable(message, hint="[bases] mirror or archives in versions.local.toml")
 
 
+@task(help=_JSON)
+def sources(_c: Context, *, json: bool = False) -> None:
+    """Look at your own folders before a build, and say what will happen.
+
+    Modules, graphs, roles and pages that won't work, requirements that conflict, secrets that are left out, sizes.
+
+    Examples: ./inv sources   |   ./inv sources --json
+    """
+    from build.sources import examine
+    from build.views import sources as view
+
+    manifest = _manifest()
+    examined = examine.examine(manifest)
+    view.report(manifest, examined, json=json)
+    examine.require(examined)
+
+
 @task(
     bare="service", iterable=["service"],
     name="build",
@@ -601,7 +618,7 @@ def completion(_c: Context, shell: str, *, json: bool = False) -> None:
 
 ns = Collection(
     *group("Start here", quickstart, init, doctor, engine),
-    *group("Build and check", build_, scan, bases, version, changelog),
+    *group("Build and check", sources, build_, scan, bases, version, changelog),
     *group("Run", up, down, ps, logs, smoke, watch, compose),
     *group("Release", release, releases, yank),
     *group("This repository", test, schema, completion),

@@ -6,6 +6,7 @@
     registry   OCI distribution client: transport, credentials, client, policy, artifacts, the embedded registry
     stack      the running set: its model, Compose, start and stop, status, secrets, sandbox
     images     bases, stand-ins, bake definition, fingerprint, build, export, store
+    sources    the user's own folders, looked at before any build
     gates      a folder for each gate: scan, smoke; order.py lists them
     release    the release transaction; read steps.py
     deploy     what is brought to run: a build or a released set
@@ -14,5 +15,6 @@
     program    the command line: Invoke's program with pages, bare names, completion and outcomes of our own
 
 What stands beside the packages (errors, columns, encodings, console, waiting, process, parallel, typed, json_file,
-lock, steps, diagnosis, dockerignore, variables, interrupts, github) imports none of them.
+lock, steps, diagnosis, dockerignore, left_out, context_walk, mkdocs_needs, requirements_conflicts, secret_files,
+variables, interrupts, github) imports none of them.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,34 @@ from build.dockerignore import Matched, Rules, always, rules_of
 from build.left_out import Filter, LeftOut
 
 FILTER = Filter()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tree:
+    """What the path of a context means: the folder that is walked, its rules, and what is sent whatever they say."""
+
+    root: Path
+    rules: Rules
+    kept: frozenset[str]
+
+
+def tree_of(path: Path, dockerfile: str = "") -> Tree:
+    """The tree of a context: a folder by its ignore file, or an mkdocs.yml with all that its site is built from.
+
+    What lies beside an mkdocs.yml in its folder is not sent, and an ignore file there is about another build. Raises
+    ManifestError for an ignore file with a line that Docker refuses, and for an mkdocs.yml that can't be read.
+    """
+    if path.is_file():
+        from build import mkdocs_needs  # reads YAML, which nothing else does
+
+        lines = ["*", *(f"!{_literal(needed)}" for needed in mkdocs_needs.needs(path))]
+        return Tree(root=path.parent, rules=Rules("\n".join(lines), source=str(path)), kept=frozenset())
+    return Tree(root=path, rules=rules_of(path, dockerfile), kept=frozenset(always(path, dockerfile)))
+
+
+def _literal(path: str) -> str:
+    """A pattern that matches this path alone."""
+    return re.sub(r"([*?\[\]^\\])", r"\\\1", path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,11 +136,11 @@ def sent(
 
 
 def sent_from(
-    folder: Path, dockerfile: str = "", filter_: Filter = FILTER, left_out: list[LeftOut] | None = None
+    path: Path, dockerfile: str = "", filter_: Filter = FILTER, left_out: list[LeftOut] | None = None
 ) -> Iterator[str]:
-    """Yield what a build context sends, as `sent` does. Raises ManifestError as `rules_of` does."""
-    rules, kept = rules_of(folder, dockerfile), always(folder, dockerfile)
-    return sent(folder, rules, kept=kept, filter_=filter_, left_out=left_out)
+    """Yield what the context at a path sends, as `sent` does, relative to its tree. Raises as `tree_of` does."""
+    tree = tree_of(path, dockerfile)
+    return sent(tree.root, tree.rules, kept=tree.kept, filter_=filter_, left_out=left_out)
 
 
 def _above(path: str) -> Iterator[str]:

@@ -29,6 +29,7 @@ from build.config.manifest import (
 from build.errors import ManifestError
 from build.typed import from_table, suggest
 
+MKDOCS = ("mkdocs.yml", "mkdocs.yaml")  # a source may be one of these files, for what its site is built from
 FILE, LOCAL = "versions.toml", "versions.local.toml"
 # The sections that variables may override; None: any key that the file defines.
 _SECTIONS: dict[str, type | None] = {
@@ -176,8 +177,13 @@ def _problems(manifest: Manifest) -> Iterator[str]:
         secrets = [check.secret for check in service.smoke if check.secret]
         yield from _unknown(f"services.{name}.smoke.secret", secrets, manifest.secrets)
     for key, value in manifest.sources.items():
-        if value and not (manifest.root / value).is_dir():
-            yield f"sources.{key}: no such folder: {value}"
+        place = manifest.root / value
+        if value and not place.is_dir() and not (place.is_file() and place.name in MKDOCS):
+            yield f"sources.{key}: {_not_a_source(place)}: {value}"
+
+
+def _not_a_source(path: Path) -> str:
+    return f"not a folder, nor an {MKDOCS[0]}" if path.is_file() else "no such folder"
 
 
 def _build_problems(

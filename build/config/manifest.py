@@ -243,7 +243,7 @@ class Manifest:
         return f"{self.home}/{service}"
 
     def source(self, key: str) -> Path | None:
-        """Return the folder of a `[sources]` entry, None if it is not configured."""
+        """Return the folder, or the mkdocs.yml, of a `[sources]` entry; None if it is not configured."""
         value = self.sources.get(key, "")
         return self.root / value if value else None
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from build import context_walk, dockerignore
+from build import context_walk
 from build.config.load import FILE as MANIFEST
 from build.config.manifest import Manifest
 from build.context_walk import Folder
@@ -20,7 +20,7 @@ DOCKERFILE = "Dockerfile"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """A folder that a build sends; a named context (`source` is its key in [sources]) has no Dockerfile."""
+    """A folder that a build sends, or the mkdocs.yml of a source; a source (by its key) has no Dockerfile."""
 
     folder: Path
     dockerfile: str = ""
@@ -49,7 +49,7 @@ class Area:
     root: Path
     path: str
     rules: Rules
-    kept: set[str]
+    kept: Set[str]
     filter: Filter
     folders: list[Folder] = field(default_factory=list)
     virtualenvs: list[str] = field(default_factory=list)
@@ -97,13 +97,17 @@ def _areas_of(context: Context, root: Path, filter_: Filter) -> Iterator[Area]:
             top = top_of(place.parent)
             if place.is_symlink() and top and base.is_relative_to(top):
                 yield from _single(context, place, top, filter_)
-    top = top_of(real)
-    path = real.relative_to(top).as_posix() if top else ""
+    tree = context_walk.tree_of(real, context.dockerfile)
+    top = top_of(tree.root)
+    path = tree.root.relative_to(top).as_posix() if top else ""
     yield Area(
-        context=context, root=real, path="" if path == "." else path,
-        rules=dockerignore.rules_of(real, context.dockerfile), kept=dockerignore.always(real, context.dockerfile),
+        context=context,
+        root=tree.root,
+        path="" if path == "." else path,
+        rules=tree.rules,
+        kept=tree.kept,
         filter=filter_,
-    )  # fmt: skip
+    )
 
 
 def _single(context: Context, place: Path, top: Path | None, filter_: Filter) -> Iterator[Area]:

@@ -60,11 +60,12 @@ class Reader:
         blobs = known.blobs() if known else {}
         left_out: list[LeftOut] = []
         digest = hashlib.sha256()
+        root = folder.parent if folder.is_file() else folder
         for path in sorted(context_walk.sent_from(folder, dockerfile, self.inputs.filter, left_out)):
             # What was removed since it was listed counts as if it had never been there.
             with contextlib.suppress(FileNotFoundError):
-                mode, content = blobs.get(path) or _entry(folder, path)
-                if rule := self._secret(folder, path, content):
+                mode, content = blobs.get(path) or _entry(root, path)
+                if rule := self._secret(root, path, content):
                     left_out.append(LeftOut(path, rule))
                 else:
                     digest.update(f"{mode} {content}\t{path}\0".encode("utf-8", "surrogateescape"))

@@ -24,7 +24,9 @@ _SHOWN = 20  # lines on the terminal
 
 
 def staged(manifest: Manifest, bake_file: BakeFile, left_out: ByContext) -> BakeFile:
-    """The bake file with a copy in place of each context from which something is left out; makes the copies.
+    """The bake file with a copy in place of each context that is not sent as it is; makes the copies.
+
+    That is a context from which something is left out, and what an mkdocs.yml stands for.
 
     `left_out` is by the path and the Dockerfile of a context. Only one build of a checkout may do this at a time.
     Raises ManifestError for an ignore file that Docker refuses.
@@ -34,10 +36,11 @@ def staged(manifest: Manifest, bake_file: BakeFile, left_out: ByContext) -> Bake
 
     def copied(folder: str, dockerfile: str) -> str:
         key = folder, dockerfile
-        if not left_out.get(key):
+        if not (left_out.get(key) or Path(folder).is_file()):
             return folder
         if key not in copies:
-            copies[key] = str(_copy(manifest, Path(folder), dockerfile, {each.path for each in left_out[key]}))
+            secret = {each.path for each in left_out.get(key, ())}
+            copies[key] = str(_copy(manifest, Path(folder), dockerfile, secret))
         return copies[key]
 
     targets: dict[str, Target] = {}
@@ -60,22 +63,24 @@ def report(manifest: Manifest, left_out: ByContext) -> None:
 
 def lines_of(manifest: Manifest, folder: Path, left_out: Iterable[LeftOut]) -> list[str]:
     """A line for each path left out of a context: the path as people read it, and the rule."""
-    return [f"{shown(folder / each.path, manifest.root)}: {each.rule}" for each in left_out]
+    root = folder.parent if folder.is_file() else folder
+    return [f"{shown(root / each.path, manifest.root)}: {each.rule}" for each in left_out]
 
 
 def _copy(manifest: Manifest, folder: Path, dockerfile: str, secret: set[str]) -> Path:
     """A copy of what a context sends, under a name that the next build uses too: BuildKit sends only what changed."""
+    root = folder.parent if folder.is_file() else folder
     identity = hashlib.sha256("\0".join((str(folder), dockerfile)).encode()).hexdigest()[:12]
     copy = manifest.workspace.contexts / f"{folder.name}-{identity}"
-    modes: dict[Path, Path] = {copy: folder}
+    modes: dict[Path, Path] = {copy: root}
     for path in context_walk.sent_from(folder, dockerfile, Filter(manifest.filter.allow)):
         if path in secret:
             continue
-        source, target = folder / path, copy / path
+        source, target = root / path, copy / path
         place = target if path.endswith("/") else target.parent
         place.mkdir(parents=True, exist_ok=True)
         while place not in modes:
-            modes[place] = folder / place.relative_to(copy)
+            modes[place] = root / place.relative_to(copy)
             place = place.parent
         # What was removed since it was listed counts as if it had never been there.
         with contextlib.suppress(FileNotFoundError):

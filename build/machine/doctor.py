@@ -97,6 +97,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("disk", _asking(host_checks.disk)),
     ("registry", _alone(supply_checks.registry)),
     ("bases", _alone(supply_checks.bases)),
+    ("sources", _alone(supply_checks.sources)),
     *_of_gates(),
     ("build secrets", _alone(supply_checks.build_secrets)),
     ("runtime secrets", _alone(supply_checks.runtime_secrets)),

@@ -20,9 +20,11 @@ from build.images import build
 from build.images.build import Built
 from build.machine import prepare
 from build.registry.client import ping
+from build.sources import examine as sources
 from build.stack import secret_folder, secrets
 from build.steps import Skip, Step, Stop
 from build.views import quickstart as view
+from build.views import sources as sources_view
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +47,16 @@ def _engine(progress: Progress) -> Progress:
 
 def _bases(progress: Progress) -> Progress:
     prepare.base_images(progress.manifest)
+    return progress
+
+
+def _sources(progress: Progress) -> Progress:
+    examined = sources.examine(progress.manifest)
+    console.note(sources_view.line(examined))
+    for each in examined:
+        for problem in each.problems:
+            if problem.stops:
+                console.warn(f"{each.key}: {problem.text}")
     return progress
 
 
@@ -125,6 +137,7 @@ def _after(*kinds: type[BuildError]) -> Callable[[Progress], str]:
 STEPS: tuple[Step[Progress], ...] = (
     Step("engine", "engine, buildx and Compose", _engine),
     Step("bases", "base images", _bases),
+    Step("sources", "your own folders", _sources),
     Step("registry", "private registry", _registry),
     Step("build", "build and push all images", _build, _built),
     Step("scan", "scan what was pushed", _scan, _after(ScanRejected, ScanBroken)),

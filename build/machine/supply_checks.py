@@ -17,8 +17,10 @@ from build.process import run
 from build.registry import credentials
 from build.registry.client import RegistryClient
 from build.registry.transport import START
+from build.sources import examine
 from build.stack import secret_folder
 from build.stack import secrets as stack_secrets
+from build.views import sources as view
 
 _REGISTRY_SECONDS = 3
 _STALE_DAYS = 60  # upstream images are made again every few weeks, with the fixes since
@@ -85,6 +87,17 @@ def _cared_for(settings: Bases, base: Resolved, day: date) -> Diagnosis:
     if days is not None and days > _STALE_DAYS:
         return Diagnosis("warn", found, "./inv bases --refresh")
     return Diagnosis("ok", found)
+
+
+def sources(manifest: Manifest) -> Diagnosis:
+    """What files alone say of the user's own folders: what they declare, and requirements that conflict."""
+    examined = examine.examine(manifest, quick=True)
+    stopping = [problem for each in examined for problem in each.problems if problem.stops]
+    failed = [thing for each in examined for thing in each.failed]
+    summary = view.line(examined)
+    if stopping:
+        return Diagnosis("fail", f"{stopping[0].text}; {summary}", "./inv sources")
+    return Diagnosis("warn", summary, "./inv sources") if failed else Diagnosis("ok", summary)
 
 
 def build_secrets(manifest: Manifest) -> Iterator[tuple[str, Diagnosis]]:

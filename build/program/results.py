@@ -17,6 +17,7 @@ from build.registry.policy import Policy
 from build.release.catalog import Release
 from build.release.record import Record
 from build.release.yank import Yanked
+from build.sources.examination import Examined
 from build.stack.logs import Line
 from build.stack.mcp_clients import Configuration
 from build.stack.status import Running
@@ -166,6 +167,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "init": (LocalFile,),
     "doctor": (list[Row], Policy),
     "engine": (dict[str, str],),
+    "sources": (list[Examined],),
     "build": (Built, dict[str, Any]),
     "scan": (list[ImageVerdict], dict[str, str]),
     "bases": (Bases,),

@@ -1,0 +1,1 @@
+"""A rough tree, as owners have them, taken all the way by the documentation alone."""
