@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response, Security, WebSocket
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader, HTTPBearer
 from sse_starlette import EventSourceResponse
@@ -14,10 +15,11 @@ from ucservice import web
 from groupchat_service import schemas, streams
 from groupchat_service.desk import Desk
 from groupchat_service.providers import ProviderUnavailable
-from groupchat_service.roles import DEFAULT_TEAM, LEADER, WORKERS, catalogue
+from groupchat_service.roles import LEADER
+from groupchat_service.roster import Roster
 from groupchat_service.schemas import AgentMessage, ChatRequest, EventId, FollowUp, Seq, answers, refusals
 from groupchat_service.store import Session, Status
-from groupchat_service.team import HUMAN, TeamError, TeamSpec
+from groupchat_service.team import TeamError, TeamSpec
 
 _SHORT_TASK = 200
 # Which header the token came in is TokenAuth's matter; these two put both into the OpenAPI document.
@@ -31,6 +33,23 @@ def _desk(request: Request | WebSocket) -> Desk:
     return desk
 
 
+def _roster(request: Request) -> Roster:
+    roster: Roster = request.app.state.roster
+    return roster
+
+
+def _spec(body: ChatRequest, roster: Roster) -> TeamSpec:
+    """The team that a request asks for; who names nobody gets the default team, with rounds enough for all of it."""
+    given = body.model_fields_set
+    try:
+        agents = roster.team(body.agents if "agents" in given else roster.default)
+    except ValueError as error:
+        problem = {"loc": ("body", "agents"), "msg": f"Value error, {error}", "type": "value_error"}
+        raise RequestValidationError([problem]) from error
+    rounds = max(schemas.DEFAULT_ROUNDS, 2 * len(agents) + 4)
+    return TeamSpec(agents=agents, max_rounds=body.max_rounds if "max_rounds" in given else rounds, stream=body.stream)
+
+
 _RUNS: schemas.Responses = {
     200: {"model": schemas.View, "description": "With `wait`: the chat has stopped"},
     202: {"model": schemas.Accepted | schemas.View, "description": "The chat goes on; Location says where"},
@@ -41,11 +60,11 @@ _RUNS: schemas.Responses = {
 async def open_chat(body: ChatRequest, request: Request) -> Response:
     """Start a chat; with `wait` answer when it has stopped."""
     desk = _desk(request)
+    spec = _spec(body, _roster(request))
     try:
         request.app.state.providers.choose()
     except ProviderUnavailable as error:
         raise HTTPException(503, str(error)) from error
-    spec = TeamSpec(agents=tuple(body.agents), max_rounds=body.max_rounds, stream=body.stream)
     session = await desk.open(body.task, spec, body.session_id)
     return await _answer(desk, session, wait=body.wait)
 
@@ -123,16 +142,18 @@ async def sessions(
 
 
 @router.get("/agents", responses=answers(schemas.Agents))
-async def agents() -> dict[str, Any]:
+async def agents(request: Request) -> dict[str, Any]:
     """Who can be in a team."""
-    return {"agents": catalogue(), "default": list(DEFAULT_TEAM)}
+    roster = _roster(request)
+    return {"agents": roster.catalogue(), "default": list(roster.default)}
 
 
 @router.post("/agent/message", responses=answers(schemas.Answered, 404, 413, 502, 503, 504))
 async def agent_message(body: AgentMessage, request: Request) -> dict[str, Any]:
     """Let one agent answer one message; nothing is stored."""
-    if body.agent == HUMAN or body.agent not in (LEADER.name, *WORKERS):
-        raise HTTPException(404, f"unknown agent {body.agent[:80]!a}; known are {', '.join((LEADER.name, *WORKERS))}")
+    names = (LEADER.name, *_roster(request).workers)
+    if body.agent not in names:
+        raise HTTPException(404, f"unknown agent {body.agent[:80]!a}; known are {', '.join(names)}")
     try:
         turn = await _desk(request).ask(body.agent, body.content)
     except ProviderUnavailable as error:

@@ -23,13 +23,11 @@ WINDOW = 128_000
 _RETRIES = 2
 
 
-def real_client(choice: Choice, *, timeout: float) -> ChatCompletionClient | None:
-    """A client for the chosen provider, None for the rules; the request id goes along to gateways that log it.
+def real_client(choice: Choice, *, timeout: float) -> ChatCompletionClient:
+    """A client for the chosen provider, which is not the rules; the request id goes along to gateways that log it.
 
     The provider's library is imported here: it takes most of a second, and the rules need none.
     """
-    if choice.provider == "rules":
-        return None
     module = importlib.import_module(f"groupchat_service.{choice.provider}_client")
     client: ChatCompletionClient = module.Client(
         model=choice.model,

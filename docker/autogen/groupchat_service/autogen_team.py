@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any, TypeVar
 
@@ -17,38 +18,28 @@ from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
     ModelClientStreamingChunkEvent,
-    TextMessage,
-    ToolCallExecutionEvent,
-    ToolCallRequestEvent,
-    ToolCallSummaryMessage,
 )
 from autogen_agentchat.teams import SelectorGroupChat
-from autogen_core import CancellationToken, FunctionCall, SingleThreadedAgentRuntime
+from autogen_core import CancellationToken, SingleThreadedAgentRuntime
 from autogen_core.model_context import UnboundedChatCompletionContext
 from autogen_core.models import (
-    AssistantMessage,
     ChatCompletionClient,
-    FunctionExecutionResult,
-    FunctionExecutionResultMessage,
-    LLMMessage,
-    UserMessage,
 )
 from autogen_core.tools import FunctionTool, ToolSchema
 
 from groupchat_service.autogen_clients import real_client
+from groupchat_service.autogen_messages import context_of, neutrals, usage_of
 from groupchat_service.providers import Choice, Providers
-from groupchat_service.roles import LEADER, WORKERS, Role, supervisor_prompt
+from groupchat_service.roles import LEADER, Role
+from groupchat_service.roster import Roster
 from groupchat_service.rule_client import RuleClient
 from groupchat_service.team import (
     HUMAN,
-    SUPERVISOR,
     Chunk,
     Emit,
     Message,
     TeamError,
     TeamSpec,
-    ToolCall,
-    ToolOutcome,
     Turn,
     next_speaker,
     readable,
@@ -103,25 +94,54 @@ class _Runtime(SingleThreadedAgentRuntime):
 class AutoGenTeams:
     """Builds teams with the provider that is due now."""
 
-    def __init__(self, providers: Providers, *, model_timeout: float) -> None:
-        self._providers, self._timeout = providers, model_timeout
+    def __init__(self, providers: Providers, roster: Roster, *, model_timeout: float) -> None:
+        self._providers, self._roster, self._timeout = providers, roster, model_timeout
 
     async def __call__(self, spec: TeamSpec) -> AutoGenTeam:
         choice = self._providers.choose()
+        own = {role.model for name in spec.agents if (role := self._roster.declared.get(name)) and role.model}
         # A provider's library is imported with its first client: seconds on a busy machine, so not on the event loop.
-        client = await asyncio.to_thread(real_client, choice, timeout=self._timeout)
-        return AutoGenTeam(spec, choice, client)
+        clients = await asyncio.to_thread(self._clients, choice, own)
+        return AutoGenTeam(spec, choice, clients.pop("", None), roster=self._roster, clients=clients)
 
     def offline(self, spec: TeamSpec) -> AutoGenTeam:
         """A team of rules: it proves that the framework works as it was installed."""
-        return AutoGenTeam(spec, Choice(provider="rules", model="rules"), None)
+        return AutoGenTeam(spec, Choice(provider="rules", model="rules"), None, roster=self._roster)
+
+    def refusal(self, name: str) -> str:
+        """Why AutoGen can't make an agent of a role; empty when it can. No tool is run."""
+        try:
+            role = self._roster.role(name)
+            self.offline(TeamSpec(agents=(name,), max_rounds=1)).agent(role, ())
+            for function in role.tools:
+                _tool(function).schema  # noqa: B018  a model is shown it, and not every annotation has one
+        except Exception as error:  # noqa: BLE001  whatever it is, it is the reason
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _clients(self, choice: Choice, own: set[str]) -> dict[str, ChatCompletionClient]:
+        """A client for the service's model, under "", and for each model of a role's own."""
+        if choice.provider == "rules":
+            return {}
+        models = {"": choice, **{model: replace(choice, model=model) for model in own}}
+        return {name: real_client(one, timeout=self._timeout) for name, one in models.items()}
 
 
 class AutoGenTeam:
     """A SelectorGroupChat that lives for one run; the conversation itself is kept by the caller as neutral messages."""
 
-    def __init__(self, spec: TeamSpec, choice: Choice, client: ChatCompletionClient | None) -> None:
+    def __init__(
+        self,
+        spec: TeamSpec,
+        choice: Choice,
+        client: ChatCompletionClient | None,
+        *,
+        roster: Roster,
+        clients: Mapping[str, ChatCompletionClient] | None = None,
+    ) -> None:
+        """`clients` are those of the models that roles ask for, by model."""
         self._spec, self._choice, self._client = spec, choice, client
+        self._roster, self._clients = roster, dict(clients or {})
         self._workers = tuple(name for name in spec.agents if name != HUMAN)
 
     @property
@@ -141,16 +161,30 @@ class AutoGenTeam:
 
     async def ask(self, agent: str, content: str) -> Turn:
         """One agent's answer to one message."""
-        role = LEADER if agent == SUPERVISOR else WORKERS[agent]
+        role = self._roster.role(agent)
         token = CancellationToken()
-        inner = asyncio.create_task(self._agent(role, ()).run(task=content, cancellation_token=token))
+        inner = asyncio.create_task(self.agent(role, ()).run(task=content, cancellation_token=token))
         result = await _unless_cancelled(inner, token, self._choice.key)
-        return Turn(messages=_neutrals(result.messages[1:]), **_usage(result.messages))
+        return Turn(messages=neutrals(result.messages[1:]), **usage_of(result.messages))
 
     async def close(self) -> None:
-        """Close the model's connections."""
-        if self._client is not None:
-            await self._client.close()
+        """Close the models' connections."""
+        for client in (self._client, *self._clients.values()):
+            if client is not None:
+                await client.close()
+
+    def agent(self, role: Role, history: Sequence[Message]) -> AssistantAgent:
+        """AutoGen's agent of a role, which remembers what has been said."""
+        return AssistantAgent(
+            role.name,
+            model_client=self._brain(role),
+            tools=[_tool(function) for function in role.tools] or None,
+            description=role.description,
+            system_message=self._roster.supervisor_prompt(self._spec.agents) if role is LEADER else role.prompt,
+            model_context=UnboundedChatCompletionContext(initial_messages=context_of(history, role.name)),
+            model_client_stream=self._spec.stream,
+            max_tool_iterations=_TOOL_ROUNDS,
+        )
 
     async def _converse(self, history: Sequence[Message], emit: Emit, rounds: int, token: CancellationToken) -> str:
         said = list(history)
@@ -162,21 +196,21 @@ class AutoGenTeam:
                 elif not isinstance(item, TaskResult):
                     pending.append(item)
                 if isinstance(item, BaseChatMessage):
-                    messages = _neutrals(pending)
+                    messages = neutrals(pending)
                     said.extend(messages)
-                    await emit(Turn(messages=messages, **_usage(pending)))
+                    await emit(Turn(messages=messages, **usage_of(pending)))
                     pending.clear()
         return "decided" if stopped_by(said) else "max_rounds"
 
     def _group(self, history: Sequence[Message], rounds: int) -> SelectorGroupChat:
-        agents: list[ChatAgent] = [self._agent(LEADER, history)]
-        agents += [self._agent(WORKERS[name], history) for name in self._workers]
+        agents: list[ChatAgent] = [self.agent(LEADER, history)]
+        agents += [self.agent(self._roster.role(name), history) for name in self._workers]
 
         def select(thread: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:
-            return next_speaker([*history, *_neutrals(thread)], self._workers)
+            return next_speaker([*history, *neutrals(thread)], self._workers)
 
         def decided(delta: Sequence[BaseAgentEvent | BaseChatMessage]) -> bool:
-            return stopped_by(_neutrals(delta)) is not None
+            return stopped_by(neutrals(delta)) is not None
 
         group = SelectorGroupChat(
             agents,  # type: ignore[arg-type]
@@ -188,20 +222,9 @@ class AutoGenTeam:
         group._runtime = _Runtime(ignore_unhandled_exceptions=False)  # as AutoGen makes its own
         return group
 
-    def _agent(self, role: Role, history: Sequence[Message]) -> AssistantAgent:
-        return AssistantAgent(
-            role.name,
-            model_client=self._brain(role),
-            tools=[_tool(function) for function in role.tools] or None,
-            description=role.description,
-            system_message=supervisor_prompt(self._spec.agents) if role is LEADER else role.prompt,
-            model_context=UnboundedChatCompletionContext(initial_messages=_context(history, role.name)),
-            model_client_stream=self._spec.stream,
-            max_tool_iterations=_TOOL_ROUNDS,
-        )
-
     def _brain(self, role: Role) -> ChatCompletionClient:
-        return self._client or RuleClient(role.name, self._spec.agents, role.rule)
+        client = self._clients.get(role.model, self._client)
+        return client or RuleClient(role.name, self._spec.agents, role.rule)
 
 
 async def _unless_cancelled(inner: asyncio.Task[Result], token: CancellationToken, key: str) -> Result:
@@ -226,64 +249,3 @@ def _short(error: Exception, key: str) -> str:
 
 def _turns(messages: Sequence[Message]) -> int:
     return sum(1 for message in messages if message.type in ("text", "tool_summary") and message.source != HUMAN)
-
-
-def _context(history: Sequence[Message], agent: str) -> list[LLMMessage]:
-    """The conversation as this agent's model remembers it: its own words and tools, and what the others said."""
-    context: list[LLMMessage] = []
-    for message in history:
-        if message.source != agent:
-            if message.type in ("text", "tool_summary"):
-                context.append(UserMessage(content=message.content, source=message.source))
-        elif message.type == "tool_call":
-            calls = [FunctionCall(id=call.id, name=call.name, arguments=call.arguments) for call in message.calls]
-            context.append(AssistantMessage(content=calls, source=agent))
-        elif message.type == "tool_result":
-            results = [
-                FunctionExecutionResult(call_id=one.id, name=one.name, content=one.content, is_error=one.is_error)
-                for one in message.results
-            ]
-            context.append(FunctionExecutionResultMessage(content=results))
-        elif message.type == "text":
-            context.append(AssistantMessage(content=message.content, source=agent))
-    return context
-
-
-def _neutrals(items: Sequence[BaseAgentEvent | BaseChatMessage]) -> tuple[Message, ...]:
-    return tuple(message for item in items if (message := _neutral(item)) is not None)
-
-
-def _neutral(item: BaseAgentEvent | BaseChatMessage) -> Message | None:
-    """AutoGen's message as ours; None for what is only of use inside the framework."""
-    if isinstance(item, ToolCallRequestEvent):
-        calls = tuple(
-            ToolCall(id=readable(call.id), name=readable(call.name), arguments=readable(call.arguments))
-            for call in item.content
-        )
-        text = "; ".join(f"{call.name}({call.arguments})" for call in calls)
-        return Message(source=item.source, content=text, type="tool_call", calls=calls)
-    if isinstance(item, ToolCallExecutionEvent):
-        results = tuple(
-            ToolOutcome(
-                id=readable(one.call_id),
-                name=readable(one.name),
-                content=readable(one.content),
-                is_error=bool(one.is_error),
-            )
-            for one in item.content
-        )
-        text = "\n".join(one.content for one in results)
-        return Message(source=item.source, content=text, type="tool_result", results=results)
-    if isinstance(item, ToolCallSummaryMessage):
-        return Message(source=item.source, content=readable(item.content), type="tool_summary")
-    if isinstance(item, TextMessage):
-        return Message(source=item.source, content=readable(item.content))
-    return None
-
-
-def _usage(items: Sequence[BaseAgentEvent | BaseChatMessage]) -> dict[str, int]:
-    used: list[Any] = [item.models_usage for item in items if item.models_usage is not None]
-    return {
-        "prompt_tokens": sum(usage.prompt_tokens for usage in used),
-        "completion_tokens": sum(usage.completion_tokens for usage in used),
-    }

@@ -24,7 +24,7 @@ from autogen_core.models import (
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
-from groupchat_service.rules import Rule, Say, View
+from groupchat_service.rules import Rule, Say, Use, View
 from groupchat_service.team import USER
 
 MODEL_INFO = ModelInfo(
@@ -53,7 +53,7 @@ class RuleClient(ChatCompletionClient):
         extra_create_args: Mapping[str, Any] | None = None,
         cancellation_token: CancellationToken | None = None,
     ) -> CreateResult:
-        """The rule's answer: text, or one tool call."""
+        """The rule's answer: text, or tool calls."""
         # A rule is instant, but a cancelled chat must stop here too: the token can only cancel what it is linked to.
         step = asyncio.ensure_future(asyncio.sleep(0))
         if cancellation_token is not None:
@@ -63,10 +63,13 @@ class RuleClient(ChatCompletionClient):
         usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
         if isinstance(answer, Say):
             return CreateResult(finish_reason="stop", content=answer.text, usage=usage, cached=False)
+        calls = [self._call(use, len(messages)) for use in (answer if isinstance(answer, tuple) else (answer,))]
+        return CreateResult(finish_reason="function_calls", content=calls, usage=usage, cached=False)
+
+    def _call(self, use: Use, place: int) -> FunctionCall:
         self._calls += 1
-        identifier = f"{self._agent}-{len(messages)}-{self._calls}"
-        call = FunctionCall(id=identifier, name=answer.tool, arguments=json.dumps(answer.arguments))
-        return CreateResult(finish_reason="function_calls", content=[call], usage=usage, cached=False)
+        identifier = f"{self._agent}-{place}-{self._calls}"
+        return FunctionCall(id=identifier, name=use.tool, arguments=json.dumps(use.arguments))
 
     async def create_stream(
         self,
@@ -119,18 +122,18 @@ def view(messages: Sequence[LLMMessage], agent: str, team: tuple[str, ...]) -> V
     """What the agent sees; only what came after the user's last message is `said`, or a follow-up would end at once."""
     tasks: list[str] = []
     said: list[tuple[str, str]] = []
-    tool_result: str | None = None
+    outcomes: tuple[tuple[str, str], ...] = ()
     for message in messages:
         if isinstance(message, FunctionExecutionResultMessage):
-            tool_result = message.content[0].content
+            outcomes += tuple((result.name, result.content) for result in message.content)
         elif isinstance(message, UserMessage) and isinstance(message.content, str):
-            tool_result = None
+            outcomes = ()
             if message.source == USER:
                 tasks.append(message.content)
                 said.clear()
             else:
                 said.append((message.source, message.content))
         elif isinstance(message, AssistantMessage) and isinstance(message.content, str):
-            tool_result = None
+            outcomes = ()
             said.append((agent, message.content))
-    return View(team=team, tasks=tuple(tasks), said=tuple(said), tool_result=tool_result)
+    return View(team=team, tasks=tuple(tasks), said=tuple(said), outcomes=outcomes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +20,20 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What an agent sees when it is its turn; `said` holds (source, text) since the user's last message."""
+    """What an agent sees when it is its turn; `said` holds (source, text) since the user's last message.
+
+    `outcomes` holds (tool, text) of the tools that it ran in this turn.
+    """
 
     team: tuple[str, ...]
     tasks: tuple[str, ...]
     said: tuple[tuple[str, str], ...]
-    tool_result: str | None = None
+    outcomes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def tool_result(self) -> str | None:
+        """What the first of the tools gave back, or None when none ran."""
+        return self.outcomes[0][1] if self.outcomes else None
 
     def last(self, source: str) -> str:
         """What this source said last, or nothing."""
@@ -49,15 +59,21 @@ class Use:
     arguments: Json
 
 
-Rule = Callable[[View], Say | Use]
+Rule = Callable[[View], Say | Use | tuple[Use, ...]]
+OWN = ("analyst", "operator", "reviewer")
+_LONGEST_PART = 1_000
 
 
 def supervise(view: View) -> Say:
-    """Send each worker in turn, send the operator back once when the reviewer says so, then decide."""
+    """Send each worker in turn, send the operator back once when the reviewer says so, then decide.
+
+    It can judge monitoring events alone: what the declared roles said stands below its decision.
+    """
     following = _next_worker(view)
     if following:
         return Say(f"DELEGATE: {following} - {_errand(view, following)}")
-    proposal, facts = view.last("operator"), facts_of(view)
+    proposal = "\n".join(part for part in (view.last("operator"), *_contributions(view)) if part)
+    facts = facts_of(view)
     if not facts.get("known"):
         return Say(f"REJECTED: {_headline(facts)}\n{_plain(proposal)}".strip())
     if HUMAN in view.team and facts.get("risk") == "high" and not view.turns(HUMAN):
@@ -82,6 +98,12 @@ def _next_worker(view: View) -> str | None:
         return "operator"
     after = workers.index(spoken[-1]) + 1
     return workers[after] if after < len(workers) else None
+
+
+def _contributions(view: View) -> list[str]:
+    """What the declared roles said last, each under its name."""
+    spoken = [(name, view.last(name)) for name in view.team if name not in (*OWN, HUMAN)]
+    return [f"{name}: {text[:_LONGEST_PART]}" for name, text in spoken if text]
 
 
 def _errand(view: View, worker: str) -> str:
@@ -127,6 +149,41 @@ def review(view: View) -> Say | Use:
         return Say("ACCEPT: the proposal covers every fact.")
     lacks = [f"{name} is not covered" for name in checked.get("missing", ())] + list(checked.get("notes", ()))
     return Say("REVISE: " + ("; ".join(lacks) or "the check failed") + ".")
+
+
+def without_a_model(tools: Sequence[Callable[..., Any]]) -> Rule:
+    """The rule of a declared role: run each tool whose arguments the conversation holds, and say what they gave back.
+
+    Such arguments are `facts`, `proposal` and `attention`, as the service's own tools have them, and a tool's only
+    required text, which is the task.
+    """
+    needs = {tool.__name__: _required(tool) for tool in tools}
+
+    def rule(view: View) -> Say | tuple[Use, ...]:
+        if view.outcomes:
+            return Say("\n".join(f"{name}: {text}" for name, text in view.outcomes))
+        calls = [(name, _arguments(required, view)) for name, required in needs.items()]
+        runnable = tuple(Use(name, arguments) for name, arguments in calls if arguments is not None)
+        return runnable or Say("Nothing to add: this role needs a model.")
+
+    return rule
+
+
+def _required(tool: Callable[..., Any]) -> dict[str, bool]:
+    """The parameters that a tool can't do without, and whether each is a text."""
+    hints = typing.get_type_hints(tool)
+    parameters = inspect.signature(tool).parameters.values()
+    needed = [one.name for one in parameters if one.default is one.empty and one.name != "cancellation_token"]
+    return {name: hints.get(name) is str for name in needed}
+
+
+def _arguments(required: dict[str, bool], view: View) -> Json | None:
+    known = {"facts": json.dumps(facts_of(view)), "proposal": view.last("operator"), "attention": view.last("reviewer")}
+    if required.keys() <= known.keys():
+        return {name: known[name] for name in required}
+    if list(required.values()) == [True]:
+        return dict.fromkeys(required, _task_with_event(view))
+    return None
 
 
 def facts_of(view: View) -> Json:

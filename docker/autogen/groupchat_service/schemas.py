@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from groupchat_service.roles import DEFAULT_TEAM, MEMBERS, WORKERS
 from groupchat_service.store import Status
@@ -13,17 +14,6 @@ from groupchat_service.team import SUPERVISOR, MessageType
 MAX_TEXT = 200_000
 MAX_SEQ = 2**63 - 1
 _ID = r"^[A-Za-z0-9._-]{1,128}$"
-
-
-def _team(names: list[str]) -> list[str]:
-    """The members in the order given, once each; the supervisor leads every team, named or not."""
-    unknown = sorted({name for name in names if name not in MEMBERS and name != SUPERVISOR})
-    if unknown:
-        raise ValueError(f"unknown agents: {', '.join(map(ascii, unknown))[:200]}; known are {', '.join(MEMBERS)}")
-    chosen = list(dict.fromkeys(name for name in names if name != SUPERVISOR))
-    if not any(name in WORKERS for name in chosen):
-        raise ValueError(f"a team needs at least one worker: {', '.join(WORKERS)}")
-    return chosen
 
 
 def _whole(value: object) -> object:
@@ -38,10 +28,14 @@ Text = Annotated[
 ]
 Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
 EventId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}$")]
-_MEMBER_NAMES: dict[str, Any] = {
-    "items": {"type": "string", "enum": [*MEMBERS, SUPERVISOR]},
-    "contains": {"enum": list(WORKERS)},
-}
+
+
+def member_names(members: Iterable[str], workers: Iterable[str]) -> dict[str, Any]:
+    """What the OpenAPI document says of a team's names; with declared roles there are more than the service's own."""
+    return {"items": {"type": "string", "enum": [*members, SUPERVISOR]}, "contains": {"enum": list(workers)}}
+
+
+DEFAULT_ROUNDS, MAX_ROUNDS = 16, 64
 
 
 class _Request(BaseModel):
@@ -54,9 +48,9 @@ class ChatRequest(_Request):
 
     task: Text
     agents: Annotated[
-        list[str], Field(min_length=1, max_length=16, json_schema_extra=_MEMBER_NAMES), AfterValidator(_team)
+        list[str], Field(min_length=1, max_length=16, json_schema_extra=member_names(MEMBERS, WORKERS))
     ] = list(DEFAULT_TEAM)
-    max_rounds: Annotated[int, Field(ge=1, le=64), BeforeValidator(_whole)] = 16
+    max_rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS), BeforeValidator(_whole)] = DEFAULT_ROUNDS
     session_id: Annotated[str, StringConstraints(pattern=_ID)] | None = None
     wait: bool = False
     stream: bool = False
@@ -173,11 +167,23 @@ class Answered(BaseModel):
     messages: list[Said]
 
 
+class Entry(BaseModel):
+    """Something that the service or the agents folder declares."""
+
+    kind: Literal["role", "tool"]
+    name: str
+    state: Literal["ready", "failed"]
+    reason: str
+    critical: bool
+
+
 class Probe(BaseModel):
-    """Each local dependency with `ok` or a reason."""
+    """Each local dependency with `ok` or a reason; /health lists every role and tool too."""
 
     status: Literal["healthy", "unhealthy", "ready", "not ready"]
     checks: dict[str, str]
+    inventory: list[Entry] = []
+    reason: str = ""
     detail: str = ""
 
 

@@ -19,15 +19,17 @@ from ucservice.bodylimit import BodyLimit
 from ucservice.secretfile import Secret
 from ucservice.web import RequestLog, TokenAuth
 
-from groupchat_service import api, metrics, schemas
+from groupchat_service import api, metrics, role_file, schemas
 from groupchat_service.desk import Busy, Closing, Desk, Unknown
 from groupchat_service.providers import Providers, ProviderUnavailable
 from groupchat_service.roles import DEFAULT_TEAM
+from groupchat_service.roster import Roster
 from groupchat_service.settings import Settings
 from groupchat_service.store import Store
 from groupchat_service.team import Chunk, Message, TeamBuilder, TeamSpec, Turn
 
 MAX_BODY = 1_000_000
+_LONGEST_REASON = 1_000
 _PROBE_SECONDS, _FORGET_SECONDS, _DAY = 2.0, 3600.0, 86_400.0
 _STATUS: dict[type[Exception], int] = {Busy: 409, Unknown: 404, Closing: 503}
 _log = logs.get("service")
@@ -66,11 +68,16 @@ class Health:
             self.team = f"{type(error).__name__}: {error}"[:200]
 
 
-def create_app(settings: Settings, teams_of: Callable[[Providers, Settings], TeamBuilder] | None = None) -> RequestLog:
+TeamMaker = Callable[[Providers, Settings, Roster], TeamBuilder]
+
+
+def create_app(settings: Settings, teams_of: TeamMaker | None = None) -> RequestLog:
     """The whole application, with authentication and the request log around it; teams are AutoGen's unless given."""
     providers = Providers(settings)
     store = Store(settings.data)
-    teams = (teams_of or _autogen)(providers, settings)
+    declared = role_file.load(settings.agents)
+    teams = (teams_of or autogen)(providers, settings, declared)
+    roster = declared.tried(teams.refusal)
     desk = Desk(store, teams, max_running=settings.max_running, chat_timeout=settings.chat_timeout)
     health = Health(store)
 
@@ -81,7 +88,9 @@ def create_app(settings: Settings, teams_of: Callable[[Providers, Settings], Tea
         drain = _drain_on_signal(desk)
         resumed = await desk.resume()
         forgetting = asyncio.create_task(_forget_old(store, settings.keep_days))
-        _log.info("started", team=health.team, resumed=resumed)
+        _log.info("started", team=health.team, resumed=resumed, roles=list(roster.declared))
+        for name, reason in roster.failed.items():
+            _log.warning("role_refused", role=name, reason=reason)
         yield
         forgetting.cancel()
         await drain()
@@ -89,32 +98,46 @@ def create_app(settings: Settings, teams_of: Callable[[Providers, Settings], Tea
 
     # The pages that FastAPI would add load their scripts from the net; the document itself is at /openapi.json.
     app = FastAPI(title="autogen-groupchat", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.desk, app.state.providers = desk, providers
+    app.state.desk, app.state.providers, app.state.roster = desk, providers, roster
     app.include_router(api.router)
     app.include_router(api.sockets)
     for error, status in _STATUS.items():
         app.add_exception_handler(error, _refusal(status))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(405, _not_allowed)
-    _add_probes(app, desk, health, providers)
+    _add_probes(app, desk, health, providers, roster)
+    if roster.declared:
+        _describe(app, roster)
     guarded = TokenAuth(BodyLimit(app, limit=MAX_BODY), secret=Secret("autogen_token"))
     return RequestLog(guarded, observer=metrics.HTTP)
 
 
-def _autogen(providers: Providers, settings: Settings) -> TeamBuilder:
+def autogen(providers: Providers, settings: Settings, roster: Roster) -> TeamBuilder:
+    """AutoGen's teams; the framework is imported only here, and so not at all where another one is given."""
     from groupchat_service.autogen_team import AutoGenTeams
 
-    return AutoGenTeams(providers, model_timeout=settings.model_timeout)
+    return AutoGenTeams(providers, roster, model_timeout=settings.model_timeout)
 
 
-def _add_probes(app: FastAPI, desk: Desk, health: Health, providers: Providers) -> None:
+def _describe(app: FastAPI, roster: Roster) -> None:
+    """Put the declared roles into the OpenAPI document, which lists the agents that a request may name."""
+    agents = app.openapi()["components"]["schemas"]["ChatRequest"]["properties"]["agents"]
+    agents.update(schemas.member_names(roster.members, roster.workers), default=list(roster.default))
+
+
+def _add_probes(app: FastAPI, desk: Desk, health: Health, providers: Providers, roster: Roster) -> None:
     probe: schemas.Responses = {status: {"model": schemas.Probe} for status in (200, 503)}
 
     @app.get("/health", responses=probe)
     async def show_health() -> Response:
         checks = await health.report()
-        healthy = all(state == "ok" for state in checks.values())
-        body = {"status": "healthy" if healthy else "unhealthy", "checks": checks}
+        inventory = roster.inventory("" if health.team == "ok" else health.team)
+        reasons = [f"{name}: {state}" for name, state in checks.items() if state != "ok"]
+        reasons += [f"{entry['kind']} {entry['name']}: {entry['reason']}" for entry in inventory if entry["reason"]]
+        healthy = not reasons
+        body = {"status": "healthy" if healthy else "unhealthy", "checks": checks, "inventory": inventory}
+        if reasons:
+            body["reason"] = "; ".join(reasons)[:_LONGEST_REASON]
         return JSONResponse(body, 200 if healthy else 503)
 
     @app.get("/ready", responses=probe)

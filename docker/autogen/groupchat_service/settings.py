@@ -19,6 +19,7 @@ class Settings:
     """The service's settings; `from_env` knows the variables' names."""
 
     data: Path
+    agents: Path = Path("/app/agents")
     provider: str = "auto"
     model: str | None = None
     openai_base_url: str | None = None
@@ -30,12 +31,13 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
-        """Settings from UC_DATA, UC_MODEL_PROVIDER, UC_MODEL, the base URLs and the limits."""
+        """Settings from UC_DATA, UC_AGENTS, UC_MODEL_PROVIDER, UC_MODEL, the base URLs and the limits."""
         provider = env.get("UC_MODEL_PROVIDER") or "auto"
         if provider not in PROVIDERS:
             raise SettingsError(f"UC_MODEL_PROVIDER: {provider!r} is not one of {', '.join(PROVIDERS)}")
         return cls(
             data=Path(env.get("UC_DATA") or "/app/data"),
+            agents=Path(env.get("UC_AGENTS") or "/app/agents"),
             provider=provider,
             model=env.get("UC_MODEL") or None,
             openai_base_url=env.get("OPENAI_BASE_URL") or None,

@@ -120,6 +120,10 @@ class TeamBuilder(Protocol):
         """A team that follows the rules whatever the settings say, for the self-test at the start."""
         ...
 
+    def refusal(self, name: str) -> str:
+        """Why the framework can't have an agent of the roster; empty when it can."""
+        ...
+
 
 class TeamError(Exception):
     """The team could not go on; the message is short, has no traceback and no key."""

@@ -72,6 +72,8 @@ class Handler(BaseHTTPRequestHandler):
         key = self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix("Bearer ")
         with LOCK:
             call = {"path": self.path, "key": key, "stream": bool(body.get("stream")), "model": body["model"]}
+            call["tools"] = [str(tool.get("function", tool).get("name")) for tool in body.get("tools", [])]
+            call["system"] = str([part["content"] for part in body["messages"] if part["role"] == "system"])
             STATE["calls"].append({**call, "request_id": self.headers.get("x-request-id")})
             stalls = 0 < STATE["stall_from"] <= len(STATE["calls"])
             delay, keys, status = STALL if stalls else STATE["delay"], STATE["keys"], STATE["status"]

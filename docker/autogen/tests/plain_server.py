@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 
 from groupchat_service.providers import Providers
-from groupchat_service.roles import LEADER, WORKERS, Role
+from groupchat_service.roles import Role
+from groupchat_service.roster import Roster
 from groupchat_service.rules import Say, View
 from groupchat_service.service import create_app
 from groupchat_service.settings import Settings
 from groupchat_service.team import (
     HUMAN,
-    SUPERVISOR,
     USER,
     Emit,
     Message,
@@ -34,15 +34,15 @@ class PlainTeam:
 
     model = "plain"
 
-    def __init__(self, spec: TeamSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: TeamSpec, roster: Roster) -> None:
+        self._spec, self._roster = spec, roster
         self._workers = tuple(name for name in spec.agents if name != HUMAN)
 
     async def run(self, history: Sequence[Message], emit: Emit) -> str:
         """One turn after the other until the supervisor decides."""
         said = list(history)
         for _ in range(self._spec.max_rounds):
-            turn = self._speak(_role(next_speaker(said, self._workers)), said)
+            turn = self._speak(self._roster.role(next_speaker(said, self._workers)), said)
             said.extend(turn.messages)
             await emit(turn)
             if stopped_by(said):
@@ -51,7 +51,7 @@ class PlainTeam:
 
     async def ask(self, agent: str, content: str) -> Turn:
         """One turn on a task of its own."""
-        return self._speak(_role(agent), [Message(source=USER, content=content)])
+        return self._speak(self._roster.role(agent), [Message(source=USER, content=content)])
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -60,17 +60,18 @@ class PlainTeam:
         tasks = tuple(one.content for one in said if one.source == USER)
         heard = tuple((one.source, one.content) for one in since_task(said) if one.type == "text")
         answer = role.rule(View(team=self._spec.agents, tasks=tasks, said=heard))
-        before: tuple[Message, ...] = ()
+        before: list[Message] = []
         if not isinstance(answer, Say):
-            tool = next(function for function in role.tools if function.__name__ == answer.tool)
-            content = tool(**answer.arguments)
-            call = ToolCall(id="1", name=answer.tool, arguments=json.dumps(answer.arguments))
-            outcome = ToolOutcome(id="1", name=answer.tool, content=content)
-            before = (
-                Message(source=role.name, content=answer.tool, type="tool_call", calls=(call,)),
-                Message(source=role.name, content=content, type="tool_result", results=(outcome,)),
-            )
-            answer = role.rule(View(team=self._spec.agents, tasks=tasks, said=heard, tool_result=content))
+            outcomes: list[tuple[str, str]] = []
+            for use in answer if isinstance(answer, tuple) else (answer,):
+                tool = next(function for function in role.tools if function.__name__ == use.tool)
+                content = str(tool(**use.arguments))
+                call = ToolCall(id="1", name=use.tool, arguments=json.dumps(use.arguments))
+                outcome = ToolOutcome(id="1", name=use.tool, content=content)
+                before.append(Message(source=role.name, content=use.tool, type="tool_call", calls=(call,)))
+                before.append(Message(source=role.name, content=content, type="tool_result", results=(outcome,)))
+                outcomes.append((use.tool, content))
+            answer = role.rule(View(team=self._spec.agents, tasks=tasks, said=heard, outcomes=tuple(outcomes)))
         assert isinstance(answer, Say)
         return Turn(messages=(*before, Message(source=role.name, content=answer.text)))
 
@@ -78,20 +79,23 @@ class PlainTeam:
 class PlainTeams:
     """Builds them."""
 
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+
     async def __call__(self, spec: TeamSpec) -> PlainTeam:
-        return PlainTeam(spec)
+        return PlainTeam(spec, self._roster)
 
     def offline(self, spec: TeamSpec) -> PlainTeam:
         """The same."""
-        return PlainTeam(spec)
+        return PlainTeam(spec, self._roster)
+
+    def refusal(self, _name: str) -> str:
+        """Any role will do."""
+        return ""
 
 
-def _role(name: str) -> Role:
-    return LEADER if name == SUPERVISOR else WORKERS[name]
-
-
-def _plain(_providers: Providers, _settings: Settings) -> PlainTeams:
-    return PlainTeams()
+def _plain(_providers: Providers, _settings: Settings, roster: Roster) -> PlainTeams:
+    return PlainTeams(roster)
 
 
 if __name__ == "__main__":

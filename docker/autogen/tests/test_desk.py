@@ -38,6 +38,9 @@ class _Teams:
     def offline(self, spec: TeamSpec) -> Team:
         return _Silent()
 
+    def refusal(self, name: str) -> str:
+        return ""
+
 
 @pytest.mark.parametrize("ticks", range(9))
 def test_a_second_cancel_leaves_no_stream_open(tmp_path: Path, ticks: int) -> None:

@@ -231,3 +231,30 @@ async def _drain_socket(server: Server, session_id: str) -> None:
                 json.loads(await socket.recv())
         except ConnectionClosed:
             return
+
+
+def test_p10_a_thread_that_does_not_end_holds_no_stop_up(start_server: StartServer, tmp_path: Path) -> None:
+    """SIGTERM ends the process while an owner's tool blocks a thread; the chat's open stream is closed, not cut."""
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    begun = tmp_path / "begun"
+    (folder / "roles.toml").write_text(
+        '[roles.sleeper]\ndescription = "Sleeps."\nsystem_message = "Sleep."\ntools = ["sleeper_tools:sleep"]\n'
+    )
+    (folder / "sleeper_tools.py").write_text(
+        "import pathlib, time\n\n\ndef sleep(text: str) -> str:\n"
+        f"    'Sleep.'\n    pathlib.Path({str(begun)!r}).touch()\n    time.sleep(600)\n    return ''\n"
+    )
+    server = start_server(UC_AGENTS=str(folder))
+    session_id = server.start(agents=["sleeper"])
+    with server.client.stream("GET", f"/groupchat/{session_id}/events") as response:
+        events = read(response)
+        next(events)
+        deadline = time.monotonic() + 60
+        while not begun.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        server.stop(timeout=60)
+        list(events)
+    assert server.child.returncode == 128 + signal.SIGTERM
+    assert CUT not in server.log.read_text()

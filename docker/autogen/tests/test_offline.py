@@ -19,7 +19,6 @@ def test_counting_tokens_opens_no_connection(provider: ProviderName, monkeypatch
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     client = real_client(Choice(provider=provider, model="m", key="k", base_url="http://127.0.0.1:9"), timeout=1)
-    assert client is not None
     messages = [UserMessage(content="x" * 400, source="user")]
     assert client.count_tokens(messages) == 104
     assert client.remaining_tokens(messages) > 100_000

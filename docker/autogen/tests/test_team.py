@@ -11,6 +11,7 @@ from groupchat_harness import COMPILE_ERRORS
 from groupchat_service.autogen_team import AutoGenTeam
 from groupchat_service.providers import Choice
 from groupchat_service.roles import DEFAULT_TEAM, LEADER
+from groupchat_service.roster import Roster
 from groupchat_service.rule_client import RuleClient
 from groupchat_service.team import Chunk, Message, TeamSpec, Turn
 
@@ -38,7 +39,7 @@ def test_a_cancelled_run_leaves_no_task_behind() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
         client = Deaf(LEADER.name, SPEC.agents, LEADER.rule)
         client.asked = asyncio.Event()
-        team = AutoGenTeam(SPEC, Choice(provider="rules", model="rules"), client)
+        team = AutoGenTeam(SPEC, Choice(provider="rules", model="rules"), client, roster=Roster())
         run = asyncio.create_task(team.run([Message(source="user", content=COMPILE_ERRORS)], nobody))
         await client.asked.wait()
         run.cancel()

@@ -6,7 +6,7 @@ import io
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -21,7 +21,8 @@ from dulwich.repo import Repo
 from mcp.server.mcpserver.exceptions import ToolError
 from typing_extensions import TypedDict
 
-from mcp_service import worktree
+from mcp_service import past, worktree
+from mcp_service.closed import Closed
 from mcp_service.jail import Jail
 
 _SECONDS = 10.0
@@ -51,7 +52,7 @@ class Commits(TypedDict):
 
 
 class Shown(TypedDict):
-    """One commit in full."""
+    """One commit in full, without the files that are not handed out, which `withheld` counts."""
 
     id: str
     parents: list[str]
@@ -60,6 +61,7 @@ class Shown(TypedDict):
     message: str
     changes: list[str]
     diff: str
+    withheld: int
     truncated: bool
 
 
@@ -78,8 +80,8 @@ class Status(TypedDict):
 class History:
     """The read-only verbs; each opens the checkout anew, so that a fetch or a commit outside is seen."""
 
-    def __init__(self, jail: Jail) -> None:
-        self.jail = jail
+    def __init__(self, jail: Jail, allow: Sequence[str] = ()) -> None:
+        self.jail, self.allow = jail, tuple(allow)
 
     def log(self, path: str, revision: str, limit: int) -> Commits:
         """The newest commits that touch path."""
@@ -104,17 +106,20 @@ class History:
             parents = [parent.decode() for parent in commit.parents]
             before = parse_commit(repo, commit.parents[0]).tree if commit.parents else None
             # A tree that is the same on both sides is never entered, so this costs what changed, not what there is.
-            changes = [c for c in tree_changes(repo.object_store, before, commit.tree) if _touches(c, inner)]
-            diff, whole = _diff(repo, changes)
+            touched = [c for c in tree_changes(repo.object_store, before, commit.tree) if _touches(c, inner)]
+            closed = past.Past(self._closed(), repo, self._prefix(repo), (before, commit.tree))
+            changes = [change for change in touched if not closed.by_path(change)]
+            diff, whole, withheld = _diff(repo, changes, closed)
             line = _line(commit)
             return Shown(
                 id=line["id"],
                 parents=parents,
                 author=line["author"],
                 date=line["date"],
-                message=commit.message.decode("utf-8", "replace").strip(),
+                message=past.text_of(commit.message),
                 changes=[_named(change) for change in changes[:_MOST_CHANGES]],
                 diff=diff,
+                withheld=len(touched) - len(changes) + withheld,
                 truncated=not whole or len(changes) > _MOST_CHANGES,
             )
 
@@ -122,22 +127,45 @@ class History:
         """The branch, and what is staged, changed or new."""
         with self._checkout(path) as (repo, _):
             found = worktree.compare(repo, seconds=_SECONDS, most=_MOST_CHANGES)
+            shown = self._shown(repo, found)
             head = repo.refs.follow(b"HEAD")  # type: ignore[arg-type]
             branch = head[0][-1].decode().removeprefix("refs/heads/")
             return Status(
                 branch="(detached)" if branch == "HEAD" else branch,
                 head=head[1].decode() if head[1] else "",
-                staged=found.staged,
-                unstaged=found.unstaged,
-                untracked=found.untracked,
+                staged=shown.staged,
+                unstaged=shown.unstaged,
+                untracked=shown.untracked,
                 clean=not (found.staged or found.unstaged or found.untracked or found.truncated),
                 truncated=found.truncated,
             )
+
+    def _closed(self) -> Closed:
+        return Closed(self.jail.real_root(), self.allow)
+
+    def _prefix(self, repo: Repo) -> str:
+        name = self.jail.name(Path(os.path.realpath(repo.path)))
+        return "" if name == "." else name
+
+    def _shown(self, repo: Repo, found: worktree.Comparison) -> worktree.Comparison:
+        closed, prefix = self._closed(), self._prefix(repo)
+
+        def open_(lines: list[str], *, kinds: bool) -> list[str]:
+            names = [(line, line.partition(" ")[2] if kinds else line) for line in lines]
+            return [line for line, name in names if not closed.by_place(f"{prefix}/{name}" if prefix else name)]
+
+        return worktree.Comparison(
+            staged=open_(found.staged, kinds=True),
+            unstaged=open_(found.unstaged, kinds=True),
+            untracked=open_(found.untracked, kinds=False),
+        )
 
     @contextmanager
     def _checkout(self, path: str) -> Iterator[tuple[Repo, bytes]]:
         """The checkout that holds path, and path inside it."""
         real = self.jail.resolve(path)
+        if reason := self._closed().by_place(self.jail.name(real)):
+            raise ToolError(f"{path!r} is not handed out: {reason}")
         top = next((folder for folder in (real, *real.parents) if self.jail.holds(folder) and _is_top(folder)), None)
         if top is None:
             raise ToolError(f"{path!r} is not in a git checkout")
@@ -205,7 +233,7 @@ def _line(commit: Commit) -> CommitLine:
         id=commit.id.decode(),
         author=commit.author.decode("utf-8", "replace"),
         date=datetime.fromtimestamp(commit.author_time, zone).isoformat(),
-        subject=commit.message.decode("utf-8", "replace").strip().partition("\n")[0],
+        subject=past.text_of(commit.message).partition("\n")[0],
     )
 
 
@@ -220,9 +248,9 @@ def _named(change: TreeChange) -> str:
     return f"{change.type} {path.decode('utf-8', 'replace')}"
 
 
-def _diff(repo: Repo, changes: list[TreeChange]) -> tuple[str, bool]:
-    """Text up to a length; the rest is named in `changes` only."""
-    deadline, out, whole = time.monotonic() + _SECONDS, io.BytesIO(), True
+def _diff(repo: Repo, changes: list[TreeChange], closed: past.Past) -> tuple[str, bool, int]:
+    """Text up to a length; the rest is named in `changes` only. And how many files were left out for what they hold."""
+    deadline, out, whole, withheld = time.monotonic() + _SECONDS, io.BytesIO(), True, 0
     for change in changes:
         if out.tell() > _LARGEST_DIFF or time.monotonic() > deadline:
             whole = False
@@ -231,9 +259,12 @@ def _diff(repo: Repo, changes: list[TreeChange]) -> tuple[str, bool]:
         if any(_is_large(repo, sha) for _, _, sha in (old, new)):
             whole = False
             continue
+        if closed.by_content(change):
+            withheld += 1
+            continue
         write_object_diff(out, repo.object_store, old, new)
     text = out.getvalue().decode("utf-8", "replace")
-    return text[:_LARGEST_DIFF], whole and len(text) <= _LARGEST_DIFF
+    return text[:_LARGEST_DIFF], whole and len(text) <= _LARGEST_DIFF, withheld
 
 
 def _is_large(repo: Repo, sha: bytes | None) -> bool:

@@ -14,7 +14,11 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 _LONGEST_RECORD = 1024 * 1024
 # Hidden files are searched (.github, .editorconfig), .git never: the last glob wins over any that a client gives.
-_ALWAYS = ("--no-config", "--hidden", "--no-require-git", "--no-ignore-global", "--no-ignore-parent", "--threads=2")
+# Of the ignore files only git's own count, as they do for what is read.
+_ALWAYS = (
+    *("--no-config", "--hidden", "--no-require-git", "--no-ignore-global", "--no-ignore-parent", "--no-ignore-dot"),
+    "--threads=2",
+)
 _CLOSED = ("--iglob=!.git", "--iglob=!**/.git/**")
 
 

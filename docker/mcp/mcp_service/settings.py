@@ -32,6 +32,7 @@ class Settings:
     allowed_origins: tuple[str, ...]
     docs: Path
     workspace: Path
+    allow: tuple[str, ...]
     powershell_url: str
     monitoring_url: str
     peer_timeout: float
@@ -54,6 +55,7 @@ class Settings:
             allowed_origins=with_any_port(env.get("UC_ALLOWED_ORIGINS") or ORIGINS),
             docs=Path(env.get("UC_DOCS", "/app/docs")),
             workspace=Path(env.get("UC_WORKSPACE", "/workspace")),
+            allow=tuple(filter(None, map(str.strip, env.get("REPOSITORY_ALLOW", "").split(",")))),
             powershell_url=_url(env, "POWERSHELL_URL", "http://powershell-modules:5985"),
             monitoring_url=_url(env, "MONITORING_URL", "http://monitoring:8003"),
             peer_timeout=_number(env, "UC_PEER_TIMEOUT", 60),

@@ -66,7 +66,6 @@ def _untracked(repo: Repo, index: Index, seconds: float) -> tuple[list[str], boo
         ripgrep.program(),
         "--files",
         "--null",
-        "--no-ignore-dot",
         *ripgrep.options(glob="", include_ignored=False),
     ]
     try:

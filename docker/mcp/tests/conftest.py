@@ -45,6 +45,7 @@ def local_servers(
     env = {
         "UC_DOCS": str(docs_tree),
         "UC_WORKSPACE": str(workspace),
+        "REPOSITORY_ALLOW": "*.log",
         "POWERSHELL_URL": peer.url,
         "MONITORING_URL": peer.url,
         "UC_PEER_TIMEOUT": "20",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from mcp.server.mcpserver.exceptions import ToolError
@@ -11,6 +14,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from mcp_service import reading, ripgrep
+from mcp_service.closed import Closed
 from mcp_service.history import Commits, History, Shown, Status
 from mcp_service.jail import Jail
 from mcp_service.settings import Settings
@@ -19,7 +23,7 @@ from mcp_service.toolset import Toolset, reads
 _AT_ONCE = 4
 PathName = Annotated[str, Field(description="Relative to the workspace", max_length=4096)]
 Glob = Annotated[str, Field(description="Such as *.cs or Assets/**; !*.meta leaves out", max_length=500)]
-IncludeIgnored = Annotated[bool, Field(description="Also what .gitignore and .ignore leave out")]
+IncludeIgnored = Annotated[bool, Field(description="Also what git ignores, as far as the operator has opened it")]
 
 
 class Files(TypedDict):
@@ -56,11 +60,11 @@ class Matches(TypedDict):
 
 
 class Repository:
-    """Every path goes through the jail."""
+    """Every path goes through the jail, and every file through the rules about what is closed."""
 
-    def __init__(self, jail: Jail, *, search_timeout: float) -> None:
-        self.jail, self.search_timeout = jail, search_timeout
-        self.history = History(jail)
+    def __init__(self, jail: Jail, *, search_timeout: float, allow: Sequence[str] = ()) -> None:
+        self.jail, self.search_timeout, self.allow = jail, search_timeout, tuple(allow)
+        self.history = History(jail, self.allow)
         # A client that asks for a hundred searches at once gets them, a few at a time.
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
@@ -72,14 +76,18 @@ class Repository:
         *,
         include_ignored: IncludeIgnored = False,
     ) -> Files:
-        """List the files under a folder of the workspace, without those that .gitignore leaves out."""
+        """List the files under a folder of the workspace, without those that git ignores, and without secrets."""
+        closed, target = self._closed(), self._target(path)
         arguments = ["--files", "--null", "--sort=path", *ripgrep.options(glob=glob, include_ignored=include_ignored)]
         files: list[str] = []
-        async with self._turns, self._run([*arguments, "--", self._target(path)], end=b"\0") as run:
+        async with self._turns, self._run([*arguments, "--", target], end=b"\0") as run:
             async for record in run.records():
+                name = _name(os.fsdecode(record))
+                if closed.by_path(name):
+                    continue
                 if len(files) == limit:
                     return Files(files=files, truncated=True)
-                files.append(_name(record.decode("utf-8", "replace")))
+                files.append(_shown(name))
             await _refuse_failure(run, files)
             return Files(files=files, truncated=run.timed_out)
 
@@ -90,15 +98,14 @@ class Repository:
         max_lines: Annotated[int, Field(ge=1, le=5000)] = 500,
     ) -> Lines:
         """Read lines of a text file in the workspace."""
+        closed, name = self._closed(), self.jail.name(self.jail.resolve(path))
+        _refuse(path, closed.by_path(name))
         with self.jail.open(path) as file:
+            _refuse(path, closed.by_content(name))
             found = reading.excerpt(file, start_line, max_lines)
-        return Lines(
-            path=self.jail.name(self.jail.resolve(path)),
-            first_line=found.first,
-            lines=len(found.lines),
-            text="\n".join(found.lines),
-            more=found.more,
-        )
+        text = "\n".join(found.lines)
+        _refuse(path, closed.of_text(name, text))
+        return Lines(path=name, first_line=found.first, lines=len(found.lines), text=text, more=found.more)
 
     async def search(
         self,
@@ -121,13 +128,14 @@ class Repository:
             *ripgrep.options(glob=glob, include_ignored=include_ignored),
         ]
         matches: list[Match] = []
-        async with self._turns, self._run([*arguments, "--", pattern, self._target(path)], end=b"\n") as run:
+        closed, target = self._closed(), self._target(path)
+        async with self._turns, self._run([*arguments, "--", pattern, target], end=b"\n") as run:
             async for record in run.records():
-                if (match := _match(record)) is None:
+                if (match := _match(record)) is None or await self._is_closed(closed, match):
                     continue
                 if len(matches) == limit:
                     return Matches(matches=matches, truncated=True, timed_out=False)
-                matches.append(match)
+                matches.append(match | {"path": _shown(match["path"])})
             await _refuse_failure(run, matches)
             return Matches(matches=matches, truncated=run.timed_out, timed_out=run.timed_out)
 
@@ -152,11 +160,33 @@ class Repository:
         """Show the branch and what differs from the last commit. Line endings and file modes do not count."""
         return self.history.status(path)
 
+    def _closed(self) -> Closed:
+        return Closed(self.jail.real_root(), self.allow)
+
+    async def _is_closed(self, closed: Closed, match: Match) -> bool:
+        name = match["path"]
+        if closed.by_path(name) or closed.of_text(name, match["text"]):
+            return True
+        return bool(await asyncio.to_thread(closed.by_content, name))
+
     def _target(self, path: str) -> str:
-        return f"./{self.jail.name(self.jail.existing(path))}"
+        real = self.jail.existing(path)
+        if not real.is_dir():
+            _refuse(path, self._closed().by_path(self.jail.name(real)))
+        return f"./{self.jail.name(real)}"
 
     def _run(self, arguments: list[str], *, end: bytes) -> ripgrep.Run:
         return ripgrep.Run(arguments, folder=self.jail.real_root(), end=end, seconds=self.search_timeout)
+
+
+def _refuse(path: str, reason: str) -> None:
+    if reason:
+        raise ToolError(f"{path!r} is not handed out: {reason}")
+
+
+def _shown(name: str) -> str:
+    """A file's name as JSON can hold it: on disk it may be no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 async def _refuse_failure(run: ripgrep.Run, found: list[Any]) -> None:
@@ -171,7 +201,9 @@ def _match(record: bytes) -> Match | None:
         return None
     data = event["data"]
     text = data["lines"].get("text", "").rstrip("\r\n")
-    name = data["path"].get("text", "?")
+    # A name that is no UTF-8 comes as bytes.
+    named = data["path"]
+    name = named["text"] if "text" in named else os.fsdecode(base64.b64decode(named["bytes"]))
     return Match(path=_name(name), line=data["line_number"], text=text[: reading.LONGEST_LINE])
 
 
@@ -182,7 +214,7 @@ def _name(path: str) -> str:
 def build(settings: Settings) -> Toolset:
     """The repository server."""
     jail = Jail(settings.workspace)
-    tools = Repository(jail, search_timeout=settings.search_timeout)
+    tools = Repository(jail, search_timeout=settings.search_timeout, allow=settings.allow)
     return Toolset(
         title="Repository",
         instructions="Read the tree: list_files, search, read_file; in a git checkout git_log, git_show, git_status.",
