@@ -1,4 +1,4 @@
-"""What BuildKit sends of a folder: reads .dockerignore files as it does, and walks a folder by their rules.
+"""Reads .dockerignore files as BuildKit does; `context_walk` walks a folder by their rules.
 
 The source of every rule is github.com/moby/patternmatcher (reading, cleaning, matching) and its use in
 github.com/tonistiigi/fsutil (filter.go): also where they are odd, such as a `|` that is an alternative, or an exception
@@ -12,7 +12,7 @@ import os
 import posixpath
 import re
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,9 +119,6 @@ def always(folder: Path, dockerfile: str) -> set[str]:
     return found
 
 
-# Reading ------------------------------------------------------------------------------------------------------------
-
-
 def _parsed(text: str, source: str) -> Iterator[Rule]:
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         if line.startswith("#"):
@@ -211,90 +208,3 @@ def _escape(char: str) -> str:
     if char.isalnum() and char not in _CLASSES and char not in "afnrtv":
         raise ValueError(f"\\{char} means nothing")
     return f"\\{char}"
-
-
-# Walking ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Folder:
-    """A folder of a context: its path and what lies in it, relative to the context ("" is the context itself).
-
-    `excluded` and `matched` are what the rules say of it. `others` are the leaves that are neither file nor link.
-    """
-
-    path: str
-    excluded: bool
-    matched: Matched
-    folders: tuple[str, ...]
-    leaves: list[str]
-    others: frozenset[str]
-
-
-def walk(root: Path, rules: Rules) -> Iterator[Folder]:
-    """Yield every folder of a context, each before those in it, except those from which nothing can be sent.
-
-    A folder that goes away meanwhile counts as if it had never been there.
-    """
-    top = os.fspath(root)
-    pending: list[tuple[str, bool, Matched]] = [("", False, rules.none)]
-    while pending:
-        path, excluded, matched = pending.pop()
-        base = f"{path}/" if path else ""
-        folders, leaves, others = [], [], []
-        try:
-            with os.scandir(f"{top}/{path}") as entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        leaves.append(base + entry.name)
-                    elif entry.is_dir(follow_symlinks=False):
-                        folders.append(base + entry.name)
-                    else:
-                        leaves.append(base + entry.name)
-                        if not entry.is_symlink():
-                            others.append(base + entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        open_folders = []
-        for folder in folders:
-            out, below = rules.match(folder, matched) if rules.rules else (False, matched)
-            if not (out and rules.closed(folder)):
-                open_folders.append(folder)
-                pending.append((folder, out, below))
-        yield Folder(
-            path=path, excluded=excluded, matched=matched, folders=tuple(open_folders), leaves=leaves,
-            others=frozenset(others),
-        )  # fmt: skip
-
-
-def sent(root: Path, rules: Rules, *, kept: Collection[str] = ()) -> Iterator[str]:
-    """Yield the path of every file, link and the like that a context sends, and of each empty folder, with a slash.
-
-    `kept` are sent whatever the rules say.
-    """
-    filled: set[str] = set()
-    empty: list[str] = []
-    for folder in walk(root, rules):
-        found = [
-            leaf
-            for leaf in folder.leaves
-            if not rules.rules or leaf in kept or not rules.match(leaf, folder.matched)[0]
-        ]
-        yield from found
-        if found:
-            filled.update(_above(folder.path))
-        elif not folder.excluded:
-            empty.append(folder.path)
-    filled.update(above for path in empty for above in _above(posixpath.dirname(path)))
-    yield from (f"{path}/" for path in empty if path and path not in filled)
-
-
-def sent_from(folder: Path, dockerfile: str = "") -> Iterator[str]:
-    """Yield what a build context sends, as `sent` does. Raises ManifestError as `rules_of` does."""
-    return sent(folder, rules_of(folder, dockerfile), kept=always(folder, dockerfile))
-
-
-def _above(path: str) -> Iterator[str]:
-    while path:
-        yield path
-        path = posixpath.dirname(path)

@@ -46,7 +46,7 @@ _FILES = {
         (
             *("secret", "secrets", "secret.txt", "secrets.txt", "secrets.json", "secrets.toml", "secrets.y*ml"),
             *("credentials", "credentials.json", "credentials.txt", "credentials.toml", "credentials.y*ml"),
-            *("client_secret*.json", "service-account*.json", "service_account*.json", "*.tfstate", "*.tfstate.*"),
+            *("client_secret*.json", "service-account*.json", "service_account*.json", "*.tfstate", "*.tfstate.backup"),
         ),
         "a credentials file",
     ),
@@ -60,7 +60,10 @@ def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
 
 
 _shared = _any_of(_SHARED)
-_named = _any_of([*_FOLDERS, *_FILES])
+_named = _any_of(_FILES)
+# What names begin or end with that a pattern may match: most names have none of it, which is known at once.
+_beginnings = tuple({pattern.partition("*")[0] for pattern in _FILES if not pattern.startswith("*")})
+_endings = tuple({pattern.removeprefix("*") for pattern in _FILES if pattern.startswith("*")})
 
 _NO_WORD = rb"(?<![A-Za-z0-9_-])"
 _FORMS = {
@@ -87,23 +90,30 @@ _FORMS = {
 }
 # What each form begins with: a search for these words costs a tenth of one for the forms, and most files have none.
 _BEGINNINGS = re.compile(
-    rb"PRIVATE KEY|PuTTY-User|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|AKIA|ASIA|sk-|xox[abeoprs]-|hooks\.slack|AIza|GOCSPX-"
-    rb"|npm_|pypi-AgE|dckr_|hf_|lsv2_|[rs]k_live_|SG\.|AccountKey="
+    rb"PRIVATE KEY|PuTTY-User|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|AKIA|ASIA|sk-|xox[abeoprs]-|hooks\.slack|AIza"
+    rb"|GOCSPX-|npm_|pypi-AgE|dckr_|hf_|lsv2_|[rs]k_live_|SG\.|AccountKey="
 )
 _forms = {reason: re.compile(form) for reason, form in _FORMS.items()}
 
 
+def folder_rule(name: str) -> str:
+    """Why a folder of this name is left out, in the words of a report; "" if it is not. Case does not matter."""
+    return _FOLDERS.get(name.lower(), "")
+
+
 @functools.lru_cache(maxsize=65536)
 def name_rule(name: str) -> str:
-    """Why a file or folder of this name is left out, in the words of a report; "" if it is not.
+    """Why a file of this name is left out, in the words of a report; "" if it is not. Case does not matter.
 
-    `name` is the last part of a path. Upper and lower case are the same.
+    `name` is the last part of a path.
     """
     lowered = name.lower()
+    if rule := _FOLDERS.get(lowered):
+        return rule
+    if not lowered.startswith(_beginnings) and not lowered.endswith(_endings):
+        return ""
     if not _named.match(lowered) or _shared.match(lowered):
         return ""
-    if lowered in _FOLDERS:
-        return _FOLDERS[lowered]
     return next(reason for pattern, reason in _FILES.items() if fnmatch.fnmatchcase(lowered, pattern))
 
 
@@ -117,8 +127,10 @@ def content_rule(data: bytes) -> str:
 
 
 def path_rules(path: str) -> Iterator[tuple[str, str]]:
-    """Yield each leading part of a relative path that is left out by its name, outermost first, with its rule."""
-    parts = path.split("/")
-    for count, part in enumerate(parts, start=1):
-        if rule := name_rule(part):
-            yield "/".join(parts[:count]), rule
+    """Yield each part of a file's relative path, from its top, that is left out by its name; with its rule."""
+    *folders, name = path.split("/")
+    for count, folder in enumerate(folders, start=1):
+        if rule := folder_rule(folder):
+            yield "/".join(folders[:count]), rule
+    if rule := name_rule(name):
+        yield path, rule

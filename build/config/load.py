@@ -14,7 +14,18 @@ from typing import Any
 
 from build import console
 from build.config import renamed, rules
-from build.config.manifest import NOT_KEYS, Bases, Gates, Manifest, Project, RegistrySettings, ReleaseSettings, Tools
+from build.config.manifest import (
+    NOT_KEYS,
+    Bases,
+    FilterSettings,
+    Gates,
+    Manifest,
+    Project,
+    RegistrySettings,
+    ReleaseSettings,
+    SmokeSettings,
+    Tools,
+)
 from build.errors import ManifestError
 from build.typed import from_table, suggest
 
@@ -28,6 +39,8 @@ _SECTIONS: dict[str, type | None] = {
     "registry": RegistrySettings,
     "bases": Bases,
     "gates": Gates,
+    "filter": FilterSettings,
+    "smoke": SmokeSettings,
     "release": ReleaseSettings,
 }
 ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}

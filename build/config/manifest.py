@@ -7,30 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from build.config.rules import (
-    Context,
-    Cpus,
-    Day,
-    Digest,
-    FirstVersion,
-    Hash,
-    Memory,
-    Method,
-    Name,
-    Namespace,
-    Port,
-    PortOrZero,
-    Positive,
-    RegistryAddress,
-    Seconds,
-    Sha256,
-    Status,
-    Text,
-    ToolVersion,
-    TrivyMirror,
-    TrivySystem,
-    UrlPath,
-)
+from build.config import rules
 from build.config.workspace import Workspace
 
 NOT_KEYS = ("root", "folder")  # fields of Manifest that no file sets
@@ -41,9 +18,9 @@ BASE_SOURCES = ("upstream", "mirror", "archive", "stand-in")
 class Project:
     """The project's name and title, and the version that counting starts from without a tag."""
 
-    name: Name
-    title: Text
-    version: FirstVersion
+    name: rules.Name
+    title: rules.Text
+    version: rules.FirstVersion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,21 +30,21 @@ class Tools:
     In `trivy_mirror`, {system} and {archive} are replaced; `trivy_sha256` has the hash of what is there, by system.
     """
 
-    engine: ToolVersion
-    buildx: ToolVersion
-    compose: ToolVersion
-    trivy: ToolVersion = "0.76"
-    trivy_mirror: TrivyMirror = ""
+    engine: rules.ToolVersion
+    buildx: rules.ToolVersion
+    compose: rules.ToolVersion
+    trivy: rules.ToolVersion = "0.76"
+    trivy_mirror: rules.TrivyMirror = ""
     trivy_image: str = ""
-    trivy_sha256: dict[TrivySystem, Hash] = field(default_factory=dict)
+    trivy_sha256: dict[rules.TrivySystem, rules.Hash] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistrySettings:
     """The registry that images and releases are pushed to; `embedded`: the toolkit serves it on loopback."""
 
-    address: RegistryAddress
-    namespace: Namespace
+    address: rules.RegistryAddress
+    namespace: rules.Namespace
     embedded: bool = True
     username: str = ""
     password_file: str = ""
@@ -78,11 +55,11 @@ class RegistrySettings:
 class BaseImage:
     """An upstream image that Dockerfiles use in FROM, and the contents of its stand-in."""
 
-    reference: Text
-    digest: Digest = ""
+    reference: rules.Text
+    digest: rules.Digest = ""
     packages: tuple[str, ...] = ()
     archive: str = ""
-    archive_sha256: Sha256 = ""
+    archive_sha256: rules.Sha256 = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,8 +73,8 @@ class Bases:
     source: Literal["auto", "upstream", "mirror", "archive", "stand-in"] = "auto"
     mirror: str = ""
     archives: tuple[str, ...] = ()
-    suite: Text = "trixie"
-    supported_until: dict[str, Day] = field(default_factory=dict)
+    suite: rules.Text = "trixie"
+    supported_until: dict[str, rules.Day] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +84,7 @@ class Gates:
     severity: tuple[Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"], ...] = ("HIGH", "CRITICAL")
     scanners: tuple[Literal["vuln", "secret", "misconfig", "license"], ...] = ("vuln", "secret")
     db_repository: str = ""
-    db_max_age_hours: Positive = 48
+    db_max_age_hours: rules.Positive = 48
     waivers_file: str = ""
     require_vulnerabilities: bool = False
 
@@ -141,36 +118,55 @@ class ReleaseSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FilterSettings:
+    """What the filter over sources and contexts leaves in: patterns as in .dockerignore, relative to what is sent."""
+
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
     """A build stage shared by several services; it is never pushed."""
 
-    folder: Text
-    target: Text
+    folder: rules.Text
+    target: rules.Text
     bases: tuple[str, ...] = ()
     build_secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmokeCheck:
-    """A request to a container and its expected response: `json` is a subset, `contains` a substring."""
+    """A request to a container and its expected response: `json` is a subset, `contains` a substring.
 
-    name: Text
-    kind: Literal["http", "mcp"] = "http"
-    method: Method = "GET"
-    path: UrlPath = "/"
-    status: Status = 200
+    The kind `inventory` fails for what a health report declares critical and not ready. A check with `needs` applies
+    where the container declares all of them.
+    """
+
+    name: rules.Text
+    kind: Literal["http", "mcp", "inventory"] = "http"
+    needs: tuple[rules.Need, ...] = ()
+    method: rules.Method = "GET"
+    path: rules.UrlPath = "/"
+    status: rules.Status = 200
     secret: str = ""
     body: dict[str, Any] | None = None
     json: dict[str, Any] = field(default_factory=dict)
     contains: str = ""
-    deadline_seconds: Seconds = 30
+    deadline_seconds: rules.Seconds = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SmokeSettings:
+    """What the smoke checks do beside those of the services: the journey across the stack, "" for none."""
+
+    journey: Literal["triage", ""] = "triage"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Container:
     """A container of a service; it is published on loopback. Its tables are merged with those of the service."""
 
-    published: Port
+    published: rules.Port
     environment: dict[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     volumes: dict[str, str] = field(default_factory=dict)
@@ -185,17 +181,19 @@ class Service:
     It listens on `port` inside its containers; without a `containers` table, `published` (default: `port`) is published
     on loopback. `contexts` maps a named build context to `source:KEY` or `stage:KEY`; `volumes` a volume to its path;
     `mounts` a source to the path where it is mounted read-only. `paths` are further paths that the image is built from.
+    `critical` are names or globs of what the service has from its sources and can't do without.
     """
 
-    folder: Text
-    description: Text
-    port: Port
-    published: PortOrZero = 0
+    folder: rules.Text
+    description: rules.Text
+    port: rules.Port
+    published: rules.PortOrZero = 0
     bases: tuple[str, ...] = ()
-    contexts: dict[str, Context] = field(default_factory=dict)
+    contexts: dict[str, rules.Context] = field(default_factory=dict)
     build_secrets: tuple[str, ...] = ()
     args: dict[str, str] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
+    critical: tuple[str, ...] = ()
     target: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
@@ -203,10 +201,10 @@ class Service:
     volumes: dict[str, str] = field(default_factory=dict)
     mounts: dict[str, str] = field(default_factory=dict)
     depends_on: tuple[str, ...] = ()
-    memory: Memory = "512m"
-    cpus: Cpus = "1.0"
-    pids: Positive = 256
-    containers: dict[Name, Container] = field(default_factory=dict)
+    memory: rules.Memory = "512m"
+    cpus: rules.Cpus = "1.0"
+    pids: rules.Positive = 256
+    containers: dict[rules.Name, Container] = field(default_factory=dict)
     smoke: tuple[SmokeCheck, ...] = ()
 
 
@@ -218,13 +216,15 @@ class Manifest:
     tools: Tools
     registry: RegistrySettings
     bases: Bases
-    services: dict[Name, Service] = field(default_factory=dict)
+    services: dict[rules.Name, Service] = field(default_factory=dict)
     root: Path = Path()
     folder: str = ".uc"
     gates: Gates = field(default_factory=Gates)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
+    smoke: SmokeSettings = field(default_factory=SmokeSettings)
     build_secrets: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
+    filter: FilterSettings = field(default_factory=FilterSettings)
     secrets: dict[str, Literal["random", "external"]] = field(default_factory=dict)
     stages: dict[str, Stage] = field(default_factory=dict)
 

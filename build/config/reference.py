@@ -19,8 +19,10 @@ HEADINGS: dict[type, str] = {
     manifest.BaseImage: "[bases.images.KEY]",
     manifest.Gates: "[gates]",
     manifest.ReleaseSettings: "[release]",
+    manifest.FilterSettings: "[filter]",
     manifest.Stage: "[stages.KEY]",
     manifest.Service: "[services.NAME]",
+    manifest.SmokeSettings: "[smoke]",
     manifest.Container: "[services.NAME.containers.CONTAINER]",
     manifest.SmokeCheck: "[[services.NAME.smoke]]",
 }

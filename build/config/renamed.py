@@ -11,14 +11,17 @@ from build.errors import ManifestError
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """A key by its path, in which `*` stands for any name; its new name in the same table; the last reader of the old.
+    """A key by its path, in which `*` stands for any name; its new name; the last reader of the old.
 
-    `until` is the first version that refuses the old name.
+    The new key is in the same table, or `up` tables above it. `until` is the first version that refuses the old name.
+    `listed`: the old value is a text with commas, the new one a list.
     """
 
     path: str
     name: str
     until: str
+    up: int = 0
+    listed: bool = False
 
     @property
     def old(self) -> str:
@@ -29,6 +32,11 @@ class Renamed:
     def table(self) -> tuple[str, ...]:
         """The path of the table that holds both names."""
         return tuple(self.path.split(".")[:-1])
+
+    @property
+    def holder(self) -> tuple[str, ...]:
+        """The path of the table that holds the new name."""
+        return self.table[: len(self.table) - self.up]
 
     @property
     def variables(self) -> tuple[str, str] | None:
@@ -42,7 +50,8 @@ class Renamed:
 # A row goes when its version is released; docs/pages/renamed.md has the same table.
 RENAMED = (
     Renamed("gates.ignore_file", "waivers_file", "0.3.0"),
-    Renamed("services.*.args.CRITICAL_MODULES", "UC_CRITICAL_MODULES", "0.3.0"),
+    Renamed("services.*.args.CRITICAL_MODULES", "critical", "0.3.0", up=1, listed=True),
+    Renamed("services.*.args.UC_CRITICAL_MODULES", "critical", "0.3.0", up=1, listed=True),
     Renamed("services.*.containers.*.port", "published", "0.3.0"),
 )
 
@@ -54,13 +63,16 @@ def rename_keys(table: dict[str, Any], source: str) -> list[str]:
     """
     warnings = []
     for row in RENAMED:
-        for path, holder in _tables(table, row.table):
+        for names, tables in _tables(table, row.table):
+            holder, target = tables[-1], tables[-1 - row.up]
             if row.old not in holder:
                 continue
-            old, new = f"{path}.{row.old}", f"{path}.{row.name}"
-            if row.name in holder:
+            old, new = ".".join((*names, row.old)), ".".join((*names[: len(names) - row.up], row.name))
+            if row.name in target:
                 raise ManifestError(f"{source}: {old}: is {row.name} now, which is set too", hint=f"remove {old}")
-            holder[row.name] = holder.pop(row.old)
+            value = holder.pop(row.old)
+            listed = row.listed and isinstance(value, str)
+            target[row.name] = [part.strip() for part in value.split(",") if part.strip()] if listed else value
             warnings.append(_warning(f"{source}: {old}", new, row))
     return warnings
 
@@ -82,15 +94,17 @@ def rename_variables(environment: Mapping[str, str]) -> tuple[dict[str, str], li
     return current, warnings
 
 
-def _tables(table: Any, path: tuple[str, ...], names: tuple[str, ...] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every table that a path with `*` leads to, with its own path."""
+def _tables(
+    table: Any, path: tuple[str, ...], names: tuple[str, ...] = (), above: tuple[dict[str, Any], ...] = ()
+) -> Iterator[tuple[tuple[str, ...], tuple[dict[str, Any], ...]]]:
+    """The path of every table that a path with `*` leads to, with the tables on the way and itself as the last."""
     if not isinstance(table, dict):
         return
     if not path:
-        yield ".".join(names), table
+        yield names, (*above, table)
         return
-    for name in table if path[0] == "*" else [path[0]]:
-        yield from _tables(table.get(name), path[1:], (*names, name))
+    for name in list(table) if path[0] == "*" else [path[0]]:
+        yield from _tables(table.get(name), path[1:], (*names, name), (*above, table))
 
 
 def _warning(place: str, new: str, row: Renamed) -> str:

@@ -113,6 +113,7 @@ PortOrZero = Annotated[int, Rule(expected="a port between 1 and 65535, or 0", mi
 Positive = Annotated[int, Rule(expected="a number of at least 1", minimum=1)]
 Seconds = Annotated[int, Rule(expected="a number of seconds, or 0", minimum=0)]
 Context = Annotated[str, Rule(expected="stage:NAME or source:NAME", pattern="(?:stage|source):.+")]
+Need = Annotated[str, Rule(expected="KIND:NAME, such as module:Name", pattern=r"[a-z]+:\S.*")]
 Memory = Annotated[
     str, Rule(expected="a size such as 512m or 1g", pattern=r"[1-9][0-9]*(?:\.[0-9]+)?(?:[bB]|[kmgKMG][bB]?)?")
 ]

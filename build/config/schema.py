@@ -89,9 +89,14 @@ def _default(key: dataclasses.Field[Any]) -> Any:
 def _with_old_names(table: Schema, path: tuple[str, ...], *, required: typing.Collection[str]) -> Schema:
     """The schema of a table that also takes the old name of a renamed key, instead of the new one."""
     for row in RENAMED:
+        if row.up and row.holder == path:
+            table.setdefault("allOf", []).append({"not": _both(row)})
         if row.table != path:
             continue
         properties = table.setdefault("properties", {})
+        if row.up:
+            properties[row.old] = table["additionalProperties"] | {"description": _renamed(row), "deprecated": True}
+            continue
         current = properties.get(row.name) or table["additionalProperties"]
         properties[row.old] = current | {"description": _renamed(row), "deprecated": True}
         properties[row.old].pop("default", None)
@@ -103,6 +108,14 @@ def _with_old_names(table: Schema, path: tuple[str, ...], *, required: typing.Co
         either: Schema = {"oneOf": [{"required": [row.name]}, {"required": [row.old]}]}
         table.setdefault("allOf", []).append(either if row.name in required else both)
     return table
+
+
+def _both(row: Renamed) -> Schema:
+    """The schema of a table that has the new name, and in a table of its own the old one."""
+    schema: Schema = {"required": [row.old]}
+    for part in reversed(row.table[len(row.holder) :]):
+        schema = {"required": [part], "properties": {part: schema}}
+    return schema | {"required": [*schema["required"], row.name]}
 
 
 def _renamed(row: Renamed) -> str:

@@ -110,6 +110,16 @@ class Workspace:
         return self.root / "reports"
 
     @property
+    def contexts(self) -> Path:
+        """Copies of the build contexts from which the filter leaves something out."""
+        return self.root / "contexts"
+
+    @property
+    def left_out(self) -> Path:
+        """What the filter left out of the last build, a line each."""
+        return self.reports / "left-out.txt"
+
+    @property
     def build_log(self) -> Path:
         """The whole log of the last build."""
         return self.reports / "build.log"

@@ -19,7 +19,7 @@ from build.git.tracked import Tracked, Why, first, name_of
 
 _OUT = ".dockerignore"
 _EMPTY = Why(reason="an empty folder, which no commit can have", fix=f"rmdir it, or exclude it in {_OUT}")
-_GIT = Why(reason="git's own files", fix=f"exclude it: a line **/.git in {_OUT}")
+_GIT = Why(reason="git's own files", fix="remove it from [filter] allow in versions.toml")
 _SPECIAL = Why(reason="neither a file nor a link, which no commit can have", fix=f"remove it, or exclude it in {_OUT}")
 _POINTER = Why(reason="a Git LFS pointer instead of the file", fix="git lfs pull")
 
@@ -89,7 +89,7 @@ class Comparison:
             own = {
                 path: self._explained(path, why)
                 for path, why in self.tracked.changes.items()
-                if self._sends(area, path)
+                if self._sends(area, path) and area.sends_content(path.removeprefix(area.prefix))
             }
             found |= own | self._of_names(area, own)
         top = self.tracked.repository.top
@@ -131,6 +131,7 @@ class Comparison:
     def _state(self, area: Area) -> str:
         """One hash of all names of the area, here and in the commit, of when they were touched, and of the rules."""
         settings = [area.prefix, area.single, area.context.dockerfile, area.rules.text, sorted(area.kept)]
+        settings += [area.filter.identity, area.virtualenvs]
         digest = hashlib.sha256(json.dumps([*settings, self.tracked.digest, self.tracked.stamp]).encode())
         for folder in area.folders:
             mode = odd_mode(area.root / folder.path)
@@ -185,12 +186,14 @@ class Comparison:
         if area.single:
             return {} if names else {area.path: Why(reason="not in the commit", fix="commit it")}
         leaves = set().union(*(folder.leaves for folder in area.folders)) - names
-        sent = {leaf for leaf in leaves if area.sends(leaf)}
+        sent = {leaf for leaf in leaves if area.sends(leaf) and area.sends_content(leaf)}
         filled: set[str] = {""}  # the folders of the commit, also where it is all excluded
         for place in {posixpath.dirname(name) for name in names}:
             if place not in filled:
                 filled.update(_and_above(place))
-        empty = {f"{folder.path}/" for folder in area.folders if not folder.excluded and folder.path not in filled}
+        hollow = (folder.path for folder in area.folders if area.only_left_out(folder))
+        settled = filled.union(*map(_and_above, hollow))
+        empty = {f"{folder.path}/" for folder in area.folders if not folder.excluded and folder.path not in settled}
         groups: dict[str, list[str]] = {}
         for leaf in (*sorted(sent), *sorted(empty)):
             groups.setdefault(_outermost(leaf, filled), []).append(leaf)

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from build import dockerignore
+from build import context_walk, dockerignore
 from build.config.load import FILE as MANIFEST
 from build.config.manifest import Manifest
-from build.dockerignore import Folder, Rules
+from build.context_walk import Folder
+from build.dockerignore import Rules
+from build.left_out import Filter
+from build.secret_files import VIRTUALENV
 
 DOCKERFILE = "Dockerfile"
 
@@ -47,7 +50,9 @@ class Area:
     path: str
     rules: Rules
     kept: set[str]
+    filter: Filter
     folders: list[Folder] = field(default_factory=list)
+    virtualenvs: list[str] = field(default_factory=list)
     single: bool = False
 
     @property
@@ -57,11 +62,24 @@ class Area:
 
     def walk(self) -> None:
         """Fill `folders`. Raises OSError for a folder that can't be read."""
-        self.folders = [] if self.single else list(dockerignore.walk(self.root, self.rules))
+        self.folders = [] if self.single else list(context_walk.walk(self.root, self.rules, self.filter))
+        left_out = (each for folder in self.folders for each in folder.left_out)
+        self.virtualenvs = [each.path for each in left_out if each.rule == VIRTUALENV]
 
     def sends(self, path: str) -> bool:
         """Whether a path, relative to the context, is sent if it is there."""
-        return self.single or path in self.kept or not self.rules.ignored(path)
+        if self.single or path in self.kept:
+            return True
+        return not (self.rules.ignored(path) or self.filter.by_path(path, self.virtualenvs))
+
+    def sends_content(self, path: str) -> bool:
+        """Whether the content of a path that `sends` is nothing that the filter leaves out."""
+        return self.single or path in self.kept or not self.filter.by_content(self.root, path)
+
+    def only_left_out(self, folder: Folder) -> bool:
+        """Whether something lies in a folder, and nothing of it is sent for the filter's sake."""
+        kept = [leaf for leaf in folder.leaves if not self.filter.by_name(leaf)]
+        return not kept and bool(folder.left_out or folder.leaves)
 
 
 def top_of(folder: Path) -> Path | None:
@@ -69,7 +87,7 @@ def top_of(folder: Path) -> Path | None:
     return next((place for place in (folder, *folder.parents) if os.path.lexists(place / ".git")), None)
 
 
-def _areas_of(context: Context, root: Path) -> Iterator[Area]:
+def _areas_of(context: Context, root: Path, filter_: Filter) -> Iterator[Area]:
     """The area of a context, and one for each link on the way to it, which has to be the commit's too."""
     base = root.resolve()
     lexical = Path(os.path.normpath(base / os.path.relpath(context.folder, root)))
@@ -78,20 +96,23 @@ def _areas_of(context: Context, root: Path) -> Iterator[Area]:
         for place in (*reversed(lexical.parents), lexical):
             top = top_of(place.parent)
             if place.is_symlink() and top and base.is_relative_to(top):
-                yield from _single(context, place, top)
+                yield from _single(context, place, top, filter_)
     top = top_of(real)
     path = real.relative_to(top).as_posix() if top else ""
     yield Area(
         context=context, root=real, path="" if path == "." else path,
         rules=dockerignore.rules_of(real, context.dockerfile), kept=dockerignore.always(real, context.dockerfile),
+        filter=filter_,
     )  # fmt: skip
 
 
-def _single(context: Context, place: Path, top: Path | None) -> Iterator[Area]:
+def _single(context: Context, place: Path, top: Path | None, filter_: Filter) -> Iterator[Area]:
     """The area of one file or link of a repository."""
     if top:
         path = place.relative_to(top).as_posix()
-        yield Area(context=context, root=place.parent, path=path, rules=Rules(""), kept=set(), single=True)
+        yield Area(
+            context=context, root=place.parent, path=path, rules=Rules(""), kept=set(), filter=filter_, single=True
+        )
 
 
 def areas_of(manifest: Manifest) -> list[Area]:
@@ -99,6 +120,7 @@ def areas_of(manifest: Manifest) -> list[Area]:
 
     Raises ManifestError for an ignore file with a line that Docker refuses.
     """
-    root = manifest.root.resolve()
-    settings = _single(Context(folder=manifest.root / MANIFEST), root / MANIFEST, top_of(root))
-    return [*settings, *(area for context in contexts(manifest) for area in _areas_of(context, manifest.root))]
+    root, filter_ = manifest.root.resolve(), Filter(manifest.filter.allow)
+    settings = _single(Context(folder=manifest.root / MANIFEST), root / MANIFEST, top_of(root), filter_)
+    sent = (area for context in contexts(manifest) for area in _areas_of(context, manifest.root, filter_))
+    return [*settings, *sent]

@@ -12,12 +12,14 @@ from functools import partial
 from pathlib import Path
 
 from build.config.manifest import Manifest
+from build.context_walk import FILTER
 from build.errors import RepositoryError, ToolFailed
 from build.git import user_view
 from build.git.comparison import Comparison, Difference, Sent, shown
 from build.git.contexts import Area, areas_of, top_of
 from build.git.own_index import repository
 from build.git.tracked import Tracked, Why, read_tracked
+from build.left_out import Filter
 from build.parallel import together
 
 _NOWHERE = Why(
@@ -38,6 +40,7 @@ class Inputs:
     commits: Mapping[str, str] = field(default_factory=dict)
     sent: Mapping[tuple[str, str], Sent] = field(default_factory=dict)
     home: Path | None = None
+    filter: Filter = FILTER
 
 
 def compare(manifest: Manifest) -> Inputs:
@@ -91,6 +94,7 @@ def compare(manifest: Manifest) -> Inputs:
         commits=commits,
         sent=sent,
         home=home,
+        filter=Filter(manifest.filter.allow),
     )
 
 

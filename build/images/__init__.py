@@ -3,7 +3,8 @@
     references, base_sources, stand_in, bases    where a base comes from: upstream, a mirror, an archive, a stand-in
     support                                      how old a base is, how long its line gets security fixes
     secrets, bake_file, definition               the bake file, written from the manifest
-    fingerprint, plan                            whether an image's sources changed; everything a build is made from
+    contents, fingerprint, plan                  whether an image's sources changed; everything a build is made from
+    staging                                      contexts without what the filter leaves out
     bake_log, bake, build                        one bake invocation, its log, its digests
     image, inspect, store                        an image, what the engine says of it, what was recorded
     layout, export, push                         images on their way to a registry

@@ -36,7 +36,8 @@ def run(
     """Bake `targets` of the bake file `definition` in one invocation: the digest of each, or the first failure.
 
     progress: `auto` shows one line a step (a live line on a terminal), `plain` buildx's own log, `quiet` nothing.
-    The whole log is always written to `log`; `metadata` is a file of this process, removed at the end.
+    The whole log is always written to `log`; `metadata` is a file of this process, removed at the end. A failure that
+    passes by itself is named, and the bake tried once more.
     Raises MissingTool when the daemon does not answer, RegistryError when a push is refused, ToolFailed when the client
     can't be executed.
     """
@@ -47,12 +48,24 @@ def run(
         "--metadata-file", str(metadata), "--progress", "plain",
         *(["--push"] if push else []), *(["--no-cache"] if no_cache else []), *targets,
     ]  # fmt: skip
+    outcome = _attempt(argv, targets, metadata=metadata, log=log, progress=progress)
+    if isinstance(outcome, Failure) and outcome.transient:
+        console.warn(f"BuildKit failed in passing, it is tried once more: {outcome.reason}")
+        outcome = _attempt(argv, targets, metadata=metadata, log=log, progress=progress)
+    if isinstance(outcome, Failure) and outcome.target:
+        console.error(f"{outcome.target}: {outcome.reason}", output=outcome.output, hint=f"less {log}")
+    return outcome
+
+
+def _attempt(
+    argv: Sequence[str], targets: Sequence[str], *, metadata: Path, log: Path, progress: str
+) -> dict[str, str] | Failure:
     console.command(argv)
     with interrupts.started(lambda: _start(argv), stop_group) as process, log.open("w", encoding="utf-8") as log_file:
         assert process.stderr is not None
         lines = _follow(process.stderr, log_file, progress)
     try:
-        return _failure(lines, targets, log) if process.returncode else _digests(metadata, targets)
+        return _failure(lines, targets) if process.returncode else _digests(metadata, targets)
     finally:
         metadata.unlink(missing_ok=True)
 
@@ -98,14 +111,12 @@ def _follow(stream: IO[str], log_file: IO[str], progress: str) -> list[str]:
     return lines
 
 
-def _failure(lines: Sequence[str], targets: Sequence[str], log: Path) -> Failure:
-    """The failure that the log explains; when it names a target, it is shown. Raises as `run` does."""
+def _failure(lines: Sequence[str], targets: Sequence[str]) -> Failure:
+    """The failure that the log explains. Raises as `run` does."""
     text = "\n".join(lines)
     if "Cannot connect to the Docker daemon" in text or "docker daemon running" in text:
         raise MissingTool("the Docker daemon is not running", hint=engine.PROVISION_HINT)
     failure = bake_log.failure(lines, targets)
     if failure.refused:
         raise RegistryError(failure.reason, hint="./inv doctor")
-    if failure.target:
-        console.error(f"{failure.target}: {failure.reason}", output=failure.output, hint=f"less {log}")
     return failure

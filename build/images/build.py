@@ -15,7 +15,7 @@ from build.errors import Incomplete, ToolFailed, UsageError
 from build.git import history as git_history
 from build.git.status import described
 from build.git.versions import History, snapshot
-from build.images import bake, bake_file, bases, store, support
+from build.images import bake, bake_file, bases, staging, store, support
 from build.images.bake_file import BakeFile
 from build.images.bake_log import Failure
 from build.images.bases import Resolved
@@ -229,7 +229,8 @@ def bake_services(
     """
     workspace = manifest.workspace
     if services:
-        bake_file.write(workspace.bake_definition, plan.bake_file)
+        staging.report(manifest, plan.left_out)
+        bake_file.write(workspace.bake_definition, staging.staged(manifest, plan.bake_file, plan.left_out))
 
     def attempt(names: Sequence[str], *, fresh: bool) -> dict[str, str] | Failure:
         return bake.run(

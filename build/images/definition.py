@@ -57,7 +57,7 @@ def _service_target(
     }
     target: Target = {
         **_common(manifest, service, bases),
-        "args": {**service.args, "SOURCE_DATE_EPOCH": str(history.committed)},
+        "args": {**service.args, **_critical(service), "SOURCE_DATE_EPOCH": str(history.committed)},
         "labels": labels,
         "annotations": [f"{key}={value}" for key, value in labels.items()],
         "tags": [f"{manifest.image(name)}:{version}"],
@@ -66,6 +66,11 @@ def _service_target(
     if service.target:
         target["target"] = service.target
     return target
+
+
+def _critical(service: Service) -> dict[str, str]:
+    """The build argument by which a Dockerfile gets what is critical: in the image, for the check and for /health."""
+    return {"UC_CRITICAL": ",".join(service.critical)} if service.critical else {}
 
 
 def _base_contexts(dockerfile: Path, bases: Sequence[Resolved]) -> dict[str, str]:

@@ -11,7 +11,8 @@ from build.config.manifest import Manifest
 from build.config.workspace import Workspace
 from build.engine import turns
 from build.errors import ToolFailed
-from build.images import bake, bake_file, bases
+from build.images import bake, bake_file, bases, staging
+from build.images.bake_file import BakeFile
 from build.images.bake_log import Failure
 from build.images.image import Image
 from build.images.layout import Layout
@@ -45,9 +46,11 @@ def export(
         del targets[name]["tags"]
         targets[name]["output"] = [f"type=oci,dest={folder / name},tar=false"]
     definition = folder / "bake.json"
-    bake_file.write(definition, {"group": plan.bake_file["group"], "target": targets})
     with turns.building(manifest.root):
         bases.require(plan.bases)
+        staging.report(manifest, plan.left_out)
+        exported: BakeFile = {"group": plan.bake_file["group"], "target": targets}
+        bake_file.write(definition, staging.staged(manifest, exported, plan.left_out))
         outcome = bake.run(
             definition, services, metadata=folder / "metadata.json", log=workspace.build_log, progress=progress
         )

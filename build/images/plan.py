@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from build.config.manifest import Manifest
-from build.git.inputs import Inputs, compare
+from build.git.inputs import compare
 from build.git.versions import History
 from build.images import fingerprint
 from build.images.bake_file import BakeFile
 from build.images.bases import Resolved
+from build.images.contents import ByContext, Reader
 from build.images.definition import bake_file
 from build.images.image import Image
 
@@ -19,7 +20,8 @@ from build.images.image import Image
 class BuildPlan:
     """What a build makes; version and fingerprint by service, the bases by key.
 
-    The fingerprints are those of the sources when the plan was made.
+    The fingerprints are those of the sources when the plan was made; `left_out` is by the path and Dockerfile of a
+    context.
     """
 
     manifest: Manifest
@@ -27,10 +29,11 @@ class BuildPlan:
     versions: Mapping[str, str]
     bases: Mapping[str, Resolved]
     fingerprints: Mapping[str, str]
+    left_out: ByContext
 
     def current_fingerprints(self, services: Collection[str]) -> dict[str, str]:
         """The fingerprints of services from their sources as they are at this moment. Raises ManifestError."""
-        return _fingerprints(self.bake_file, self.bases, services, compare(self.manifest))
+        return _fingerprints(self.bake_file, self.bases, services, Reader(compare(self.manifest)))
 
 
 def plan_build(
@@ -46,12 +49,14 @@ def plan_build(
     and not there.
     """
     bake = bake_file(manifest, history, versions, bases, services)
+    reader = Reader(history.inputs)
     return BuildPlan(
         manifest=manifest,
         bake_file=bake,
         versions={name: versions[name] for name in services},
         bases=bases,
-        fingerprints=_fingerprints(bake, bases, services, history.inputs),
+        fingerprints=_fingerprints(bake, bases, services, reader),
+        left_out=reader.left_out,
     )
 
 
@@ -85,7 +90,7 @@ def built_image(
 
 
 def _fingerprints(
-    bake: BakeFile, bases: Mapping[str, Resolved], services: Collection[str], inputs: Inputs
+    bake: BakeFile, bases: Mapping[str, Resolved], services: Collection[str], reader: Reader
 ) -> dict[str, str]:
     digests = {base.context: base.digest for base in bases.values()}
-    return {name: fingerprint.of_target(bake["target"], name, digests, inputs) for name in services}
+    return {name: fingerprint.of_target(bake["target"], name, digests, reader) for name in services}

@@ -97,8 +97,8 @@ def _smoke(progress: Progress) -> Progress:
     expected = {*progress.built.images, journey.SERVICE}
     results = [result for result in smoke.check(progress.manifest) if result.service in expected]
     for result in results:
-        kind = "ok" if result.passed else "fail"
-        console.note(f"{result.container}: {result.check}  {result.reason}", kind=kind)
+        kind = "fail" if not result.passed else "ok" if result.applies else "skip"
+        console.note(f"{result.container}: {result.check}  {result.reason or result.note}", kind=kind)
     smokes = {service: _summary(service, results) for service in progress.built.images}
     try:
         smoke.enforce(progress.manifest, results)

@@ -51,15 +51,15 @@ def smoke(results: Sequence[CheckResult], *, json: bool = False) -> None:
         return
     rows = [
         (
-            console.mark("ok" if result.passed else "fail"),
+            console.mark("fail" if not result.passed else "ok" if result.applies else "skip"),
             result.container,
             result.check,
             f"{result.seconds * 1000:.0f} ms",
-            result.reason,
+            result.reason or result.note,
         )
         for result in results
     ]
-    console.table(("", "container", "check", "time", Column("reason", yields=1, prose=True)), rows)
+    console.table(("", "container", "check", "time", Column("result", yields=1, prose=True)), rows)
 
 
 def planned_checks(manifest: Manifest, services: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from build.config.manifest import Manifest, Service
 from build.git import status
 from build.images import fingerprint
 from build.images.bake_file import Target
+from build.images.contents import Reader
 from tests.bench.histories import environment, git
 from tests.bench.timing import Rows, milliseconds, pair, timed
 
@@ -30,7 +31,7 @@ def bench_inputs(manifest: Manifest, rounds: int) -> Rows:
         started = time.perf_counter()
         state = status.read(project)
         assert not state.dirty, status.described(state.changed, state.differences)
-        fingerprint.of_target(targets, "web", {}, state.inputs)
+        fingerprint.of_target(targets, "web", {}, Reader(state.inputs))
         return time.perf_counter() - started
 
     ours()  # the first look hashes every file

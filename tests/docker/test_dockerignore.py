@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from build import dockerignore
+from build import context_walk
 from build.engine import client as docker
 
 FILES = (
@@ -66,7 +66,7 @@ def test_c1_what_a_context_sends_is_what_the_engine_gets(tmp_path: Path) -> None
 
         docker.cli("buildx", "build", "--no-cache", "--output", f"type=local,dest={out}", str(folder))
 
-        ours = set(dockerignore.sent_from(folder, "Dockerfile"))
+        ours = set(context_walk.sent_from(folder, "Dockerfile"))
         assert (rules, ours - always) == (rules, _entries(out) - always)
 
 
@@ -78,4 +78,4 @@ def test_c1_an_ignore_file_of_the_dockerfile_wins(tmp_path: Path) -> None:
 
     docker.cli("buildx", "build", "--no-cache", "--output", f"type=local,dest={tmp_path / 'out'}", str(tmp_path / "in"))
 
-    assert set(dockerignore.sent_from(tmp_path / "in", "Dockerfile")) == _entries(tmp_path / "out")
+    assert set(context_walk.sent_from(tmp_path / "in", "Dockerfile")) == _entries(tmp_path / "out")

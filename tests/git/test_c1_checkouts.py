@@ -149,9 +149,9 @@ def test_c1_a_submodule_that_is_changed_inside(outer: Project) -> None:
     }  # fmt: skip
 
 
-def test_c1_the_git_file_of_a_submodule_is_sent(outer: Project) -> None:
-    """Without a rule for it, the .git of a submodule goes into the image."""
+def test_c1_the_git_file_of_a_submodule_is_left_out(outer: Project) -> None:
+    """Without a rule for it, the .git of a submodule goes into no image, and is no difference."""
     outer.write("docker/web/.dockerignore", "tests\n")
     outer.commit("chore: send")
 
-    assert found(outer) == {"docker/web/vendor/.git": "git's own files"}
+    assert found(outer) == {}

@@ -19,6 +19,8 @@ from build.git.contexts import Area, Context
 from build.git.inputs import compare
 from build.images import fingerprint
 from build.images.bake_file import Target
+from build.images.contents import Reader
+from build.left_out import Filter
 from tests.support.inputs import found
 from tests.support.machine import shut
 from tests.support.project import Project
@@ -29,19 +31,19 @@ def _write(name: str, text: str = "x") -> Callable[[Project], object]:
 
 
 def _ignored(project: Project) -> None:
-    project.write(".gitignore", ".uc/\n*.env\n")
+    project.write(".gitignore", ".uc/\n*.local\n")
     project.commit("chore: ignore")
-    project.write("docker/web/prod.env", "TOKEN=1\n")
+    project.write("docker/web/settings.local", "TOKEN=1\n")
 
 
 def _excluded(project: Project) -> None:
-    project.write(".git/info/exclude", "prod.env\n")
-    project.write("docker/web/prod.env", "TOKEN=1\n")
+    project.write(".git/info/exclude", "settings.local\n")
+    project.write("docker/web/settings.local", "TOKEN=1\n")
 
 
 def _excludes_file(project: Project) -> None:
-    project.git("config", "core.excludesFile", str(project.write(".git/all", "prod.env\n")))
-    project.write("docker/web/prod.env", "TOKEN=1\n")
+    project.git("config", "core.excludesFile", str(project.write(".git/all", "settings.local\n")))
+    project.write("docker/web/settings.local", "TOKEN=1\n")
 
 
 def _added(project: Project) -> None:
@@ -80,9 +82,9 @@ ENTRIES: dict[str, tuple[Callable[[Project], object], dict[str, str]]] = {
         lambda p: (p.write("docker/web/new/a", "x"), p.write("docker/web/new/b/c", "x")),
         {"docker/web/new/": "not in the commit, 2 files"},
     ),
-    "ignored by git": (_ignored, {"docker/web/prod.env": "ignored by git and still sent"}),
-    "info/exclude": (_excluded, {"docker/web/prod.env": "ignored by git and still sent"}),
-    "core.excludesFile": (_excludes_file, {"docker/web/prod.env": "ignored by git and still sent"}),
+    "ignored by git": (_ignored, {"docker/web/settings.local": "ignored by git and still sent"}),
+    "info/exclude": (_excluded, {"docker/web/settings.local": "ignored by git and still sent"}),
+    "core.excludesFile": (_excludes_file, {"docker/web/settings.local": "ignored by git and still sent"}),
     "executable": (
         lambda p: (p.root / "docker/web/data.txt").chmod(0o755),
         {"docker/web/data.txt": "executable here, not in the commit"},
@@ -120,7 +122,9 @@ ENTRIES: dict[str, tuple[Callable[[Project], object], dict[str, str]]] = {
     "deleted": (lambda p: (p.root / "docker/web/data.txt").unlink(), {"docker/web/data.txt": "deleted"}),
     "a deleted folder": (lambda p: shutil.rmtree(p.root / "docker/web/pkg"), {"docker/web/pkg/mod.py": "deleted"}),
     "removed from the index only": (lambda p: p.git("rm", "--quiet", "--cached", "docker/web/data.txt"), {}),
-    "a repository in it": (_nested, {"docker/web/pkg/.git/": "git's own files"}),
+    "a repository in it": (_nested, {}),
+    "an environment file": (_write("prod.env", "TOKEN=1\n"), {}),
+    "a file with a token": (_write("notes.md", "gh" + "p_" + "a1B2" * 9 + "\n"), {}),
     "the Dockerfile, which is excluded": (
         lambda p: (p.write("docker/web/.dockerignore", "*\n"), p.commit("x"), p.write("docker/web/Dockerfile", "FROM x\n")),
         {"docker/web/Dockerfile": "changed"},
@@ -192,7 +196,7 @@ def _fingerprint(project: Project) -> str:
     target: Target = {
         "context": str(project.root / "docker/web"), "dockerfile": "Dockerfile", "contexts": {}, "secret": []
     }  # fmt: skip
-    return fingerprint.of_target({"web": target}, "web", {}, compare(project.load()))
+    return fingerprint.of_target({"web": target}, "web", {}, Reader(compare(project.load())))
 
 
 def test_c1_a_folder_that_can_t_be_read_is_named() -> None:
@@ -201,7 +205,7 @@ def test_c1_a_folder_that_can_t_be_read_is_named() -> None:
         root = Path(name)
         root.chmod(0o755)
         (root / "pkg").mkdir()
-        area = Area(context=Context(folder=root), root=root, path="", rules=Rules(""), kept=set())
+        area = Area(context=Context(folder=root), root=root, path="", rules=Rules(""), kept=set(), filter=Filter())
 
         refused = pytest.raises(RepositoryError, match=r"^pkg can't be read")
         with shut(root / "pkg"), refused as caught, inputs._readable(root):

@@ -105,13 +105,13 @@ def _slow(project: Project, rules: Rules) -> set[str]:
     sent = {
         path
         for path in here.keys() | there.keys()
-        if path in {"Dockerfile", ".dockerignore"} or not rules.ignored(path)
+        if path in {"Dockerfile", ".dockerignore"} or not (rules.ignored(path) or path.split("/")[-1] == ".env")
     }
     return {path for path in sent if here.get(path) != there.get(path)}
 
 
 def _hollow(project: Project, rules: Rules) -> bool:
-    """Whether a folder is sent in which nothing is the commit's."""
+    """Whether a folder is sent in which nothing is the commit's; one that has nothing but .env is not."""
     folder = project.root / "docker/web"
     there = _there(project)
     return any(
@@ -120,6 +120,7 @@ def _hollow(project: Project, rules: Rules) -> bool:
         for one in folders
         if not (Path(top) / one).is_symlink()
         for name in [(Path(top) / one).relative_to(folder).as_posix()]
+        if [path.name for path in (Path(top) / one).iterdir()] != [".env"] or (Path(top) / one / ".env").is_dir()
     )
 
 

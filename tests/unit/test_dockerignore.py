@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from build.config.load import load
-from build.dockerignore import Rules, rules_of, sent_from
+from build.context_walk import sent_from
+from build.dockerignore import Rules, rules_of
 from build.errors import ManifestError
 from tests.support.project import REPOSITORY
 

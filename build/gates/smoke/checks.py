@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from build.config.manifest import Manifest, SmokeCheck
+from build.gates.smoke import inventory
 from build.parallel import together
 from build.stack import secrets
 
@@ -19,23 +20,29 @@ if TYPE_CHECKING:
     import httpx
 
 MCP_PROTOCOL = "2025-11-25"
+HEALTH = "/health"
 _RETRY_SECONDS = 0.05
 _ATTEMPT_SECONDS = 20.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckResult:
-    """The outcome of a check: `reason` is empty when it passed, `seconds` is the time until the deciding response."""
+    """The outcome of a check: `reason` is empty when it passed, `seconds` is the time until the deciding response.
+
+    `note` is what there is to know of one that passed. A check that does not apply has no reason, and a note why.
+    """
 
     container: str
     service: str
     check: str
     reason: str
     seconds: float
+    note: str = ""
+    applies: bool = True
 
     @property
     def passed(self) -> bool:
-        """Whether the response was what the manifest expects."""
+        """Whether the response was what the manifest expects, or the check does not apply."""
         return not self.reason
 
 
@@ -75,11 +82,17 @@ def _job(
 ) -> Callable[[], list[CheckResult]]:
     def job() -> list[CheckResult]:
         started = time.monotonic()
+        answer = _Answer()
         reason = "the container is not running"
         if base:
-            reason = until_deadline(lambda: _attempt(http, manifest, base, check), check.deadline_seconds)
+            reason = until_deadline(lambda: _attempt(http, manifest, base, check, answer), check.deadline_seconds)
         seconds = time.monotonic() - started
-        return [CheckResult(container=container, service=service, check=check.name, reason=reason, seconds=seconds)]
+        return [
+            CheckResult(
+                container=container, service=service, check=check.name, reason=reason, seconds=seconds,
+                note="" if reason else answer.note, applies=bool(reason) or answer.applies,
+            )
+        ]  # fmt: skip
 
     return job
 
@@ -94,19 +107,57 @@ def until_deadline(attempt: Callable[[], str], seconds: float) -> str:
     return ""
 
 
-def _attempt(http: httpx.Client, manifest: Manifest, base: str, check: SmokeCheck) -> str:
+@dataclass(slots=True)
+class _Answer:
+    """What the last attempt learned beside the reason of a failure."""
+
+    note: str = ""
+    applies: bool = True
+
+
+def _attempt(http: httpx.Client, manifest: Manifest, base: str, check: SmokeCheck, answer: _Answer) -> str:
     import httpx
 
     headers = {"X-Request-Id": f"smoke-{time.monotonic_ns()}"}
     if check.secret:
         headers["Authorization"] = f"Bearer {secrets.value(manifest, check.secret)}"
     try:
+        if check.needs:
+            lacking = inventory.lacking(declared(http, base + HEALTH), check.needs)
+            answer.applies, answer.note = not lacking, not_declared(lacking)
+            if lacking:
+                return ""
         if check.kind == "mcp":
             return _mcp(http, base + check.path, headers)
+        if check.kind == "inventory":
+            listed = declared(http, base + check.path)
+            answer.note = inventory.note(listed)
+            return inventory.problem(listed)
         response = http.request(check.method, base + check.path, headers=headers, json=check.body)
+    except inventory.NoInventory as error:
+        return str(error)
     except (httpx.HTTPError, ValueError) as error:
         return f"{check.method} {base}{check.path}: {type(error).__name__}: {error}"
     return _judge(check, response)
+
+
+def declared(http: httpx.Client, url: str) -> list[inventory.Entry]:
+    """The inventory of a health report, which a service sends with 200 and with 503.
+
+    Raises NoInventory for another answer, httpx.HTTPError without one.
+    """
+    response = http.get(url)
+    try:
+        return inventory.entries(response.json() if response.status_code in {200, 503} else None)
+    except (ValueError, inventory.NoInventory) as error:
+        shown = response.text[:200].replace("\n", " ")
+        raise inventory.NoInventory(f"{url}: {error}; status {response.status_code}: {shown}") from None
+
+
+def not_declared(needs: Sequence[str]) -> str:
+    """Why a check does not apply: what it needs and the stack's sources do not declare; "" if there is nothing."""
+    words = [need.replace(":", " ", 1) for need in needs]
+    return f"not checked: the sources have no {', no '.join(words)}" if words else ""
 
 
 def _judge(check: SmokeCheck, response: httpx.Response) -> str:
@@ -178,5 +229,7 @@ def junit(results: Sequence[CheckResult], path: Path) -> None:
         case = ET.SubElement(suite, "testcase", classname=result.container, name=result.check, time=seconds)
         if not result.passed:
             ET.SubElement(case, "failure", message=result.reason).text = result.reason
+        elif not result.applies:
+            ET.SubElement(case, "skipped", message=result.note)
     path.parent.mkdir(parents=True, exist_ok=True)
     ET.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)

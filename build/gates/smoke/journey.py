@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from build.config.manifest import Manifest
 from build.errors import BuildError
-from build.gates.smoke.checks import CheckResult, loopback_client
+from build.gates.smoke import inventory
+from build.gates.smoke.checks import HEALTH, CheckResult, declared, loopback_client, not_declared
 from build.stack import evidence, secrets
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 SERVICE = "journey"  # what its results have for a service
 NEEDS = ("monitoring", "langgraph-api", "powershell-modules", "autogen-groupchat")
+# What the services must declare: the shipped samples do. Other sources have other journeys, or none.
+DECLARED = {
+    "langgraph-api": ("graph:triage",),
+    "powershell-modules": ("module:Unity-Claude-CompileLog", "module:Unity-Claude-FileTree"),
+}
 _DEADLINE_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _LOG_SINCE = "10m"
@@ -42,9 +48,14 @@ class _Unmet(Exception):
 
 
 def run(manifest: Manifest) -> list[CheckResult]:
-    """Take STEPS in order on the running stack and return a result for each; a failure skips the steps after it."""
+    """Take STEPS in order on the running stack and return a result for each; a failure skips the steps after it.
+
+    Where the sources don't declare what it needs, the only result says that the journey does not apply.
+    """
     results: list[CheckResult] = []
     with loopback_client(20) as http:
+        if lacking := _lacking(manifest, http):
+            return [not_taken(not_declared(lacking))]
         journey = _Journey(manifest, http)
         try:
             for check, step in STEPS:
@@ -58,6 +69,29 @@ def run(manifest: Manifest) -> list[CheckResult]:
         finally:
             journey.clean()
     return results
+
+
+def not_taken(note: str) -> CheckResult:
+    """The result of a journey that does not apply."""
+    return CheckResult(
+        container="stack", service=SERVICE, check="journey", reason="", seconds=0, note=note, applies=False
+    )
+
+
+def _lacking(manifest: Manifest, http: httpx.Client) -> list[str]:
+    """What the journey needs and the services don't declare; a service that does not answer is left to the steps."""
+    import httpx
+
+    lacking: list[str] = []
+    for container, needs in DECLARED.items():
+        if container in manifest.containers():
+            with contextlib.suppress(httpx.HTTPError, inventory.NoInventory):
+                lacking += inventory.lacking(declared(http, _url(manifest, container) + HEALTH), needs)
+    return lacking
+
+
+def _url(manifest: Manifest, container: str) -> str:
+    return f"http://127.0.0.1:{manifest.containers()[container][1].published}"
 
 
 def _take(journey: _Journey, step: Callable[[_Journey], None]) -> str:
@@ -190,11 +224,10 @@ class _Journey:
         raise _Unmet(f"timed out before {expectation}")
 
     def _call(self, container: str, method: str, path: str, secret: str, body: Any = None) -> dict[str, Any]:
-        port = self.manifest.containers()[container][1].published
         headers = {"Authorization": f"Bearer {secrets.value(self.manifest, secret)}"}
         if body is not None:
             headers["X-Request-Id"] = self.request_id
-        response = self.http.request(method, f"http://127.0.0.1:{port}{path}", headers=headers, json=body)
+        response = self.http.request(method, _url(self.manifest, container) + path, headers=headers, json=body)
         if response.is_error:
             raise _Unmet(f"{container} {method} {path}: {response.status_code}: {response.text[:200]}")
         try:

@@ -65,6 +65,10 @@ squash_bodies = true
 types = { feat = "minor" }
 [sources]
 watched = "watched"
+[filter]
+allow = ["public.pem"]
+[smoke]
+journey = ""
 [secrets]
 alpha = "random"
 [stages.base]
@@ -82,6 +86,7 @@ contexts = { base = "stage:base" }
 build_secrets = ["token"]
 args = { KEY = "value" }
 paths = ["shared"]
+critical = ["Name*"]
 target = "last"
 environment = { KEY = "value" }
 secrets = ["alpha"]
@@ -102,6 +107,7 @@ depends_on = ["web-a"]
 [[services.web.smoke]]
 name = "answers"
 kind = "mcp"
+needs = ["module:Name"]
 method = "POST"
 path = "/"
 status = 201

@@ -13,11 +13,12 @@ from build.errors import ManifestError
 from tests.support.project import REPOSITORY, Project
 
 ROWS = pytest.mark.parametrize("row", RENAMED, ids=lambda row: row.path)
-# A value for the old key of each row, in TOML, and where the sample project has it.
+# Where the sample project has the old key of each row and a value for it, in TOML; then the same for the new key.
 PLACES = {
-    "gates.ignore_file": ("gates", '"waivers.yaml"'),
-    "services.*.args.CRITICAL_MODULES": ("services.web.args", '"A,B"'),
-    "services.*.containers.*.port": ("services.web.containers.web-a", "18990"),
+    "gates.ignore_file": ("gates", '"waivers.yaml"', "gates", '"waivers.yaml"'),
+    "services.*.args.CRITICAL_MODULES": ("services.web.args", '"A, B"', "services.web", '["A", "B"]'),
+    "services.*.args.UC_CRITICAL_MODULES": ("services.web.args", '"A,B"', "services.web", '["A", "B"]'),
+    "services.*.containers.*.port": (*(containers := ("services.web.containers.web-a", "18990")), *containers),
 }
 
 
@@ -27,9 +28,21 @@ def _anew() -> None:
     reading._warn.cache_clear()
 
 
-def _toml(row: Renamed, name: str) -> str:
-    table, value = PLACES[row.path]
-    return f"\n[{table}]\n{name} = {value}\n"
+def _old(row: Renamed) -> str:
+    table, value, *_ = PLACES[row.path]
+    return f"\n[{table}]\n{row.old} = {value}\n"
+
+
+def _new(row: Renamed) -> str:
+    *_, table, value = PLACES[row.path]
+    return f"\n[{table}]\n{row.name} = {value}\n"
+
+
+def _extend(project: Project, file: str, text: str, addition: str) -> None:
+    """Write a file with an addition, whose table may be there already: its key goes below that header."""
+    header, key = addition.strip().splitlines()
+    with_key = text.replace(f"{header}\n", f"{header}\n{key}\n", 1) if f"{header}\n" in text else text + addition
+    project.write(file, with_key)
 
 
 @ROWS
@@ -40,16 +53,16 @@ def test_w3_an_old_name_is_read_with_a_warning(
     """In either file, the old name sets what the new one sets, and the warning names file, key, new name and end."""
     path = project.root / file
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    project.write(file, before + _toml(row, row.name))
+    _extend(project, file, before, _new(row))
     wanted = project.load()
     assert capsys.readouterr().err == ""
 
-    project.write(file, before + _toml(row, row.old))
+    _extend(project, file, before, _old(row))
 
     assert project.load() == wanted
     assert project.load() == wanted
     old = f"{PLACES[row.path][0]}.{row.old}"
-    new = f"{PLACES[row.path][0]}.{row.name}"
+    new = f"{PLACES[row.path][2]}.{row.name}"
     warning = f"warning: {file}: {old}: renamed to {new}; the old name is read until {row.until}\n"
     assert capsys.readouterr().err == warning
 
@@ -57,7 +70,7 @@ def test_w3_an_old_name_is_read_with_a_warning(
 @ROWS
 def test_both_names_at_once_are_refused(project: Project, row: Renamed) -> None:
     """A table that has both names says two things: neither is taken."""
-    project.append(_toml(row, row.name) + f"{row.old} = {PLACES[row.path][1]}\n")
+    project.write("versions.local.toml", _old(row) + (_new(row) if row.up else _new(row).splitlines()[-1]))
 
     with pytest.raises(ManifestError, match=rf"{re.escape(row.old)}: is {row.name} now, which is set too"):
         project.load()
@@ -66,12 +79,14 @@ def test_both_names_at_once_are_refused(project: Project, row: Renamed) -> None:
 @ROWS
 def test_the_local_file_overrides_under_either_name(project: Project, row: Renamed) -> None:
     """The new name in versions.toml gives way to the old one in versions.local.toml."""
-    value = "18991" if row.name == "published" else '"other"'
-    project.append(_toml(row, row.name))
-    project.write("versions.local.toml", f"[{PLACES[row.path][0]}]\n{row.old} = {value}\n")
+    other = {'"waivers.yaml"': '"other"', "18990": "18991", '"A, B"': '"C"', '"A,B"': '"C"', '["A", "B"]': '["C"]'}
+    table, value, new_table, new_value = PLACES[row.path]
+    file = "versions.toml"
+    _extend(project, file, (project.root / file).read_text(encoding="utf-8"), _new(row))
+    project.write("versions.local.toml", f"[{table}]\n{row.old} = {other[value]}\n")
     overridden = project.load()
 
-    project.write("versions.local.toml", f"[{PLACES[row.path][0]}]\n{row.name} = {value}\n")
+    project.write("versions.local.toml", f"[{new_table}]\n{row.name} = {other[new_value]}\n")
 
     assert project.load() == overridden
 
@@ -108,13 +123,16 @@ def test_the_shipped_file_has_no_old_name() -> None:
 def test_the_page_on_upgrading_has_each_row() -> None:
     """The documentation lists every old name with its new one and its end."""
     page = (REPOSITORY / "docs/pages/renamed.md").read_text(encoding="utf-8")
-    rows = [" | ".join((_names(row, row.old, 0), _names(row, row.name, 1), row.until)) for row in RENAMED]
+    rows = [
+        " | ".join((_names(row, row.table, row.old, 0), _names(row, row.holder, row.name, 1), row.until))
+        for row in RENAMED
+    ]
 
     assert [row for row in rows if f"| {row} |" not in page] == []
 
 
-def _names(row: Renamed, name: str, position: int) -> str:
-    names = [".".join((*row.table, name)), *([row.variables[position]] if row.variables else [])]
+def _names(row: Renamed, table: tuple[str, ...], name: str, position: int) -> str:
+    names = [".".join((*table, name)), *([row.variables[position]] if row.variables else [])]
     return ", ".join(f"`{one}`" for one in names)
 
 

@@ -188,8 +188,8 @@ def test_an_old_name_is_taken_instead_of_the_new_one(row: Any, root: Path) -> No
     free = iter(names)
     path = tuple(next(free) if part == "*" else part for part in row.table)
     both, holder = _changed(SAMPLE, path)
-    holder[row.old] = holder.setdefault(row.name, "x")
-    old, holder = _changed(both, path)
+    holder[row.old] = "Name" if row.up else holder.setdefault(row.name, "x")
+    old, holder = _changed(copy.deepcopy(both), path[: len(path) - row.up])  # the reader renames in place
     del holder[row.name]
 
     assert (VALIDATOR.is_valid(old), _refusals(old, root)) == (True, [])

@@ -149,3 +149,77 @@ def test_junit_counts_failures(tmp_path: Path) -> None:
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     assert [case.get("name") for case in suite] == ["one", "two"]
     assert suite[1][0].text == "<bad> & worse"
+
+
+_READY = {"kind": "module", "name": "Good", "state": "ready", "reason": "", "critical": True}
+_WINDOWS = {"kind": "module", "name": "Old", "state": "failed", "reason": "needs an assembly of Windows"}
+_LOST = {"kind": "graph", "name": "triage", "state": "failed", "reason": "no module named x", "critical": True}
+_SLOW = {"kind": "module", "name": "Slow", "state": "pending", "reason": "still importing"}
+
+
+def _with_inventory(
+    project: Project, listed: object, *, status: int = 200, **check: object
+) -> list[checks.CheckResult]:
+    """The results of a check of a service whose health report has this inventory."""
+    body = json.dumps({"status": "healthy", "inventory": listed}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        project.service("own", server.server_address[1])
+        keys = {"name": "has", "path": "/health", "deadline_seconds": 0} | check
+        lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in keys.items())
+        project.append(f"[[services.own.smoke]]\n{lines}\n")
+        results = checks.run(project.load(), ["own"], ["own"])
+        server.shutdown()
+    return [result for result in results if result.check == "has"]
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_s1_what_is_declared_critical_and_not_there_fails_by_name(empty_project: Project, status: int) -> None:
+    """Whatever the sources are, the service says what it has; a failure has the name and the reason."""
+    [result] = _with_inventory(empty_project, [_READY, _WINDOWS, _LOST], status=status, kind="inventory")
+
+    assert result.reason == "graph triage: no module named x"
+
+
+def test_s1_what_is_not_critical_is_noted(empty_project: Project) -> None:
+    """A module that can't work here, and one that is still importing, fail nothing and are not hidden."""
+    [result] = _with_inventory(empty_project, [_READY, _WINDOWS, _SLOW], kind="inventory")
+
+    assert result.passed
+    assert result.note == (
+        "module: 1 of 3 ready (module Old: needs an assembly of Windows; "
+        "module Slow: is not ready yet (still importing))"
+    )
+
+
+@pytest.mark.parametrize("listed", [None, "x", [1], [{"kind": "module"}]])
+def test_s1_an_answer_without_an_inventory_fails(empty_project: Project, listed: object) -> None:
+    """A health report that declares nothing in the agreed form can't pass for a complete one."""
+    [result] = _with_inventory(empty_project, listed, kind="inventory")
+
+    assert "inventory" in result.reason
+
+
+def test_s1_a_check_applies_where_the_sources_have_what_it_needs(empty_project: Project) -> None:
+    """A check of the samples neither fails on another tree nor vanishes: it is listed as not checked."""
+    [result] = _with_inventory(empty_project, [_READY], needs=["module:Sample", "graph:sample"], contains="never")
+
+    assert (result.passed, result.applies) == (True, False)
+    assert result.note == "not checked: the sources have no module Sample, no graph sample"
+
+
+def test_s1_a_check_whose_needs_are_there_is_made(empty_project: Project) -> None:
+    """It fails as any other."""
+    [result] = _with_inventory(empty_project, [_READY], needs=["module:Good"], contains="never")
+
+    assert (result.passed, result.applies) == (False, True)

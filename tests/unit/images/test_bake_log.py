@@ -12,7 +12,7 @@ import pytest
 from build.images import bake_log
 
 LOGS = Path(__file__).parent / "bake_logs"
-RUN = "exit code: 1"
+RUN = "the-reason-why (exit code 1)"
 
 
 def _lines(name: str) -> list[str]:
@@ -22,7 +22,7 @@ def _lines(name: str) -> list[str]:
 FAILURES: dict[str, tuple[list[str], str, str, str]] = {
     "step": (["one"], "one", RUN, "the-reason-why"),
     "step_of_several": (["one", "good"], "one", RUN, "the-reason-why"),
-    "shared_stage": (["two", "good"], "stage-shared", RUN, ""),
+    "shared_stage": (["two", "good"], "stage-shared", "it wrote nothing (exit code 1)", ""),
     "base": (["missing"], "missing", "127.0.0.9:9/none:1", ""),
     "parse_error": (["bad", "good"], "", "dockerfile parse error on line 2: unknown instruction: NONSENSE", ""),
 }
@@ -54,6 +54,42 @@ def test_a_target_that_the_last_line_names_is_taken() -> None:
 
     assert failure.target == "docs-server"
     assert failure.reason == 'process "x" did not complete successfully: exit code: 2'
+
+
+def test_s6_a_failed_step_s_reason_is_its_last_words() -> None:
+    """The command line of the step is in no message, and what BuildKit says of the other targets hides nothing."""
+    log = [
+        "#9 [langgraph-api build 4/9] RUN /opt/build/install-agents requirements.txt agents",
+        "#9 0.5 resolving",
+        "#9 1.0 agents/requirements.txt, line 3: structlog==24.4.0 conflicts with 26.1.0 of the service",
+        "#9 1.0 ",
+        '#9 ERROR: process "/bin/sh -c /opt/build/install-agents" did not complete successfully: exit code: 3',
+        "#11 [docs-server 1/1] COPY . /x",
+        "#11 ERROR: no active sessions",
+        "ERROR: failed to solve: no active sessions",
+    ]
+
+    failure = bake_log.failure(log, ["docs-server", "langgraph-api"])
+
+    assert failure.target == "langgraph-api"
+    assert failure.reason == (
+        "agents/requirements.txt, line 3: structlog==24.4.0 conflicts with 26.1.0 of the service (exit code 3)"
+    )
+    assert not failure.transient
+    assert "/bin/sh" not in failure.reason + failure.output
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "ERROR: failed to solve: no active sessions",
+        "ERROR: failed to solve: DeadlineExceeded: context deadline exceeded",
+        "ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF",
+    ],
+)
+def test_s6_what_passes_by_itself_is_known(last: str) -> None:
+    """A session that was lost under load is no fault of a Dockerfile."""
+    assert bake_log.failure([last], ["one", "two"]).transient
 
 
 @pytest.mark.parametrize("export", [" > exporting to image:", " > [one] exporting to image:"])

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from build import dockerignore
+from build import context_walk
+from build.git.inputs import Inputs
 from build.images import fingerprint
 from build.images.bake_file import Target
+from build.images.contents import Reader
 
 BASES = {"docker-image://base": "sha256:1"}
 
@@ -38,7 +40,7 @@ def targets(tmp_path: Path) -> dict[str, Any]:
 
 
 def _of(targets: dict[str, Any], bases: dict[str, str] = BASES) -> str:
-    return fingerprint.of_target(targets, "web", bases)
+    return fingerprint.of_target(targets, "web", bases, Reader(Inputs()))
 
 
 CHANGES: dict[str, Callable[[dict[str, Any], Path], object]] = {
@@ -95,7 +97,7 @@ def test_a_context_keeps_its_dockerfile_and_ignore_file(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / ".dockerignore").write_text("*\n")
 
-    assert set(dockerignore.sent_from(tmp_path, "Dockerfile")) == {"Dockerfile", ".dockerignore"}
+    assert set(context_walk.sent_from(tmp_path, "Dockerfile")) == {"Dockerfile", ".dockerignore"}
 
 
 def test_a_file_that_is_included_again_counts(tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_a_file_that_is_included_again_counts(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / ".dockerignore").write_text("docs\n!docs/kept.md\n")
 
-    assert set(dockerignore.sent_from(tmp_path)) == {".dockerignore", "docs/kept.md"}
+    assert set(context_walk.sent_from(tmp_path)) == {".dockerignore", "docs/kept.md"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
@@ -124,14 +126,14 @@ def test_a_file_that_goes_away_while_it_is_read_does_not_count(
 ) -> None:
     """An editor's temporary file, listed and gone, is no crash of a build and changes nothing."""
     before = _of(targets)
-    listed = dockerignore.sent_from
+    listed = context_walk.sent_from
 
-    def vanishing(folder: Path, dockerfile: str) -> Iterator[str]:
-        yield from listed(folder, dockerfile)
+    def vanishing(*arguments: Any) -> Iterator[str]:
+        yield from listed(*arguments)
         (tmp_path / "web/a.txt.swp").unlink(missing_ok=True)
 
     (tmp_path / "web/a.txt.swp").write_text("b")
-    monkeypatch.setattr(dockerignore, "sent_from", vanishing)
+    monkeypatch.setattr(context_walk, "sent_from", vanishing)
 
     assert _of(targets) == before
 
@@ -174,6 +176,6 @@ def test_the_fingerprint_of_a_fixed_tree_never_changes(tmp_path: Path) -> None:
         },
     }
 
-    found = fingerprint.of_target(targets, "web", {"docker-image://base": f"sha256:{'1' * 64}"})
+    found = fingerprint.of_target(targets, "web", {"docker-image://base": f"sha256:{'1' * 64}"}, Reader(Inputs()))
 
     assert found == "91fb1343a262f0489e8139fd28199395ee5324eb8d6aea890c8aa9829a77f61d"

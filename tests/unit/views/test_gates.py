@@ -87,7 +87,8 @@ def test_smoke_results_as_json_are_a_list(capsys: pytest.CaptureFixture[str]) ->
     gates.smoke(RESULTS, json=True)
 
     first, second = json.loads(capsys.readouterr().out)
-    assert first == {"container": "web", "service": "web", "check": "health", "reason": "", "seconds": 0.0123}
+    outcome = {"reason": "", "seconds": 0.0123, "note": "", "applies": True}
+    assert first == {"container": "web", "service": "web", "check": "health"} | outcome
     assert second["service"] == "journey"
 
 
