@@ -25,7 +25,8 @@ VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
-    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ino INTEGER NOT NULL) WITHOUT ROWID;
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ino INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL DEFAULT 0, digest BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL,
     noticed REAL NOT NULL);
@@ -38,6 +39,8 @@ CREATE INDEX IF NOT EXISTS pending_by_due ON deliveries (due) WHERE status = 'pe
 CREATE INDEX IF NOT EXISTS pending_by_file ON deliveries (trigger, file, event) WHERE status = 'pending';
 CREATE INDEX IF NOT EXISTS dead ON deliveries (event) WHERE status = 'dead';
 """
+# Columns that a store of an earlier release lacks.
+_LATER_COLUMNS = (("files", "ctime_ns", "INTEGER NOT NULL DEFAULT 0"), ("files", "digest", "BLOB"))
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite's integers hold
 
@@ -53,11 +56,12 @@ _MERGED: dict[tuple[str, str], str | None] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One file that differs from the snapshot; no signature: it is gone."""
+    """One file that differs from the snapshot; no signature: it is gone. Without a digest its content is not known."""
 
     path: str
     kind: str
     signature: Signature | None
+    digest: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +98,7 @@ class Store:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:
             raise StoreTooNew(f"{path} has schema {version}, this release knows {VERSION}: start a newer one on it")
+        _add_columns(db)
         db.executescript(f"{_SCHEMA}\nPRAGMA user_version = {VERSION};")
         if self.recall("epoch") is None:
             self.remember("epoch", uuid.uuid4().hex[:12])
@@ -149,8 +154,12 @@ class Store:
 
     def snapshot(self) -> dict[str, Signature]:
         """Every file as it was last recorded."""
-        rows = self.connection().execute("SELECT path, size, mtime_ns, ino FROM files")
-        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+        rows = self.connection().execute("SELECT path, size, mtime_ns, ino, ctime_ns FROM files")
+        return {row[0]: Signature(*row[1:]) for row in map(tuple, rows)}
+
+    def digests(self) -> dict[str, bytes]:
+        """The digest of every recorded file whose content was read."""
+        return {row[0]: row[1] for row in self.connection().execute("SELECT path, digest FROM files") if row[1]}
 
     def record(self, changes: Iterable[Change], plan: Plan | None) -> None:
         """Write the changes to the snapshot and, with a plan, their events and deliveries: all or nothing."""
@@ -161,8 +170,9 @@ class Store:
                     db.execute("DELETE FROM files WHERE path = ?", (change.path,))
                 else:
                     db.execute(
-                        "INSERT OR REPLACE INTO files (path, size, mtime_ns, ino) VALUES (?, ?, ?, ?)",
-                        (change.path, *change.signature),
+                        "INSERT OR REPLACE INTO files (path, size, mtime_ns, ino, ctime_ns, digest)"
+                        " VALUES (?, ?, ?, ?, ?, ?)",
+                        (change.path, *change.signature, change.digest),
                     )
                 if plan is not None:
                     self._record_event(db, change, plan, now)
@@ -229,3 +239,10 @@ class Store:
             db.execute(
                 "DELETE FROM deliveries WHERE event <= ? AND event NOT IN (SELECT seq FROM events)", (newest - keep,)
             )
+
+
+def _add_columns(db: sqlite3.Connection) -> None:
+    for table, column, kind in _LATER_COLUMNS:
+        columns = {row["name"] for row in db.execute(f"PRAGMA table_info({table})")}
+        if columns and column not in columns:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
