@@ -119,14 +119,19 @@ def plan(rules: Ruleset, event: dict[str, str]) -> list[Planned]:
         if not trigger.wants(event["path"], event["kind"]):
             continue
         known = known or template.values(event)
+        timing, batched = trigger.timing, trigger.timing.batch > 0
         planned.append(
             Planned(
                 trigger=trigger.name,
                 target=trigger.target,
-                url_path=template.render_path(trigger.path, known),
-                body=json.dumps(template.render(dict(trigger.template), known)),
-                after=trigger.debounce,
-                at_most=trigger.debounce * _DEBOUNCE_CEILING,
+                url_path=trigger.path if batched else template.render_path(trigger.path, known),
+                body=json.dumps(trigger.template if batched else template.render(dict(trigger.template), known)),
+                after=timing.batch or timing.debounce,
+                at_most=timing.batch or timing.debounce * _DEBOUNCE_CEILING,
+                lane="" if timing.cooldown_per == "trigger" else event["path"],
+                priority=timing.priority,
+                cooldown=timing.cooldown,
+                batch_paths=timing.batch_paths if batched else 0,
             )
         )
     return planned
