@@ -9,6 +9,7 @@ import threading
 
 from ucservice import logs
 
+from monitor_service.contents import Contents
 from monitor_service.dispatch import Dispatcher
 from monitor_service.outbox import Outbox
 from monitor_service.pattern import Ignore
@@ -16,6 +17,7 @@ from monitor_service.recorder import Recorder
 from monitor_service.rules_file import RulesFile
 from monitor_service.settings import Settings
 from monitor_service.store import Store
+from monitor_service.tree import Tree
 from monitor_service.watcher import Watcher
 
 _log = logs.get(__name__)
@@ -29,13 +31,16 @@ class Service:
         self.store = Store(settings.store)
         self.outbox = Outbox(self.store)
         self.rules = RulesFile(settings.triggers, settings.environment, self.store)
+        ignore = Ignore(settings.ignore)
+        tree = Tree(settings.workspace, ignore, settings.compare_inodes, settings.hash_bytes > 0)
         recorder = Recorder(
             self.store,
             str(settings.workspace),
-            Ignore(settings.ignore),
+            ignore,
+            Contents(tree, settings.hash_bytes),
             fire_on_baseline=settings.fire_on_baseline,
         )
-        self.watcher = Watcher(settings, recorder, self.rules, self._nudge)
+        self.watcher = Watcher(settings, tree, recorder, self.rules, self._nudge)
         self.dispatcher: Dispatcher
         self._delivery: asyncio.Task[None] | None = None
         self.probe_lock = threading.Lock()

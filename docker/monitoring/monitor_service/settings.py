@@ -26,6 +26,7 @@ class Settings:
     fire_on_baseline: bool
     inotify: bool
     compare_inodes: bool
+    hash_bytes: int
     keep_events: int
     retry_base_seconds: float
     retry_cap_seconds: float
@@ -45,6 +46,7 @@ class Settings:
             inotify=_flag(env, "UC_INOTIFY", default=True)
             and not _flag(env, "WATCHFILES_FORCE_POLLING", default=False),
             compare_inodes=_flag(env, "UC_COMPARE_INODES", default=True),
+            hash_bytes=int(_number(env, "UC_HASH_BYTES", 1 << 20, least=0)),
             keep_events=int(_number(env, "UC_KEEP_EVENTS", 100_000, least=1)),
             retry_base_seconds=_number(env, "UC_RETRY_BASE_SECONDS", 0.5, least=0.01),
             retry_cap_seconds=_number(env, "UC_RETRY_CAP_SECONDS", 300, least=0.01),

@@ -25,7 +25,8 @@ VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
-    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ino INTEGER NOT NULL) WITHOUT ROWID;
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ino INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL DEFAULT 0, digest BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL,
     noticed REAL NOT NULL);
@@ -33,13 +34,33 @@ CREATE INDEX IF NOT EXISTS events_by_path ON events (path);
 CREATE TABLE IF NOT EXISTS deliveries (
     event INTEGER NOT NULL, trigger TEXT NOT NULL, file TEXT NOT NULL, target TEXT NOT NULL, url_path TEXT NOT NULL,
     body TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'pending', attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL,
-    http_status INTEGER, response TEXT, error TEXT, PRIMARY KEY (event, trigger)) WITHOUT ROWID;
+    http_status INTEGER, response TEXT, error TEXT, lane TEXT NOT NULL DEFAULT '', first REAL NOT NULL DEFAULT 0,
+    priority INTEGER NOT NULL DEFAULT 0, cooldown REAL NOT NULL DEFAULT 0, batch INTEGER,
+    batch_paths INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (event, trigger)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cooldowns (
+    trigger TEXT NOT NULL, lane TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (trigger, lane)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS pending_by_due ON deliveries (due) WHERE status = 'pending';
 CREATE INDEX IF NOT EXISTS pending_by_file ON deliveries (trigger, file, event) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS pending_by_lane ON deliveries (trigger, lane, event) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS pending_by_priority ON deliveries (priority DESC, due) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS open_batches ON deliveries (trigger, event) WHERE status = 'pending' AND batch = 0;
+CREATE INDEX IF NOT EXISTS by_batch ON deliveries (trigger, batch) WHERE batch > 0;
 CREATE INDEX IF NOT EXISTS dead ON deliveries (event) WHERE status = 'dead';
 """
+# Columns that a store of an earlier release lacks, and what they hold in its rows.
+_LATER_COLUMNS = (
+    ("files", "ctime_ns", "INTEGER NOT NULL DEFAULT 0", ""),
+    ("files", "digest", "BLOB", ""),
+    ("deliveries", "lane", "TEXT NOT NULL DEFAULT ''", "UPDATE deliveries SET lane = file"),
+    ("deliveries", "first", "REAL NOT NULL DEFAULT 0", "UPDATE deliveries SET first = due"),
+    ("deliveries", "priority", "INTEGER NOT NULL DEFAULT 0", ""),
+    ("deliveries", "cooldown", "REAL NOT NULL DEFAULT 0", ""),
+    ("deliveries", "batch", "INTEGER", ""),
+    ("deliveries", "batch_paths", "INTEGER NOT NULL DEFAULT 0", ""),
+)
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite's integers hold
+_INSERT = "INSERT INTO deliveries ({}) VALUES ({})"
 
 # What two changes of one file are together while nothing was sent of the first; a file that came and went is nothing.
 _MERGED: dict[tuple[str, str], str | None] = {
@@ -53,16 +74,21 @@ _MERGED: dict[tuple[str, str], str | None] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One file that differs from the snapshot; no signature: it is gone."""
+    """One file that differs from the snapshot; no signature: it is gone. Without a digest its content is not known."""
 
     path: str
     kind: str
     signature: Signature | None
+    digest: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planned:
-    """One delivery that a trigger asks for, `after` seconds of quiet and `at_most` after the first change."""
+    """One delivery that a trigger asks for, `after` seconds of quiet and `at_most` after the first change.
+
+    Deliveries of one lane go one by one, in their order, `cooldown` seconds apart. With `batch_paths` the delivery is
+    a part of a batch, and `url_path` and `body` are templates.
+    """
 
     trigger: str
     target: str
@@ -70,6 +96,10 @@ class Planned:
     body: str
     after: float
     at_most: float
+    lane: str
+    priority: int
+    cooldown: float
+    batch_paths: int
 
 
 Plan = Callable[[dict[str, str]], list[Planned]]
@@ -94,6 +124,7 @@ class Store:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:
             raise StoreTooNew(f"{path} has schema {version}, this release knows {VERSION}: start a newer one on it")
+        _add_columns(db)
         db.executescript(f"{_SCHEMA}\nPRAGMA user_version = {VERSION};")
         if self.recall("epoch") is None:
             self.remember("epoch", uuid.uuid4().hex[:12])
@@ -149,8 +180,12 @@ class Store:
 
     def snapshot(self) -> dict[str, Signature]:
         """Every file as it was last recorded."""
-        rows = self.connection().execute("SELECT path, size, mtime_ns, ino FROM files")
-        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+        rows = self.connection().execute("SELECT path, size, mtime_ns, ino, ctime_ns FROM files")
+        return {row[0]: Signature(*row[1:]) for row in map(tuple, rows)}
+
+    def digests(self) -> dict[str, bytes]:
+        """The digest of every recorded file whose content was read."""
+        return {row[0]: row[1] for row in self.connection().execute("SELECT path, digest FROM files") if row[1]}
 
     def record(self, changes: Iterable[Change], plan: Plan | None) -> None:
         """Write the changes to the snapshot and, with a plan, their events and deliveries: all or nothing."""
@@ -161,8 +196,9 @@ class Store:
                     db.execute("DELETE FROM files WHERE path = ?", (change.path,))
                 else:
                     db.execute(
-                        "INSERT OR REPLACE INTO files (path, size, mtime_ns, ino) VALUES (?, ?, ?, ?)",
-                        (change.path, *change.signature),
+                        "INSERT OR REPLACE INTO files (path, size, mtime_ns, ino, ctime_ns, digest)"
+                        " VALUES (?, ?, ?, ?, ?, ?)",
+                        (change.path, *change.signature, change.digest),
                     )
                 if plan is not None:
                     self._record_event(db, change, plan, now)
@@ -193,7 +229,8 @@ class Store:
         if found is None:
             return None
         waiting, total = db.execute(
-            "SELECT count(*) FILTER (WHERE status = 'pending' AND attempts = 0 AND due > ?), count(*)"
+            "SELECT count(*) FILTER (WHERE status = 'pending' AND attempts = 0 AND due > ? AND coalesce(batch, 0) = 0),"
+            " count(*)"
             " FROM deliveries WHERE event = ?",
             (now, found["seq"]),
         ).fetchone()
@@ -204,18 +241,31 @@ class Store:
     ) -> None:
         event = {"id": self.event_id(seq), "path": path, "kind": kind, "at": timestamp(now)}
         for item in plan(event):
-            if item.after:  # the change before this one is told together with it
-                db.execute(
+            since = first
+            if item.after or item.cooldown:  # the change before this one is told together with it
+                replaced = db.execute(
                     "DELETE FROM deliveries WHERE trigger = ? AND file = ? AND status = 'pending'"
-                    " AND attempts = 0 AND due > ?",
+                    " AND attempts = 0 AND due > ? AND coalesce(batch, 0) = 0 RETURNING first",
                     (item.trigger, path, now),
                 )
-            due = min(now + item.after, first + item.at_most)
-            db.execute(
-                "INSERT INTO deliveries (event, trigger, file, target, url_path, body, due)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (seq, item.trigger, path, item.target, item.url_path, item.body, due),
-            )
+                since = min([first, *(row["first"] for row in replaced)])
+            due = max(min(now + item.after, since + item.at_most), _cooldown_end(db, item))
+            row = {
+                "event": seq,
+                "trigger": item.trigger,
+                "file": path,
+                "target": item.target,
+                "url_path": item.url_path,
+                "body": item.body,
+                "due": due,
+                "lane": item.lane,
+                "first": since,
+                "priority": item.priority,
+                "cooldown": item.cooldown,
+                "batch": 0 if item.batch_paths else None,
+                "batch_paths": item.batch_paths,
+            }
+            db.execute(_INSERT.format(", ".join(row), ", ".join(f":{name}" for name in row)), row)
 
     def prune(self, keep: int) -> None:
         """Forget all but the newest `keep` events; one with a delivery still to be made stays."""
@@ -229,3 +279,16 @@ class Store:
             db.execute(
                 "DELETE FROM deliveries WHERE event <= ? AND event NOT IN (SELECT seq FROM events)", (newest - keep,)
             )
+            db.execute("DELETE FROM cooldowns WHERE until < ?", (time.time(),))
+
+
+def _add_columns(db: sqlite3.Connection) -> None:
+    for table, column, kind, content in _LATER_COLUMNS:
+        columns = {row["name"] for row in db.execute(f"PRAGMA table_info({table})")}
+        if columns and column not in columns:
+            db.executescript(f"BEGIN; ALTER TABLE {table} ADD COLUMN {column} {kind}; {content}; COMMIT;")
+
+
+def _cooldown_end(db: sqlite3.Connection, item: Planned) -> float:
+    row = db.execute("SELECT until FROM cooldowns WHERE trigger = ? AND lane = ?", (item.trigger, item.lane)).fetchone()
+    return float(row["until"]) if row is not None and item.cooldown else 0.0

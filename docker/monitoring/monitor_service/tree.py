@@ -1,4 +1,4 @@
-"""The watched tree as it is now: path -> (size, mtime_ns, inode). Symbolic links are entries, never followed."""
+"""The watched tree as it is now: path -> Signature. Symbolic links are entries, never followed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,24 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from monitor_service.pattern import Ignore
 
-Signature = tuple[int, int, int]
 _INODE_MASK = (1 << 63) - 1  # SQLite's integers are signed
+
+
+class Signature(NamedTuple):
+    """What stat says of a file. A program can set a file's mtime back, but not its ctime."""
+
+    size: int
+    mtime_ns: int
+    ino: int
+    ctime_ns: int
+
+    def differs_in_ctime_alone(self, other: Signature) -> bool:
+        """Whether only the change time moved: a chmod, a new hard link, or an edit whose mtime was set back."""
+        return self[:3] == other[:3] and self.ctime_ns != other.ctime_ns
 
 
 class Interrupted(Exception):
@@ -38,6 +51,7 @@ class Tree:
     root: Path
     ignore: Ignore
     compare_inodes: bool = True
+    compare_ctimes: bool = True
 
     def identity(self) -> tuple[int, int]:
         """Device and inode of the root: another pair means that the folder was replaced under the watch."""
@@ -48,7 +62,12 @@ class Tree:
         """What is compared of a file or link; None for everything else (folders, sockets, devices)."""
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
             return None
-        return found.st_size, found.st_mtime_ns, found.st_ino & _INODE_MASK if self.compare_inodes else 0
+        return Signature(
+            found.st_size,
+            found.st_mtime_ns,
+            found.st_ino & _INODE_MASK if self.compare_inodes else 0,
+            found.st_ctime_ns if self.compare_ctimes else 0,
+        )
 
     def walk(self, under: str = "", *, stopped: Callable[[], bool] = lambda: False) -> Walk:
         """Every file below `under` (the whole tree by default); OSError when the root itself can't be read."""

@@ -14,7 +14,6 @@ from ucservice import logs
 from monitor_service import metrics
 from monitor_service.hints import Hints, changes_between
 from monitor_service.inotify import Watch, WatchLost
-from monitor_service.pattern import Ignore
 from monitor_service.recorder import Recorder
 from monitor_service.rules_file import RulesFile
 from monitor_service.settings import Settings
@@ -32,9 +31,11 @@ _SETTLE_SECONDS = 1.0
 class Watcher:
     """Keeps the snapshot equal to the tree; what differs is recorded with its deliveries."""
 
-    def __init__(self, settings: Settings, recorder: Recorder, rules: RulesFile, recorded: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, tree: Tree, recorder: Recorder, rules: RulesFile, recorded: Callable[[], None]
+    ) -> None:
         self._settings, self._recorder, self._rules, self._recorded = settings, recorder, rules, recorded
-        self.tree = Tree(settings.workspace, Ignore(settings.ignore), settings.compare_inodes)
+        self.tree = tree
         self.watch: Watch | None = None
         self.trouble: str | None = None
         self._last_scan: float | None = None
@@ -130,11 +131,12 @@ class Watcher:
         ]
         if self._recorder.baseline_wanted:
             self._recorder.baseline(changes, self._stop.is_set)
+            news = []
         else:
-            self._record(changes, reason)
+            news = self._record(changes, reason)
         ended = time.monotonic()
         if hinted is not None and watch.armed:
-            self._unhinted |= {change.path: ended + _SETTLE_SECONDS for change in changes if change.path not in hinted}
+            self._unhinted |= {change.path: ended + _SETTLE_SECONDS for change in news if change.path not in hinted}
         self._last_scan, self._since_scan = ended, 0
         self._next_scan = ended + self._settings.rescan_seconds
         self._recorder.prune(self._settings.keep_events)
@@ -144,10 +146,11 @@ class Watcher:
         metrics.UNREADABLE.set(len(walk.unreadable))
         metrics.WATCHES.set(watch.check_coverage(walk.directories))
 
-    def _record(self, changes: list[Change], reason: str) -> None:
-        if changes:
-            self._recorder.record(changes, reason, self._rules.rules, self._stop.is_set)
+    def _record(self, changes: list[Change], reason: str) -> list[Change]:
+        news = self._recorder.record(changes, reason, self._rules.rules, self._stop.is_set) if changes else []
+        if news:
             self._recorded()
+        return news
 
     def _count_missed(self, hinted: set[str], now: float) -> None:
         """What a scan found and no hint named within a second was missed by inotify."""
