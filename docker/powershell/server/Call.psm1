@@ -22,6 +22,7 @@ function Find-Command([hashtable] $Catalog, [hashtable] $Call) {
     $row = if ($Catalog) { $Catalog.Modules[$Call.Module] }
     if (-not $row -and -not $Catalog.Complete) { return New-Refusal 503 'starting' 'the modules are still being imported' }
     if (-not $row) { return New-Refusal 403 'unknown-module' "there is no module '$($Call.Module)'; GET /modules lists them" }
+    if ($row.State -eq 'pending') { return New-Refusal 503 'starting' "the module $($row.Name) is still being imported" }
     if ($row.State -ne 'importable') { return New-Refusal 403 'module-not-importable' "$($row.Kind): $($row.Reason)" }
     if (-not $row.Allowed) { return New-Refusal 403 'module-not-allowed' 'UC_ALLOWED_MODULES does not name it' }
     $command = $row.Commands[$Call.Command]
@@ -70,6 +71,7 @@ function New-Call([hashtable] $Shared, [byte[]] $Bytes) {
         Module = $found.Row.Name; Path = $found.Row.Path; Command = $found.Command.Name; Owner = $found.Command.Owner
         OwnerPath = $found.Command.OwnerPath; AllPaths = $catalog.Paths; Parameters = $checked.Arguments
         ResultBytes = $Shared.Settings.ResultBytes; ResultDepth = $Shared.Settings.ResultDepth
+        ImportSeconds = if ($found.Row.Slow) { $Shared.Settings.SlowImportSeconds } else { $Shared.Settings.ImportSeconds }
     }
 }
 

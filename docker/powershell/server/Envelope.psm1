@@ -26,17 +26,17 @@ function New-UcEnvelope([int] $Bytes, [int] $Depth) {
     $options.Encoder = [Text.Encodings.Web.JavaScriptEncoder]::UnsafeRelaxedJsonEscaping
     $writer = [Text.Json.Utf8JsonWriter]::new([IO.Stream] $stream, $options)
     $writer.WriteStartArray()
-    @{ Stream = $stream; Writer = $writer; Most = $Bytes; MostText = [Math]::Min($script:MostText, $Bytes); Depth = $Depth; Values = 0; Truncated = $false }
+    @{ Stream = $stream; Writer = $writer; Most = $Bytes; MostText = [Math]::Min($script:MostText, $Bytes); Depth = $Depth; Values = 0; Truncated = $false; Full = $false }
 }
 
 function Add-UcResult([hashtable] $Envelope, [object] $Value) {
     <#
     .SYNOPSIS
-        Append one value; once the cap on bytes or on values is reached nothing more is written and Truncated says so.
+        Append one value. Truncated: something was cut. Full: the cap on bytes or on values is reached, nothing more is written.
     #>
     $writer = $Envelope.Writer
     if ($Envelope.Values -ge $script:MostValues -or $writer.BytesCommitted + $writer.BytesPending -ge $Envelope.Most) {
-        $Envelope.Truncated = $true
+        $Envelope.Truncated = $Envelope.Full = $true
         return
     }
     $depth = $Envelope.Depth

@@ -5,6 +5,7 @@ Import-Module "$PSScriptRoot/Envelope.psm1"
 $script:Globals = @{}
 $script:Table = $null
 $script:MostMessages = 100
+$script:MostMessage = 4096
 # These belong to the engine; setting them back fails or means nothing.
 $script:Automatic = [Collections.Generic.HashSet[string]]::new(
     [string[]] ('?', '^', '$', '_', 'args', 'input', 'foreach', 'PSItem', 'this', 'Error', 'PWD', 'OLDPWD', 'StackTrace', 'Matches',
@@ -30,6 +31,7 @@ function Initialize-UcFrame([string[]] $Paths, [string] $Place) {
         Import the modules every call may need; returns what failed as @{ path = message }.
     #>
     $global:ProgressPreference = 'SilentlyContinue'
+    $global:LASTEXITCODE = 0
     if ([IO.Directory]::Exists($Place)) { Set-Location -LiteralPath $Place }
     $script:Place = $ExecutionContext.SessionState.Path.CurrentLocation.Path
     $script:Table = Get-GlobalTable
@@ -124,9 +126,14 @@ function Remove-Stack([string] $Text) {
     (@($Text -split '\r?\n') -notmatch $stack -join "`n").TrimEnd()
 }
 
-function Add-Message([Collections.Generic.List[string]] $List, [object] $Message) {
+function Add-Message([hashtable] $Envelope, [Collections.Generic.List[string]] $List, [object] $Message) {
+    if ($List.Count -ge $script:MostMessages) { $Envelope.Truncated = $true; return }
     $text = Remove-Stack "$Message"
-    if ($List.Count -lt $script:MostMessages) { $List.Add($text.Substring(0, [Math]::Min(4096, $text.Length))) }
+    if ($text.Length -gt $script:MostMessage) {
+        $Envelope.Truncated = $true
+        $text = $text.Substring(0, $script:MostMessage)
+    }
+    $List.Add($text)
 }
 
 function Test-Binding([Management.Automation.ErrorRecord] $Record, [Management.Automation.CommandInfo] $Command) {
@@ -146,6 +153,9 @@ function Invoke-UcCommand([hashtable] $Call) {
     $envelope = New-UcEnvelope $Call.ResultBytes $Call.ResultDepth
     $errors = [Collections.Generic.List[string]]::new()
     $warnings = [Collections.Generic.List[string]]::new()
+    # What a program wrote to stderr: notes as often as errors. Its exit code says which.
+    $notes = [Collections.Generic.List[string]]::new()
+    $global:LASTEXITCODE = 0
     $parameters = $Call.Parameters
     $outcome = 'done'
     # `break` ends a pipeline whose result is full; the loop of one also catches a stray `break` in the command itself.
@@ -153,16 +163,25 @@ function Invoke-UcCommand([hashtable] $Call) {
         try {
             & $command @parameters 2>&1 3>&1 4>$null 5>$null 6>$null | & {
                 process {
-                    if ($_ -is [Management.Automation.ErrorRecord]) { Add-Message $errors $_ }
-                    elseif ($_ -is [Management.Automation.WarningRecord]) { Add-Message $warnings $_ }
+                    if ($_ -is [Management.Automation.ErrorRecord]) {
+                        $list = $errors
+                        if ($_.FullyQualifiedErrorId -clike 'NativeCommandError*') { $list = $notes }
+                        Add-Message $envelope $list $_
+                    }
+                    elseif ($_ -is [Management.Automation.WarningRecord]) { Add-Message $envelope $warnings $_ }
                     else { Add-UcResult $envelope $_ }
-                    if ($envelope.Truncated -or $errors.Count -ge $script:MostMessages) { break }
+                    if ($envelope.Full) { break }
                 }
             }
         } catch {
             if (Test-Binding $_ $command) { $outcome = 'bad-parameters' }
-            Add-Message $errors $_
+            Add-Message $envelope $errors $_
         }
+    }
+    if ($notes.Count) {
+        $list = $warnings
+        if ($global:LASTEXITCODE) { $list = $errors }
+        foreach ($note in $notes) { Add-Message $envelope $list $note }
     }
     $json = Close-UcEnvelope $envelope
     $restored = $null -ne $script:Table

@@ -131,4 +131,17 @@ function Get-RequiredModules([object] $Manifest) {
     }
 }
 
-Export-ModuleMember -Function Read-Manifest, Find-TreeModule, Get-RequiredModules
+function Select-Critical([string[]] $Wanted, [string[]] $Names) {
+    <#
+    .SYNOPSIS
+        The names that UC_CRITICAL means among the names of a tree: a glob pattern stands for what it matches, a plain name for itself
+        even if the tree doesn't have it.
+    #>
+    $chosen = foreach ($name in $Wanted) {
+        if ([wildcardpattern]::ContainsWildcardCharacters($name)) { $Names | Where-Object { $_ -like $name } }
+        else { @($Names | Where-Object { $_ -eq $name }) + $name | Select-Object -First 1 }
+    }
+    $chosen | Sort-Object -Unique
+}
+
+Export-ModuleMember -Function Read-Manifest, Find-TreeModule, Get-RequiredModules, Select-Critical

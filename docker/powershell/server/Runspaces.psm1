@@ -5,7 +5,16 @@
 # at once (https://github.com/PowerShell/PowerShell/issues/17150), and follows whatever PSModulePath is by then.
 $script:Engine = foreach ($name in 'Utility', 'Management') { "$PSHOME/Modules/Microsoft.PowerShell.$name/Microsoft.PowerShell.$name.psd1" }
 
-function New-Runspace([string[]] $Files) {
+# A script's depth is limited by the stack of the thread it runs on: the engine refuses a call ("call depth overflow") when little is left.
+# On the 10 MB of the engine's own threads an endless recursion takes a minute to get there, because every call looks through the scopes
+# of all calls around it. Imports get the 10 MB: a parser that meets deeply nested source has no such check.
+$script:WideStack = 10000000
+$script:TaskType = [Threading.Tasks.Task[Collections.ObjectModel.Collection[psobject]]]
+$script:InvokeType = [Func[Collections.ObjectModel.Collection[psobject]]]
+$script:InvokeMethod = [powershell].GetMethod('Invoke', 0, [type[]] @())
+$script:LaneBody = $null
+
+function New-Runspace([string[]] $Files, [string] $Threads = 'ReuseThread') {
     <#
     .SYNOPSIS
         An open runspace with the engine's own commands and the given module files of the service; throws when it can't be opened.
@@ -13,58 +22,118 @@ function New-Runspace([string[]] $Files) {
     $initial = [Management.Automation.Runspaces.InitialSessionState]::CreateDefault2()
     $initial.ImportPSModule([string[]] ($script:Engine + $Files))
     $runspace = [runspacefactory]::CreateRunspace($initial)
-    $runspace.ThreadOptions = 'ReuseThread'
+    $runspace.ThreadOptions = $Threads
     $runspace.Open()
     $runspace
 }
 
-function Invoke-Timed([runspace] $Runspace, [string] $Command, [hashtable] $Parameters, [int] $Milliseconds, [string] $Fed = '', [Threading.WaitHandle] $Cut) {
-    <#
-    .SYNOPSIS
-        Run one command until its time limit, or until $Cut is set: @{ State = done|failed|stopped|stuck; Output; Reason; Async }.
-    .DESCRIPTION
-        A running script is stopped. A blocking .NET call can't be: the state is then `stuck`, the runspace must not be used again, and
-        Async tells later whether it ended after all. -Fed names a drive whose items are piped into the command.
-    #>
-    $shell = [powershell]::Create()
-    $shell.Runspace = $Runspace
-    if ($Fed) { $null = $shell.AddCommand('Get-ChildItem').AddParameter('Path', $Fed) }
-    $null = $shell.AddCommand($Command).AddParameters($Parameters)
-    $async = $shell.BeginInvoke()
-    $ends = if ($Cut) { $async.AsyncWaitHandle, $Cut } else { , $async.AsyncWaitHandle }
-    if ([Threading.WaitHandle]::WaitAny([Threading.WaitHandle[]] $ends, $Milliseconds) -eq 0) {
-        try {
-            $output = $shell.EndInvoke($async)
-            return @{ State = 'done'; Output = $(if ($output.Count) { $output[$output.Count - 1] }) }
-        } catch {
-            return @{ State = 'failed'; Reason = "$($_.Exception.GetBaseException().Message)" }
-        } finally {
-            $shell.Dispose()
-        }
-    }
-    $null = $shell.BeginStop($null, $null)
-    $state = if ($async.AsyncWaitHandle.WaitOne(400)) { 'stopped' } else { 'stuck' }
-    @{ State = $state; Async = $async }
+function Get-LaneBody {
+    # What a thread of Start-Lane runs: while (queue.TryTake(out task, -1)) { task.RunSynchronously(); }. Compiled, because a script block
+    # needs a runspace; an exception that left it would end the process.
+    if ($script:LaneBody) { return $script:LaneBody }
+    $expression = [Linq.Expressions.Expression]
+    $taskType = [Threading.Tasks.Task]
+    $queueType = [Collections.Concurrent.BlockingCollection[Threading.Tasks.Task]]
+    $queue = $expression::Parameter([object], 'queue')
+    $task = $expression::Variable($taskType, 'task')
+    $end = $expression::Label()
+    $take = $queueType.GetMethod('TryTake', [type[]] @($taskType.MakeByRefType(), [int]))
+    $run = $expression::Call($task, $taskType.GetMethod('RunSynchronously', [type[]] @()))
+    $safe = $expression::TryCatch($run, [Linq.Expressions.CatchBlock[]] @($expression::Catch([exception], $expression::Empty())))
+    $more = $expression::Call($expression::Convert($queue, $queueType), $take, [Linq.Expressions.Expression[]] @($task, $expression::Constant(-1)))
+    $loop = $expression::Loop($expression::IfThenElse($more, $safe, $expression::Break($end)), $end)
+    $block = $expression::Block([Linq.Expressions.ParameterExpression[]] @($task), [Linq.Expressions.Expression[]] @($loop))
+    $script:LaneBody = $expression::Lambda([Threading.ParameterizedThreadStart], $block, [Linq.Expressions.ParameterExpression[]] @($queue)).Compile()
+    $script:LaneBody
 }
 
-function New-ModuleRunspace([hashtable] $Settings, [string[]] $Paths, [switch] $Cold) {
+function Start-Lane([int] $StackBytes) {
+    # @{ Queue; Name } of a new thread with this stack: it runs the tasks put into the queue, and ends when the queue is completed.
+    $lane = @{ Queue = [Collections.Concurrent.BlockingCollection[Threading.Tasks.Task]]::new(); Name = "lane-$([guid]::NewGuid().ToString('n'))" }
+    $thread = [Threading.Thread]::new((Get-LaneBody), $StackBytes)
+    $thread.IsBackground = $true
+    $thread.Name = $lane.Name
+    $thread.Start($lane.Queue)
+    $lane
+}
+
+function New-Session([string[]] $Files, [int] $StackBytes = 1MB) {
     <#
     .SYNOPSIS
-        A runspace for the user's modules, with those in $Paths imported: @{ Runspace; Failed }. Throws when it can't be had in time.
+        @{ Runspace; Lane; Threads } for Invoke-Timed: a runspace and the thread that its calls run on, which has a stack of this size.
+        Threads are the names of the threads that have worked in it. Throws when the runspace can't be opened.
+    #>
+    $lane = Start-Lane $StackBytes
+    @{ Runspace = New-Runspace $Files 'UseCurrentThread'; Lane = $lane; Threads = [Collections.Generic.HashSet[string]]::new([string[]] @($lane.Name)) }
+}
+
+function Close-Session([hashtable] $Session, [switch] $Stuck) {
+    <#
+    .SYNOPSIS
+        Close a session without waiting. -Stuck: closing the runspace would wait for a call that doesn't end, so only its thread is
+        let go, for the moment when the call ends after all.
+    #>
+    $Session.Lane.Queue.CompleteAdding()
+    if (-not $Stuck) { $Session.Runspace.CloseAsync() }
+}
+
+function Wait-Task([Threading.Tasks.Task] $Task, [int] $Milliseconds, [Threading.CancellationToken] $Cut) {
+    # Whether it has ended; Wait throws when the task failed, and when $Cut is cancelled.
+    try { $Task.Wait($Milliseconds, $Cut) } catch { $Task.IsCompleted }
+}
+
+function Invoke-Timed {
+    <#
+    .SYNOPSIS
+        Run one command until its time limit, or until $Cut is cancelled: @{ State = done|failed|stopped|stuck; Output; Reason; Async }.
+    .DESCRIPTION
+        A running script is stopped. A blocking .NET call can't be: the state is then `stuck`, the session must not be used again, and
+        Async tells later whether it ended after all. -Fed names a drive whose items are piped into the command. -Wide runs it on a
+        thread of its own with the engine's usual stack.
+    #>
+    param([hashtable] $Session, [string] $Command, [hashtable] $Parameters, [int] $Milliseconds, [string] $Fed = '',
+        [Threading.CancellationToken] $Cut = [Threading.CancellationToken]::None, [switch] $Wide)
+    $shell = [powershell]::Create()
+    $shell.Runspace = $Session.Runspace
+    if ($Fed) { $null = $shell.AddCommand('Get-ChildItem').AddParameter('Path', $Fed) }
+    $null = $shell.AddCommand($Command).AddParameters($Parameters)
+    $task = $script:TaskType::new([Delegate]::CreateDelegate($script:InvokeType, $shell, $script:InvokeMethod))
+    if ($Wide) {
+        $lane = Start-Lane $script:WideStack
+        $null = $Session.Threads.Add($lane.Name)
+        $lane.Queue.Add($task)
+        $lane.Queue.CompleteAdding()
+    } else { $Session.Lane.Queue.Add($task) }
+    try { $ended = $task.Wait($Milliseconds, $Cut) } catch { $ended = $task.IsCompleted }
+    if ($ended) {
+        $shell.Dispose()
+        if ($task.IsFaulted) { return @{ State = 'failed'; Reason = "$($task.Exception.GetBaseException().Message)" } }
+        $output = $task.Result
+        return @{ State = 'done'; Output = $(if ($output.Count) { $output[$output.Count - 1] }) }
+    }
+    $null = $shell.BeginStop($null, $null)
+    $state = if (Wait-Task $task 400) { 'stopped' } else { 'stuck' }
+    @{ State = $state; Async = [IAsyncResult] $task }
+}
+
+function New-ModuleSession([hashtable] $Settings, [string[]] $Paths, [switch] $Cold) {
+    <#
+    .SYNOPSIS
+        A session for the user's modules, with those in $Paths imported: @{ Session; Failed }. Throws when it can't be had in time.
         -Cold leaves out what only calls need.
     #>
-    $runspace = New-Runspace "$PSScriptRoot/Frame.psm1", "$PSScriptRoot/Describe.psm1"
+    $session = New-Session ("$PSScriptRoot/Frame.psm1", "$PSScriptRoot/Describe.psm1") $Settings.CallStack
     # Time for each module, and a minute for the runspace itself: a busy machine is slow at it, and without it nothing can be served.
     $limit = 60000 + 1000 * $Settings.ImportSeconds * $Paths.Count
-    $begun = Invoke-Timed $runspace 'Initialize-UcFrame' @{ Paths = $Paths; Place = $Settings.Workspace } $limit
+    $begun = Invoke-Timed $session 'Initialize-UcFrame' @{ Paths = $Paths; Place = $Settings.Workspace } $limit -Wide
     if ($begun.State -ne 'done') { throw "a runspace did not get ready: $($begun.State) $($begun.Reason)" }
-    if ($Cold) { return @{ Runspace = $runspace; Failed = $begun.Output } }
-    $null = Invoke-Timed $runspace 'Save-UcFrame' @{} $limit 'variable:'
+    if ($Cold) { return @{ Session = $session; Failed = $begun.Output } }
+    $null = Invoke-Timed $session 'Save-UcFrame' @{} $limit 'variable:'
     # Once through everything a call runs: the first caller should not wait for the compiler.
     $call = @{ Module = 'Frame'; Command = 'Test-UcFrame'; Owner = ''; Parameters = @{ Text = 'x' }; ResultBytes = 1MB; ResultDepth = 6 }
-    $called = Invoke-Timed $runspace 'Invoke-UcCommand' @{ Call = $call } $limit
-    if (-not $called.Output.Restored) { $null = Invoke-Timed $runspace 'Restore-UcFrame' @{} $limit 'variable:' }
-    @{ Runspace = $runspace; Failed = $begun.Output }
+    $called = Invoke-Timed $session 'Invoke-UcCommand' @{ Call = $call } $limit
+    if (-not $called.Output.Restored) { $null = Invoke-Timed $session 'Restore-UcFrame' @{} $limit 'variable:' }
+    @{ Session = $session; Failed = $begun.Output }
 }
 
 function Import-EngineModule {
@@ -75,4 +144,4 @@ function Import-EngineModule {
     Import-Module $script:Engine -Global
 }
 
-Export-ModuleMember -Function New-Runspace, Import-EngineModule, Invoke-Timed, New-ModuleRunspace
+Export-ModuleMember -Function New-Runspace, Import-EngineModule, New-Session, Close-Session, Invoke-Timed, New-ModuleSession

@@ -34,13 +34,16 @@ function Get-Settings {
         ModulesPath   = [IO.Path]::GetFullPath((Read-Text 'UC_MODULES_PATH' '/opt/uc/Modules')).TrimEnd('/')
         RequiredPath  = [IO.Path]::GetFullPath((Read-Text 'UC_REQUIRED_PATH' '/opt/uc/Required')).TrimEnd('/')
         Workspace     = [IO.Path]::GetFullPath((Read-Text 'UC_WORKSPACE' '/workspace'))
-        Critical      = Read-Names 'UC_CRITICAL_MODULES' ''
+        Critical      = Read-Names 'UC_CRITICAL' ''
         Allowed       = Read-Names 'UC_ALLOWED_MODULES' ''
         Workers       = $workers
         StuckLimit    = 4 * $workers
         Queue         = Read-Number 'UC_QUEUE' 64 1 10000
         CallSeconds   = Read-Number 'UC_CALL_TIMEOUT_SECONDS' 30 1 3600
         ImportSeconds = Read-Number 'UC_IMPORT_TIMEOUT_SECONDS' 30 1 3600
+        # For the second try of a module whose import has passed the first limit.
+        SlowImportSeconds = Read-Number 'UC_SLOW_IMPORT_TIMEOUT_SECONDS' 600 1 3600
+        CallStack     = 1KB * (Read-Number 'UC_CALL_STACK_KIB' 1024 512 65536)
         DrainSeconds  = Read-Number 'UC_DRAIN_SECONDS' 2 0 3600
         BodySeconds   = Read-Number 'UC_BODY_TIMEOUT_SECONDS' 5 1 300
         BodyBytes     = 1MB

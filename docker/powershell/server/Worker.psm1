@@ -3,22 +3,25 @@
 
 $script:Modules = $null
 $script:Prepared = @{}
+# What the accepting thread sees of this worker's call: Since when (0: none), its name and threads, Halt to stop it, and Why it was stopped.
+$script:Own = @{ Since = [long] 0; Call = ''; Threads = $null; Halt = $null; Why = '' }
 
-function Get-ModuleRunspace([hashtable] $Shared, [string] $RequestId) {
+function Get-ModuleSession([hashtable] $Shared, [string] $RequestId) {
     if (-not $script:Modules) {
-        $made = New-ModuleRunspace $Shared.Settings $Shared.Catalog.Critical
+        $made = New-ModuleSession $Shared.Settings $Shared.Catalog.Critical
         foreach ($path in $made.Failed.Keys) {
             Write-Log $Shared.Log warning 'critical_import_failed' ([ordered]@{ request_id = $RequestId; path = $path; reason = $made.Failed[$path] })
         }
-        $script:Modules = $made.Runspace
+        $script:Modules = $made.Session
         $script:Prepared = @{}
     }
     $script:Modules
 }
 
-function Remove-ModuleRunspace([hashtable] $Counters, [hashtable] $Outcome) {
-    # Closing a runspace with a stuck call would wait for it: that one is only counted, until the call ends after all.
-    if ($Outcome.State -eq 'stuck') { $Counters.Stuck.Add($Outcome.Async) } else { $script:Modules.CloseAsync() }
+function Remove-ModuleSession([hashtable] $Counters, [hashtable] $Outcome) {
+    # A stuck call is counted until it ends after all.
+    if ($Outcome.State -eq 'stuck') { $Counters.Stuck.Add($Outcome.Async) }
+    Close-Session $script:Modules -Stuck:($Outcome.State -eq 'stuck')
     $Counters.Replaced += 1
     $script:Modules = $null
 }
@@ -29,7 +32,7 @@ function Clear-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Out
     if ($Outcome.Output.Restored) { return }
     if ($Outcome.State -notin 'stopped', 'stuck') { $Outcome = Invoke-Timed $script:Modules 'Restore-UcFrame' @{} 5000 'variable:' }
     if ($Outcome.State -eq 'done') { return }
-    Remove-ModuleRunspace $Counters $Outcome
+    Remove-ModuleSession $Counters $Outcome
     $stuck = Get-StuckCount $Shared
     Write-Log $Shared.Log warning 'runspace_replaced' ([ordered]@{ request_id = $RequestId; call = $Outcome.State; stuck_calls = $stuck })
     if ($stuck -ge $Shared.Settings.StuckLimit -and -not $Shared.Stop.IsSet) {
@@ -38,7 +41,7 @@ function Clear-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Out
         $Shared.Failed = $true
         $Shared.Stop.Set()
     }
-    if (-not $Shared.Stop.IsSet) { $null = Get-ModuleRunspace $Shared $RequestId }
+    if (-not $Shared.Stop.IsSet) { $null = Get-ModuleSession $Shared $RequestId }
 }
 
 function Send-Outcome([hashtable] $Shared, [hashtable] $Job, [hashtable] $Call, [hashtable] $Outcome, [double] $Milliseconds) {
@@ -49,6 +52,11 @@ function Send-Outcome([hashtable] $Shared, [hashtable] $Job, [hashtable] $Call, 
         if ($Shared.Cut.IsCancellationRequested) {
             Send-Refusal $Job 503 'stopping' "the service is stopping; $($Call.Command) did not end by itself and was $fate" -Last
             return 'cut'
+        }
+        if ($script:Own.Halt.IsCancellationRequested) {
+            $output = @{ Json = '[]'; Errors = @("$($Call.Command) was ${fate}: $($script:Own.Why)"); Warnings = @(); Truncated = $true }
+            Send-Answer $Job 200 (ConvertTo-Answer $output $Milliseconds) 'application/json'
+            return 'halted'
         }
         Send-Refusal $Job 504 'timeout' "$($Call.Command) did not end in time and was $fate"
         return 'timeout'
@@ -70,18 +78,27 @@ function Send-Outcome([hashtable] $Shared, [hashtable] $Job, [hashtable] $Call, 
 }
 
 function Invoke-Prepared([hashtable] $Shared, [hashtable] $Call, [string] $RequestId) {
-    # The first call of a command in a runspace may have to import its module; globals that the import makes are there to stay.
-    $runspace = Get-ModuleRunspace $Shared $RequestId
-    $cut = $Shared.Cut.Token.WaitHandle
-    $limit = 1000 * $Shared.Settings.CallSeconds
+    # The first call of a command in a session may have to import its module; globals that the import makes are there to stay.
+    $session = Get-ModuleSession $Shared $RequestId
+    $own = $script:Own
+    if (-not $own.Halt -or $own.Halt.IsCancellationRequested) { $own.Halt = [Threading.CancellationTokenSource]::CreateLinkedTokenSource($Shared.Cut.Token) }
     $key = "$($Call.Module)\$($Call.Command)"
-    if (-not $script:Prepared[$key]) {
-        $found = Invoke-Timed $runspace 'Import-UcCall' @{ Call = $Call } (1000 * $Shared.Settings.ImportSeconds) -Cut $cut
-        if ($found.State -ne 'done' -or $found.Output.Outcome -ne 'found') { return $found }
-        $null = Invoke-Timed $runspace 'Save-UcFrame' @{} $limit 'variable:'
-        $script:Prepared[$key] = $true
+    $own.Call = $key
+    $own.Threads = $session.Threads
+    $own.Since = [Environment]::TickCount64
+    $cut = $own.Halt.Token
+    $limit = 1000 * $Shared.Settings.CallSeconds
+    try {
+        if (-not $script:Prepared[$key]) {
+            $found = Invoke-Timed $session 'Import-UcCall' @{ Call = $Call } (1000 * $Call.ImportSeconds) -Cut $cut -Wide
+            if ($found.State -ne 'done' -or $found.Output.Outcome -ne 'found') { return $found }
+            $null = Invoke-Timed $session 'Save-UcFrame' @{} $limit 'variable:'
+            $script:Prepared[$key] = $true
+        }
+        Invoke-Timed $session 'Invoke-UcCommand' @{ Call = $Call } $limit -Cut $cut
+    } finally {
+        $own.Since = [long] 0
     }
-    Invoke-Timed $runspace 'Invoke-UcCommand' @{ Call = $Call } $limit -Cut $cut
 }
 
 function Invoke-Call([hashtable] $Shared, [hashtable] $Counters, [hashtable] $Job) {
@@ -154,9 +171,10 @@ function Initialize-Worker([hashtable] $Shared) {
     #>
     while (-not $Shared.Catalog -and -not $Shared.Stop.IsSet) { $null = $Shared.Stop.Wait(20) }
     if ($Shared.Stop.IsSet) { return }
+    $null = $Shared.Running.Add($script:Own)
     $null = ConvertFrom-StrictJson ([Text.Encoding]::UTF8.GetBytes('{"module":"","command":"","parameters":{}}'))
     $null = ConvertTo-Answer @{ Json = '[]'; Errors = @(); Warnings = @(); Truncated = $false } 0
-    try { $null = Get-ModuleRunspace $Shared } catch { Write-Log $Shared.Log error 'runspace_failed' @{ reason = "$($_.Exception.GetBaseException().Message)" } }
+    try { $null = Get-ModuleSession $Shared } catch { Write-Log $Shared.Log error 'runspace_failed' @{ reason = "$($_.Exception.GetBaseException().Message)" } }
 }
 
 Export-ModuleMember -Function Initialize-Worker, Invoke-Work

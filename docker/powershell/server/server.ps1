@@ -1,9 +1,9 @@
 # The powershell-modules service: accepts on the main thread, works in a fixed number of runspaces, drains on SIGTERM, or by itself when too
 # many calls are stuck.
-# No `using`, no Add-Type, nothing compiled at start but one expression tree.
+# No `using`, no Add-Type, nothing compiled at start but small expression trees.
 Set-StrictMode -Off
 $ErrorActionPreference = 'Stop'
-foreach ($file in 'Settings', 'Log', 'Runspaces', 'Metrics', 'Http', 'Token') { Import-Module "$PSScriptRoot/$file.psm1" -DisableNameChecking }
+foreach ($file in 'Settings', 'Log', 'Runspaces', 'Metrics', 'Http', 'Token', 'Handlers', 'Guard') { Import-Module "$PSScriptRoot/$file.psm1" -DisableNameChecking }
 Import-EngineModule
 
 try {
@@ -16,8 +16,11 @@ try {
 $log = Open-Log $settings
 
 $shared = [hashtable]::Synchronized(@{
-    Settings = $settings; Log = $log; Catalog = $null; Tokens = @{ Text = $null; Digests = @() }; Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
+    Settings = $settings; Log = $log; Catalog = $null; Inventory = @(); Surveyed = $false; Tokens = @{ Text = $null; Digests = @() }; Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
     Stop = [Threading.ManualResetEventSlim]::new($false); Failed = $false
+    # Of each worker the call it is in, the heap's state in words, the threads that are held in [Environment]::Exit: see Guard.psm1.
+    Running = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new()); Short = ''; Gate = $null
+    Exited = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
     Cut = [Threading.CancellationTokenSource]::new()
     # InFlight: requests whose work, the log line included, is not done. Unanswered: those whose answer has not begun.
     InFlight = [Threading.CountdownEvent]::new(1); Unanswered = [Threading.CountdownEvent]::new(1)
@@ -27,19 +30,6 @@ $shared = [hashtable]::Synchronized(@{
 $work = @{ Queue = $shared.Queue }
 $probes = @{ Queue = [Collections.Concurrent.BlockingCollection[hashtable]]::new(64) }
 $refusals = @{ Queue = [Collections.Concurrent.BlockingCollection[hashtable]]::new(256) }
-
-function Register-Stop([Threading.ManualResetEventSlim] $Stop) {
-    # The handler runs on a thread without a runspace, where a script block would abort the process: it has to be compiled code.
-    $context = [Linq.Expressions.Expression]::Parameter([Runtime.InteropServices.PosixSignalContext], 'context')
-    $cancel = [Linq.Expressions.Expression]::Assign(
-        [Linq.Expressions.Expression]::Property($context, 'Cancel'), [Linq.Expressions.Expression]::Constant($true))
-    $set = [Linq.Expressions.Expression]::Call(
-        [Linq.Expressions.Expression]::Constant($Stop), [Threading.ManualResetEventSlim].GetMethod('Set', [type[]] @()))
-    $block = [Linq.Expressions.Expression]::Block([Linq.Expressions.Expression[]] @($cancel, $set))
-    $handler = [Linq.Expressions.Expression]::Lambda(
-        [Action[Runtime.InteropServices.PosixSignalContext]], $block, [Linq.Expressions.ParameterExpression[]] @($context)).Compile()
-    [Runtime.InteropServices.PosixSignalRegistration]::Create([Runtime.InteropServices.PosixSignal]::SIGTERM, $handler)
-}
 
 function Start-Runspace([string[]] $Files, [string] $Command, [hashtable] $Parameters) {
     $shell = [powershell]::Create()
@@ -110,6 +100,7 @@ function Receive-Requests([Net.HttpListener] $Listener, [Collections.IList] $Ser
         } else {
             $null = [Threading.WaitHandle]::WaitAny($handles, 250)
         }
+        Watch-Calls $shared
         if (-not $task.IsCompleted) { Restore-Servers $Servers; continue }
         try { Send-ToQueue $task.Result } catch { Write-Log $log error 'accept_failed' @{ reason = "$($_.Exception.GetBaseException().Message)" } }
         $task = $Listener.GetContextAsync()
@@ -117,11 +108,12 @@ function Receive-Requests([Net.HttpListener] $Listener, [Collections.IList] $Ser
 }
 
 $registration = Register-Stop $shared.Stop
+$shared.Gate = Register-Exit
 try {
     $listener = Open-Listener "http://$($settings.Address):$($settings.Port)/"
 } catch {
     Write-Log $log error 'cannot_listen' @{ address = $settings.Address; port = $settings.Port; reason = "$($_.Exception.GetBaseException().Message)" }
-    [Environment]::Exit(3)
+    Exit-Process $shared.Gate 3
 }
 
 $servers = [Collections.ArrayList]::new()
@@ -139,5 +131,4 @@ $left = $shared.InFlight.CurrentCount - 1
 Write-Log $log info 'stopped' @{ unanswered = $left }
 $listener.Close()
 $registration.Dispose()
-# Not `exit`: a call that can't be stopped holds a thread, and the process would wait for it.
-[Environment]::Exit($(if ($left -gt 0 -or $shared.Failed) { 1 } else { 0 }))
+Exit-Process $shared.Gate $(if ($left -gt 0 -or $shared.Failed) { 1 } else { 0 })

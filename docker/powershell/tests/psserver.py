@@ -141,8 +141,10 @@ def bound_by_modes() -> list[str]:
 
 
 @contextlib.contextmanager
-def running(pwsh: str, tree: Path, folder: Path, critical: Sequence[str], **settings: object) -> Iterator[Service]:
-    """Start the service on a tree, wait until it is ready, and end it afterwards."""
+def running(
+    pwsh: str, tree: Path, folder: Path, critical: Sequence[str], *, prefix: Sequence[str] = (), **settings: object
+) -> Iterator[Service]:
+    """Start the service on a tree, by the command `prefix` if there is one, wait until it is ready, and end it afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("home", "tmp", "workspace"):
         (folder / name).mkdir(exist_ok=True)
@@ -157,13 +159,13 @@ def running(pwsh: str, tree: Path, folder: Path, critical: Sequence[str], **sett
         "UC_MODULES_PATH": str(tree),
         "UC_REQUIRED_PATH": str(folder / "required"),
         "UC_WORKSPACE": str(folder / "workspace"),
-        "UC_CRITICAL_MODULES": ",".join(critical),
+        "UC_CRITICAL": ",".join(critical),
         "POWERSHELL_TOKEN_FILE": str(folder / "token"),
         "POWERSHELL_TELEMETRY_OPTOUT": "1",
         "POWERSHELL_UPDATECHECK": "Off",
         "DOTNET_EnableDiagnostics": "0",
     } | {name: str(value) for name, value in settings.items()}
-    command = [*bound_by_modes(), "sh", str(START)]
+    command = [*prefix, *bound_by_modes(), "sh", str(START)]
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
     service = Service(process, port, folder)

@@ -16,17 +16,17 @@ from pstrees import PROBE, PROBE_EXPORTS
 FRAME = """
 $ErrorActionPreference = 'Stop'
 Import-Module '{server}/Runspaces.psm1' -DisableNameChecking
-$settings = @{{ Workspace = '{place}'; ImportSeconds = 60 }}
-$runspace = (New-ModuleRunspace $settings @('{place}/Probe/Probe.psd1')).Runspace
+$settings = @{{ Workspace = '{place}'; ImportSeconds = 60; CallStack = 1MB }}
+$session = (New-ModuleSession $settings @('{place}/Probe/Probe.psd1')).Session
 function Invoke-Probe([string] $Command) {{
     $call = @{{ Module = 'Probe'; Command = $Command; Owner = 'Probe'; Parameters = @{{}}; ResultBytes = 1MB; ResultDepth = 6 }}
-    $called = Invoke-Timed $runspace 'Invoke-UcCommand' @{{ Call = $call }} 60000
-    if (-not $called.Output.Restored) {{ $null = Invoke-Timed $runspace 'Restore-UcFrame' @{{}} 60000 'variable:' }}
+    $called = Invoke-Timed $session 'Invoke-UcCommand' @{{ Call = $call }} 60000
+    if (-not $called.Output.Restored) {{ $null = Invoke-Timed $session 'Restore-UcFrame' @{{}} 60000 'variable:' }}
     $called.Output
 }}
 function Get-Listing {{
     $shell = [powershell]::Create()
-    $shell.Runspace = $runspace
+    $shell.Runspace = $session.Runspace
     $listing = $shell.AddCommand('Get-ChildItem').AddParameter('Path', 'variable:').Invoke()
     @($listing.Name | Where-Object {{ $_ -notin 'StackTrace', 'LASTEXITCODE', 'Matches' }})
 }}
