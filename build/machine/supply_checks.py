@@ -93,11 +93,11 @@ def sources(manifest: Manifest) -> Diagnosis:
     """What files alone say of the user's own folders: what they declare, and requirements that conflict."""
     examined = examine.examine(manifest, quick=True)
     stopping = [problem for each in examined for problem in each.problems if problem.stops]
-    failed = [thing for each in examined for thing in each.failed]
+    others = [item for each in examined for item in (*each.failed, *each.problems)]
     summary = view.line(examined)
     if stopping:
         return Diagnosis("fail", f"{stopping[0].text}; {summary}", "./inv sources")
-    return Diagnosis("warn", summary, "./inv sources") if failed else Diagnosis("ok", summary)
+    return Diagnosis("warn", summary, "./inv sources") if others else Diagnosis("ok", summary)
 
 
 def build_secrets(manifest: Manifest) -> Iterator[tuple[str, Diagnosis]]:
