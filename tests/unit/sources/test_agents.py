@@ -77,10 +77,10 @@ def test_s6_every_conflicting_requirement_is_named_at_once(tmp_path: Path) -> No
 
     problems = agents.examine(tmp_path, tmp_path / "lock.txt").problems
 
+    wins = "the service's is installed"
     assert [problem.text for problem in problems if problem.kind == "requirements"] == [
-        "requirements.txt, line 1: structlog==24.4.0, and the service has 26.1.0 (needed by langgraph-api): the service's "
-        + "is installed",
-        "requirements.txt, line 2: httpx<0.28, and the service has 0.28.1: the service's is installed",
+        f"requirements.txt, line 1: structlog==24.4.0, and the service has 26.1.0 (needed by langgraph-api): {wins}",
+        f"requirements.txt, line 2: httpx<0.28, and the service has 0.28.1: {wins}",
     ]
     assert not any(problem.stops for problem in problems)
 
