@@ -50,6 +50,7 @@ class RulesFile:
         self._waits_for: Path | None = None
         self.refused: Refusal | None = None
         self.declared: list[str] = []
+        self.has_accepted = False  # whether the rules in force are the file's, as it is or as it was
         self.source = str(DEFAULT_TRIGGERS)
         self.rules = parse(DEFAULT_TRIGGERS.read_text(), env)
         if self._path.exists():
@@ -95,6 +96,7 @@ class RulesFile:
             text = self._path.read_text(encoding="utf-8")
             self.declared = declared(text)
             self._accept(parse(text, self._env, _secret_file), str(self._path))
+            self.has_accepted = True
             self._memory.remember(_LAST_GOOD, text)
         except RulesError as error:
             self._waits_for = error.waits_for
@@ -109,11 +111,13 @@ class RulesFile:
         try:
             self.rules = parse(text, self._env)
             self.source = f"{self._path} (as last accepted)"
+            self.has_accepted = True
         except RulesError as error:
             _log.warning("triggers_last_good_unusable", line=error.line, reason=error.reason)
 
     def _fall_back(self) -> None:
         self._waits_for = None
+        self.has_accepted = False
         self._memory.remember(_LAST_GOOD, "")
         self._accept(parse(DEFAULT_TRIGGERS.read_text(), self._env), str(DEFAULT_TRIGGERS))
 

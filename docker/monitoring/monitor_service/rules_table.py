@@ -32,7 +32,7 @@ class Table:
     def __init__(self, text: str, header: str, content: object, within: Table | None = None) -> None:
         self.text = text
         found = re.search(header, text)
-        self.start = found.end() if found else within.start if within else 0
+        self.start: int = found.end() if found else within.start if within else 0
         if not isinstance(content, dict):
             raise self.error("", "expected a table")
         self.content: dict[str, Any] = content

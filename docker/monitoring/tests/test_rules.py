@@ -191,7 +191,8 @@ def test_s10_a_dead_batch_is_sent_again_whole(
     monitor = start()
     for name in ("a", "b"):
         (workspace / name).write_text("x")
-    dead = eventually(lambda: len(found := monitor.events(status="dead")) == 2 and found)
+    eventually(lambda: len(monitor.events(status="dead")) == 2)
+    dead = monitor.events(status="dead")
     target.always = 200
 
     assert monitor.post(f"/events/{dead[1]['id']}/redeliver").json() == {"pending": 2}
