@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from mcp.server.caching import CacheHint
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.resources import Resource, TextResource
 from mcp.server.transport_security import TransportSecuritySettings
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 from ucservice.metrics import HttpMetrics
@@ -12,7 +15,9 @@ from ucservice.web import App, Observer, RequestLog
 
 from mcp_service import toolsets
 from mcp_service.bearer import FileTokens, auth_settings
+from mcp_service.envelope import Envelope
 from mcp_service.observe import ToolCalls
+from mcp_service.offers import CheckedPrompts
 from mcp_service.peer import token_problem
 from mcp_service.probes import Probes
 from mcp_service.settings import Settings
@@ -30,7 +35,7 @@ def build(settings: Settings) -> App:
     chosen = toolsets.build(settings)
     server = _server(settings, chosen, secret, registry)
     checks = {"mcp_token": lambda: token_problem(secret), **chosen.checks}
-    probes = Probes(settings.server, checks, chosen.peer, registry)
+    probes = Probes(settings.server, chosen, checks, registry)
     for path, handler in (("/health", probes.health), ("/ready", probes.ready), ("/metrics", probes.metrics)):
         server.custom_route(path, methods=["GET"])(handler)
     return on_wire(server, settings, observer=HttpMetrics(registry))
@@ -55,20 +60,44 @@ def on_wire(
             allowed_hosts=list(settings.allowed_hosts), allowed_origins=list(settings.allowed_origins)
         ),
     )
-    return RequestLog(application, observer=observer)
+    return RequestLog(Envelope(application), observer=observer)
 
 
 def _server(settings: Settings, chosen: Toolset, secret: Secret, registry: CollectorRegistry) -> MCPServer[None]:
-    return MCPServer(
+    server: MCPServer[None] = MCPServer(
         f"mcp-{settings.server}",
         title=chosen.title,
-        version=settings.version,
+        version=settings.version or "0.0.0",
         instructions=chosen.instructions,
         tools=list(chosen.tools),
+        resources=[*chosen.resources, *_release(settings)],
         auth=auth_settings(settings.public_url),
         token_verifier=FileTokens(secret),
         cache_hints={"tools/list": _TOOLS_STAY},
         # The tools never change while a server runs: nothing to subscribe to, and no stream that outlives SIGTERM.
         subscriptions=False,
-        middleware=[ToolCalls(registry, frozenset(tool.name for tool in chosen.tools))],
+        middleware=[ToolCalls(registry, frozenset(tool.name for tool in chosen.tools)), CheckedPrompts(chosen.prompts)],
     )
+    for prompt in chosen.prompts:
+        server.add_prompt(prompt)
+    for one in chosen.templates:
+        server.resource(one.uri, title=one.title, mime_type=one.mime_type)(one.function)
+    return server
+
+
+def _release(settings: Settings) -> list[Resource]:
+    """The release in force, where the stack says it."""
+    if not settings.version:
+        return []
+    text = json.dumps({"version": settings.version})
+    description = "The version of the stack that this server belongs to."
+    return [
+        TextResource(
+            uri="release:///current",
+            name="release",
+            title="The release in force",
+            description=description,
+            text=text,
+            mime_type="application/json",
+        )
+    ]

@@ -9,6 +9,8 @@ from typing import BinaryIO
 
 from mcp.server.mcpserver.exceptions import ToolError
 
+from mcp_service.offers import NotThere
+
 
 class Jail:
     """Every path is resolved through all its links first; what ends outside the root is refused, there or not.
@@ -52,7 +54,7 @@ class Jail:
         """As resolve, and something must be there."""
         real = self.resolve(path)
         if not real.exists():
-            raise ToolError(f"{path!r} does not exist in the workspace")
+            raise NotThere(f"{path!r} does not exist in the workspace")
         return real
 
     def name(self, real: Path) -> str:

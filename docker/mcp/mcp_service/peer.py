@@ -10,6 +10,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from ucservice import logs
 from ucservice.secretfile import Secret
 
+from mcp_service.offers import NotThere
+
 LARGEST_ANSWER = 8 * 1024 * 1024
 _DETAIL = 600
 
@@ -83,7 +85,8 @@ class Peer:
         if status in {401, 403} and self.check_secret():
             raise ToolError(f"{self.name} answered {status}: {self.check_secret()}")
         if status >= 400:
-            raise ToolError(f"{self.name} answered {status}: {_detail(value, content)}")
+            refused = NotThere if status == 404 else ToolError
+            raise refused(f"{self.name} answered {status}: {_detail(value, content)}")
         if status != 200 or not isinstance(value, dict):
             raise ToolError(f"{self.name} answered {status} with something else than a JSON object")
         return value

@@ -48,7 +48,7 @@ class Settings:
         published = int(_number(env, "UC_PUBLISHED_PORT", port))
         return cls(
             server=server,
-            version=env.get("UC_VERSION") or "0.0.0",
+            version=env.get("UC_VERSION", "").strip(),
             port=port,
             public_url=_url(env, "MCP_PUBLIC_URL", f"http://127.0.0.1:{published}/mcp"),
             allowed_hosts=with_any_port(env.get("UC_ALLOWED_HOSTS") or HOSTS),
