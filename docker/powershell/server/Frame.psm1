@@ -35,6 +35,8 @@ function Initialize-UcFrame([string[]] $Paths, [string] $Place) {
     if ([IO.Directory]::Exists($Place)) { Set-Location -LiteralPath $Place }
     $script:Place = $ExecutionContext.SessionState.Path.CurrentLocation.Path
     $script:Table = Get-GlobalTable
+    # A module that unloads all others must not unload what calls it.
+    Get-Module Frame, Envelope, Describe, Types -All | Where-Object { $_.ModuleBase -eq $PSScriptRoot } | ForEach-Object { $_.AccessMode = 'Constant' }
     $failed = @{}
     foreach ($path in $Paths) {
         $outcome = Import-UcModule $path

@@ -9,21 +9,10 @@ function Get-HeapUse {
     [GC]::GetTotalMemory($false) / [GC]::GetGCMemoryInfo().TotalAvailableMemoryBytes
 }
 
-function Stop-Call([hashtable] $Call, [string] $Why) {
-    $Call.Why = $Why
-    $Call.Halt.Cancel()
-}
-
-function Watch-Exit([hashtable] $Shared) {
-    # The call whose thread is held in [Environment]::Exit is answered at once.
-    $name = ''
-    while ($Shared.Gate.Asked.TryDequeue([ref] $name)) {
-        $null = $Shared.Exited.Add($name)
-        foreach ($call in @($Shared.Running)) {
-            if ($call.Since -and $call.Threads.Contains($name)) { Stop-Call $call 'it called [Environment]::Exit, which is refused' }
-        }
-        Write-Log $Shared.Log warning 'exit_refused' @{ thread = $name }
-    }
+function Stop-Service([hashtable] $Shared) {
+    # As at SIGTERM, but with exit code 1: whatever restarts the container gives it a new process.
+    $Shared.Failed = $true
+    $Shared.Stop.Set()
 }
 
 function Watch-Memory([hashtable] $Shared) {
@@ -37,12 +26,9 @@ function Watch-Memory([hashtable] $Shared) {
     $running = @($Shared.Running | Where-Object { $_.Since -and -not $_.Halt.IsCancellationRequested } | Sort-Object { $_.Since })
     $longest = if ($running) { $running[0] }
     Write-Log $Shared.Log error 'short_of_memory' ([ordered]@{ use = [Math]::Round($use, 2); stopped = "$($longest.Call)"; stuck_calls = Get-StuckCount $Shared })
-    if ($longest) { Stop-Call $longest 'the service ran short of memory'; $script:Helpless = 0 } else { $script:Helpless++ }
+    if ($longest) { $longest.Halt.Cancel(); $script:Helpless = 0 } else { $script:Helpless++ }
     $script:Next = [Environment]::TickCount64 + 1000
-    if ($script:Helpless -ge 3 -and -not $Shared.Stop.IsSet) {
-        $Shared.Failed = $true
-        $Shared.Stop.Set()
-    }
+    if ($script:Helpless -ge 3) { Stop-Service $Shared }
 }
 
 function Watch-Calls([hashtable] $Shared) {
@@ -53,8 +39,11 @@ function Watch-Calls([hashtable] $Shared) {
     $now = [Environment]::TickCount64
     if ($now -lt $script:Next) { return }
     $script:Next = $now + $script:Pause
-    if (-not $Shared.Gate.Asked.IsEmpty) { Watch-Exit $Shared }
-    Watch-Memory $Shared
+    if ($Shared.Stop.IsSet) { return }
+    if ($Shared.Gate.Asked.IsSet) {
+        Write-Log $Shared.Log error 'exit_asked' @{ reason = 'a module called [Environment]::Exit; the calls in flight are finished first' }
+        Stop-Service $Shared
+    } else { Watch-Memory $Shared }
 }
 
 Export-ModuleMember -Function Watch-Calls

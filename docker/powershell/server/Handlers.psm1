@@ -24,22 +24,18 @@ function Register-Stop([Threading.ManualResetEventSlim] $Stop) {
 function Register-Exit {
     <#
     .SYNOPSIS
-        Keep the process when a module calls [Environment]::Exit: the calling thread is held in the runtime's own exit event, before
-        anything is torn down, and everything else goes on. @{ Asked; Allowed; Code } for Watch-Exit and Exit-Process.
+        Have time when a module calls [Environment]::Exit: @{ Asked; Allowed; Code } for the accepting thread and Exit-Process.
+    .DESCRIPTION
+        The runtime raises its exit event on the thread of the finalizers and waits for it, as does the thread that asked; all else goes on
+        until the event has been handled. Without finalizers no process lasts, so it has to end, but after the calls in flight.
     #>
-    $gate = @{ Asked = [Collections.Concurrent.ConcurrentQueue[string]]::new(); Allowed = [Threading.ManualResetEventSlim]::new($false); Code = [int[]] @(0) }
+    $gate = @{ Asked = [Threading.ManualResetEventSlim]::new($false); Allowed = [Threading.ManualResetEventSlim]::new($false); Code = [int[]] @(0) }
     $sender = $script:Expression::Parameter([object], 'sender')
     $arguments = $script:Expression::Parameter([EventArgs], 'arguments')
-    $thread = $script:Expression::Property($null, [Threading.Thread].GetProperty('CurrentThread'))
-    $enqueue = [Collections.Concurrent.ConcurrentQueue[string]].GetMethod('Enqueue')
-    $steps = @(
-        # A thread without a name is none of the lanes that calls run on.
-        $script:Expression::Call($script:Expression::Constant($gate.Asked), $enqueue, $script:Expression::Coalesce($script:Expression::Property($thread, 'Name'), $script:Expression::Constant('')))
-        Get-EventCall $gate.Allowed 'Wait'
-        # The process ends with the service's code, not with the one of whoever asked first.
-        $script:Expression::Assign($script:Expression::Property($null, [Environment].GetProperty('ExitCode')),
-            $script:Expression::ArrayIndex($script:Expression::Constant($gate.Code), $script:Expression::Constant(0)))
-    )
+    # The process ends with the service's code, not with the one of whoever asked first.
+    $code = $script:Expression::Assign($script:Expression::Property($null, [Environment].GetProperty('ExitCode')),
+        $script:Expression::ArrayIndex($script:Expression::Constant($gate.Code), $script:Expression::Constant(0)))
+    $steps = @((Get-EventCall $gate.Asked 'Set'), (Get-EventCall $gate.Allowed 'Wait'), $code)
     [AppDomain]::CurrentDomain.add_ProcessExit((New-Lambda ([EventHandler]) $steps @($sender, $arguments)))
     $gate
 }

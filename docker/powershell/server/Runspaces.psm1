@@ -48,11 +48,11 @@ function Get-LaneBody {
 }
 
 function Start-Lane([int] $StackBytes) {
-    # @{ Queue; Name } of a new thread with this stack: it runs the tasks put into the queue, and ends when the queue is completed.
-    $lane = @{ Queue = [Collections.Concurrent.BlockingCollection[Threading.Tasks.Task]]::new(); Name = "lane-$([guid]::NewGuid().ToString('n'))" }
+    # @{ Queue } of a new thread with this stack: it runs the tasks put into the queue, and ends when the queue is completed. In a table,
+    # because a queue that passes through a pipeline is emptied.
+    $lane = @{ Queue = [Collections.Concurrent.BlockingCollection[Threading.Tasks.Task]]::new() }
     $thread = [Threading.Thread]::new((Get-LaneBody), $StackBytes)
     $thread.IsBackground = $true
-    $thread.Name = $lane.Name
     $thread.Start($lane.Queue)
     $lane
 }
@@ -60,11 +60,10 @@ function Start-Lane([int] $StackBytes) {
 function New-Session([string[]] $Files, [int] $StackBytes = 1MB) {
     <#
     .SYNOPSIS
-        @{ Runspace; Lane; Threads } for Invoke-Timed: a runspace and the thread that its calls run on, which has a stack of this size.
-        Threads are the names of the threads that have worked in it. Throws when the runspace can't be opened.
+        @{ Runspace; Lane } for Invoke-Timed: a runspace, and the queue of the thread that its calls run on, which has a stack of this
+        size. Throws when the runspace can't be opened.
     #>
-    $lane = Start-Lane $StackBytes
-    @{ Runspace = New-Runspace $Files 'UseCurrentThread'; Lane = $lane; Threads = [Collections.Generic.HashSet[string]]::new([string[]] @($lane.Name)) }
+    @{ Runspace = New-Runspace $Files 'UseCurrentThread'; Lane = Start-Lane $StackBytes }
 }
 
 function Close-Session([hashtable] $Session, [switch] $Stuck) {
@@ -100,7 +99,6 @@ function Invoke-Timed {
     $task = $script:TaskType::new([Delegate]::CreateDelegate($script:InvokeType, $shell, $script:InvokeMethod))
     if ($Wide) {
         $lane = Start-Lane $script:WideStack
-        $null = $Session.Threads.Add($lane.Name)
         $lane.Queue.Add($task)
         $lane.Queue.CompleteAdding()
     } else { $Session.Lane.Queue.Add($task) }

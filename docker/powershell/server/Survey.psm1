@@ -37,13 +37,11 @@ function Set-Failed([hashtable] $Row, [string] $Kind, [string] $Reason) {
     $Row.State, $Row.Kind, $Row.Reason = 'failed', $Kind, (Get-OneLine $Reason)
 }
 
-function Set-Late([hashtable] $Row, [hashtable] $Session, [hashtable] $Shared, [int] $Seconds) {
+function Set-Late([hashtable] $Row, [hashtable] $Settings, [int] $Seconds) {
     # The first time a module that takes long stays pending and is tried again with the larger limit; the second time it has failed.
-    $held = @($Session.Threads | Where-Object { $_ -in $Shared.Exited })
-    if ($held) { return Set-Failed $Row 'other' 'its import calls [Environment]::Exit, which is refused' }
     if ($Row.Slow) { return Set-Failed $Row 'timeout' "its import did not end within $Seconds s" }
     $Row.Slow = $true
-    $Row.Kind, $Row.Reason = 'timeout', "its import did not end within $Seconds s; it is being imported again, with a limit of $($Shared.Settings.SlowImportSeconds) s"
+    $Row.Kind, $Row.Reason = 'timeout', "its import did not end within $Seconds s; it is being imported again, with a limit of $($Settings.SlowImportSeconds) s"
 }
 
 function Import-Row([hashtable] $Row, [hashtable] $Session, [hashtable] $Shared) {
@@ -51,7 +49,7 @@ function Import-Row([hashtable] $Row, [hashtable] $Session, [hashtable] $Shared)
     $seconds = if ($Row.Slow) { $Shared.Settings.SlowImportSeconds } else { $Shared.Settings.ImportSeconds }
     $call = Invoke-Timed $Session 'Import-UcModule' @{ Path = $Row.Path } (1000 * $seconds) -Cut $Shared.Cut.Token -Wide
     if ($call.State -in 'stopped', 'stuck') {
-        Set-Late $Row $Session $Shared $seconds
+        Set-Late $Row $Shared.Settings $seconds
         Close-Session $Session -Stuck:($call.State -eq 'stuck')
         return $false
     }

@@ -3,8 +3,8 @@
 
 $script:Modules = $null
 $script:Prepared = @{}
-# What the accepting thread sees of this worker's call: Since when (0: none), its name and threads, Halt to stop it, and Why it was stopped.
-$script:Own = @{ Since = [long] 0; Call = ''; Threads = $null; Halt = $null; Why = '' }
+# What the accepting thread sees of this worker's call: since when (0: none), its name, and Halt to stop it when memory is short.
+$script:Own = @{ Since = [long] 0; Call = ''; Halt = $null }
 
 function Get-ModuleSession([hashtable] $Shared, [string] $RequestId) {
     if (-not $script:Modules) {
@@ -54,7 +54,7 @@ function Send-Outcome([hashtable] $Shared, [hashtable] $Job, [hashtable] $Call, 
             return 'cut'
         }
         if ($script:Own.Halt.IsCancellationRequested) {
-            $output = @{ Json = '[]'; Errors = @("$($Call.Command) was ${fate}: $($script:Own.Why)"); Warnings = @(); Truncated = $true }
+            $output = @{ Json = '[]'; Errors = @("$($Call.Command) was ${fate}: the service ran short of memory"); Warnings = @(); Truncated = $true }
             Send-Answer $Job 200 (ConvertTo-Answer $output $Milliseconds) 'application/json'
             return 'halted'
         }
@@ -84,18 +84,23 @@ function Invoke-Prepared([hashtable] $Shared, [hashtable] $Call, [string] $Reque
     if (-not $own.Halt -or $own.Halt.IsCancellationRequested) { $own.Halt = [Threading.CancellationTokenSource]::CreateLinkedTokenSource($Shared.Cut.Token) }
     $key = "$($Call.Module)\$($Call.Command)"
     $own.Call = $key
-    $own.Threads = $session.Threads
     $own.Since = [Environment]::TickCount64
     $cut = $own.Halt.Token
     $limit = 1000 * $Shared.Settings.CallSeconds
     try {
-        if (-not $script:Prepared[$key]) {
-            $found = Invoke-Timed $session 'Import-UcCall' @{ Call = $Call } (1000 * $Call.ImportSeconds) -Cut $cut -Wide
-            if ($found.State -ne 'done' -or $found.Output.Outcome -ne 'found') { return $found }
-            $null = Invoke-Timed $session 'Save-UcFrame' @{} $limit 'variable:'
-            $script:Prepared[$key] = $true
+        # Twice: a call in between may have unloaded the module.
+        foreach ($try in 1, 2) {
+            if (-not $script:Prepared[$key]) {
+                $found = Invoke-Timed $session 'Import-UcCall' @{ Call = $Call } (1000 * $Call.ImportSeconds) -Cut $cut -Wide
+                if ($found.State -ne 'done' -or $found.Output.Outcome -ne 'found') { return $found }
+                $null = Invoke-Timed $session 'Save-UcFrame' @{} $limit 'variable:'
+                $script:Prepared[$key] = $true
+            }
+            $outcome = Invoke-Timed $session 'Invoke-UcCommand' @{ Call = $Call } $limit -Cut $cut
+            if ($outcome.State -ne 'done' -or $outcome.Output.Outcome -ne 'lost') { break }
+            $script:Prepared.Remove($key)
         }
-        Invoke-Timed $session 'Invoke-UcCommand' @{ Call = $Call } $limit -Cut $cut
+        $outcome
     } finally {
         $own.Since = [long] 0
     }

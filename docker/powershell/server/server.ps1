@@ -18,9 +18,8 @@ $log = Open-Log $settings
 $shared = [hashtable]::Synchronized(@{
     Settings = $settings; Log = $log; Catalog = $null; Inventory = @(); Surveyed = $false; Tokens = @{ Text = $null; Digests = @() }; Counters = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
     Stop = [Threading.ManualResetEventSlim]::new($false); Failed = $false
-    # Of each worker the call it is in, the heap's state in words, the threads that are held in [Environment]::Exit: see Guard.psm1.
+    # Of each worker the call it is in, what is wrong with the heap in words, and whether a module wants the process to end: see Guard.psm1.
     Running = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new()); Short = ''; Gate = $null
-    Exited = [Collections.ArrayList]::Synchronized([Collections.ArrayList]::new())
     Cut = [Threading.CancellationTokenSource]::new()
     # InFlight: requests whose work, the log line included, is not done. Unanswered: those whose answer has not begun.
     InFlight = [Threading.CountdownEvent]::new(1); Unanswered = [Threading.CountdownEvent]::new(1)

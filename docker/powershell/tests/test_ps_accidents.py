@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from psserver import Service, running, write_module
+from psserver import DEADLINE, Service, running, write_module
+from test_ps_limits import wait_for_metric
 
 MISHAP = r"""
 function Get-Ready { 'ready' }
@@ -41,6 +43,7 @@ function Start-Threads {
     }
     'started'
 }
+function Wait-File { param([string] $Path) while (-not (Test-Path $Path)) { Start-Sleep -Milliseconds 20 }; 'found' }
 function Stop-Everything { [Environment]::Exit(7) }
 function Stop-Own { Stop-Process -Id $PID -Force; Start-Sleep -Milliseconds 200; 'still here' }
 function Set-Everything {
@@ -118,14 +121,6 @@ def test_p1_threads_that_never_end_hold_nobody_up(mishap: Service) -> None:
     assert call(mishap, "Start-Threads")["result"] == ["started"]
 
 
-def test_p1_an_exit_of_the_process_is_refused(mishap: Service) -> None:
-    """[Environment]::Exit holds its own thread and ends its own call, at once, with a sentence; the thread counts as stuck."""
-    body = call(mishap, "Stop-Everything")
-    assert body["ok"] is False
-    assert "[Environment]::Exit, which is refused" in body["errors"][0]
-    assert mishap.event("exit_refused")["level"] == "warning"
-
-
 def test_p1_what_a_call_sets_is_gone_at_the_next(mishap: Service) -> None:
     """Location, preferences, defaults of parameters, in every worker."""
     (before,) = call(mishap, "Get-Everything")["result"]
@@ -157,12 +152,22 @@ def test_p1_a_process_that_kills_itself_lives_on_as_process_1(pwsh: str, tmp_pat
         assert call(service, "Stop-Own")["result"] == ["still here"]
 
 
-def test_p1_the_process_ends_with_its_own_code_after_a_refused_exit(pwsh: str, tmp_path: Path) -> None:
-    """SIGTERM is 0, not the 7 that the module wanted, and nothing waits for the held thread."""
+def test_p1_an_exit_of_the_process_waits_for_the_neighbours(pwsh: str, tmp_path: Path) -> None:
+    """[Environment]::Exit is a drain: the call in flight is answered, the one that asked gets 503, and the code is 1, not the module's 7."""
     write_module(tmp_path / "Modules", "Mishap", MISHAP)
-    with running(pwsh, tmp_path / "Modules", tmp_path, ["Mishap"]) as service:
-        assert service.invoke("Mishap", "Stop-Everything").json()["ok"] is False
-        assert service.stop()[0] == 0
+    gate = tmp_path / "gate"
+    with (
+        running(pwsh, tmp_path / "Modules", tmp_path, ["Mishap"], UC_DRAIN_SECONDS=5) as service,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        neighbour = pool.submit(service.invoke, "Mishap", "Wait-File", Path=str(gate))
+        wait_for_metric(service, "http_requests_in_flight 2")
+        asking = pool.submit(service.invoke, "Mishap", "Stop-Everything")
+        assert service.event("exit_asked")["level"] == "error"
+        gate.touch()
+        assert neighbour.result().json()["result"] == ["found"]
+        assert (asking.result().status_code, asking.result().json()["error"]) == (503, "stopping")
+        assert service.process.wait(timeout=DEADLINE) == 1
 
 
 @pytest.mark.parametrize("command", ["Get-Cyclic", "Get-Deeper"])
