@@ -33,7 +33,7 @@ def tree_of(path: Path, dockerfile: str = "") -> Tree:
     if path.is_file():
         from build import mkdocs_needs  # reads YAML, which nothing else does
 
-        lines = ["*", *(f"!{_literal(needed)}" for needed in mkdocs_needs.needs(path))]
+        lines = ["*", *(f"!{_literal(needed)}" for needed in mkdocs_needs.needs(path).paths)]
         return Tree(root=path.parent, rules=Rules("\n".join(lines), source=str(path)), kept=frozenset())
     return Tree(root=path, rules=rules_of(path, dockerfile), kept=frozenset(always(path, dockerfile)))
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from build import console
+from build import console, mkdocs_needs
 from build.config.manifest import Manifest
 from build.deploy import compose as deploy
 from build.engine import ownership
@@ -22,21 +22,28 @@ _UNAVAILABLE = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 
 def folders(manifest: Manifest, service: str) -> list[Path]:
-    """Every folder whose files the image of the service is built from."""
+    """Every folder or file that the image of the service is built from."""
     settings = manifest.services[service]
     paths = [manifest.root / settings.folder]
     for value in settings.contexts.values():
         kind, _, key = value.partition(":")
         folder = manifest.root / manifest.stages[key].folder if kind == "stage" else manifest.source(key)
-        if folder:
+        if folder and folder.is_file():
+            paths += [folder.parent / needed for needed in mkdocs_needs.needs(folder).paths]
+        elif folder:
             paths.append(folder)
     return paths
 
 
 def snapshot(paths: Sequence[Path]) -> dict[str, tuple[int, int]]:
-    """Path → (modification time in ns, size) of every accessible file below `paths`."""
+    """Path → (modification time in ns, size) of every accessible file of `paths`, or below them."""
     files = {}
     for top in paths:
+        with contextlib.suppress(*_UNAVAILABLE):
+            if top.is_file():
+                status = top.stat()
+                files[str(top)] = (status.st_mtime_ns, status.st_size)
+                continue
         for entry in _files(top):
             with contextlib.suppress(*_UNAVAILABLE):
                 status = entry.stat(follow_symlinks=False)

@@ -5,5 +5,6 @@ gates                         scans and smoke checks
 versions, changelog, commits  what git says
 releases                      plans, releases, withdrawals, what a registry allows
 doctor, quickstart            the machine
+sources                       the user's own folders
 mcp                           the configuration of an MCP client
 """

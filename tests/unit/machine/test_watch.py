@@ -39,8 +39,8 @@ def test_a_folder_that_is_shut_is_passed_over(tmp_path: Path) -> None:
     assert found == {}
 
 
-def test_a_folder_that_is_none_is_passed_over(tmp_path: Path) -> None:
-    """A file may take a folder's place between two looks."""
-    (tmp_path / "file").write_text("x")
+def test_s8_a_file_is_watched_by_itself(tmp_path: Path) -> None:
+    """The mkdocs.yml of a source is one; what is gone is passed over."""
+    (tmp_path / "mkdocs.yml").write_text("x")
 
-    assert watch.snapshot([tmp_path / "file", tmp_path / "gone"]) == {}
+    assert list(watch.snapshot([tmp_path / "mkdocs.yml", tmp_path / "gone"])) == [str(tmp_path / "mkdocs.yml")]
