@@ -48,7 +48,7 @@ def build(modules: Path, critical: str, tag: str) -> None:
     contexts = {base.reference.rpartition(":")[0]: base.context, "modules": str(modules), "nupkgs": str(nothing)}
     secrets = ("ca_bundle", "module_repository")
     docker.cli(
-        "buildx", "build", "--load", "--provenance=false", "--tag", tag, "--build-arg", f"UC_CRITICAL_MODULES={critical}",
+        "buildx", "build", "--load", "--provenance=false", "--tag", tag, "--build-arg", f"UC_CRITICAL={critical}",
         *(part for name, place in contexts.items() if place for part in ("--build-context", f"{name}={place}")),
         *(part for name in secrets for part in ("--secret", f"id={name},src={nothing / 'secret'}")),
         str(REPOSITORY / "docker" / "powershell"),

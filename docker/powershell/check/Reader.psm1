@@ -47,15 +47,6 @@ function Test-Assemblies([hashtable] $Entry) {
     }
 }
 
-function Test-Guarded([Management.Automation.Language.Ast] $Node) {
-    # Inside a function it runs later or never; inside try or if somebody thought of its failing.
-    for ($parent = $Node.Parent; $parent; $parent = $parent.Parent) {
-        if ($parent -is [Management.Automation.Language.FunctionDefinitionAst] -or $parent -is [Management.Automation.Language.TryStatementAst] -or
-            $parent -is [Management.Automation.Language.IfStatementAst] -or $parent -is [Management.Automation.Language.TypeDefinitionAst]) { return $true }
-    }
-    $false
-}
-
 function Get-LoadedAssemblies([Management.Automation.Language.Ast] $Ast) {
     # What importing the script loads for certain: `using assembly` and unguarded Add-Type -AssemblyName with plain names.
     $Ast.UsingStatements | Where-Object { "$($_.UsingStatementKind)" -eq 'Assembly' } | ForEach-Object { "$($_.Name.Value)" }
@@ -87,6 +78,8 @@ function Test-Script([string] $File, [hashtable] $Needs) {
     foreach ($assembly in Get-LoadedAssemblies $ast | Where-Object { Test-OnlyWindows $_ }) {
         New-Finding 'windows-only-assembly' "$name loads $assembly when it is imported, and only Windows has it" 'load it inside the function that needs it, or behind $IsWindows'
     }
+    $end = Find-ProcessEnd $ast
+    if ($end) { New-Finding 'ends-process' "$name ends the process when it is imported: $end" 'take it out, or throw instead' }
     foreach ($required in $ast.ScriptRequirements.RequiredModules) {
         $Needs.List += @{ Name = $required.Name; Least = "$($required.Version)"; Exact = "$($required.RequiredVersion)"; Most = "$($required.MaximumVersion)" }
     }

@@ -131,6 +131,44 @@ function Get-RequiredModules([object] $Manifest) {
     }
 }
 
+function Test-Guarded([Management.Automation.Language.Ast] $Node) {
+    <#
+    .SYNOPSIS
+        Whether importing the script may pass this node by: inside a function it runs later or never; inside try or if somebody thought of
+        its failing.
+    #>
+    for ($parent = $Node.Parent; $parent; $parent = $parent.Parent) {
+        if ($parent -is [Management.Automation.Language.FunctionDefinitionAst] -or $parent -is [Management.Automation.Language.TryStatementAst] -or
+            $parent -is [Management.Automation.Language.IfStatementAst] -or $parent -is [Management.Automation.Language.TypeDefinitionAst]) { return $true }
+    }
+    $false
+}
+
+function Find-ProcessEnd([Management.Automation.Language.Ast] $Ast) {
+    <#
+    .SYNOPSIS
+        The first call that importing the script makes for certain and that ends the process, as text; nothing when there is none.
+    #>
+    $ends = $Ast.FindAll({
+        $node = $args[0]
+        $node -is [Management.Automation.Language.InvokeMemberExpressionAst] -and $node.Static -and "$($node.Member)" -in 'Exit', 'FailFast' -and
+            "$($node.Expression)" -in '[Environment]', '[System.Environment]'
+    }, $true)
+    $ends | Where-Object { -not (Test-Guarded $_) } | Select-Object -First 1 | ForEach-Object { "$($_.Extent.Text), line $($_.Extent.StartLineNumber)" }
+}
+
+function Get-ProcessEnd([hashtable] $Entry) {
+    <#
+    .SYNOPSIS
+        What Find-ProcessEnd finds in a module's own script; most scripts are not even parsed for it.
+    #>
+    $root = if ($Entry.Manifest) { "$($Entry.Manifest.Data['RootModule'])" } else { [IO.Path]::GetFileName($Entry.Path) }
+    $file = [IO.Path]::Combine($Entry.Base, $root.Replace('\', '/'))
+    if ($root -notlike '*.psm1' -or -not [IO.File]::Exists($file) -or [IO.File]::ReadAllText($file) -notmatch 'Environment\]::(Exit|FailFast)') { return }
+    $tokens = $problems = $null
+    Find-ProcessEnd ([Management.Automation.Language.Parser]::ParseFile($file, [ref] $tokens, [ref] $problems))
+}
+
 function Select-Critical([string[]] $Wanted, [string[]] $Names) {
     <#
     .SYNOPSIS
@@ -144,4 +182,4 @@ function Select-Critical([string[]] $Wanted, [string[]] $Names) {
     $chosen | Sort-Object -Unique
 }
 
-Export-ModuleMember -Function Read-Manifest, Find-TreeModule, Get-RequiredModules, Select-Critical
+Export-ModuleMember -Function Read-Manifest, Find-TreeModule, Get-RequiredModules, Select-Critical, Test-Guarded, Find-ProcessEnd, Get-ProcessEnd

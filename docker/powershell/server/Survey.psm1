@@ -13,6 +13,10 @@ function New-Rows([hashtable] $Settings) {
             Critical = $entry.Name -in $critical -and ($entry.Discoverable -or $entry.Name -notin $discoverable)
             Allowed = $entry.Discoverable -and ($Settings.Allowed.Count -eq 0 -or $entry.Name -in $Settings.Allowed)
             Declared = Get-Declared $entry; Commands = [ordered]@{}; Slow = $false
+        } | ForEach-Object {
+            $end = if ($entry.Discoverable) { Get-ProcessEnd $entry }
+            if ($end) { Set-Failed $_ 'ends-process' "it is not imported, because its import ends the process: $end" }
+            $_
         }
     }
     foreach ($name in $critical) {

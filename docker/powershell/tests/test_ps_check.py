@@ -104,6 +104,58 @@ def test_a_broken_module_that_is_not_critical_is_only_reported(pwsh: str, tmp_pa
     assert "refused: Broken/Broken.psd1: parse-error: Broken.psm1, line 1" in verdict.out
 
 
+def test_a_pattern_names_critical_modules(pwsh: str, tmp_path: Path) -> None:
+    """Of those that it matches the broken one ends the build; one that matches nothing is no error, a plain name is."""
+    for name, script in {"Good": GOOD, "Goodish": "function {", "Other": "function {"}.items():
+        write_module(tmp_path / "Modules", name, script)
+    verdict = check(pwsh, tmp_path / "Modules", tmp_path, "Goo*,None*,Absent")
+    assert [line.split(": ")[0] for line in verdict.err.splitlines()] == [
+        "critical module Absent",
+        "critical module Goodish",
+    ]
+    assert verdict.body["critical"] == ["Absent", "Good", "Goodish"]
+
+
+def test_the_tree_as_a_document(pwsh: str, tmp_path: Path) -> None:
+    """-Json prints one document with every module, what is wrong, and what to do; the tree, which is read-only, stays as it is."""
+    tree = tmp_path / "Modules"
+    write_rough_tree(tree)
+    write_module(tree, "Ending", "[Environment]::Exit(3)")
+    write_module(tree, "Helped", GOOD, manifest="RootModule='Helped.psm1'; RequiredModules=@('Helper')")
+    write_package(tmp_path / "nupkgs", "Helper", "1.0.0")
+    before = sorted(tree.rglob("*"))
+    command = [pwsh, "-NoProfile", "-NonInteractive", "-File", str(CHECK), "-Modules", str(tree), "-Json"]
+    command += ["-Packages", str(tmp_path / "nupkgs")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
+    assert done.stderr == ""
+    (line,) = done.stdout.splitlines()
+    document = json.loads(line)
+    modules = {module["name"]: module for module in document["modules"]}
+    assert len(modules) == len(document["modules"])
+    kinds = {
+        "Good": "",
+        "Helped": "",
+        "Broken": "parse error",
+        "Needy": "missing required module",
+        "Lib": "missing assembly",
+        "Rootless": "missing root module",
+        "Windows": "windows only",
+        "Other": "not discoverable",
+        "Loose": "not discoverable",
+        "Inner": "not discoverable",
+        "Ending": "ends process",
+    }
+    assert {name: modules[name]["kind"] for name in kinds} == kinds
+    for module in modules.values():
+        assert (module["state"] == "ready") == (module["kind"] == module["reason"] == module["fix"] == "")
+    assert {modules[name]["code"] for name in ("Other", "Loose", "Inner")} == {"name-mismatch", "loose-file", "nested"}
+    assert document["counts"] == {
+        state: sum(module["state"] == state for module in modules.values()) for state in ("ready", "failed")
+    }
+    assert [row["path"] for row in document["other_versions"]] == ["Twice/1.0.0/Twice.psd1"]
+    assert sorted(tree.rglob("*")) == before
+
+
 def test_required_modules_come_from_packages(pwsh: str, tmp_path: Path) -> None:
     """Unpacked where the engine finds them, without the package's bookkeeping, named in the report with their hash."""
     needs = "RequiredModules = @(@{ModuleName='Helper';ModuleVersion='2.0'})"
