@@ -28,12 +28,14 @@ router = APIRouter(dependencies=[Security(_BEARER), Security(_KEY)])
 sockets = APIRouter()
 
 
-def _desk(request: Request | WebSocket) -> Desk:
+def desk_of(request: Request | WebSocket) -> Desk:
+    """The application's desk."""
     desk: Desk = request.app.state.desk
     return desk
 
 
-def _roster(request: Request) -> Roster:
+def roster_of(request: Request) -> Roster:
+    """The application's roster."""
     roster: Roster = request.app.state.roster
     return roster
 
@@ -59,8 +61,8 @@ _RUNS: schemas.Responses = {
 @router.post("/groupchat", responses=_RUNS | refusals(409, 413, 503))
 async def open_chat(body: ChatRequest, request: Request) -> Response:
     """Start a chat; with `wait` answer when it has stopped."""
-    desk = _desk(request)
-    spec = _spec(body, _roster(request))
+    desk = desk_of(request)
+    spec = _spec(body, roster_of(request))
     try:
         request.app.state.providers.choose()
     except ProviderUnavailable as error:
@@ -72,21 +74,21 @@ async def open_chat(body: ChatRequest, request: Request) -> Response:
 @router.get("/groupchat/{session_id}", responses=answers(schemas.View, 404))
 async def show_chat(session_id: str, request: Request) -> Response:
     """The session with all its messages."""
-    desk = _desk(request)
-    return JSONResponse(await _view(desk, await desk.session(session_id)))
+    desk = desk_of(request)
+    return JSONResponse(await view(desk, await desk.session(session_id)))
 
 
 @router.delete("/groupchat/{session_id}", responses=answers(schemas.Deleted, 404))
 async def delete_chat(session_id: str, request: Request) -> dict[str, str]:
     """Stop the chat if it runs, and forget it."""
-    await _desk(request).delete(session_id)
+    await desk_of(request).delete(session_id)
     return {"session_id": session_id, "status": "deleted"}
 
 
 @router.post("/groupchat/{session_id}/messages", responses=_RUNS | refusals(404, 409, 413, 503))
 async def say(session_id: str, body: FollowUp, request: Request) -> Response:
     """A follow-up, or the answer to the supervisor's question; 409 while the chat runs."""
-    desk = _desk(request)
+    desk = desk_of(request)
     session = await desk.say(session_id, body.content)
     return await _answer(desk, session, wait=body.wait)
 
@@ -94,8 +96,8 @@ async def say(session_id: str, body: FollowUp, request: Request) -> Response:
 @router.post("/groupchat/{session_id}/cancel", responses=answers(schemas.View, 404, 409))
 async def cancel(session_id: str, request: Request) -> Response:
     """Stop the chat now; 409 when it is not running."""
-    desk = _desk(request)
-    return JSONResponse(await _view(desk, await desk.cancel(session_id)))
+    desk = desk_of(request)
+    return JSONResponse(await view(desk, await desk.cancel(session_id)))
 
 
 _STREAM: schemas.Responses = {
@@ -114,7 +116,7 @@ async def events(
     last_event_id: Annotated[EventId, Header()] = "",
 ) -> Response:
     """The event log as SSE, from Last-Event-ID or `after`; it ends when the run has stopped, unless `follow` is set."""
-    desk = _desk(request)
+    desk = desk_of(request)
     session = await desk.session(session_id)
     if last_event_id:
         after = int(last_event_id)
@@ -129,7 +131,7 @@ async def events(
 @sockets.websocket("/groupchat/{session_id}/ws")
 async def socket(socket: WebSocket, session_id: str, *, after: Seq = 0, follow: bool = False) -> None:
     """The event log as JSON messages, from `after`."""
-    await streams.websocket(_desk(socket), socket, session_id, after=after, forever=follow)
+    await streams.websocket(desk_of(socket), socket, session_id, after=after, forever=follow)
 
 
 @router.get("/sessions", responses=answers(schemas.Sessions))
@@ -137,25 +139,25 @@ async def sessions(
     request: Request, status: Status | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> dict[str, Any]:
     """The newest sessions, without their messages."""
-    found, total = await _desk(request).store.sessions(status=status, limit=limit)
+    found, total = await desk_of(request).store.sessions(status=status, limit=limit)
     return {"sessions": [_summary(session) for session in found], "total": total}
 
 
 @router.get("/agents", responses=answers(schemas.Agents))
 async def agents(request: Request) -> dict[str, Any]:
     """Who can be in a team."""
-    roster = _roster(request)
+    roster = roster_of(request)
     return {"agents": roster.catalogue(), "default": list(roster.default)}
 
 
 @router.post("/agent/message", responses=answers(schemas.Answered, 404, 413, 502, 503, 504))
 async def agent_message(body: AgentMessage, request: Request) -> dict[str, Any]:
     """Let one agent answer one message; nothing is stored."""
-    names = (LEADER.name, *_roster(request).workers)
+    names = (LEADER.name, *roster_of(request).workers)
     if body.agent not in names:
         raise HTTPException(404, f"unknown agent {body.agent[:80]!a}; known are {', '.join(names)}")
     try:
-        turn = await _desk(request).ask(body.agent, body.content)
+        turn = await desk_of(request).ask(body.agent, body.content)
     except ProviderUnavailable as error:
         raise HTTPException(503, str(error)) from error
     except TeamError as error:
@@ -172,10 +174,11 @@ async def _answer(desk: Desk, session: Session, *, wait: bool) -> Response:
     headers = {"Location": f"/groupchat/{session.id}"}
     if session.status == "running":
         return JSONResponse({"session_id": session.id, "status": "running"}, 202, headers)
-    return JSONResponse(await _view(desk, session), 200 if wait else 202, headers)
+    return JSONResponse(await view(desk, session), 200 if wait else 202, headers)
 
 
-async def _view(desk: Desk, session: Session) -> dict[str, Any]:
+async def view(desk: Desk, session: Session) -> dict[str, Any]:
+    """The session with all its messages, as the API shows it."""
     messages, last = await desk.store.history(session.id)
     return {
         **_summary(session),

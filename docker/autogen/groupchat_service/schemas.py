@@ -26,6 +26,7 @@ Text = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT),
     Field(json_schema_extra={"pattern": r"\S"}),
 ]
+SessionId = Annotated[str, StringConstraints(pattern=_ID)]
 Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
 EventId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}$")]
 
@@ -51,7 +52,7 @@ class ChatRequest(_Request):
         list[str], Field(min_length=1, max_length=16, json_schema_extra=member_names(MEMBERS, WORKERS))
     ] = list(DEFAULT_TEAM)
     max_rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS), BeforeValidator(_whole)] = DEFAULT_ROUNDS
-    session_id: Annotated[str, StringConstraints(pattern=_ID)] | None = None
+    session_id: SessionId | None = None
     wait: bool = False
     stream: bool = False
 

@@ -17,9 +17,9 @@ from starlette.routing import Route
 from ucservice import logs
 from ucservice.bodylimit import BodyLimit
 from ucservice.secretfile import Secret
-from ucservice.web import RequestLog, TokenAuth
+from ucservice.web import PUBLIC_PATHS, RequestLog, TokenAuth
 
-from groupchat_service import api, metrics, role_file, schemas
+from groupchat_service import api, legacy, metrics, role_file, schemas
 from groupchat_service.desk import Busy, Closing, Desk, Unknown
 from groupchat_service.providers import Providers, ProviderUnavailable
 from groupchat_service.roles import DEFAULT_TEAM
@@ -99,16 +99,19 @@ def create_app(settings: Settings, teams_of: TeamMaker | None = None) -> Request
     # The pages that FastAPI would add load their scripts from the net; the document itself is at /openapi.json.
     app = FastAPI(title="autogen-groupchat", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.desk, app.state.providers, app.state.roster = desk, providers, roster
+    if settings.legacy:
+        app.include_router(legacy.router)  # the first route of a path answers
     app.include_router(api.router)
     app.include_router(api.sockets)
     for error, status in _STATUS.items():
         app.add_exception_handler(error, _refusal(status))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(405, _not_allowed)
-    _add_probes(app, desk, health, providers, roster)
+    _add_probes(app, desk, health, providers, roster, legacy_keys=settings.legacy)
     if roster.declared:
         _describe(app, roster)
-    guarded = TokenAuth(BodyLimit(app, limit=MAX_BODY), secret=Secret("autogen_token"))
+    public = PUBLIC_PATHS | legacy.PUBLIC_PATHS if settings.legacy else PUBLIC_PATHS
+    guarded = TokenAuth(BodyLimit(app, limit=MAX_BODY), secret=Secret("autogen_token"), public=public)
     return RequestLog(guarded, observer=metrics.HTTP)
 
 
@@ -125,7 +128,9 @@ def _describe(app: FastAPI, roster: Roster) -> None:
     agents.update(schemas.member_names(roster.members, roster.workers), default=list(roster.default))
 
 
-def _add_probes(app: FastAPI, desk: Desk, health: Health, providers: Providers, roster: Roster) -> None:
+def _add_probes(
+    app: FastAPI, desk: Desk, health: Health, providers: Providers, roster: Roster, *, legacy_keys: bool
+) -> None:
     probe: schemas.Responses = {status: {"model": schemas.Probe} for status in (200, 503)}
 
     @app.get("/health", responses=probe)
@@ -135,9 +140,15 @@ def _add_probes(app: FastAPI, desk: Desk, health: Health, providers: Providers, 
         reasons = [f"{name}: {state}" for name, state in checks.items() if state != "ok"]
         reasons += [f"{entry['kind']} {entry['name']}: {entry['reason']}" for entry in inventory if entry["reason"]]
         healthy = not reasons
-        body = {"status": "healthy" if healthy else "unhealthy", "checks": checks, "inventory": inventory}
+        body: dict[str, Any] = {
+            "status": "healthy" if healthy else "unhealthy",
+            "checks": checks,
+            "inventory": inventory,
+        }
         if reasons:
             body["reason"] = "; ".join(reasons)[:_LONGEST_REASON]
+        if legacy_keys:
+            body |= await legacy.health_keys(desk)
         return JSONResponse(body, 200 if healthy else 503)
 
     @app.get("/ready", responses=probe)

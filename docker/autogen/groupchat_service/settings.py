@@ -28,10 +28,11 @@ class Settings:
     chat_timeout: float = _CHAT_TIMEOUT
     max_running: int = _MAX_RUNNING
     keep_days: float = _KEEP_DAYS
+    legacy: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
-        """Settings from UC_DATA, UC_AGENTS, UC_MODEL_PROVIDER, UC_MODEL, the base URLs and the limits."""
+        """Settings from UC_DATA, UC_AGENTS, UC_MODEL_PROVIDER, UC_MODEL, the base URLs, the limits and LEGACY_API."""
         provider = env.get("UC_MODEL_PROVIDER") or "auto"
         if provider not in PROVIDERS:
             raise SettingsError(f"UC_MODEL_PROVIDER: {provider!r} is not one of {', '.join(PROVIDERS)}")
@@ -46,7 +47,15 @@ class Settings:
             chat_timeout=_positive(env, "UC_CHAT_TIMEOUT", _CHAT_TIMEOUT),
             max_running=int(_positive(env, "UC_MAX_RUNNING", _MAX_RUNNING)) or 1,
             keep_days=_positive(env, "UC_KEEP_DAYS", _KEEP_DAYS),
+            legacy=_switch(env, "LEGACY_API"),
         )
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    text = (env.get(name) or "0").lower()
+    if text not in ("0", "1", "false", "true"):
+        raise SettingsError(f"{name}: {text!r} is neither true nor false")
+    return text in ("1", "true")
 
 
 def _positive(env: Mapping[str, str], name: str, default: float) -> float:

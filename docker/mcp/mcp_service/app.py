@@ -17,7 +17,7 @@ from mcp_service import toolsets
 from mcp_service.bearer import FileTokens, auth_settings
 from mcp_service.envelope import Envelope
 from mcp_service.observe import ToolCalls
-from mcp_service.offers import CheckedPrompts
+from mcp_service.offers import CheckedPrompts, ListedResources
 from mcp_service.peer import token_problem
 from mcp_service.probes import Probes
 from mcp_service.settings import Settings
@@ -78,6 +78,8 @@ def _server(settings: Settings, chosen: Toolset, secret: Secret, registry: Colle
         subscriptions=False,
         middleware=[ToolCalls(registry, frozenset(tool.name for tool in chosen.tools)), CheckedPrompts(chosen.prompts)],
     )
+    if chosen.listed is not None:
+        server.middleware.append(ListedResources(chosen.listed))
     for prompt in chosen.prompts:
         server.add_prompt(prompt)
     for one in chosen.templates:

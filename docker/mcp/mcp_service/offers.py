@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec
 
@@ -74,6 +74,37 @@ class CheckedPrompts:
             raise MCPError(code=INVALID_PARAMS, message=message)
         if missing := [key for key, required in known_names.items() if required and not given.get(key)]:
             raise MCPError(code=INVALID_PARAMS, message=f"prompt {name}: missing arguments: {', '.join(missing)}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """One resource of those that a list shows: what is there now, read by a template."""
+
+    uri: str
+    name: str
+    title: str
+    mime_type: str
+
+
+class ListedResources:
+    """Server middleware: put what is there now into resources/list, which the SDK keeps as it was at the start.
+
+    A peer that is away has nothing to list; reading says why.
+    """
+
+    def __init__(self, listed: Callable[[], Awaitable[Sequence[Listed]]]) -> None:
+        self._listed = listed
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method == "resources/list" and isinstance(result, dict):
+            try:
+                listed = await self._listed()
+            except ToolError:
+                listed = ()
+            more = [{"uri": one.uri, "name": one.name, "title": one.title, "mimeType": one.mime_type} for one in listed]
+            result = {**result, "resources": [*result.get("resources", ()), *more]}
+        return result
 
 
 def _reading(function: Callable[P, Any]) -> Callable[P, Awaitable[str]]:

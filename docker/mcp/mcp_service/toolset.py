@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mcp.server.mcpserver.prompts import Prompt
@@ -10,7 +10,7 @@ from mcp.server.mcpserver.resources import Resource
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 
-from mcp_service.offers import Template
+from mcp_service.offers import Listed, Template
 from mcp_service.peer import Peer
 
 Check = Callable[[], str]
@@ -40,6 +40,7 @@ class Toolset:
     prompts: tuple[Prompt, ...] = ()
     resources: tuple[Resource, ...] = ()
     templates: tuple[Template, ...] = ()
+    listed: Callable[[], Awaitable[Sequence[Listed]]] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     peer: Peer | None = None

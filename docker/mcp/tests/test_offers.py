@@ -18,6 +18,12 @@ COMMAND = {
     "synopsis": "Gets it.",
     "parameters": [{"name": "Path", "type": "String", "mandatory": True, "values": ["a", "b"], "help": "Where."}],
 }
+LISTED = {
+    "modules": {"M"},
+    "docs": {"index.md", "guide/rotation.md", "modules/compile-log.md", "other.md"},
+    "repository": {".gitignore", "Editor.log", "README.md"},
+    "events": {"a-2"},
+}
 EVENT = {"id": "a-2", "path": "Assets/A.cs", "kind": "modified", "at": "2026-01-01T00:00:00Z", "deliveries": []}
 
 
@@ -27,6 +33,8 @@ def peer_with_content(peer: LoopbackPeer) -> LoopbackPeer:
     peer.answers = {
         "GET /modules/M/commands": (200, {"module": "M", "commands": [COMMAND]}),
         "GET /events/a-2": (200, EVENT),
+        "GET /events": (200, {"events": [EVENT]}),
+        "GET /modules": (200, {"modules": [{"name": "M", "commands": ["Get-It"]}]}),
     }
     return peer
 
@@ -72,7 +80,7 @@ def test_p12_what_is_advertised_is_there(
         resources = (await client.list_resources()).resources
         for resource in resources:
             assert (await client.read_resource(resource.uri)).contents
-        assert bool(resources) == (name == "docs")
+        assert {resource.name for resource in resources} == LISTED[name]
 
     ask(local_servers[name], all_of_it)
 
@@ -203,6 +211,14 @@ def test_p12_the_release_in_force_is_a_resource(tmp_path: Path) -> None:
     with running(tmp_path, "docs", UC_DOCS=str(tmp_path), UC_VERSION="1.4.0") as server:
         got = ask(server, lambda client: client.read_resource("release:///current"))
         assert json.loads(got.contents[0].text) == {"version": "1.4.0"}
+
+
+def test_p12_a_peer_that_is_away_has_nothing_to_list(tmp_path: Path) -> None:
+    """The list is empty and no error; reading says what is wrong."""
+    with running(tmp_path, "events", MONITORING_URL="http://127.0.0.1:9") as server:
+        assert message(server, "resources/list")["result"]["resources"] == []
+        error = message(server, "resources/read", uri="event:///a")["error"]
+        assert (error["code"], "monitoring can't be reached" in error["message"]) == (-32603, True)
 
 
 def inventory(server: Server) -> dict[tuple[str, str], dict[str, Any]]:

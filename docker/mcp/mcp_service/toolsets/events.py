@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pydantic import Field
 from ucservice.secretfile import Secret
 
-from mcp_service.offers import prompt, template
+from mcp_service.offers import Listed, prompt, template
 from mcp_service.peer import Peer
 from mcp_service.settings import Settings
 from mcp_service.toolset import Toolset, reads
@@ -40,6 +40,18 @@ class Events:
         """Get one event with the state, the attempts and the answer of each of its deliveries."""
         return await self.peer.get(f"/events/{quote(event_id, safe='')}")
 
+    async def listed(self) -> list[Listed]:
+        """The newest events, as a client lists them."""
+        return [
+            Listed(
+                uri=f"event:///{quote(str(event['id']), safe='')}",
+                name=str(event["id"]),
+                title=f"{event.get('path', '')} {event.get('kind', '')}".strip(),
+                mime_type="application/json",
+            )
+            for event in (await self.list_events()).get("events", [])
+        ]
+
     async def event_text(self, event_id: EventId) -> str:
         """One event of the watched tree with its deliveries."""
         return json.dumps(await self.get_event(event_id), ensure_ascii=False, indent=1)
@@ -63,6 +75,7 @@ def build(settings: Settings) -> Toolset:
         instructions="list_events shows what changed and what the triggers answered; get_event shows one in full.",
         tools=reads(tools.list_events, tools.get_event),
         prompts=(prompt("Triage of an event", tools.triage_event),),
+        listed=tools.listed,
         templates=(template("event:///{event_id}", "An event", tools.event_text, mime_type="application/json"),),
         checks={"monitoring_token": peer.check_secret},
         peer=peer,

@@ -10,7 +10,7 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import Field
 from ucservice.secretfile import Secret
 
-from mcp_service.offers import NotThere, prompt, template
+from mcp_service.offers import Listed, NotThere, prompt, template
 from mcp_service.peer import Peer
 from mcp_service.settings import Settings
 from mcp_service.toolset import Toolset, acts, reads
@@ -51,6 +51,14 @@ class Modules:
             structured_content=answer,
             is_error=not answer.get("ok", False),
         )
+
+    async def listed(self) -> list[Listed]:
+        """The modules' helps, as a client lists them."""
+        names = [str(module.get("name", "")) for module in (await self.list_modules())["modules"]]
+        return [
+            Listed(uri=f"module:///{quote(name)}", name=name, title=f"Help of {name}", mime_type="text/markdown")
+            for name in names
+        ]
 
     async def module_help(self, module: Name) -> str:
         """The help of a PowerShell module: its commands with their synopses and parameters."""
@@ -102,6 +110,7 @@ def build(settings: Settings) -> Toolset:
         instructions="Find a module with list_modules, its commands with list_commands, then call one with invoke.",
         tools=reads(tools.list_modules, tools.list_commands) + acts(tools.invoke),
         prompts=(prompt("Help of a module or a command", tools.explain),),
+        listed=tools.listed,
         templates=(
             template("module:///{module}", "Help of a module", tools.module_help),
             template("module:///{module}/{command}", "Help of a command", tools.command_help),

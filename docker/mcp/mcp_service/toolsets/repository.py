@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
@@ -17,11 +18,11 @@ from mcp_service import reading, ripgrep
 from mcp_service.closed import Closed
 from mcp_service.history import Commits, History, Shown, Status
 from mcp_service.jail import Jail
-from mcp_service.offers import prompt, template
+from mcp_service.offers import Listed, prompt, template
 from mcp_service.settings import Settings
 from mcp_service.toolset import Source, Toolset, reads
 
-_AT_ONCE = 4
+_AT_ONCE, _MOST_LISTED = 4, 100
 PathName = Annotated[str, Field(description="Relative to the workspace", max_length=4096)]
 Glob = Annotated[str, Field(description="Such as *.cs or Assets/**; !*.meta leaves out", max_length=500)]
 IncludeIgnored = Annotated[bool, Field(description="Also what git ignores, as far as the operator has opened it")]
@@ -161,6 +162,22 @@ class Repository:
         """Show the branch and what differs from the last commit. Line endings and file modes do not count."""
         return self.history.status(path)
 
+    async def listed(self) -> list[Listed]:
+        """The files at the top of the workspace, such as its README, as a client lists them."""
+        return await asyncio.to_thread(self._at_the_top)
+
+    def _at_the_top(self) -> list[Listed]:
+        closed = self._closed()
+        try:
+            with os.scandir(self.jail.real_root()) as entries:
+                names = sorted(_shown(entry.name) for entry in entries if entry.is_file(follow_symlinks=False))
+        except OSError as error:
+            raise ToolError(f"the workspace can't be read: {error.strerror}") from error
+        open_ = [name for name in names if not closed.by_path(name)][:_MOST_LISTED]
+        return [
+            Listed(uri=f"repository:///{quote(name)}", name=name, title=name, mime_type="text/plain") for name in open_
+        ]
+
     def file_text(self, path: PathName) -> str:
         """The text of one file of the workspace, its first 5000 lines."""
         return self.read_file(path, max_lines=5000)["text"]
@@ -236,6 +253,7 @@ def build(settings: Settings) -> Toolset:
         instructions="Read the tree: list_files, search, read_file; in a git checkout git_log, git_show, git_status.",
         tools=reads(tools.list_files, tools.read_file, tools.search, tools.git_log, tools.git_show, tools.git_status),
         prompts=(prompt("Review of a commit", tools.review_commit),),
+        listed=tools.listed,
         templates=(
             template("repository:///{+path}", "A file of the workspace", tools.file_text, mime_type="text/plain"),
         ),
