@@ -18,7 +18,7 @@ class Contents:
     """Digests of files up to `limit` bytes. With a limit of 0 nothing is read and change times don't count."""
 
     def __init__(self, tree: Tree, limit: int) -> None:
-        self._tree, self._limit = tree, limit
+        self.tree, self._limit = tree, limit
 
     def digest(self, path: str, signature: Signature) -> bytes | None:
         """The digest of the content that `signature` belongs to.
@@ -28,11 +28,11 @@ class Contents:
         """
         if not self._limit or signature.size > self._limit or name_rule(path.rpartition("/")[2]):
             return None
-        full = f"{self._tree.root}/{path}"
+        full = f"{self.tree.root}/{path}"
         try:
             is_link = stat.S_ISLNK(os.lstat(full).st_mode)
             content = os.fsencode(Path(full).readlink()) if is_link else _read(full, signature.size)
-            unchanged = self._tree.signature(os.lstat(full)) == signature
+            unchanged = self.tree.signature(os.lstat(full)) == signature
         except OSError:
             return None
         return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest() if unchanged else None

@@ -30,6 +30,7 @@ _AT_ONCE = 8
 _BATCH = 128
 _BODY_CAP = 16 * 1024
 _IDLE_SECONDS = 5.0
+_STALE_SECONDS = 0.25  # then a delivery of higher priority may have come due
 _SHUTDOWN_SECONDS = 1.8
 # Answers that no later attempt changes; 401, 403, 404 and 409 may heal (a rotation, a deployment), so they are retried.
 _HOPELESS = frozenset({300, 301, 302, 303, 307, 308, 400, 405, 410, 411, 413, 414, 415, 422, 501})
@@ -44,6 +45,7 @@ class Dispatcher:
         self._ready: deque[Delivery] = deque()
         self._secrets: dict[str, Secret] = {}
         self._wake = asyncio.Event()
+        self._stale_at = 0.0
         self._stopping = False
         self._loop = asyncio.get_running_loop()
         trust = ssl.create_default_context(cafile=settings.ca_file or certifi.where())
@@ -60,7 +62,7 @@ class Dispatcher:
         while not self._stopping:
             self._wake.clear()
             try:
-                if not self._ready:
+                if not self._ready or time.monotonic() > self._stale_at:
                     await self._fill()
                 self._launch()
                 if len(self._flying) >= _AT_ONCE or not self._ready:
@@ -71,8 +73,10 @@ class Dispatcher:
 
     async def _fill(self) -> None:
         """Fetch what is due; a file has at most one delivery per trigger in hand, so the order is kept."""
-        found = await asyncio.to_thread(self._outbox.due, _BATCH + len(self._flying))
-        self._ready.extend(delivery for delivery in found if delivery.key not in self._flying)
+        self._stale_at = time.monotonic() + _STALE_SECONDS
+        flying = set(self._flying)  # one that lands while the outbox is read was pending for the reader
+        found = await asyncio.to_thread(self._outbox.due, _BATCH + len(flying))
+        self._ready = deque(delivery for delivery in found if delivery.key not in flying)
 
     def _launch(self) -> None:
         while self._ready and len(self._flying) < _AT_ONCE and not self._stopping:

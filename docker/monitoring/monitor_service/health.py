@@ -1,4 +1,4 @@
-"""What /health says: the watcher runs, the store takes writes, the last scan is young enough."""
+"""What /health says: the watcher runs, the store takes writes, the last scan is young enough, the triggers work."""
 
 from __future__ import annotations
 
@@ -7,27 +7,43 @@ import sqlite3
 import time
 from typing import Any
 
+from monitor_service import inventory
 from monitor_service.service import Service
 
 
 def report(service: Service) -> dict[str, Any]:
-    """The parts and, when one of them is not well, the reasons."""
+    """The parts, the inventory and, when something is not well, the reasons."""
     watcher, rules, limit = service.watcher, service.rules, 3 * service.settings.rescan_seconds
     age, watch = watcher.scan_age(), watcher.watch
     store_error = _write(service)
+    scanned = age is not None
+    tree = inventory.watched(
+        service.settings.workspace,
+        watcher.known_files,
+        scanned=scanned,
+        trouble=watcher.trouble if not scanned else None,
+    )
+    entries = [tree, *inventory.triggers(rules)]
     reasons: list[str] = []
     if not watcher.running:
         reasons.append("the watcher is not running")
     if store_error:
         reasons.append(f"the event store can't be written: {store_error}")
-    if age is None:
-        reasons.append(watcher.trouble or "the first scan is not complete yet")
-    elif age > limit:
+    if age is not None and age > limit:
         why = watcher.trouble or "the next one takes too long"
         reasons.append(f"the last scan is {age:.0f} s old (limit {limit:g} s): {why}")
+    reasons += [
+        f"{item['kind']} {item['name']}: {item['reason']}"
+        for item in entries
+        if item["critical"] and item["state"] == "failed"
+    ]
+    starting = [f"{item['kind']} {item['name']}: {item['reason']}" for item in entries if item["state"] == "pending"]
+    status = "unhealthy" if reasons else "starting" if starting else "healthy"
     return {
-        "status": "unhealthy" if reasons else "healthy",
-        "reasons": reasons,
+        "status": status,
+        "reasons": reasons or starting,
+        "reason": "; ".join(reasons or starting),
+        "inventory": entries,
         "watcher": {
             "running": watcher.running,
             "mode": "inotify" if watch is not None and watch.armed else "scans",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 from monitor_service.store import Change
-from monitor_service.tree import Signature, Tree
+from monitor_service.tree import Signature, Tree, parents
 
 _MANY_FOLDERS = 64
 _REVISIT_SECONDS = 0.75
@@ -62,13 +62,13 @@ class Hints:
         """Fill in the files; return the folders and what is not there."""
         folders: set[str] = set()
         gone: set[str] = set()
-        real_parents: dict[str, bool] = {}
+        in_tree: dict[str, bool] = {}
         for path in paths:
             full = f"{self._tree.root}/{path}"
-            parent = full.rpartition("/")[0]
-            if parent not in real_parents:
-                real_parents[parent] = os.path.realpath(parent) == parent
-            if not real_parents[parent]:  # reached through a symbolic link: not part of the tree
+            folder = path.rpartition("/")[0]
+            if folder not in in_tree:
+                in_tree[folder] = self._is_in_tree(folder)
+            if not in_tree[folder]:
                 gone.add(path)
                 continue
             try:
@@ -85,10 +85,17 @@ class Hints:
                 folders.add(path)
         return folders, gone
 
+    def _is_in_tree(self, folder: str) -> bool:
+        """Whether a folder is not reached through a symbolic link and is no part of a virtual environment."""
+        full = f"{self._tree.root}/{folder}".rstrip("/")
+        return os.path.realpath(full) == full and not (folder and self._tree.in_virtualenv(folder))
+
     def _walk(self, folders: Iterable[str], found: dict[str, Signature]) -> list[str]:
         hidden: list[str] = []
         for folder in folders:
             if not os.path.isdir(f"{self._tree.root}/{folder}"):  # noqa: PTH112 - a string all the way
+                continue
+            if self._tree.in_virtualenv(folder):
                 continue
             walk = self._tree.walk(folder)
             found |= walk.files
@@ -113,11 +120,4 @@ def _below(folders: list[str], known: Mapping[str, Signature]) -> set[str]:
         prefixes = tuple(f"{folder}/" for folder in folders)
         return {path for path in known if path.startswith(prefixes)}
     wanted = set(folders)
-    return {path for path in known if any(parent in wanted for parent in _parents(path))}
-
-
-def _parents(path: str) -> Iterable[str]:
-    at = path.find("/")
-    while at >= 0:
-        yield path[:at]
-        at = path.find("/", at + 1)
+    return {path for path in known if any(parent in wanted for parent in parents(path))}

@@ -8,16 +8,18 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from monitor_service.batches import seal_ripe
 from monitor_service.store import Store
 
-# Per trigger and file the order is kept: a later change waits until the earlier one is delivered or given up.
+# In a lane (a trigger's deliveries of one file, or all of them) the order is kept: a later change waits until the
+# earlier one is delivered or given up. Of a batch the first row alone is a request.
 _DUE = """
-SELECT d.*, e.noticed FROM deliveries d JOIN events e ON e.seq = d.event
-WHERE d.status = 'pending' AND d.due <= ? AND NOT EXISTS (
+SELECT d.*, e.noticed FROM deliveries d INDEXED BY pending_by_priority JOIN events e ON e.seq = d.event
+WHERE d.status = 'pending' AND d.due <= ? AND (d.batch IS NULL OR d.batch = d.event) AND NOT EXISTS (
     SELECT 1 FROM deliveries earlier
-    WHERE earlier.status = 'pending' AND earlier.trigger = d.trigger AND earlier.file = d.file
+    WHERE earlier.status = 'pending' AND earlier.trigger = d.trigger AND earlier.lane = d.lane
       AND earlier.event < d.event)
-ORDER BY d.due LIMIT ?
+ORDER BY d.priority DESC, d.due LIMIT ?
 """
 
 _WANTED = """
@@ -42,6 +44,9 @@ class Delivery:
     body: str
     attempts: int
     noticed: float
+    lane: str = ""
+    cooldown: float = 0
+    batched: bool = False
 
     @property
     def key(self) -> tuple[int, str]:
@@ -66,7 +71,8 @@ class Outbox:
         self._store = store
 
     def due(self, limit: int) -> list[Delivery]:
-        """The deliveries whose time has come, the longest waiting first."""
+        """The deliveries whose time has come: the highest priority first, then the longest waiting."""
+        seal_ripe(self._store)
         rows = self._store.connection().execute(_DUE, (time.time(), limit))
         return [
             Delivery(
@@ -78,6 +84,9 @@ class Outbox:
                 body=row["body"],
                 attempts=row["attempts"],
                 noticed=row["noticed"],
+                lane=row["lane"],
+                cooldown=row["cooldown"],
+                batched=row["batch"] is not None,
             )
             for row in rows
         ]
@@ -90,27 +99,38 @@ class Outbox:
         return None if found is None else float(found) - now
 
     def settle(self, delivery: Delivery, result: Result) -> None:
-        """Write how the attempt ended."""
+        """Write how the attempt ended, for every event of a batch; a delivery that is over begins the cooldown."""
+        now = time.time()
+        rows = {
+            "trigger": delivery.trigger,
+            "event": delivery.event,
+            "batch": delivery.event if delivery.batched else None,
+        }
+        outcome = {"status": result.status, "due": now + result.wait, "error": result.error}
+        answer = {"http_status": result.http_status, "response": result.response}
         with self._store.write() as db:
             db.execute(
-                "UPDATE deliveries SET status = ?, attempts = attempts + 1, due = ?, http_status = ?, response = ?,"
-                " error = ? WHERE event = ? AND trigger = ?",
-                (
-                    result.status,
-                    time.time() + result.wait,
-                    result.http_status,
-                    result.response,
-                    result.error,
-                    *delivery.key,
-                ),
+                "UPDATE deliveries SET status = :status, attempts = attempts + 1, due = :due, error = :error"
+                " WHERE trigger = :trigger AND (event = :event OR batch = :batch)",
+                rows | outcome,
             )
+            db.execute(
+                "UPDATE deliveries SET http_status = :http_status, response = :response"
+                " WHERE trigger = :trigger AND event = :event",
+                rows | answer,
+            )
+            if delivery.cooldown and result.status != "pending":
+                _cool_down(db, delivery, now + delivery.cooldown)
 
     def redeliver(self, seq: int) -> int:
-        """Make the event's dead letters pending again; how many there were."""
+        """Make the event's dead letters pending again, with all of a batch; how many there were."""
         with self._store.write() as db:
             return db.execute(
-                "UPDATE deliveries SET status = 'pending', attempts = 0, due = ? WHERE event = ? AND status = 'dead'",
-                (time.time(), seq),
+                "UPDATE deliveries SET status = 'pending', attempts = 0, due = :now WHERE status = 'dead' AND ("
+                " (event = :seq AND batch IS NULL) OR (trigger, batch) IN (SELECT trigger, batch FROM deliveries first"
+                " WHERE event = batch AND status = 'dead' AND (trigger, batch) IN"
+                " (SELECT trigger, batch FROM deliveries WHERE event = :seq)))",
+                {"now": time.time(), "seq": seq},
             ).rowcount
 
     def depths(self) -> dict[str, int]:
@@ -141,7 +161,11 @@ class Outbox:
 
     def _shown(self, row: sqlite3.Row) -> dict[str, Any]:
         deliveries = self._store.connection().execute(
-            "SELECT * FROM deliveries WHERE event = ? ORDER BY trigger", (row["seq"],)
+            "SELECT d.trigger, d.status, d.attempts, d.error, d.batch, answer.http_status, answer.response"
+            " FROM deliveries d LEFT JOIN deliveries answer ON answer.trigger = d.trigger"
+            " AND answer.event = CASE WHEN d.batch > 0 THEN d.batch ELSE d.event END"
+            " WHERE d.event = ? ORDER BY d.trigger",
+            (row["seq"],),
         )
         return {
             "id": self._store.event_id(row["seq"]),
@@ -158,9 +182,21 @@ class Outbox:
                     else {"status": item["http_status"], "body": _body(item["response"])},
                     "error": item["error"],
                 }
+                | ({"batch": self._store.event_id(item["batch"])} if item["batch"] else {})
                 for item in deliveries
             ],
         }
+
+
+def _cool_down(db: sqlite3.Connection, delivery: Delivery, until: float) -> None:
+    """Hold the lane's next delivery back until then, the ones that wait already and the ones to come."""
+    lane = (delivery.trigger, delivery.lane)
+    db.execute("INSERT OR REPLACE INTO cooldowns (trigger, lane, until) VALUES (?, ?, ?)", (*lane, until))
+    db.execute(
+        "UPDATE deliveries SET due = max(due, ?) WHERE trigger = ? AND lane = ? AND status = 'pending'"
+        " AND attempts = 0 AND coalesce(batch, 0) = 0",
+        (until, *lane),
+    )
 
 
 def _is_glob(path: str) -> bool:

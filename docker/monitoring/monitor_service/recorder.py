@@ -48,7 +48,8 @@ class Recorder:
     ) -> list[Change]:
         """Write the changes and the deliveries of those that are news; the news.
 
-        Not news: what UC_IGNORE newly hides or shows, and a file whose change time moved over the same content.
+        Not news: what UC_IGNORE newly hides or shows, a file whose change time moved over the same content, and the
+        files of a folder that turned out to be a virtual environment.
         """
         news: list[Change] = []
         silent: list[Change] = []
@@ -80,6 +81,8 @@ class Recorder:
 
     def _is_silent(self, change: Change) -> bool:
         if self._once_ignored.names != self._ignore.names and self._was_or_is_ignored(change.path):
+            return True
+        if change.signature is None and self._contents.tree.in_virtualenv(change.path):
             return True
         known = self.known.get(change.path)
         if known is None or change.signature is None or not change.signature.differs_in_ctime_alone(known):
@@ -119,14 +122,19 @@ def plan(rules: Ruleset, event: dict[str, str]) -> list[Planned]:
         if not trigger.wants(event["path"], event["kind"]):
             continue
         known = known or template.values(event)
+        timing, batched = trigger.timing, trigger.timing.batch > 0
         planned.append(
             Planned(
                 trigger=trigger.name,
                 target=trigger.target,
-                url_path=template.render_path(trigger.path, known),
-                body=json.dumps(template.render(dict(trigger.template), known)),
-                after=trigger.debounce,
-                at_most=trigger.debounce * _DEBOUNCE_CEILING,
+                url_path=trigger.path if batched else template.render_path(trigger.path, known),
+                body=json.dumps(trigger.template if batched else template.render(dict(trigger.template), known)),
+                after=timing.batch or timing.debounce,
+                at_most=timing.batch or timing.debounce * _DEBOUNCE_CEILING,
+                lane="" if timing.cooldown_per == "trigger" else event["path"],
+                priority=timing.priority,
+                cooldown=timing.cooldown,
+                batch_paths=timing.batch_paths if batched else 0,
             )
         )
     return planned

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ucservice import logs
+from ucservice.secretfile import Secret
 
 from monitor_service import metrics
+from monitor_service.rules_table import RulesError
 from monitor_service.settings import DEFAULT_TRIGGERS
-from monitor_service.triggers import RulesError, Ruleset, parse
+from monitor_service.triggers import Ruleset, declared, parse
 
 _log = logs.get(__name__)
 _LAST_GOOD = "triggers_last_good"
@@ -34,6 +36,10 @@ class Refusal:
     reason: str
 
 
+def _secret_file(name: str) -> Path:
+    return Secret(name).path
+
+
 class RulesFile:
     """Holds a Ruleset; a bad file is refused and the rules before it stay, over a restart too."""
 
@@ -41,7 +47,10 @@ class RulesFile:
         self._path, self._env, self._memory = path, env, memory
         self._seen: _Signature = None
         self._loaded: _Signature = None
+        self._waits_for: Path | None = None
         self.refused: Refusal | None = None
+        self.declared: list[str] = []
+        self.has_accepted = False  # whether the rules in force are the file's, as it is or as it was
         self.source = str(DEFAULT_TRIGGERS)
         self.rules = parse(DEFAULT_TRIGGERS.read_text(), env)
         if self._path.exists():
@@ -57,7 +66,8 @@ class RulesFile:
             signature = None
         settled = first or signature == self._seen
         self._seen = signature
-        if settled and signature != self._loaded:
+        mounted = self._waits_for is not None and self._waits_for.is_file()
+        if settled and (signature != self._loaded or mounted):
             self._loaded = signature
             if signature is None:
                 self._fall_back()
@@ -66,8 +76,10 @@ class RulesFile:
 
     def shown(self) -> dict[str, Any]:
         """The rules for people: secrets by name, no value is known here."""
+        hidden = {"matches", "excludes", "timing"}
         triggers = [
-            {field.name: getattr(trigger, field.name) for field in fields(trigger) if field.type != "re.Pattern[str]"}
+            {field.name: getattr(trigger, field.name) for field in fields(trigger) if field.name not in hidden}
+            | asdict(trigger.timing)
             for trigger in self.rules.triggers
         ]
         return {
@@ -78,11 +90,16 @@ class RulesFile:
         }
 
     def _load(self) -> None:
+        self._waits_for = None
+        self.declared = []
         try:
             text = self._path.read_text(encoding="utf-8")
-            self._accept(parse(text, self._env), str(self._path))
+            self.declared = declared(text)
+            self._accept(parse(text, self._env, _secret_file), str(self._path))
+            self.has_accepted = True
             self._memory.remember(_LAST_GOOD, text)
         except RulesError as error:
+            self._waits_for = error.waits_for
             self._refuse(error.line, error.reason)
         except (OSError, UnicodeDecodeError) as error:
             self._refuse(0, f"can't be read: {error}")
@@ -94,10 +111,13 @@ class RulesFile:
         try:
             self.rules = parse(text, self._env)
             self.source = f"{self._path} (as last accepted)"
+            self.has_accepted = True
         except RulesError as error:
             _log.warning("triggers_last_good_unusable", line=error.line, reason=error.reason)
 
     def _fall_back(self) -> None:
+        self._waits_for = None
+        self.has_accepted = False
         self._memory.remember(_LAST_GOOD, "")
         self._accept(parse(DEFAULT_TRIGGERS.read_text(), self._env), str(DEFAULT_TRIGGERS))
 

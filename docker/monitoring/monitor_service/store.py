@@ -34,15 +34,33 @@ CREATE INDEX IF NOT EXISTS events_by_path ON events (path);
 CREATE TABLE IF NOT EXISTS deliveries (
     event INTEGER NOT NULL, trigger TEXT NOT NULL, file TEXT NOT NULL, target TEXT NOT NULL, url_path TEXT NOT NULL,
     body TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'pending', attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL,
-    http_status INTEGER, response TEXT, error TEXT, PRIMARY KEY (event, trigger)) WITHOUT ROWID;
+    http_status INTEGER, response TEXT, error TEXT, lane TEXT NOT NULL DEFAULT '', first REAL NOT NULL DEFAULT 0,
+    priority INTEGER NOT NULL DEFAULT 0, cooldown REAL NOT NULL DEFAULT 0, batch INTEGER,
+    batch_paths INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (event, trigger)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cooldowns (
+    trigger TEXT NOT NULL, lane TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (trigger, lane)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS pending_by_due ON deliveries (due) WHERE status = 'pending';
 CREATE INDEX IF NOT EXISTS pending_by_file ON deliveries (trigger, file, event) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS pending_by_lane ON deliveries (trigger, lane, event) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS pending_by_priority ON deliveries (priority DESC, due) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS open_batches ON deliveries (trigger, event) WHERE status = 'pending' AND batch = 0;
+CREATE INDEX IF NOT EXISTS by_batch ON deliveries (trigger, batch) WHERE batch > 0;
 CREATE INDEX IF NOT EXISTS dead ON deliveries (event) WHERE status = 'dead';
 """
-# Columns that a store of an earlier release lacks.
-_LATER_COLUMNS = (("files", "ctime_ns", "INTEGER NOT NULL DEFAULT 0"), ("files", "digest", "BLOB"))
+# Columns that a store of an earlier release lacks, and what they hold in its rows.
+_LATER_COLUMNS = (
+    ("files", "ctime_ns", "INTEGER NOT NULL DEFAULT 0", ""),
+    ("files", "digest", "BLOB", ""),
+    ("deliveries", "lane", "TEXT NOT NULL DEFAULT ''", "UPDATE deliveries SET lane = file"),
+    ("deliveries", "first", "REAL NOT NULL DEFAULT 0", "UPDATE deliveries SET first = due"),
+    ("deliveries", "priority", "INTEGER NOT NULL DEFAULT 0", ""),
+    ("deliveries", "cooldown", "REAL NOT NULL DEFAULT 0", ""),
+    ("deliveries", "batch", "INTEGER", ""),
+    ("deliveries", "batch_paths", "INTEGER NOT NULL DEFAULT 0", ""),
+)
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite's integers hold
+_INSERT = "INSERT INTO deliveries ({}) VALUES ({})"
 
 # What two changes of one file are together while nothing was sent of the first; a file that came and went is nothing.
 _MERGED: dict[tuple[str, str], str | None] = {
@@ -66,7 +84,11 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planned:
-    """One delivery that a trigger asks for, `after` seconds of quiet and `at_most` after the first change."""
+    """One delivery that a trigger asks for, `after` seconds of quiet and `at_most` after the first change.
+
+    Deliveries of one lane go one by one, in their order, `cooldown` seconds apart. With `batch_paths` the delivery is
+    a part of a batch, and `url_path` and `body` are templates.
+    """
 
     trigger: str
     target: str
@@ -74,6 +96,10 @@ class Planned:
     body: str
     after: float
     at_most: float
+    lane: str
+    priority: int
+    cooldown: float
+    batch_paths: int
 
 
 Plan = Callable[[dict[str, str]], list[Planned]]
@@ -203,7 +229,8 @@ class Store:
         if found is None:
             return None
         waiting, total = db.execute(
-            "SELECT count(*) FILTER (WHERE status = 'pending' AND attempts = 0 AND due > ?), count(*)"
+            "SELECT count(*) FILTER (WHERE status = 'pending' AND attempts = 0 AND due > ? AND coalesce(batch, 0) = 0),"
+            " count(*)"
             " FROM deliveries WHERE event = ?",
             (now, found["seq"]),
         ).fetchone()
@@ -214,18 +241,31 @@ class Store:
     ) -> None:
         event = {"id": self.event_id(seq), "path": path, "kind": kind, "at": timestamp(now)}
         for item in plan(event):
-            if item.after:  # the change before this one is told together with it
-                db.execute(
+            since = first
+            if item.after or item.cooldown:  # the change before this one is told together with it
+                replaced = db.execute(
                     "DELETE FROM deliveries WHERE trigger = ? AND file = ? AND status = 'pending'"
-                    " AND attempts = 0 AND due > ?",
+                    " AND attempts = 0 AND due > ? AND coalesce(batch, 0) = 0 RETURNING first",
                     (item.trigger, path, now),
                 )
-            due = min(now + item.after, first + item.at_most)
-            db.execute(
-                "INSERT INTO deliveries (event, trigger, file, target, url_path, body, due)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (seq, item.trigger, path, item.target, item.url_path, item.body, due),
-            )
+                since = min([first, *(row["first"] for row in replaced)])
+            due = max(min(now + item.after, since + item.at_most), _cooldown_end(db, item))
+            row = {
+                "event": seq,
+                "trigger": item.trigger,
+                "file": path,
+                "target": item.target,
+                "url_path": item.url_path,
+                "body": item.body,
+                "due": due,
+                "lane": item.lane,
+                "first": since,
+                "priority": item.priority,
+                "cooldown": item.cooldown,
+                "batch": 0 if item.batch_paths else None,
+                "batch_paths": item.batch_paths,
+            }
+            db.execute(_INSERT.format(", ".join(row), ", ".join(f":{name}" for name in row)), row)
 
     def prune(self, keep: int) -> None:
         """Forget all but the newest `keep` events; one with a delivery still to be made stays."""
@@ -239,10 +279,16 @@ class Store:
             db.execute(
                 "DELETE FROM deliveries WHERE event <= ? AND event NOT IN (SELECT seq FROM events)", (newest - keep,)
             )
+            db.execute("DELETE FROM cooldowns WHERE until < ?", (time.time(),))
 
 
 def _add_columns(db: sqlite3.Connection) -> None:
-    for table, column, kind in _LATER_COLUMNS:
+    for table, column, kind, content in _LATER_COLUMNS:
         columns = {row["name"] for row in db.execute(f"PRAGMA table_info({table})")}
         if columns and column not in columns:
-            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            db.executescript(f"BEGIN; ALTER TABLE {table} ADD COLUMN {column} {kind}; {content}; COMMIT;")
+
+
+def _cooldown_end(db: sqlite3.Connection, item: Planned) -> float:
+    row = db.execute("SELECT until FROM cooldowns WHERE trigger = ? AND lane = ?", (item.trigger, item.lane)).fetchone()
+    return float(row["until"]) if row is not None and item.cooldown else 0.0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+from ucservice.secret_files import VIRTUALENV_MARK
 
 from monitor_service.pattern import Ignore
 
@@ -38,6 +40,7 @@ class Walk:
     files: dict[str, Signature] = field(default_factory=dict)
     directories: int = 0
     unreadable: list[str] = field(default_factory=list)
+    virtualenvs: set[str] = field(default_factory=set)
 
     def hides(self, path: str) -> bool:
         """Whether path may still be there, in a folder that could not be read."""
@@ -46,12 +49,17 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One root, seen without the ignored names."""
+    """One root, seen without the ignored names and without virtual environments, whatever their names.
+
+    `virtualenvs` are those of the last walk. One that loses its mark stays one until its folder is gone: it is being
+    removed. The root itself is none.
+    """
 
     root: Path
     ignore: Ignore
     compare_inodes: bool = True
     compare_ctimes: bool = True
+    virtualenvs: set[str] = field(default_factory=set)
 
     def identity(self) -> tuple[int, int]:
         """Device and inode of the root: another pair means that the folder was replaced under the watch."""
@@ -87,26 +95,51 @@ class Tree:
                 if not shown:
                     raise
                 walk.unreadable.append(shown)
+        self.virtualenvs.difference_update([old for old in self.virtualenvs if _is_under(old, under)])
+        self.virtualenvs.update(walk.virtualenvs)
         return walk
+
+    def in_virtualenv(self, path: str) -> bool:
+        """Whether a path lies in a virtual environment, or is a folder that is one."""
+        return any(self._is_virtualenv(folder) for folder in (path, *parents(path)))
+
+    def _is_virtualenv(self, folder: str) -> bool:
+        return folder in self.virtualenvs or os.path.isfile(f"{self.root}/{folder}/{VIRTUALENV_MARK}")  # noqa: PTH113
 
     def _read_folder(self, real: str, shown: str, walk: Walk) -> list[tuple[str, str]]:
         folders: list[tuple[str, str]] = []
         prefix = f"{shown}/" if shown else ""
-        with os.scandir(real) as entries:
-            for entry in entries:
-                if self.ignore.name(entry.name):
-                    continue
-                path = prefix + printable(entry.name)
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append((entry.path, path))
-                    continue
-                try:
-                    signature = self.signature(entry.stat(follow_symlinks=False))
-                except FileNotFoundError:
-                    continue
-                if signature is not None:
-                    walk.files[path] = signature
+        with os.scandir(real) as scanned:
+            entries = list(scanned)
+        if shown and (shown in self.virtualenvs or any(entry.name == VIRTUALENV_MARK for entry in entries)):
+            walk.virtualenvs.add(shown)
+            return []
+        for entry in entries:
+            if self.ignore.name(entry.name):
+                continue
+            path = prefix + printable(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                folders.append((entry.path, path))
+                continue
+            try:
+                signature = self.signature(entry.stat(follow_symlinks=False))
+            except FileNotFoundError:
+                continue
+            if signature is not None:
+                walk.files[path] = signature
         return folders
+
+
+def parents(path: str) -> Iterator[str]:
+    """The folders that a path lies in, outermost first."""
+    at = path.find("/")
+    while at >= 0:
+        yield path[:at]
+        at = path.find("/", at + 1)
+
+
+def _is_under(path: str, folder: str) -> bool:
+    return not folder or path == folder or path.startswith(f"{folder}/")
 
 
 def printable(name: str) -> str:

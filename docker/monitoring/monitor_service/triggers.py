@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from monitor_service import template
-from monitor_service.pattern import compile_globs
+from monitor_service.rules_table import RulesError, Table, among
 
 KINDS = ("added", "modified", "deleted")
 AUTHS = ("none", "bearer", "x-api-key")
 _TARGET_KEYS = ("url", "auth", "secret", "timeout", "max_attempts")
-_TRIGGER_KEYS = ("name", "glob", "exclude", "kinds", "debounce", "target", "path", "template")
+PER = ("path", "trigger")
+_ACTION_KEYS = ("target", "path", "template")
+_TIMING_KEYS = ("debounce", "cooldown", "cooldown_per", "batch", "batch_paths", "priority")
+_TRIGGER_KEYS = ("name", "glob", "exclude", "kinds", *_TIMING_KEYS, *_ACTION_KEYS, "actions")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SECRET = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _UNUSABLE = (ValueError, TypeError, RecursionError)
+SecretFile = Callable[[str], Path]
 _ENV = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
-
-
-class RulesError(Exception):
-    """A triggers file that can't be used: the line (0 when there is none) and the reason."""
-
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(f"line {line}: {reason}" if line else reason)
-        self.line, self.reason = line, reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,14 +43,26 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Timing:
+    """When the changes are told: after `debounce`, or all those of `batch` seconds in one delivery; and how often."""
+
+    debounce: float
+    cooldown: float
+    cooldown_per: str
+    batch: float
+    batch_paths: int
+    priority: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trigger:
-    """Which changes are told to which target, and in which words."""
+    """Which changes are told to which target, and in which words. One of several actions is named TRIGGER.ACTION."""
 
     name: str
     glob: tuple[str, ...]
     exclude: tuple[str, ...]
     kinds: tuple[str, ...]
-    debounce: float
+    timing: Timing
     target: str
     path: str
     template: Mapping[str, Any]
@@ -74,13 +82,26 @@ class Ruleset:
     triggers: tuple[Trigger, ...]
 
 
-def parse(text: str, env: Mapping[str, str]) -> Ruleset:
-    """The rules in text; RulesError names the line of the first mistake."""
+def parse(text: str, env: Mapping[str, str], secret_file: SecretFile | None = None) -> Ruleset:
+    """The rules in text; RulesError names the line of the first mistake.
+
+    With `secret_file` a target whose secret has no file is a mistake too.
+    """
     document = _document(text)
     try:
-        return _rules(text, document, env)
+        return _rules(text, document, env, secret_file)
     except _UNUSABLE as error:  # foreseen by no check below: refused all the same, the service goes on
         raise RulesError(0, _told(error)) from error
+
+
+def declared(text: str) -> list[str]:
+    """The names of the triggers in a file that may be refused; none when it is no TOML."""
+    try:
+        tables = _document(text).get("triggers")
+    except RulesError:
+        return []
+    names = [table.get("name") for table in tables if isinstance(table, dict)] if isinstance(tables, list) else []
+    return [name for name in names if isinstance(name, str) and _NAME.fullmatch(name)]
 
 
 def _document(text: str) -> dict[str, Any]:
@@ -112,23 +133,26 @@ def _told(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _rules(text: str, document: dict[str, Any], env: Mapping[str, str]) -> Ruleset:
-    top = _Table(text, r"\A", document)
+def _rules(text: str, document: dict[str, Any], env: Mapping[str, str], secret_file: SecretFile | None) -> Ruleset:
+    top = Table(text, r"\A", document)
     top.only(("targets", "triggers"))
-    targets = {name: _target(text, name, table, env) for name, table in top.table("targets").items()}
-    tables = top.get("triggers", [])
-    if not (isinstance(tables, list) and all(isinstance(table, dict) for table in tables)):
-        raise top.error("triggers", "write every trigger under a [[triggers]] header")
-    triggers = tuple(_trigger(text, index, table, targets) for index, table in enumerate(tables))
-    names = [trigger.name for trigger in triggers]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise _Table(text, _nth_trigger(index), tables[index]).error("name", f"a second trigger named {name!r}")
-    return Ruleset(targets=targets, triggers=triggers)
+    targets = {name: _target(text, name, table, env, secret_file) for name, table in top.table("targets").items()}
+    tables = top.tables("triggers", "[[triggers]]")
+    names: list[str] = []
+    triggers: list[Trigger] = []
+    for index, content in enumerate(tables):
+        table = Table(text, _nth_trigger(index), content)
+        table.only(_TRIGGER_KEYS)
+        name = _name(table, table.string("name"))
+        if name in names:
+            raise table.error("name", f"a second trigger named {name!r}")
+        names.append(name)
+        triggers += _triggers(text, index, name, table, targets)
+    return Ruleset(targets=targets, triggers=tuple(triggers))
 
 
-def _target(text: str, name: str, content: object, env: Mapping[str, str]) -> Target:
-    table = _Table(text, rf"(?m)^\s*\[targets\.[\"']?{re.escape(name)}[\"']?\]", content)
+def _target(text: str, name: str, content: object, env: Mapping[str, str], secret_file: SecretFile | None) -> Target:
+    table = Table(text, rf"(?m)^\s*\[targets\.[\"']?{re.escape(name)}[\"']?\]", content)
     if not _NAME.fullmatch(name):
         raise table.error("", f"target {name!r}: a name is letters, digits, - and _")
     table.only(_TARGET_KEYS)
@@ -141,6 +165,10 @@ def _target(text: str, name: str, content: object, env: Mapping[str, str]) -> Ta
     secret = table.string("secret", "")
     if auth != "none" and not _SECRET.fullmatch(secret):
         raise table.error("secret", f"auth = {auth!r} needs the name of a secret file, such as langgraph_api_key")
+    file = secret_file(secret) if secret_file and auth != "none" else None
+    if file is not None and not file.is_file():
+        mount = "add it to `secrets` of [services.monitoring] in versions.local.toml"
+        raise table.error("secret", f"the secret {secret!r} is not mounted, there is no {file}: {mount}", file)
     return Target(
         name=name,
         url=url.rstrip("/"),
@@ -164,32 +192,81 @@ def _nth_trigger(index: int) -> str:
     return r"(?ms)" + r"^\s*\[\[triggers\]\].*?" * index + r"^\s*\[\[triggers\]\]"
 
 
-def _trigger(text: str, index: int, content: object, targets: Mapping[str, Target]) -> Trigger:
-    table = _Table(text, _nth_trigger(index), content)
-    table.only(_TRIGGER_KEYS)
-    name = table.string("name")
+def _nth_action(trigger: int, index: int) -> str:
+    return _nth_trigger(trigger) + r".*?^\s*\[\[triggers\.actions\]\]" * (index + 1)
+
+
+def _name(table: Table, name: str) -> str:
     if not _NAME.fullmatch(name):
         raise table.error("name", f"{name!r}: a name is letters, digits, - and _")
-    body = table.table("template") or {"event": "{event}"}
-    path = table.string("path", "")
+    return name
+
+
+def _triggers(text: str, index: int, name: str, table: Table, targets: Mapping[str, Target]) -> list[Trigger]:
+    """One for each action; a trigger without `actions` is its own."""
+    timing = _timing(table)
+    contents = table.tables("actions", "[[triggers.actions]]")
+    if not contents:
+        return [_trigger(name, timing, table, table, targets)]
+    for key in _ACTION_KEYS:
+        if key in table.content:
+            raise table.error(key, f"{key!r} stands in each of the actions when there are any")
+    made: list[Trigger] = []
+    for position, content in enumerate(contents):
+        action = Table(text, _nth_action(index, position), content, within=table)
+        action.only(("name", *_ACTION_KEYS))
+        named = f"{name}.{_name(action, action.string('name', action.string('target')))}"
+        if named in {trigger.name for trigger in made}:
+            raise action.error("name", f"a second action of {name!r} with this name: give each a `name`")
+        made.append(_trigger(named, timing, table, action, targets))
+    return made
+
+
+def _timing(table: Table) -> Timing:
+    batch = table.number("batch", 0, 0, 3600)
+    per = table.one_of("cooldown_per", PER, "trigger" if batch else "path")
+    cooldown = table.number("cooldown", 0, 0, 86400)
+    if batch and "debounce" in table.content:
+        raise table.error("debounce", "a batch has no debounce: it collects the changes of `batch` seconds")
+    if batch and per == "path":
+        raise table.error("cooldown_per", "a batch is of many paths: its cooldown is per 'trigger'")
+    if not batch and "batch_paths" in table.content:
+        raise table.error("batch_paths", "'batch_paths' needs `batch`, the seconds to collect changes for")
+    if not cooldown and "cooldown_per" in table.content:
+        raise table.error("cooldown_per", "'cooldown_per' needs `cooldown`, the seconds between two deliveries")
+    return Timing(
+        debounce=0 if batch else table.number("debounce", 0.5, 0, 3600),
+        cooldown=cooldown,
+        cooldown_per=per,
+        batch=batch,
+        batch_paths=table.whole("batch_paths", 100, 1, 1000),
+        priority=table.whole("priority", 0, -100, 100),
+    )
+
+
+def _trigger(name: str, timing: Timing, table: Table, action: Table, targets: Mapping[str, Target]) -> Trigger:
+    placeholders = template.BATCH_NAMES if timing.batch else template.NAMES
+    whole = placeholders[0]
+    body = action.table("template") or {whole: f"{{{whole}}}"}
+    path = action.string("path", "")
     for key, value in body.items():
         if reason := template.unsayable(value):
-            raise table.error(rf"{re.escape(key)}[\"']?(?=\s*[.=])", f"template: {key}: {reason}")
+            raise action.error(rf"{re.escape(key)}[\"']?(?=\s*[.=])", f"template: {key}: {reason}")
     for part in (path, body):
-        for placeholder in template.unknown(part):
-            raise table.error(re.escape(f"{{{placeholder}}}"), _misplaced(placeholder))
-    if path == "{event}":
-        raise table.error("path", _misplaced("event"))
+        for placeholder in template.unknown(part, placeholders):
+            raise action.error(re.escape(f"{{{placeholder}}}"), _misplaced(placeholder, placeholders))
+    if path == f"{{{whole}}}":
+        raise action.error("path", _misplaced(whole, placeholders))
     if path and not path.startswith("/"):
-        raise table.error("path", f"{path!r} must begin with /")
+        raise action.error("path", f"{path!r} must begin with /")
     glob, exclude = table.strings("glob", ("**",)), table.strings("exclude", ())
     return Trigger(
         name=name,
         glob=glob,
         exclude=exclude,
         kinds=tuple(table.strings("kinds", KINDS, KINDS)),
-        debounce=table.number("debounce", 0.5, 0, 3600),
-        target=table.one_of("target", tuple(targets)),
+        timing=timing,
+        target=action.one_of("target", tuple(targets)),
         path=path,
         template=body,
         matches=table.globs("glob", glob),
@@ -197,82 +274,12 @@ def _trigger(text: str, index: int, content: object, targets: Mapping[str, Targe
     )
 
 
-def _misplaced(placeholder: str) -> str:
-    if placeholder == "event":
-        return "{event} is the whole object and stands alone: in a text use {event.id}, {event.path}, ..."
-    return f"unknown placeholder {{{placeholder}}}: {_among(template.NAMES)}"
-
-
-def _among(names: tuple[str, ...]) -> str:
-    return f"expected one of {', '.join(names) or '(none is defined)'}"
-
-
-class _Table:
-    """One table of the document, which knows where its header stands in the text."""
-
-    def __init__(self, text: str, header: str, content: object) -> None:
-        self.text = text
-        found = re.search(header, text)
-        self.start = found.end() if found else 0
-        if not isinstance(content, dict):
-            raise self.error("", "expected a table")
-        self.content: dict[str, Any] = content
-
-    def error(self, key: str, reason: str) -> RulesError:
-        """RulesError at the key's own line in this table, else at its header."""
-        end = re.compile(r"(?m)^\s*\[(?!triggers\.)").search(self.text, self.start) if self.start else None
-        named = re.compile(rf"(?m)^.*(?<![A-Za-z0-9_]){key}(?![A-Za-z0-9_])")
-        found = named.search(self.text, self.start, end.start() if end else len(self.text))
-        at = found.end() if key and found else self.start
-        return RulesError(self.text.count("\n", 0, at) + 1, reason)
-
-    def get(self, key: str, default: object) -> Any:
-        return self.content.get(key, default)
-
-    def only(self, known: tuple[str, ...]) -> None:
-        for key in self.content.keys() - set(known):
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"perhaps you meant {near[0]!r}" if near else _among(known)
-            raise self.error(re.escape(key), f"unknown key {key!r}: {hint}")
-
-    def string(self, key: str, default: str | None = None) -> str:
-        value = self.get(key, default)
-        if value is None:
-            raise self.error("", f"{key!r} is missing")
-        if not isinstance(value, str):
-            raise self.error(key, f"{key!r} must be a string")
-        return value
-
-    def table(self, key: str) -> dict[str, Any]:
-        value = self.get(key, {})
-        if not isinstance(value, dict):
-            raise self.error(key, f"{key!r} must be a table")
-        return value
-
-    def number(self, key: str, default: float, least: float, most: float) -> float:
-        value = self.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise self.error(key, f"{key!r} must be a number from {least:g} to {most:g}, not {value!r}")
-        return float(value)
-
-    def one_of(self, key: str, allowed: tuple[str, ...], default: str | None = None) -> str:
-        value = self.string(key, default)
-        if value not in allowed:
-            raise self.error(key, f"{key} = {value!r}: {_among(allowed)}")
-        return value
-
-    def strings(self, key: str, default: tuple[str, ...], allowed: tuple[str, ...] = ()) -> tuple[str, ...]:
-        value = self.get(key, list(default))
-        listed = [value] if isinstance(value, str) else value
-        if not (isinstance(listed, list) and all(isinstance(item, str) and item for item in listed)):
-            raise self.error(key, f"{key!r} must be a string or a list of strings")
-        for item in listed:
-            if allowed and item not in allowed:
-                raise self.error(key, f"{key}: {item!r}: {_among(allowed)}")
-        return tuple(listed)
-
-    def globs(self, key: str, globs: tuple[str, ...]) -> re.Pattern[str]:
-        try:
-            return compile_globs(globs)
-        except re.error as error:
-            raise self.error(key, f"{key}: {error}") from error
+def _misplaced(placeholder: str, placeholders: tuple[str, ...]) -> str:
+    if placeholder == placeholders[0]:
+        others = ", ".join(f"{{{name}}}" for name in placeholders[1:3])
+        return f"{{{placeholder}}} is the whole object and stands alone: in a text use {others}, ..."
+    if placeholder in template.NAMES:
+        return f"{{{placeholder}}} is of one change, and a batch has many: {among(placeholders)}"
+    if placeholder in template.BATCH_NAMES:
+        return f"{{{placeholder}}} needs `batch`: {among(placeholders)}"
+    return f"unknown placeholder {{{placeholder}}}: {among(placeholders)}"

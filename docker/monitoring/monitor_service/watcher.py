@@ -57,6 +57,11 @@ class Watcher:
     def running(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def known_files(self) -> int:
+        """How many files the snapshot has."""
+        return len(self._recorder.known)
+
     def scan_age(self) -> float | None:
         """Seconds since the last complete scan; None before the first."""
         return None if self._last_scan is None else time.monotonic() - self._last_scan

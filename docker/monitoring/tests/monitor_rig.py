@@ -159,14 +159,16 @@ class Monitor:
         return found
 
     def wait_healthy(self) -> Monitor:
-        eventually(lambda: self.process.poll() is None and self._answers(), 15)
+        eventually(lambda: self.process.poll() is None and self.answers(200), 15)
         return self
 
-    def _answers(self) -> bool:
+    def answers(self, *statuses: int) -> bool:
+        """Whether /health has an answer after the first scan, with one of these statuses if any are given."""
         try:
-            return self.get("/health", token="").status_code == 200
+            answer = self.get("/health", token="")
         except httpx.TransportError:
             return False
+        return answer.status_code in statuses if statuses else answer.json()["status"] != "starting"
 
     def kill(self) -> None:
         self.process.kill()

@@ -35,7 +35,8 @@ def test_without_its_secret_nothing_is_sent(
     rules(target_keys='auth = "bearer"\nsecret = "langgraph_api_key"')
     key = home / "secrets" / "langgraph_api_key"
     key.write_text("")
-    monitor = start()
+    monitor = start(wait=False)
+    eventually(monitor.answers)
     (workspace / "f.txt").write_text("x")
     event = eventually(lambda: [e for e in monitor.events() if e["deliveries"][0]["attempts"] >= 1])[0]
     assert event["deliveries"][0]["error"] == "secret langgraph_api_key is missing, empty or not printable ASCII"
@@ -54,7 +55,8 @@ def test_a_key_with_a_byte_order_mark_is_sent_without_it(
     rules(target_keys='auth = "x-api-key"\nsecret = "langgraph_api_key"')
     key = home / "secrets" / "langgraph_api_key"
     key.write_text("n\u00f6-key\n")
-    monitor = start(UC_RETRY_BASE_SECONDS="0.3", UC_RETRY_CAP_SECONDS="0.3")
+    monitor = start(wait=False, UC_RETRY_BASE_SECONDS="0.3", UC_RETRY_CAP_SECONDS="0.3")
+    eventually(monitor.answers)
     (workspace / "f.txt").write_text("x")
     eventually(lambda: [e for e in monitor.events() if e["deliveries"][0]["attempts"] >= 1])
     assert target.requests == []

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from monitor_rig import Rules, Start, Target, eventually
 from monitor_service.pattern import compile_globs
-from monitor_service.triggers import RulesError, parse
+from monitor_service.rules_table import RulesError
+from monitor_service.triggers import parse
 
 TARGET = '[targets.t]\nurl = "http://t:1"\n\n'
 TRIGGER = '[[triggers]]\nname = "a"\ntarget = "t"\n'

@@ -240,3 +240,52 @@ def test_the_change_reaches_the_target_quickly(start: Start, rules: Rules, targe
         delays.append(target.requests[-1]["at"] - written)
 
     assert sorted(delays)[5] < 0.5
+
+
+def _virtualenv(folder: Path) -> None:
+    """The files of `python -m venv`, in the order in which it makes them."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    for name in ("bin/python", "lib/python3.13/site-packages/x.py", "lib/python3.13/site-packages/pkg/y.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+
+
+@pytest.mark.parametrize("inotify", ["1", "0"], ids=["by hints", "by scans"])
+def test_s10_a_virtual_environment_is_not_watched_whatever_its_name(
+    start: Start, rules: Rules, workspace: Path, inotify: str
+) -> None:
+    """A folder with pyvenv.cfg is left out: one that is there, one that is made, what is installed, its removal."""
+    _virtualenv(workspace / "old-env")
+    monitor = start(UC_RESCAN_SECONDS="0.5", UC_INOTIFY=inotify)
+
+    _virtualenv(workspace / "tools" / "py313")
+    (workspace / "old-env" / "lib" / "python3.13" / "site-packages" / "new.py").write_text("x")
+    (workspace / "tools" / "plain.py").write_text("x")
+    eventually(lambda: "tools/plain.py" in monitor.every_path())
+    scans = monitor.metric("monitoring_scans_total")
+    eventually(lambda: monitor.metric("monitoring_scans_total") >= scans + 2)
+    shutil.rmtree(workspace / "tools" / "py313")
+    (workspace / "last").write_text("x")
+    eventually(lambda: "last" in monitor.every_path())
+    scans = monitor.metric("monitoring_scans_total")
+    eventually(lambda: monitor.metric("monitoring_scans_total") >= scans + 2)
+
+    assert sorted(monitor.every_path()) == ["last", "tools/plain.py"]
+    assert monitor.metric("monitoring_files") == 2
+
+
+def test_s10_a_folder_that_becomes_a_virtual_environment_is_no_deletion(
+    start: Start, rules: Rules, target: Target, workspace: Path
+) -> None:
+    """Files that were recorded before the mark appeared, or by an earlier release, are dropped without a word."""
+    (workspace / "env" / "lib").mkdir(parents=True)
+    (workspace / "env" / "lib" / "x.py").write_text("x")
+    monitor = start(UC_RESCAN_SECONDS="0.5")
+
+    (workspace / "env" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    eventually(lambda: monitor.metric("monitoring_files") == 0)
+    (workspace / "last").write_text("x")
+
+    eventually(lambda: monitor.every_path() == ["last"])
+    eventually(lambda: target.told() == [("added", "last")])
