@@ -7,112 +7,68 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
-
-from docsite.errors import SiteProblems, SourceError
-from docsite.openapi.plugin import OpenApiPages
 
 # Material prints a banner about mkdocs 2 to stderr at import time; it is no news to a reader of a build log.
 os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
 
 from mkdocs.commands.build import build as mkdocs_build
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.exceptions import Abort, ConfigurationError, MkDocsException
+from mkdocs.exceptions import Abort
 
-Say = Callable[[str], None]
+from docsite.errors import SourceError
+from docsite.kinds import problems_of
+from docsite.openapi.plugin import OpenApiPages
+from docsite.settings import Say, Settings
+from docsite.static_check import Problem
 
-# mkdocs reports these at level info or not at all unless it is told to; strict mode counts only warnings.
-VALIDATION = {
-    "nav": {"omitted_files": "warn", "not_found": "warn", "absolute_links": "warn"},
-    "links": {"not_found": "warn", "anchors": "warn", "absolute_links": "warn", "unrecognized_links": "warn"},
-}
 # Identifiers are found by their parts: at signs, at dots that are not in a number, at the humps of camelCase.
 SEPARATOR = r"""[\s\-_,;:!?=+*@#$%|~^\[\]{}()"'`/\\]+|\.(?!\d)|&(?:[lg]t|amp|quot);|(?!\b)(?=[A-Z][a-z])"""
 OWN_THEME = Path(__file__).with_name("theme")
-# Minifying is left to the packer: it stores every text file as brotli 11 and gzip 9.
-REPLACED_PLUGINS = frozenset({"minify"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """What is wrong with the site, and whether its author wants none that has faults."""
+
+    problems: list[Problem]
+    strict: bool
 
 
 class _Collector(logging.Handler):
-    """Keeps the text of every warning and error that mkdocs, its plugins and its theme log."""
+    """Keeps every warning and error that mkdocs, its plugins and its theme log."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = " ".join(record.getMessage().split())
-        if text not in self.problems:
-            self.problems.append(text)
+        self.problems += [found for found in problems_of(record.getMessage()) if found not in self.problems]
 
 
-def build(config_file: Path, out: Path, *, strict: bool, say: Say) -> None:
-    """Build into `out`; raise SiteProblems with everything that was wrong (in lenient mode after building)."""
+def build(config_file: Path, out: Path, *, strict: bool | None, say: Say) -> Built:
+    """Build into `out`; SourceError when there can be no site. A strict build with problems may leave none."""
     collector = _Collector()
     logger = logging.getLogger("mkdocs")
     logger.setLevel(logging.INFO)
     logger.addHandler(collector)
+    settings = Settings(config_file, out, strict=strict, say=say)
     try:
-        config = _load(config_file, out, strict=strict, say=say)
-        problems = _external_files(config)
-        _run(config, collector)
-        problems += collector.problems + _missing_files(config)
+        try:
+            problems = _run(settings.load(), collector, say)
+        except _PluginBroke as error:
+            problems = [error.problem]
+            try:
+                problems += _run(settings.load(bare=True), collector, lambda _text: None)
+            except _PluginBroke as again:
+                raise SourceError(f"mkdocs: {again.problem.text}") from again
         # Its gzip header holds a date; the server sends sitemap.xml compressed anyway.
         (out / "sitemap.xml.gz").unlink(missing_ok=True)
     finally:
         logger.removeHandler(collector)
-    if problems:
-        raise SiteProblems(problems)
-
-
-def _load(config_file: Path, out: Path, *, strict: bool, say: Say) -> MkDocsConfig:
-    config = MkDocsConfig(config_file_path=str(config_file))
-    try:
-        with config_file.open("rb") as file:
-            config.load_file(file)
-    except ConfigurationError as error:
-        raise SourceError(f"{config_file.name} can't be read: {error}") from error
-    config.load_dict({"site_dir": str(out), "strict": strict, "validation": _validation(config)})
-    _drop_plugins(config, say)
-    errors, warnings = config.validate()
-    if errors:
-        raise SourceError("; ".join(f"{config_file.name}: {name}: {error}" for name, error in errors))
-    for name, warning in warnings:
-        logging.getLogger("mkdocs").warning("%s: %s: %s", config_file.name, name, warning)
-    config.plugins["docsite/openapi"] = OpenApiPages()
-    _own_host_only(config, say)
-    _help_readers(config)
-    return config
-
-
-def _validation(config: MkDocsConfig) -> dict[str, dict[str, str]]:
-    """The strict table; `absolute_links: relative_to_docs` stays, because it makes such links right."""
-    table = {part: dict(rules) for part, rules in VALIDATION.items()}
-    given = config.data.get("validation") or {}
-    for part in ("nav", "links"):
-        rules = given.get(part) if isinstance(given, dict) else None
-        value = (rules or {}).get("absolute_links") or (given or {}).get("absolute_links")
-        if value == "relative_to_docs":
-            table[part]["absolute_links"] = value
-    return table
-
-
-def _plugin_name(entry: Any) -> str:
-    return str(next(iter(entry)) if isinstance(entry, dict) and entry else entry)
-
-
-def _drop_plugins(config: MkDocsConfig, say: Say) -> None:
-    plugins: Any = config.data.get("plugins")
-    if isinstance(plugins, dict):
-        plugins = [{name: options} for name, options in plugins.items()]
-    if not isinstance(plugins, list):
-        return
-    for name in sorted({_plugin_name(entry) for entry in plugins} & REPLACED_PLUGINS):
-        say(f"mkdocs.yml: the plugin {name} is left out: files are stored compressed already")
-    config.load_dict({"plugins": [entry for entry in plugins if _plugin_name(entry) not in REPLACED_PLUGINS]})
+    return Built(problems=[*settings.problems, *problems, *collector.problems], strict=settings.strict)
 
 
 def _own_host_only(config: MkDocsConfig, say: Say) -> None:
@@ -140,42 +96,64 @@ def _help_readers(config: MkDocsConfig) -> None:
     config.theme.dirs.insert(1 if config.theme.custom_dir else 0, str(OWN_THEME))
 
 
-def _external_files(config: MkDocsConfig) -> list[str]:
+def _external_files(config: MkDocsConfig) -> list[Problem]:
     """Name extra files on other hosts, and take them out: the pages' security policy would block them anyway."""
     problems = []
     for option in ("extra_css", "extra_javascript"):
         entries = list(config[option])
         outside = [entry for entry in entries if urlsplit(str(entry)).netloc]
         problems += [
-            f"mkdocs.yml: {option}: {entry} is loaded from another host at run time; "
-            "put the file into the docs folder and name it by its path"
+            Problem(
+                "other host",
+                f"mkdocs.yml: {option}: {entry} is loaded from another host at run time; "
+                "put the file into the docs folder and name it by its path",
+            )
             for entry in outside
         ]
         config[option] = [entry for entry in entries if entry not in outside]
     return problems
 
 
-def _missing_files(config: MkDocsConfig) -> list[str]:
+def _missing_files(config: MkDocsConfig) -> list[Problem]:
     """mkdocs links extra files that don't exist without a word."""
     return [
-        f"mkdocs.yml: {option}: {entry} is not in the docs folder"
+        Problem("missing extra file", f"mkdocs.yml: {option}: {entry} is not in the docs folder")
         for option in ("extra_css", "extra_javascript")
         for entry in config[option]
         if not (Path(config.site_dir) / str(entry)).is_file()
     ]
 
 
-def _run(config: MkDocsConfig, collector: _Collector) -> None:
+class _PluginBroke(Exception):
+    """A plugin or a hook raised what no build survives."""
+
+    def __init__(self, error: BaseException, message: str = "") -> None:
+        text = message or " ".join(f"{type(error).__name__}: {error}".split())
+        self.problem = Problem(
+            "broken plugin", f"a plugin or hook broke the build, the site is built without any: {text}"
+        )
+        super().__init__(text)
+
+
+def _run(config: MkDocsConfig, collector: _Collector, say: Say) -> list[Problem]:
+    """Build, and return what mkdocs itself does not report."""
     if os.environ.get("SOURCE_DATE_EPOCH") == "":
         del os.environ["SOURCE_DATE_EPOCH"]
-    config.plugins.on_startup(command="build", dirty=False)
+    config.plugins["docsite/openapi"] = OpenApiPages()
+    _own_host_only(config, say)
+    _help_readers(config)
+    problems = _external_files(config)
     try:
+        config.plugins.on_startup(command="build", dirty=False)
         mkdocs_build(config)
     except Abort as error:
         # Raised by strict mode with a count; the collector has the messages behind it.
         if not collector.problems:
             raise SourceError(str(error)) from error
-    except MkDocsException as error:
-        raise SourceError(f"mkdocs: {error}") from error
+        if not config.strict:
+            raise _PluginBroke(error, collector.problems[-1].text) from error
+    except Exception as error:
+        raise _PluginBroke(error) from error
     finally:
         config.plugins.on_shutdown()
+    return problems + _missing_files(config)

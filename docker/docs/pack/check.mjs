@@ -1,8 +1,10 @@
 // Faults of a whole site: files that pages load and that are missing, and loads from other hosts.
-import { hasInlineHandlers, loadedByCss, loadedByPage } from "./html.mjs";
+import { handlerHashes, loadedByCss, loadedByPage } from "./html.mjs";
 import { isHtml } from "./files.mjs";
 
 const OWN = "http://own.invalid";
+/** More of them would outgrow the header limits of proxies (8 KiB with the rest). */
+export const MOST_HANDLERS = 64;
 
 function decoded(pathname) {
   try {
@@ -34,14 +36,14 @@ function note(table, what, from) {
   table.set(what, [...(table.get(what) ?? []), from]);
 }
 
-function lines(table, text) {
+function problems(kind, table, text) {
   return [...table].map(([what, from]) => {
     const others = from.length > 1 ? ` and ${from.length - 1} more` : "";
-    return `${from[0]}${others}: ${text(what)}`;
+    return { kind, text: `${from[0]}${others}: ${text(what)}` };
   });
 }
 
-/** One line for each missing file and each other host's address, with the first page that wants it. */
+/** One problem for each missing file and each other host's address, with the first page that wants it. */
 export function siteProblems(files) {
   const [missing, outside, handlers] = [new Map(), new Map(), new Map()];
   for (const [path, bytes] of files) {
@@ -53,11 +55,11 @@ export function siteProblems(files) {
       if (url.origin !== OWN) note(outside, address, path);
       else if (!isPublished(files, url.pathname)) note(missing, decoded(url.pathname), path);
     }
-    if (kind === "html" && hasInlineHandlers(bytes.toString("utf8"))) note(handlers, "inline", path);
+    if (kind === "html" && handlerHashes(bytes.toString("utf8")).size > MOST_HANDLERS) note(handlers, "inline", path);
   }
   return [
-    ...lines(missing, (what) => `loads ${what}, which is not in the site`),
-    ...lines(outside, (what) => `loads ${what} from another host at run time; ship the file with the site`),
-    ...lines(handlers, () => "has an inline event handler (onclick=…), which the security policy blocks"),
+    ...problems("missing file", missing, (what) => `loads ${what}, which is not in the site`),
+    ...problems("other host", outside, (what) => `loads ${what} from another host at run time; ship the file with the site`),
+    ...problems("inline handler", handlers, () => `has more than ${MOST_HANDLERS} different event handlers (onclick=…): the security policy blocks them`),
   ];
 }

@@ -32,8 +32,8 @@ export function readSite(root, problems) {
     .sort((a, b) => (a.path < b.path ? -1 : 1));
   for (const { entry, full, path } of entries) {
     if (entry.isDirectory()) continue;
-    if (!entry.isFile()) problems.push(`${path}: not a regular file (a symbolic link?), left out`);
-    else if (NEVER_PUBLISHED.test(path)) problems.push(`${path}: looks like a private file, left out`);
+    if (!entry.isFile()) problems.push({ kind: "left out", text: `${path}: not a regular file (a symbolic link?), left out` });
+    else if (NEVER_PUBLISHED.test(path)) problems.push({ kind: "left out", text: `${path}: looks like a private file, left out` });
     else files.set(path, readFileSync(full));
   }
   return files;

@@ -7,12 +7,13 @@ import { fileURLToPath } from "node:url";
 import { exit, log } from "./log.mjs";
 import { Metrics } from "./metrics.mjs";
 import { acceptedForms, matchesTag } from "./negotiate.mjs";
-import { COMMON, Site } from "./site.mjs";
+import { COMMON, NO_FRAMES, Site } from "./site.mjs";
 
 const GRACE_MS = 2000;
+const SAFE_HOST = /^[A-Za-z0-9.:[\]_-]{1,255}$/;
 const SAFE_ID = /^[A-Za-z0-9._-]{1,128}$/;
 const TEXT = "text/plain; charset=utf-8";
-const BARE_POLICY = ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"];
+const BARE_POLICY = ["content-security-policy", "default-src 'none'; frame-ancestors 'none'", ...NO_FRAMES];
 
 let site;
 let metrics;
@@ -20,8 +21,12 @@ let draining = false;
 
 const own = {
   "/health": () => {
-    const reason = site.fault();
-    const body = { status: reason ? "unhealthy" : "healthy", files: site.count, ...(reason && { reason }) };
+    const inventory = site.inventory();
+    const failed = inventory.filter(({ critical, state }) => critical && state === "failed");
+    const reason = failed.map((entry) => `${entry.name}: ${entry.reason}`).join("; ");
+    const body = {
+      status: reason ? "unhealthy" : "healthy", files: site.count, ...(reason && { reason }), problems: site.problems, inventory,
+    };
     return [reason ? 503 : 200, "application/json", `${JSON.stringify(body)}\n`];
   },
   "/ready": () => [draining ? 503 : 200, "application/json", `${JSON.stringify({ status: draining ? "not ready" : "ready" })}\n`],
@@ -40,6 +45,14 @@ function decode(target) {
   } catch {
     return undefined;
   }
+}
+
+/** The site's addresses at the host that they are asked at: a sitemap's are absolute, and the site knows none. */
+function sitemap({ headers }) {
+  const host = SAFE_HOST.test(headers.host ?? "") ? headers.host : "localhost";
+  const origin = `${headers["x-forwarded-proto"] === "https" ? "https" : "http"}://${host}`;
+  const urls = site.sitemap.map((address) => `<url><loc>${origin}${address}</loc></url>\n`).join("");
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n${urls}</urlset>\n`;
 }
 
 /** A short text of our own: probes, redirects, refusals. */
@@ -86,6 +99,7 @@ function route(exchange) {
   }
   const path = decode(url);
   if (Object.hasOwn(own, path ?? "")) return answerText(exchange, ...own[path]());
+  if (path === "/sitemap.xml" && site.sitemap) return answerText(exchange, 200, "application/xml", sitemap(exchange.request));
   const page = site.pages.get(path);
   if (page) return answerPage(exchange, 200, page);
   const folder = site.folders.get(path);

@@ -4,16 +4,19 @@ import { join } from "node:path";
 
 const KEPT_IN_MEMORY = 1 << 20;
 const KEPT_IN_TOTAL = 64 << 20;
+const NAMES = { "index.html": "front page", "search/search_index.json": "search index" };
 const TAG_SUFFIX = { raw: "", br: "-br", gzip: "-gz" };
 
 /** Headers of every answer, the server's own texts included. */
 export const COMMON = [
   "x-content-type-options", "nosniff", "referrer-policy", "strict-origin-when-cross-origin",
-  "cross-origin-opener-policy", "same-origin", "x-frame-options", "DENY",
+  "cross-origin-opener-policy", "same-origin",
 ];
+export const NO_FRAMES = ["x-frame-options", "DENY"];
+const OWN_FRAMES = ["x-frame-options", "SAMEORIGIN"];
 
 /** One stored form of a file: {form, tag, headers, notModified, size, file, body when it is kept in memory}. */
-function prepareForm(file, entry, form, policy, budget) {
+function prepareForm(file, entry, form, policies, budget) {
   const size = entry.sizes[form];
   if (statSync(file).size !== size) throw new Error(`${file} is not the file that was packed`);
   const kept = size <= KEPT_IN_MEMORY && size <= budget.left;
@@ -24,8 +27,7 @@ function prepareForm(file, entry, form, policy, budget) {
     ...(Object.keys(entry.sizes).length > 1 ? ["vary", "accept-encoding"] : []),
   ];
   const headers = [
-    "content-type", entry.type, "content-length", String(size), ...caching, ...COMMON,
-    "content-security-policy", policy, ...(form === "raw" ? [] : ["content-encoding", form]),
+    "content-type", entry.type, "content-length", String(size), ...caching, ...COMMON, ...policies, ...(form === "raw" ? [] : ["content-encoding", form]),
   ];
   return { form, tag, headers, notModified: caching, size, file, body: kept ? readFileSync(file) : undefined };
 }
@@ -38,11 +40,14 @@ export class Site {
     this.pages = new Map();
     this.folders = new Map();
     this.required = manifest.required;
+    this.sitemap = manifest.sitemap;
+    this.declared = manifest.declared;
+    this.problems = manifest.problems;
     this.count = Object.keys(manifest.files).length;
     for (const [path, entry] of Object.entries(manifest.files)) {
-      const policy = manifest.policies[entry.policy];
+      const policies = ["content-security-policy", manifest.policies[entry.policy], ...(manifest.framed ? OWN_FRAMES : NO_FRAMES)];
       this.#add(path, Object.fromEntries(Object.keys(entry.sizes).map((form) =>
-        [form, prepareForm(join(root, form, path), entry, form, policy, budget)])));
+        [form, prepareForm(join(root, form, path), entry, form, policies, budget)])));
     }
   }
 
@@ -54,16 +59,24 @@ export class Site {
     if (folder !== "/") this.folders.set(folder.slice(0, -1), folder.split("/").map(encodeURIComponent).join("/"));
   }
 
-  /** Why the front page or the search index can't be served, or undefined. */
-  fault() {
-    for (const path of this.required) {
-      const { file, size } = this.pages.get(`/${path}`).raw;
-      try {
-        if (statSync(file).size !== size) return `${path} is not the file that was packed`;
-      } catch (error) {
-        return `${path} can't be read: ${error.code}`;
-      }
+  /** What the site declares, with its state; a critical entry that has failed makes the server unhealthy. */
+  inventory() {
+    const entry = (name, reason, critical, more = {}) =>
+      ({ kind: "page", name, state: reason ? "failed" : "ready", reason: reason ?? "", critical, ...more });
+    return [
+      ...this.required.map((path) => entry(NAMES[path] ?? path, this.#fault(path), true)),
+      entry("pages", this.declared.pages ? undefined : "the site has no page", true, { count: this.declared.pages }),
+      ...this.declared.missing.map((page) => entry(page, "nav names it, and it is not in the docs folder", false)),
+    ];
+  }
+
+  /** Why a file can't be served, or undefined. */
+  #fault(path) {
+    const { file, size } = this.pages.get(`/${path}`).raw;
+    try {
+      return statSync(file).size === size ? undefined : `${path} is not the file that was packed`;
+    } catch (error) {
+      return `${path} can't be read: ${error.code}`;
     }
-    return undefined;
   }
 }

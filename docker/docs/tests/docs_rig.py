@@ -31,6 +31,7 @@ markdown_extensions:
           class: mermaid
           format: !!python/name:pymdownx.superfences.fence_code_format
 nav: [index.md, guide/a.md]
+strict: true
 """
 
 

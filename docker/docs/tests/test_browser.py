@@ -230,3 +230,30 @@ def test_an_injected_script_does_not_run(page: Page, site: str) -> None:
 
     assert page.value("window.smuggledIn") is None
     assert any("Content Security Policy" in text for text in page.complaints)
+
+
+def test_s8_a_prebuilt_page_works_under_the_policy(
+    page: Page, tmp_path: Path, fake_mermaid: Path, start_any: Start
+) -> None:
+    """Inline scripts, event handlers, a frame, a module and an embedded font of a generated site run; nothing else does."""
+    source = tmp_path / "built"
+    (source / "_static").mkdir(parents=True)
+    (source / "index.html").write_text(
+        """<!doctype html><style>@font-face { font-family: x; src: url(data:font/woff2;base64,AA==) }</style>"""
+        """<link rel="icon" href="data:,"><script>window.ran = ['inline']</script>"""
+        """<script type="module" src="_static/m.js"></script>"""
+        """<button id="b" onclick="ran.push(&quot;handler&quot;)">x</button><iframe src="inner.html"></iframe>"""
+    )
+    (source / "inner.html").write_text("<!doctype html><script>parent.ran.push('frame')</script>")
+    (source / "_static/m.js").write_text("window.ran.push('module')")
+    assert make(source, tmp_path / "site").code == 0
+    assert pack(tmp_path / "site", tmp_path / "out", fake_mermaid).code == 0
+    page.open(f"{start_any(tmp_path / 'out').url}/")
+
+    page.value("document.querySelector('#b').click()")
+
+    page.until("['inline', 'handler', 'frame', 'module'].every(name => window.ran.includes(name))")
+    assert not any("Content Security Policy" in text for text in page.complaints)
+    page.value("document.querySelector('#b').setAttribute('onclick', 'window.smuggledIn = 1')")
+    page.value("document.querySelector('#b').click()")
+    assert page.value("window.smuggledIn") is None

@@ -70,7 +70,8 @@ def test_the_date_is_source_date_epoch(project: Path, tmp_path: Path) -> None:
         ('<script src="https://unpkg.com/x.js"></script>', ["guide/a.html", "unpkg.com", "another host"]),
         ("<img src='//cdn.example/x.png'>", ["guide/a.html", "cdn.example", "another host"]),
         ('<link rel=preconnect href="https://fonts.gstatic.com">', ["guide/a.html", "gstatic"]),
-        ('<button onclick="go()">x</button>', ["guide/a.html", "onclick"]),
+        ("".join(f'<b onclick="go({n})">' for n in range(70)), ["guide/a.html", "onclick"]),
+        ('<frameset><frame src="gone.html"></frameset>', ["guide/a.html", "/guide/gone.html"]),
     ],
 )
 def test_what_a_page_would_load_in_vain_is_a_fault(
@@ -150,6 +151,21 @@ def test_the_policy_names_what_a_browser_hashes(tmp_path: Path, fake_mermaid: Pa
     }
     policy = _manifest(tmp_path / "out")["policies"][0]
     assert expected == {word.strip(";") for word in policy.split() if word.startswith("'sha256-")}
+
+
+def test_s8_event_handlers_are_allowed_by_their_hashes(tmp_path: Path, fake_mermaid: Path) -> None:
+    """The policy names each handler's text as a browser reads it, entities and all, and allows no other inline code."""
+    page = (
+        """<a onclick="go(&quot;x&quot;)">x</a><b class='c'onload='run()' data-onclick="no()">y</b>"""
+        """<!-- <i onclick="old()"> --><script>"<u onclick='text()'>"</script>"""
+    )
+
+    assert pack(_site(tmp_path, **{"a.html": page}), tmp_path / "out", fake_mermaid).code == 0
+
+    texts = ('go("x")', "run()", "\"<u onclick='text()'>\"")
+    expected = {f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts}
+    words = _manifest(tmp_path / "out")["policies"][0].split("; ")[1].split()
+    assert set(words) == {"script-src", "'self'", "'unsafe-hashes'", *expected}
 
 
 def test_many_different_scripts_give_a_policy_for_each_page(tmp_path: Path, fake_mermaid: Path) -> None:

@@ -99,11 +99,12 @@ def test_lenient_mode_reports_the_same_faults_and_builds(project: Path, tmp_path
     ("config", "names"),
     [
         ("site_name: [unclosed", ["mkdocs.yml"]),
-        ("site_name: x\nplugins: [no-such-plugin]\n", ["mkdocs.yml", "plugins", "no-such-plugin"]),
+        ("theme: {name: material}\n", ["mkdocs.yml", "site_name"]),
         ("site_name: x\ndocs_dir: nowhere\n", ["mkdocs.yml", "docs_dir", "nowhere"]),
-        ("site_name: x\ntheme: {name: no-such-theme}\n", ["mkdocs.yml", "theme", "no-such-theme"]),
+        ("- site_name", ["mkdocs.yml", "mapping"]),
+        ("INHERIT: gone.yml\n", ["mkdocs.yml", "gone.yml"]),
     ],
-    ids=["yaml", "plugin", "docs_dir", "theme"],
+    ids=["yaml", "site_name", "docs_dir", "list", "inherited"],
 )
 def test_a_config_that_does_not_load_is_reported(project: Path, tmp_path: Path, config: str, names: list[str]) -> None:
     """Bad input ends with exit code 2 and a sentence, not with a traceback."""
@@ -114,6 +115,31 @@ def test_a_config_that_does_not_load_is_reported(project: Path, tmp_path: Path, 
     assert outcome.code == 2, outcome.text
     assert all(name in outcome.text for name in names), outcome.text
     assert "Traceback" not in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("plugins: [no-such-plugin]", ["missing plugin", "no-such-plugin"]),
+        ("theme: {name: no-such-theme}", ["setting", "no-such-theme"]),
+        ("theme: {name: material, custom_dir: gone}", ["setting", "gone"]),
+        ("markdown_extensions: [no_such.extension]", ["missing extension", "no_such.extension"]),
+        ("hooks: [gone.py]", ["setting", "gone.py"]),
+        ("edit_uri: 3", ["setting", "edit_uri"]),
+    ],
+)
+def test_s8_a_setting_that_can_not_be_used_costs_that_setting(
+    project: Path, tmp_path: Path, line: str, names: list[str]
+) -> None:
+    """What the image does not have is a problem, and the site is built without it; a strict site is refused."""
+    (project / "mkdocs.yml").write_text(f"site_name: x\nnav: [index.md, guide/a.md]\n{line}\n")
+
+    lenient, strict = make(project, tmp_path / "a"), make(project, tmp_path / "b", DOCS_STRICT="true")
+
+    assert (lenient.code, strict.code) == (0, 1), lenient.text
+    assert all(name in lenient.text for name in names), lenient.text
+    assert (tmp_path / "a/guide/a/index.html").is_file()
+    assert "Traceback" not in lenient.text
 
 
 def test_a_source_that_is_no_documentation_says_what_it_holds(tmp_path: Path) -> None:
