@@ -38,10 +38,10 @@ def _code(folder: Path) -> list[Path]:
 
 @cache
 def _read_by(service: str) -> set[str]:
-    """Return what a service reads; the shared Python code and the shipped graphs run in services, too."""
+    """Return what a service reads; the shared Python code runs in services too, and the shipped graphs in theirs."""
     folder = REPOSITORY / MANIFEST.services[service].folder
     shared = _code(REPOSITORY / "docker/python") if "builder" in str(MANIFEST.services[service].contexts) else []
-    graphs = [*(REPOSITORY / "agents").rglob("*.py")] if "agents" in str(MANIFEST.services[service].contexts) else []
+    graphs = [*(REPOSITORY / "agents").rglob("*.py")] if service == "langgraph-api" else []
     return variables([*_code(folder), *shared, *graphs]) - INTERNAL.keys()
 
 
