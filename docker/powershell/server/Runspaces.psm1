@@ -28,40 +28,45 @@ function New-Runspace([string[]] $Files, [string] $Threads = 'ReuseThread') {
 }
 
 function Get-LaneBody {
-    # What a thread of Start-Lane runs: while (queue.TryTake(out task, -1)) { task.RunSynchronously(); }. Compiled, because a script block
-    # needs a runspace; an exception that left it would end the process.
+    # What a thread of Start-Lane runs: while (true) { signal.WaitOne(); if (box.Value == null) break; box.Value.RunSynchronously(); }.
+    # Compiled, because a script block needs a runspace; an exception that left it would end the process.
     if ($script:LaneBody) { return $script:LaneBody }
     $expression = [Linq.Expressions.Expression]
-    $taskType = [Threading.Tasks.Task]
-    $queueType = [Collections.Concurrent.BlockingCollection[Threading.Tasks.Task]]
-    $queue = $expression::Parameter([object], 'queue')
-    $task = $expression::Variable($taskType, 'task')
+    $place = $expression::Parameter([object], 'place')
+    $lane = $expression::Convert($place, [Tuple[Threading.AutoResetEvent, Runtime.CompilerServices.StrongBox[Threading.Tasks.Task]]])
+    $task = $expression::Field($expression::Property($lane, 'Item2'), 'Value')
     $end = $expression::Label()
-    $take = $queueType.GetMethod('TryTake', [type[]] @($taskType.MakeByRefType(), [int]))
-    $run = $expression::Call($task, $taskType.GetMethod('RunSynchronously', [type[]] @()))
+    $wait = $expression::Call($expression::Property($lane, 'Item1'), [Threading.AutoResetEvent].GetMethod('WaitOne', [type[]] @()))
+    $leave = $expression::IfThen($expression::Equal($task, $expression::Constant($null)), $expression::Break($end))
+    $run = $expression::Call($task, [Threading.Tasks.Task].GetMethod('RunSynchronously', [type[]] @()))
     $safe = $expression::TryCatch($run, [Linq.Expressions.CatchBlock[]] @($expression::Catch([exception], $expression::Empty())))
-    $more = $expression::Call($expression::Convert($queue, $queueType), $take, [Linq.Expressions.Expression[]] @($task, $expression::Constant(-1)))
-    $loop = $expression::Loop($expression::IfThenElse($more, $safe, $expression::Break($end)), $end)
-    $block = $expression::Block([Linq.Expressions.ParameterExpression[]] @($task), [Linq.Expressions.Expression[]] @($loop))
-    $script:LaneBody = $expression::Lambda([Threading.ParameterizedThreadStart], $block, [Linq.Expressions.ParameterExpression[]] @($queue)).Compile()
+    $loop = $expression::Loop($expression::Block([Linq.Expressions.Expression[]] @($wait, $leave, $safe)), $end)
+    $script:LaneBody = $expression::Lambda([Threading.ParameterizedThreadStart], $loop, [Linq.Expressions.ParameterExpression[]] @($place)).Compile()
     $script:LaneBody
 }
 
 function Start-Lane([int] $StackBytes) {
-    # @{ Queue } of a new thread with this stack: it runs the tasks put into the queue, and ends when the queue is completed. In a table,
-    # because a queue that passes through a pipeline is emptied.
-    $lane = @{ Queue = [Collections.Concurrent.BlockingCollection[Threading.Tasks.Task]]::new() }
+    # A new thread with this stack, which runs one task after the other: (signal, box). A semaphore or a blocking queue would spin before it
+    # waits, which costs more than the switch that it saves.
+    $lane = [Tuple[Threading.AutoResetEvent, Runtime.CompilerServices.StrongBox[Threading.Tasks.Task]]]::new(
+        [Threading.AutoResetEvent]::new($false), [Runtime.CompilerServices.StrongBox[Threading.Tasks.Task]]::new())
     $thread = [Threading.Thread]::new((Get-LaneBody), $StackBytes)
     $thread.IsBackground = $true
-    $thread.Start($lane.Queue)
+    $thread.Start($lane)
     $lane
+}
+
+function Set-Lane([object] $Lane, [Threading.Tasks.Task] $Task) {
+    # Have the thread run this task; $null ends it, after the task that it is in.
+    $Lane.Item2.Value = $Task
+    $null = $Lane.Item1.Set()
 }
 
 function New-Session([string[]] $Files, [int] $StackBytes = 1MB) {
     <#
     .SYNOPSIS
-        @{ Runspace; Lane } for Invoke-Timed: a runspace, and the queue of the thread that its calls run on, which has a stack of this
-        size. Throws when the runspace can't be opened.
+        @{ Runspace; Lane } for Invoke-Timed: a runspace, and the thread that its calls run on, which has a stack of this size.
+        Throws when the runspace can't be opened.
     #>
     @{ Runspace = New-Runspace $Files 'UseCurrentThread'; Lane = Start-Lane $StackBytes }
 }
@@ -72,13 +77,8 @@ function Close-Session([hashtable] $Session, [switch] $Stuck) {
         Close a session without waiting. -Stuck: closing the runspace would wait for a call that doesn't end, so only its thread is
         let go, for the moment when the call ends after all.
     #>
-    $Session.Lane.Queue.CompleteAdding()
+    Set-Lane $Session.Lane $null
     if (-not $Stuck) { $Session.Runspace.CloseAsync() }
-}
-
-function Wait-Task([Threading.Tasks.Task] $Task, [int] $Milliseconds, [Threading.CancellationToken] $Cut) {
-    # Whether it has ended; Wait throws when the task failed, and when $Cut is cancelled.
-    try { $Task.Wait($Milliseconds, $Cut) } catch { $Task.IsCompleted }
 }
 
 function Invoke-Timed {
@@ -97,20 +97,20 @@ function Invoke-Timed {
     if ($Fed) { $null = $shell.AddCommand('Get-ChildItem').AddParameter('Path', $Fed) }
     $null = $shell.AddCommand($Command).AddParameters($Parameters)
     $task = $script:TaskType::new([Delegate]::CreateDelegate($script:InvokeType, $shell, $script:InvokeMethod))
-    if ($Wide) {
-        $lane = Start-Lane $script:WideStack
-        $lane.Queue.Add($task)
-        $lane.Queue.CompleteAdding()
-    } else { $Session.Lane.Queue.Add($task) }
-    try { $ended = $task.Wait($Milliseconds, $Cut) } catch { $ended = $task.IsCompleted }
-    if ($ended) {
+    $ended = ([IAsyncResult] $task).AsyncWaitHandle
+    $lane = if ($Wide) { Start-Lane $script:WideStack } else { $Session.Lane }
+    Set-Lane $lane $task
+    $ends = if ($Cut.CanBeCanceled) { $ended, $Cut.WaitHandle } else { , $ended }
+    $first = [Threading.WaitHandle]::WaitAny([Threading.WaitHandle[]] $ends, $Milliseconds)
+    if ($Wide) { Set-Lane $lane $null }
+    if ($first -eq 0) {
         $shell.Dispose()
         if ($task.IsFaulted) { return @{ State = 'failed'; Reason = "$($task.Exception.GetBaseException().Message)" } }
         $output = $task.Result
         return @{ State = 'done'; Output = $(if ($output.Count) { $output[$output.Count - 1] }) }
     }
     $null = $shell.BeginStop($null, $null)
-    $state = if (Wait-Task $task 400) { 'stopped' } else { 'stuck' }
+    $state = if ($ended.WaitOne(1000)) { 'stopped' } else { 'stuck' }
     @{ State = $state; Async = [IAsyncResult] $task }
 }
 

@@ -142,7 +142,7 @@ def bound_by_modes() -> list[str]:
 
 @contextlib.contextmanager
 def running(
-    pwsh: str, tree: Path, folder: Path, critical: Sequence[str], *, prefix: Sequence[str] = (), **settings: object
+    pwsh: str, tree: Path, folder: Path, critical: Sequence[str], prefix: Sequence[str] = (), /, **settings: object
 ) -> Iterator[Service]:
     """Start the service on a tree, by the command `prefix` if there is one, wait until it is ready, and end it afterwards."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -142,13 +142,8 @@ def test_p1_a_process_that_kills_itself_lives_on_as_process_1(pwsh: str, tmp_pat
         pytest.skip("this user may make no process namespace")
     write_module(tmp_path / "Modules", "Mishap", MISHAP)
     write_module(tmp_path / "Modules", "Neighbour", "function Get-Neighbour { 'here' }")
-    with running(
-        pwsh,
-        tmp_path / "Modules",
-        tmp_path,
-        ["Mishap"],
-        prefix=["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"],
-    ) as service:
+    namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    with running(pwsh, tmp_path / "Modules", tmp_path, ["Mishap"], namespace) as service:
         assert call(service, "Stop-Own")["result"] == ["still here"]
 
 
