@@ -58,6 +58,7 @@ def measure_endurance(manifest: Manifest, options: Options) -> Table:
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         serve: dict[Program, Address] = {}
         for program, environment in programs.present(manifest).items():
+            console.note(f"starting {program.name}")
             try:
                 serve[program] = stack.enter_context(programs.serving(program, environment, Path(place, program.name)))
             except NoFigureError as error:
@@ -79,9 +80,9 @@ def _under_load(serve: Mapping[Program, Address], seconds: float) -> tuple[dict[
     started = time.monotonic()
 
     def look() -> str:
-        return f"{(time.monotonic() - started) / 60:.0f} of {seconds / 60:.0f} minutes"
+        return f"{(time.monotonic() - started) / 60:.1f} of {seconds / 60:g} minutes"
 
-    with waiting("endurance", look):
+    with waiting(f"{len(serve)} programs under load", look):
         while (passed := time.monotonic() - started) < seconds:
             time.sleep(min(EVERY, seconds - passed))
             for program, at in serve.items():

@@ -45,9 +45,10 @@ class Running:
     page: str = "/"
 
 
-def _request(method: str, path: str, token: str, body: object = None, *, accept: str = "*/*") -> bytes:
+def _request(method: str, path: str, token: str, body: object = None) -> bytes:
     content = b"" if body is None else json.dumps(body).encode()
     kind = "content-type: application/json\r\n" if content else ""
+    accept = "application/json, text/event-stream"
     head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\naccept: {accept}\r\n{kind}"
     return f"{head}content-length: {len(content)}\r\n\r\n".encode() + content
 
@@ -129,22 +130,19 @@ def _mcp(name: str) -> Callable[[Path], AbstractContextManager[Running]]:
         with rig.LoopbackServer.on() as loopback:
             peer = loopback.state
             peer.answers = {"GET /modules": (200, {"modules": []}), "GET /events": (200, {"events": []})}
-            places = {"UC_DOCS": str(docs), "UC_WORKSPACE": str(workspace)}
-            peers = {"POWERSHELL_URL": peer.url, "MONITORING_URL": peer.url, "UC_PEER_TIMEOUT": str(LONG)}
-            with rig.running(folder, name, **places, **peers) as server:
+            env = {"UC_DOCS": str(docs), "UC_WORKSPACE": str(workspace), "UC_PEER_TIMEOUT": str(LONG)}
+            with rig.running(folder, name, **env, POWERSHELL_URL=peer.url, MONITORING_URL=peer.url) as server:
 
                 def hold(stack: ExitStack) -> int:
-                    accept = "application/json, text/event-stream"
                     for _ in range(3):
-                        listen = _request("GET", "/mcp", server.token, accept="text/event-stream")
-                        _open(stack, server.url, listen, b"HTTP/1.1 200")
+                        _open(stack, server.url, _request("GET", "/mcp", server.token), b"HTTP/1.1 200")
                     tool = {"modules": "list_modules", "events": "list_events"}.get(name)
                     if not tool:
                         return 3
                     peer.delay, before = LONG, len(peer.seen)
                     named = {"name": tool, "arguments": {}}
                     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": named}
-                    _open(stack, server.url, _request("POST", "/mcp", server.token, call, accept=accept))
+                    _open(stack, server.url, _request("POST", "/mcp", server.token, call))
                     _until(lambda: len(peer.seen) > before)
                     return 4
 
@@ -237,8 +235,7 @@ def _powershell(folder: Path) -> Iterator[Running]:
     tree = folder / "Modules"
     shutil.copytree(rig.SHIPPED, tree)
     rig.write_module(tree, "Probe", trees.PROBE, manifest=trees.PROBE_EXPORTS)
-    limits = {"UC_CALL_TIMEOUT_SECONDS": LONG}
-    with rig.running(_pwsh(folder.parent), tree, folder, ["Probe"], **limits) as service:
+    with rig.running(_pwsh(folder.parent), tree, folder, ["Probe"], UC_CALL_TIMEOUT_SECONDS=LONG) as service:
 
         def hold(stack: ExitStack) -> int:
             sleep = {"module": "Probe", "command": "Start-Sleepy", "parameters": {"Seconds": LONG}}
