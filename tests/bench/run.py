@@ -1,7 +1,9 @@
 """`nox -s bench`: ratios to a bare tool or a peer, measured in one run with interleaved rounds (A B A B …), as medians.
 
-usage: run.py [--rounds N] [--only build,terminal,ps,up,scan,size,envelope,inputs,versions,publish,release] [--json FILE]
-needs the six images (./inv build --push), except for terminal, inputs and versions; ps needs the stack (./inv up)
+usage: run.py [--rounds N] [--only NAME,…] [--json FILE] [--seconds N] [--minutes N]
+build, ps, up, scan, size, envelope and publish need the six images (./inv build --push); ps needs the stack (./inv up)
+services, stops and endurance run the services' programs without Docker, in the venvs of ./inv test --session services
+endurance takes more than ten minutes (--minutes), so it runs only when --only names it; all others do by default
 Nothing is asserted: the figures depend on the machine; the ratios are comparable.
 """
 
@@ -12,6 +14,7 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from build import console, json_file
@@ -20,9 +23,13 @@ from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.images import store
 from build.registry.client import answers
+from tests.bench.endurance import measure_endurance
 from tests.bench.inputs import bench_inputs
 from tests.bench.powershell import bench_envelope
+from tests.bench.programs import Options, Table
 from tests.bench.publishing import bench_publish, bench_release
+from tests.bench.services import measure_services
+from tests.bench.stops import measure_stops
 from tests.bench.terminal import bench_ps, bench_terminal
 from tests.bench.timing import INV, ROOT, Rows, pair, timed
 from tests.bench.versions import bench_versions
@@ -133,23 +140,43 @@ BENCHES = {
     "publish": bench_publish,
     "release": bench_release,
 }
+# What has no peer has a table of its own.
+MEASURES: dict[str, Callable[[Manifest, Options], Table]] = {
+    "services": measure_services,
+    "stops": measure_stops,
+    "endurance": measure_endurance,
+}
+_WITH_IMAGES = {"build", "ps", "up", "scan", "size", "envelope", "publish"}
 
 
 def main() -> None:
-    """Run the chosen benchmarks and print one table."""
+    """Run the chosen benchmarks and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default=",".join(BENCHES))
+    parser.add_argument("--only", default=",".join(name for name in (*BENCHES, *MEASURES) if name != "endurance"))
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--seconds", type=float, default=15, help="of each load of services")
+    parser.add_argument("--minutes", type=float, default=10, help="of endurance")
     chosen = parser.parse_args()
+    names = chosen.only.split(",")
+    if unknown := set(names) - BENCHES.keys() - MEASURES.keys():
+        parser.error(f"--only has no {', '.join(sorted(unknown))}; it has {', '.join([*BENCHES, *MEASURES])}")
     manifest = load(ROOT, {})
-    if not answers(manifest):
+    if _WITH_IMAGES & set(names) and not answers(manifest):
         console.warn("the registry does not answer: ./inv registry.up && ./inv build --push")
+    options = Options(chosen.rounds, chosen.seconds, chosen.minutes)
     rows: Rows = []
-    for name in chosen.only.split(","):
+    tables: list[Table] = []
+    for name in names:
         with console.step(name):
-            rows += BENCHES[name](manifest, chosen.rounds)
-    console.table(("what", "beside", "ours", "theirs", "ratio", "target"), rows)
+            if name in MEASURES:
+                tables.append(MEASURES[name](manifest, options))
+            else:
+                rows += BENCHES[name](manifest, options.rounds)
+    if rows:
+        tables.insert(0, (("what", "beside", "ours", "theirs", "ratio", "target"), rows))
+    for headings, measured in tables:
+        console.table(headings, measured)
     if chosen.json:
         json_file.write(chosen.json, {"rows": rows})
 
