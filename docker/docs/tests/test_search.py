@@ -65,7 +65,7 @@ def own(packed: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("query", "place"), OWN.items())
-def test_a_reader_finds_what_is_meant(own: dict[str, Any], query: str, place: str) -> None:
+def test_p13_a_reader_finds_what_is_meant(own: dict[str, Any], query: str, place: str) -> None:
     """The section that answers is among the results of the first five pages, and every word of the query counts."""
     answer = own[query]
     pages = list(dict.fromkeys(location.partition("#")[0] for location in _places(answer)))
@@ -99,7 +99,7 @@ def words(tmp_path_factory: pytest.TempPathFactory, fake_mermaid: Path) -> dict[
 
 
 @pytest.mark.parametrize(("query", "page"), WORDS.items())
-def test_words_are_found_by_their_parts_and_forms(words: dict[str, Any], query: str, page: str) -> None:
+def test_p13_words_are_found_by_their_parts_and_forms(words: dict[str, Any], query: str, page: str) -> None:
     """Each way of writing a word leads to its page alone."""
     assert {location.partition("#")[0] for location in _places(words[query])} == {page}
 

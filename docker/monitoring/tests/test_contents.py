@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from monitor_rig import Monitor, Rules, Start, eventually
+from monitor_rig import Monitor, Rules, Start, Target, eventually
 from monitor_service.contents import Contents
 from monitor_service.pattern import Ignore
 from monitor_service.tree import Tree
@@ -140,3 +140,20 @@ def test_p11_a_digest_belongs_to_its_signature(workspace: Path) -> None:
     _edit_unseen(file, "behind")
 
     assert contents.digest("f.txt", before) is None
+
+
+def test_s10_no_content_of_a_secret_file_leaves_the_tree(
+    start: Start, rules: Rules, target: Target, workspace: Path, home: Path
+) -> None:
+    """Of an environment file the target gets the path, and neither target nor store gets its content or a digest."""
+    monitor = start()
+    (workspace / ".env").write_text("API_KEY=a-value-to-look-for\n")
+
+    eventually(lambda: target.told() == [("added", ".env")])
+    eventually(lambda: monitor.metric("monitoring_outbox_depth") == 0)
+    monitor.terminate()
+
+    assert "a-value-to-look-for" not in str(target.requests)
+    assert not any(b"a-value-to-look-for" in file.read_bytes() for file in (home / "data").iterdir())
+    with closing(sqlite3.connect(home / "data" / "monitoring.db")) as store:
+        assert store.execute("SELECT path, digest FROM files").fetchall() == [(".env", None)]
