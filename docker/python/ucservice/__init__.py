@@ -3,7 +3,10 @@
 import os
 import signal
 import sys
+import threading
 from types import FrameType
+
+_LAST_SECONDS = 0.5
 
 
 def answer_sigterm() -> None:
@@ -16,9 +19,10 @@ def answer_sigterm() -> None:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    # Nothing is left to be saved here. Python's own end would take apart what was imported, and join every thread: one
-    # that imports a provider's library, or runs somebody's tool, would hold the stop up for as long as it takes.
-    try:
-        sys.stdout.flush()
-    finally:
-        os._exit(128 + number)
+    # What the server cancelled still answers, in the turn that asyncio gives it now. But Python's own end would take
+    # apart what was imported, and join every thread: one that imports a provider's library, or runs somebody's tool,
+    # would hold the stop up for as long as it takes.
+    watchdog = threading.Timer(_LAST_SECONDS, os._exit, (128 + number,))
+    watchdog.daemon = True
+    watchdog.start()
+    sys.exit(128 + number)

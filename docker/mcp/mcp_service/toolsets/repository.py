@@ -101,9 +101,9 @@ class Repository:
     ) -> Lines:
         """Read lines of a text file in the workspace."""
         closed, name = self._closed(), self.jail.name(self.jail.resolve(path))
-        _refuse(path, closed.by_path(name))
+        _refuse(path, closed.by_name(name))
         with self.jail.open(path) as file:
-            _refuse(path, closed.by_content(name))
+            _refuse(path, closed.by_path(name) or closed.by_content(name))
             found = reading.excerpt(file, start_line, max_lines)
         text = "\n".join(found.lines)
         _refuse(path, closed.of_text(name, text))
