@@ -2,7 +2,7 @@
 
 $script:Pause = 200
 $script:Next = 0
-$script:Helpless = 0
+$script:Strikes = 0
 
 function Get-HeapUse {
     # Bytes in use for each byte that the heap may have: the runtime's limit, or the memory of the container or the machine.
@@ -16,19 +16,24 @@ function Stop-Service([hashtable] $Shared) {
 }
 
 function Watch-Memory([hashtable] $Shared) {
-    # Above four fifths of the heap after a collection the call that has run longest is stopped, a second later the next one. Calls that
-    # have been left behind can't be: then the service is unhealthy, and ends while there is still memory to end with.
-    if ((Get-HeapUse) -lt 0.8) { $Shared.Short = ''; $script:Helpless = 0; return }
-    [GC]::Collect()
+    # Above four fifths of the heap after a collection the call that has run longest is stopped, a second later the next one. If that does
+    # not help, or calls that can't be stopped hold the memory, the service ends while there is still memory to end with.
+    if ((Get-HeapUse) -ge 0.8) { [GC]::Collect() }
     $use = Get-HeapUse
-    if ($use -lt 0.8) { $Shared.Short = ''; $script:Helpless = 0; return }
+    if ($use -lt 0.8) {
+        $Shared.Short = ''
+        $script:Strikes = 0
+        return
+    }
     $Shared.Short = '{0:p0} of the memory for modules is in use' -f $use
+    $script:Strikes++
+    $stuck = Get-StuckCount $Shared
     $running = @($Shared.Running | Where-Object { $_.Since -and -not $_.Halt.IsCancellationRequested } | Sort-Object { $_.Since })
-    $longest = if ($running) { $running[0] }
-    Write-Log $Shared.Log error 'short_of_memory' ([ordered]@{ use = [Math]::Round($use, 2); stopped = "$($longest.Call)"; stuck_calls = Get-StuckCount $Shared })
-    if ($longest) { $longest.Halt.Cancel(); $script:Helpless = 0 } else { $script:Helpless++ }
+    $longest = if ($running -and -not $stuck) { $running[0] }
+    Write-Log $Shared.Log error 'short_of_memory' ([ordered]@{ use = [Math]::Round($use, 2); stopped = "$($longest.Call)"; stuck_calls = $stuck })
+    if ($longest) { $longest.Halt.Cancel() }
+    if ($script:Strikes -ge 3) { Stop-Service $Shared }
     $script:Next = [Environment]::TickCount64 + 1000
-    if ($script:Helpless -ge 3) { Stop-Service $Shared }
 }
 
 function Watch-Calls([hashtable] $Shared) {

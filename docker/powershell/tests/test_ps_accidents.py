@@ -31,7 +31,7 @@ function Get-FloodOfWarnings { foreach ($n in 1..300) { Write-Warning "warning $
 function Get-LongError { Write-Error ('x' * 10000); 'the end' }
 function Get-LongWarning { Write-Warning ('x' * 10000); 'the end' }
 function Get-LongText { 'x' * 100000; 'the end' }
-function Get-FloodOfProgram { & /bin/sh -c 'yes | head -c 100000000' }
+function Get-FloodOfProgram { & /bin/sh -c 'yes $(head -c 200 /dev/zero | tr "\0" x) | head -c 10000000' }
 function Get-Cyclic { $table = @{ name = 'cyclic' }; $table.self = $table; 'before'; $table; 'after' }
 function Get-Deeper { 'before'; @{ a = @{ b = @{ c = @{ d = @{ e = @{ f = @{ g = 1 } } } } } } }; @{ flat = 1 }; 'after' }
 function Get-Note { & /bin/sh -c 'echo a note >&2; echo output' }
@@ -109,7 +109,7 @@ def test_p1_a_loop_that_allocates_ends_alone(mishap: Service, command: str) -> N
 
 
 def test_p1_output_without_end_is_cut(mishap: Service) -> None:
-    """1 GB of text, and a program's 100 MB: below the cap, valid, and marked."""
+    """1 GB of text, and a program's 10 MB: below the cap, valid, and marked."""
     for command in ("Get-Flood", "Get-FloodOfProgram"):
         body = call(mishap, command)
         assert body["truncated"] is True
