@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
@@ -76,8 +77,8 @@ def _requirement(line: _Line) -> Requirement | None:
 def _applies(requirement: Requirement, environment: Mapping[str, str] | None) -> bool:
     if requirement.marker is None:
         return True
-    values = {name: str(value) for name, value in default_environment().items()}
-    return requirement.marker.evaluate(values | dict(environment or {}))
+    known: dict[str, Any] = {**default_environment(), **(environment or {})}
+    return requirement.marker.evaluate(known)
 
 
 def _via(text: str) -> dict[int, list[str]]:

@@ -90,7 +90,7 @@ def test_the_page_of_states_has_the_words_of_the_services() -> None:
     """Chats, runs, threads, deliveries and modules are in the states that their services write."""
     assert _work("chats of autogen") == _literals("autogen/groupchat_service/store.py", "Status")
     assert _work("runs of langgraph") == _literals("langgraph/langgraph_service/shapes.py", "RunStatus")
-    assert _work("threads of langgraph") == _literals("langgraph/langgraph_service/schemas.py", "ThreadStatus")
+    assert _work("threads of langgraph") == _literals("langgraph/langgraph_service/fields.py", "ThreadStatus")
     assert _work("deliveries of monitoring") == _literals("monitoring/monitor_service/api.py", "_STATUSES")
     described = (DOCKER / "powershell/server/openapi.json").read_text(encoding="utf-8")
     assert str(sorted(_work("modules of powershell"))).replace("'", '"') in {

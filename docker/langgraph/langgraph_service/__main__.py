@@ -1,4 +1,4 @@
-"""python -m langgraph_service [--check]: serve, or load the graphs and say how that went."""
+"""python -m langgraph_service [--check]: serve, or load the graphs, say how that went, and exit 1 if one failed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ os.environ.setdefault("LANGSMITH_TRACING", "false")
 def _check(agents: Path) -> int:
     from langgraph_service.plugins import load
 
-    graphs = load(agents)
-    return 0 if graphs.loaded or not graphs.failed else 1
+    return 1 if load(agents).failed else 0
+
+
+def _enter(work: Path) -> None:
+    # Graphs write logs and files by relative paths, and the folder of the program is read-only.
+    work.mkdir(parents=True, exist_ok=True)
+    os.chdir(work)
 
 
 def main() -> int:
@@ -39,17 +44,26 @@ def main() -> int:
     log = logs.get("app")
     try:
         settings = Settings.from_environ()
-        if "--check" in sys.argv[1:]:
+        checks = "--check" in sys.argv[1:]
+        if not checks:
+            require_usable(settings.tables)
+        _enter(settings.work)
+        if checks:
             return _check(settings.agents)
-        require_usable(settings.tables)
     except SettingsError as error:
         log.error("settings_refused", error=str(error))
         return 2
-    except Unusable as error:
+    except (Unusable, OSError) as error:
         log.error("state_unusable", error=str(error))
         return 2
     web.serve(create_app(settings), port=8000)
     return 0
 
 
-sys.exit(main())
+try:
+    code = main()
+except SystemExit as left:  # at SIGTERM, once everything is closed
+    code = left.code if isinstance(left.code, int) else 1
+# The interpreter would wait for every thread, and a node that blocks one may do so for ever.
+sys.stdout.flush()
+os._exit(code)

@@ -12,22 +12,40 @@ from types import FrameType
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ucservice import logs
 from ucservice.bodylimit import BodyLimit
 from ucservice.secretfile import Secret
-from ucservice.web import RequestLog, TokenAuth
+from ucservice.web import PUBLIC_PATHS, RequestLog, TokenAuth
 
 from langgraph_service import metrics
 from langgraph_service.encode import Json
 from langgraph_service.errors import ApiError
 from langgraph_service.openapi import REFUSALS, document
 from langgraph_service.ownership import owned
-from langgraph_service.routes import assistants, joins, legacy, protocol, runs, states, store, system, threads
+from langgraph_service.recovery import recover
+from langgraph_service.routes import (
+    assistants,
+    joins,
+    legacy,
+    legacy_approvals,
+    legacy_graphs,
+    legacy_state,
+    protocol,
+    runs,
+    states,
+    store,
+    system,
+    threads,
+)
 from langgraph_service.runner import Runner
 from langgraph_service.settings import Settings
 from langgraph_service.state import State, opened
+
+# What a page may read of an answer beside its body: where the run is, and how a list goes on.
+EXPOSED = ["content-location", "location", "x-pagination-total", "x-pagination-next", "x-request-id", "retry-after"]
 
 _log = logs.get("app")
 
@@ -115,7 +133,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         metrics.GRAPHS.labels("loaded").set(len(state.graphs.loaded))
         metrics.GRAPHS.labels("failed").set(len(state.graphs.failed))
         _on_term(runner, asyncio.get_running_loop())
-        await runner.recover()
+        await recover(runner)
         sweeper = asyncio.create_task(_sweep(state, runner))
         _log.info("started", graphs=sorted(state.graphs.loaded), database=str(settings.checkpoints))
         yield
@@ -136,13 +154,25 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     app.state.settings = settings
-    for module in (system, assistants, threads, states, runs, joins, protocol, store, legacy):
+    # The old routes come first: /state/snapshots is one of theirs, and so is a name in /state/{session}/{agent}.
+    old = (legacy_graphs, legacy_state, legacy_approvals, legacy) if settings.legacy_api else ()
+    for module in (*old, system, assistants, threads, states, runs, joins, protocol, store):
         app.include_router(module.router, tags=[module.__name__.rpartition(".")[2]])
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(sqlite3.Error, _unwritable)
     app.add_middleware(Unforeseen)
     app.add_middleware(BodyLimit, limit=settings.max_body)
-    app.add_middleware(TokenAuth, secret=Secret("langgraph_api_key"))
+    public = PUBLIC_PATHS | (legacy.PUBLIC_PATHS if settings.legacy_api else frozenset())
+    app.add_middleware(TokenAuth, secret=Secret("langgraph_api_key"), public=public)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+            allow_private_network=True,
+        )
     app.add_middleware(RequestLog, observer=metrics.HTTP)
     return app

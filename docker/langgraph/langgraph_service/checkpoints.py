@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph_service.sqlite import Saver
 
 _OF_RUN = "thread_id = ? AND json_extract(CAST(metadata AS TEXT), '$.run_id') = ?"
 _CHECKPOINTS_OF_RUN = f"SELECT checkpoint_id FROM checkpoints WHERE {_OF_RUN}"
@@ -17,25 +17,35 @@ _WRITE = "thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, chan
 class Checkpoints:
     """The saver's file, under the saver's lock."""
 
-    def __init__(self, saver: AsyncSqliteSaver) -> None:
+    def __init__(self, saver: Saver) -> None:
         self.saver = saver
 
     async def _run(self, *statements: tuple[str, Sequence[Any]]) -> None:
-        async with self.saver.lock:
-            for sql, arguments in statements:
-                await self.saver.conn.execute_fetchall(sql, arguments)
-            await self.saver.conn.commit()
+        def run() -> None:
+            with self.saver.cursor() as cursor:
+                for sql, arguments in statements:
+                    cursor.execute(sql, arguments)
+
+        await self.saver.run(run)
 
     async def _fetch(self, sql: str, arguments: Sequence[Any]) -> list[Any]:
-        async with self.saver.lock:
-            return list(await self.saver.conn.execute_fetchall(sql, arguments))
+        def fetch() -> list[Any]:
+            with self.saver.cursor(transaction=False) as cursor:
+                return cursor.execute(sql, arguments).fetchall()
+
+        rows: list[Any] = await self.saver.run(fetch)
+        return rows
 
     async def writable(self) -> None:
         """Prove that the file can be written: take the write lock and give it back."""
-        async with self.saver.lock:
-            await self.saver.conn.commit()
-            await self.saver.conn.execute_fetchall("BEGIN IMMEDIATE")
-            await self.saver.conn.rollback()
+
+        def write() -> None:
+            with self.saver.lock:
+                self.saver.conn.commit()
+                self.saver.conn.execute("BEGIN IMMEDIATE")
+                self.saver.conn.rollback()
+
+        await self.saver.run(write)
 
     async def has_run(self, thread_id: str, run_id: str) -> bool:
         """Whether a run got as far as its first checkpoint."""

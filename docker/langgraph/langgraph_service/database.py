@@ -67,6 +67,23 @@ CREATE TABLE IF NOT EXISTS agent_states (
     timestamp TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS agent_states_session ON agent_states(session_id, agent_name, id);
+CREATE TABLE IF NOT EXISTS state_snapshots (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    state_id TEXT NOT NULL UNIQUE,
+    graph_id TEXT NOT NULL,
+    thread_id TEXT NOT NULL,
+    state_type TEXT NOT NULL,
+    state_data TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS state_snapshots_thread ON state_snapshots(graph_id, thread_id, id);
+CREATE TABLE IF NOT EXISTS approvals (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    approval_id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL,
+    data TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS approvals_status ON approvals(status, id);
 CREATE TABLE IF NOT EXISTS heartbeat (one INTEGER PRIMARY KEY CHECK (one = 1), at TEXT NOT NULL);
 """
 
@@ -92,12 +109,12 @@ def require_usable(path: Path) -> None:
         raise Unusable(f"{path} has schema {version}, this release knows {VERSION}: start a newer one on it")
 
 
-async def connect(path: Path, *, autocommit: bool) -> aiosqlite.Connection:
-    """An open connection with this service's pragmas; the folder is made when it is missing."""
+def connect(path: Path, *, autocommit: bool) -> sqlite3.Connection:
+    """An open connection with this service's pragmas, for several threads; the folder is made when it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = await aiosqlite.connect(path, isolation_level=None) if autocommit else await aiosqlite.connect(path)
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None if autocommit else "DEFERRED")
     for pragma in _PRAGMAS:
-        await connection.execute_fetchall(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA {pragma}")
     return connection
 
 
@@ -110,7 +127,9 @@ class Database:
     @classmethod
     async def open(cls, path: Path) -> Database:
         """Open the file and make the tables that are missing."""
-        connection = await connect(path, autocommit=True)
+        connection = await aiosqlite.connect(path, isolation_level=None)
+        for pragma in _PRAGMAS:
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
         await connection.executescript(f"{SCHEMA}\nPRAGMA user_version = {VERSION};")
         connection.row_factory = aiosqlite.Row
         return cls(connection)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import PurePath
 from typing import Any
 
 import orjson
@@ -16,21 +22,30 @@ _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _CHECKPOINT_KEYS = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
 
 
+def _number(value: Decimal) -> int | float:
+    return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
+
+
+# What JSON has no word for, in the official server's words.
+_WORDS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (BaseModel, lambda value: value.model_dump()),
+    (BaseException, lambda value: {"error": type(value).__name__, "message": str(value)}),
+    ((set, frozenset), list),
+    (tuple, lambda value: value._asdict() if hasattr(value, "_asdict") else list(value)),
+    (Mapping, dict),
+    ((bytes, bytearray, memoryview), lambda value: base64.b64encode(value).decode()),
+    (Decimal, _number),
+    (timedelta, timedelta.total_seconds),
+    (re.Pattern, lambda value: value.pattern),
+    ((IPv4Address, IPv6Address, IPv4Network, IPv6Network, PurePath), str),
+)
+
+
 def _default(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    if isinstance(value, BaseException):
-        return {"error": type(value).__name__, "message": str(value)}
-    if isinstance(value, set | frozenset | tuple):
-        return list(value)
-    if isinstance(value, Mapping):
-        return dict(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).decode("utf-8", "replace")
-    # A graph may put anything into its state: a readable stand-in beats a failed answer.
-    return repr(value)
+    # A graph may put anything into its state: null is there for what has no word at all.
+    return next((word(value) for kind, word in _WORDS if isinstance(value, kind)), None)
 
 
 def _readable(value: Any) -> Any:
@@ -45,11 +60,29 @@ def _readable(value: Any) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """`value` as JSON."""
+    """`value` as JSON; TypeError for what JSON has no room for: an integer over 64 bits, a key that is a tuple."""
     try:
         return orjson.dumps(value, _default, _OPTIONS)
-    except orjson.JSONEncodeError:
+    except orjson.JSONEncodeError as error:
+        if "surrogates" not in str(error):
+            raise
         return orjson.dumps(_readable(value), lambda item: _readable(_default(item)), _OPTIONS)
+
+
+def _fitting(value: Any) -> Any:
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str) else str(key): _fitting(item) for key, item in value.items()}
+    return [_fitting(item) for item in value] if isinstance(value, list | tuple | set | frozenset) else value
+
+
+def dumps_anyhow(value: Any) -> bytes:
+    """The same for what has to be answered and kept: a state of which a part has no room in JSON shows it as text."""
+    try:
+        return dumps(value)
+    except orjson.JSONEncodeError:
+        return dumps(_fitting(value))
 
 
 def plain(value: Any) -> Any:
@@ -64,7 +97,7 @@ class Json(Response):
 
     def render(self, content: Any) -> bytes:
         """`content` as bytes."""
-        return dumps(content)
+        return dumps_anyhow(content)
 
 
 def interrupt(raised: Interrupt) -> dict[str, Any]:

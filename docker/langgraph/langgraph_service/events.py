@@ -68,13 +68,18 @@ class EventLog:
         return self._readers > 0
 
     @property
+    def wanted(self) -> bool:
+        """Whether an event would be kept at all."""
+        return self.resumable or self._readers > 0
+
+    @property
     def count(self) -> int:
         """How many events there have been."""
         return self._count
 
     def publish(self, name: str, data: object, tag: Mapping[str, Any] | None = None) -> None:
         """Add an event for the readers."""
-        if not (self.resumable or self._readers):
+        if not self.wanted:
             return
         now = time.time_ns() // 1_000_000
         self._last = (now, 0) if now > self._last[0] else (self._last[0], self._last[1] + 1)

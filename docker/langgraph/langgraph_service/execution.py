@@ -8,10 +8,12 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage, BaseMessageChunk, message_chunk_to_message
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Command, Send
+from langgraph.types import Command, Interrupt, Send
 
+from langgraph_service.encode import checkpoint
 from langgraph_service.plugins import Graph
 
+RECURSION_LIMIT = 10011  # where a run's config has none: the official server's default
 Publish = Callable[[str, object], None]
 Part = tuple[tuple[str, ...], str, Any]
 
@@ -52,9 +54,8 @@ def run_config(run: Mapping[str, Any], graph: str, attempt: int) -> RunnableConf
         "configurable": configurable,
         "metadata": {**(given.get("metadata") or {}), **run["metadata"], **named, "run_attempt": attempt},
         "run_id": uuid.UUID(run["run_id"]),
+        "recursion_limit": int(given.get("recursion_limit", RECURSION_LIMIT)),
     }
-    if "recursion_limit" in given:
-        config["recursion_limit"] = int(given["recursion_limit"])
     if "tags" in given:
         config["tags"] = list(given["tags"])
     return config
@@ -107,13 +108,37 @@ class _Messages:
             publish(f"messages/complete{suffix}", [message])
 
 
+def _checkpoint(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint's event; one that a run before has saved says whose it is."""
+    metadata = payload["metadata"]
+    if "run_id" in metadata:
+        metadata = {**metadata, "thread_id": payload["config"]["configurable"].get("thread_id")}
+    return {**payload, "metadata": metadata}
+
+
+def _debug(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A debug event, with its checkpoint and the one before as the routes of states name them."""
+    if event["type"] != "checkpoint":
+        return event
+    payload = _checkpoint(event["payload"])
+    if "checkpoint_id" in payload["config"].get("configurable", {}):
+        payload["checkpoint"] = checkpoint(payload["config"])
+        payload["parent_checkpoint"] = checkpoint(payload.get("parent_config"))
+    return {**event, "payload": payload}
+
+
+_SHAPES: dict[str, Callable[[Any], Any]] = {"debug": _debug, "checkpoints": _checkpoint}
+
+
 async def execute(graph: Graph, kwargs: Mapping[str, Any], config: RunnableConfig, publish: Publish) -> Any:
     """Run the graph to its end, interrupt or failure; the last values, or None when it had nothing to do."""
     wanted, messages, last = frozenset(kwargs["stream_mode"]), _Messages(), None
+    raised: list[Interrupt] = []
     async for namespace, mode, chunk in _parts(graph, kwargs, config, publish):
         suffix = "|" + "|".join(namespace) if namespace else ""
         if mode == "values" and not namespace:
             last = chunk
+            raised += chunk.get("__interrupt__", ()) if isinstance(chunk, Mapping) else ()
         if mode == "messages":
             message, metadata = chunk
             if "messages-tuple" in wanted:
@@ -121,5 +146,5 @@ async def execute(graph: Graph, kwargs: Mapping[str, Any], config: RunnableConfi
             if "messages" in wanted:
                 messages.publish(publish, suffix, message, metadata)
         elif mode in wanted:
-            publish(f"{mode}{suffix}", chunk)
-    return last
+            publish(f"{mode}{suffix}", _SHAPES[mode](chunk) if mode in _SHAPES else chunk)
+    return {**last, "__interrupt__": raised} if raised and isinstance(last, Mapping) else last

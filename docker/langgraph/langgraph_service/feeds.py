@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import orjson
+
+from langgraph_service.encode import dumps
 from langgraph_service.events import Event, EventLog, in_modes
 from langgraph_service.execution import Publish
 from langgraph_service.job import Job
@@ -31,6 +35,16 @@ class Feeds:
                 feed.publish(name, data)
 
         return publish
+
+    def relay(self, job: Job, loop: asyncio.AbstractEventLoop) -> Publish:
+        """The same, from the thread that the run is in: the event is written there, as it is at that moment."""
+        publish = self.publisher(job)
+
+        def relayed(name: str, data: object) -> None:
+            if job.log.wanted or job.thread_id in self._logs:
+                loop.call_soon_threadsafe(publish, name, orjson.Fragment(dumps(data)))
+
+        return relayed
 
     def done(self, job: Job) -> None:
         """Tell the watchers that a run is over."""

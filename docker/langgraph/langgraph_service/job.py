@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from langgraph.types import StateSnapshot
+
 from langgraph_service.events import EventLog
 
+CANCEL = "POST /threads/{thread_id}/runs/{run_id}/cancel"
 Stop = Literal["interrupt", "rollback", "suspend"]
 
 
@@ -29,6 +32,8 @@ class Job:
     mark: int | None = None
     values: Any = None
     error: Mapping[str, Any] | None = None
+    asked: str = ""  # why it was cancelled, in the words of a thread's error
+    body: bytes | None = None  # the answer, when it was written already
 
     @property
     def run_id(self) -> str:
@@ -59,6 +64,21 @@ class Job:
             "graph": self.graph,
             "request_id": str(self.run["request_id"]),
         }
+
+    @property
+    def cancelled(self) -> dict[str, str] | None:
+        """What the thread says of a run that was cancelled; None for any other."""
+        if self.stop not in {"interrupt", "rollback"}:
+            return None
+        kind = "UserRollback" if self.stop == "rollback" else "UserInterrupt"
+        return {"error": kind, "message": self.asked or f"{self.stop} requested via {CANCEL}"}
+
+    def leave(self, snapshot: StateSnapshot) -> None:
+        """Take over what the run left in its thread: every question that waits, not only the last one asked."""
+        if self.values is None or self.status != "success":
+            self.values, self.body = snapshot.values, None
+        if self.error is None and isinstance(self.values, dict) and snapshot.interrupts:
+            self.values, self.body = {**self.values, "__interrupt__": list(snapshot.interrupts)}, None
 
     def answer(self) -> Any:
         """What a client that waits reads."""

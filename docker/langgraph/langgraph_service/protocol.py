@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import orjson
 from langchain_core.runnables import RunnableConfig
 from langgraph_sdk.stream.subscription import matches_subscription
 
+from langgraph_service.encode import dumps
 from langgraph_service.events import Event, EventLog
 from langgraph_service.execution import graph_input
 from langgraph_service.job import Job
@@ -25,10 +29,19 @@ class Session:
     def __init__(self) -> None:
         self.log = EventLog(resumable=True)
         self._asked: set[str] = set()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.current_thread()
 
     def emit(self, method: str, data: Any, *, namespace: Sequence[str] = (), identifier: str | None = None) -> None:
-        """Add an event."""
-        sequence, place = self.log.count + 1, list(namespace)
+        """Add an event; from the service's thread, or from that of a run, where it is written."""
+        name = data.get("name") if isinstance(data, Mapping) else None
+        add = partial(self._add, method, orjson.Fragment(dumps(data)), name, list(namespace), identifier)
+        if threading.current_thread() is self._thread:
+            add()
+        else:
+            self._loop.call_soon_threadsafe(add)
+
+    def _add(self, method: str, data: object, name: str | None, place: list[str], identifier: str | None) -> None:
+        sequence = self.log.count + 1
         event = {
             "type": "event",
             "event_id": identifier or f"{time.time_ns() // 1_000_000}-{sequence}",
@@ -36,7 +49,6 @@ class Session:
             "method": method,
             "params": {"namespace": place, "timestamp": time.time_ns() // 1_000_000, "data": data},
         }
-        name = data.get("name") if isinstance(data, Mapping) else None
         self.log.publish(method, event, {"method": method, "params": {"namespace": place, "data": {"name": name}}})
 
     def lifecycle(self, run_id: str, graph: str, event: str, **more: Any) -> None:

@@ -6,17 +6,20 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
 from ucservice import logs
 
 from langgraph_service import metrics, protocol
+from langgraph_service.encode import dumps
+from langgraph_service.engines import Work
 from langgraph_service.errors import Conflict, Overloaded
 from langgraph_service.events import EventLog
 from langgraph_service.execution import execute, run_config
 from langgraph_service.feeds import Feeds
 from langgraph_service.job import Job, Stop, delay_of
-from langgraph_service.plugins import Graph
 from langgraph_service.state import State
 
 BUSY = "Thread is already running a task. Wait for it to finish or choose a different multitask strategy."
@@ -59,7 +62,7 @@ class Runner:
         others = self.active(run["thread_id"])
         if others and strategy == "reject":
             raise Conflict(BUSY)
-        job = self._admit(run, graph)
+        job = self.admit(run, graph)
         try:
             if strategy in {"interrupt", "rollback"}:
                 await self.cancel(others, "rollback" if strategy == "rollback" else "interrupt")
@@ -68,7 +71,7 @@ class Runner:
                 self._withdraw(job, run["run_id"])
                 return self.job(job.run["run_id"]) or self.ended(job.run)
             if not job.temporary:
-                await self.state.threads.begin(job.thread_id, graph, job.run["assistant_id"])
+                await self.state.threads.begin(job.thread_id, graph, run["assistant_id"], run["kwargs"]["config"])
         except BaseException:
             self._withdraw(job, run["run_id"])
             raise
@@ -82,7 +85,8 @@ class Runner:
         job.finish()
         return job
 
-    def _admit(self, run: Mapping[str, Any], graph: str) -> Job:
+    def admit(self, run: Mapping[str, Any], graph: str) -> Job:
+        """Take a run in; it waits until it is recorded."""
         job = Job(run=dict(run), graph=graph, log=EventLog(resumable=run["kwargs"]["resumable"]))
         self._jobs[job.run_id] = job
         self._open.setdefault(job.thread_id, []).append(job)
@@ -168,14 +172,18 @@ class Runner:
         self.sessions.ended(job)
         self._forget(job)
 
-    def _graph(self, job: Job) -> Graph:
-        graph = self.state.graphs.loaded[job.graph]
-        return graph.copy({"checkpointer": None}) if job.temporary else graph
+    def _executing(self, job: Job, config: RunnableConfig) -> Work:
+        graph, kwargs = self.state.graphs.loaded[job.graph], job.run["kwargs"]
+        graph = graph.copy({"checkpointer": None}) if job.temporary else graph
+        if kwargs.get("protocol"):
+            return partial(protocol.execute, graph, job, config, self.sessions.of(job.thread_id))
+        return partial(execute, graph, kwargs, config, self.feeds.relay(job, asyncio.get_running_loop()))
 
     async def _attempt(self, job: Job) -> None:
         kwargs = job.run["kwargs"]
         if not job.temporary and (kwargs.get("command") or kwargs.get("input") is None):
             job.mark = await self.state.checkpoints.mark()
+        await self.state.require_begun(job)
         attempt = await self.state.runs.start(job.run_id)
         _log.info("run_started", attempt=attempt, **job.named)
         publish = self.feeds.publisher(job)
@@ -183,11 +191,7 @@ class Runner:
         config = run_config(job.run, job.graph, attempt)
         try:
             async with asyncio.timeout(self.state.settings.run_timeout) as limit:
-                if kwargs.get("protocol"):
-                    session = self.sessions.of(job.thread_id)
-                    job.values = await protocol.execute(self._graph(job), job, config, session)
-                else:
-                    job.values = await execute(self._graph(job), kwargs, config, publish)
+                job.values = await self.state.engines.run(self._executing(job, config))
         except TimeoutError as error:
             if limit.expired():
                 job.status = "timeout"
@@ -209,12 +213,20 @@ class Runner:
         elif failure is not None:
             self._fail(job, failure)
         else:
-            job.status = "success"
+            self._succeed(job)
         metrics.RUNS.labels(job.graph, job.status).inc()
         if job.stop == "rollback":
             await self.state.rolled_back(job, more=more)
         else:
             await self.state.finished(job, more=more)
+
+    def _succeed(self, job: Job) -> None:
+        try:
+            job.body = dumps(job.values)
+        except TypeError as error:  # a value that JSON has no room for: better said than cut off
+            self._fail(job, error)
+        else:
+            job.status = "success"
 
     def _fail(self, job: Job, failure: BaseException) -> None:
         job.error = {"error": type(failure).__name__, "message": str(failure)}
@@ -228,12 +240,12 @@ class Runner:
         else:
             self._jobs.pop(job.run_id, None)
 
-    async def cancel(self, jobs: list[Job], stop: Stop) -> None:
+    async def cancel(self, jobs: list[Job], stop: Stop, asked: str = "") -> None:
         """Cancel runs: a waiting one is over at once, an executing one when its graph has let go."""
         for job in jobs:
             if job.done.is_set() or job.stop is not None:
                 continue
-            job.stop = stop
+            job.stop, job.asked = stop, asked
             if job.task is not None:
                 job.task.cancel()
                 continue
@@ -247,7 +259,7 @@ class Runner:
             else:
                 await self.state.runs.finish(job.run_id, job.status)
             if not job.temporary and not self.active(job.thread_id):
-                await self.state.refresh(job.thread_id)
+                await self.state.refresh(job.thread_id, error=job.cancelled)
 
     async def record_again(self) -> None:
         """Record the ends of runs that could not be recorded when they happened, as after a full disk."""
@@ -260,25 +272,6 @@ class Runner:
                 _log.warning("run_not_recorded", error=f"{type(error).__name__}: {error}", **job.named)
             else:
                 self._unrecorded.remove(job)  # this very one: runs may have been added meanwhile
-
-    async def recover(self) -> None:
-        """Take over what the process before left: go on from the checkpoint, or mark it as failed."""
-        settings, state = self.state.settings, self.state
-        for run in await state.runs.unfinished():
-            graph = next((name for name in state.graphs.loaded if state.assistant(name) == run["assistant_id"]), None)
-            if graph is None or not settings.resume_on_start or run["attempt"] >= settings.max_attempts:
-                reason = "its graph is not loaded" if graph is None else f"attempt {run['attempt']} was the last"
-                await state.lost(run, reason if settings.resume_on_start else "it is not resumed automatically")
-                continue
-            if run["attempt"] and await state.checkpoints.has_run(run["thread_id"], run["run_id"]):
-                run["kwargs"] |= {"input": None, "command": None, "checkpoint": None}
-            job = self._admit(run, graph)
-            job.recorded.set()
-            metrics.RESUMED.inc()
-            _log.info("run_resumed", attempt=run["attempt"] + 1, **job.named)
-        for thread_id in await state.busy_threads():
-            if not self.active(thread_id):
-                await state.refresh(thread_id)
 
     async def stop(self, grace: float = 1.5) -> None:
         """Finish what ends within `grace` seconds; leave the rest recorded for the next process."""

@@ -3,91 +3,34 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from typing_extensions import TypedDict
 
-StreamMode = Literal[
-    "values", "updates", "custom", "messages", "messages-tuple", "tasks", "checkpoints", "debug", "events"
-]
-Strategy = Literal["reject", "enqueue", "interrupt", "rollback"]
-ThreadStatus = Literal["idle", "busy", "interrupted", "error"]
-ThreadField = Literal[
-    "thread_id",
-    "created_at",
-    "updated_at",
-    "state_updated_at",
-    "metadata",
-    "config",
-    "context",
-    "status",
-    "values",
-    "interrupts",
-    "error",
-]
-AssistantField = Literal[
-    "assistant_id",
-    "graph_id",
-    "name",
-    "description",
-    "config",
-    "context",
-    "created_at",
-    "updated_at",
-    "metadata",
-    "version",
-]
-RunField = Literal[
-    "run_id",
-    "thread_id",
-    "assistant_id",
-    "created_at",
-    "updated_at",
-    "status",
-    "metadata",
-    "kwargs",
-    "multitask_strategy",
-]
-# A page begins here at the latest, a run waits and a thread lives this long at most: SQLite and the clock have limits.
-LAST = 2**31
-YEAR_SECONDS = 366 * 86_400
-CENTURY_MINUTES = 100 * 366 * 1_440
-# What one statement of SQLite can ask for.
-MOST_CONDITIONS = 100
-MOST_IDS = 1_000
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _uuid_text(value: Any) -> Any:
-    try:
-        return str(UUID(value)) if isinstance(value, str) else value
-    except ValueError as error:
-        raise ValueError("must be a UUID") from error
-
-
-def _minutes(value: Any) -> Any:
-    return value.get("ttl") if isinstance(value, dict) else value
-
-
-def _leaves(value: Any) -> int:
-    return sum(map(_leaves, value.values())) if isinstance(value, dict) and value else 1
-
-
-def _bounded(wanted: dict[str, Any]) -> dict[str, Any]:
-    if wanted and _leaves(wanted) > MOST_CONDITIONS:
-        raise ValueError(f"asks for more than {MOST_CONDITIONS} values")
-    return wanted
-
-
-Identifier = Annotated[str, BeforeValidator(_uuid_text)]
-Minutes = Annotated[Annotated[float, Field(ge=0, le=CENTURY_MINUTES)] | None, BeforeValidator(_minutes)]
-Offset = Annotated[int, Field(ge=0, le=LAST)]
-Metadata = dict[str, Any]
-Filter = Annotated[Metadata, Field(max_length=MOST_CONDITIONS), AfterValidator(_bounded)]
+from langgraph_service.fields import (
+    CENTURY_MINUTES,
+    MOST_IDS,
+    YEAR_SECONDS,
+    AssistantField,
+    AssistantSort,
+    Config,
+    Filter,
+    Identifier,
+    Limit,
+    Metadata,
+    Minutes,
+    Offset,
+    Order,
+    Strategy,
+    StreamMode,
+    Switch,
+    ThreadField,
+    ThreadSort,
+    ThreadStatus,
+    listed,
+    named,
+    paths,
+)
 
 
 class CheckpointName(TypedDict, total=False):
@@ -141,12 +84,12 @@ class ThreadFilter(BaseModel):
 class ThreadSearch(ThreadFilter):
     """POST /threads/search"""
 
-    limit: int = Field(default=10, ge=1, le=1000)
+    limit: Limit = 10
     offset: Offset = 0
-    sort_by: str | None = None
-    sort_order: Literal["asc", "desc"] | None = None
+    sort_by: ThreadSort | None = None
+    sort_order: Order | None = None
     select: list[ThreadField] | None = None
-    extract: dict[str, str] | None = Field(default=None, max_length=10)
+    extract: Annotated[dict[str, str], Field(max_length=10), AfterValidator(paths)] | None = None
 
 
 class Prune(BaseModel):
@@ -159,7 +102,7 @@ class Prune(BaseModel):
 class StateUpdate(BaseModel):
     """POST /threads/{id}/state"""
 
-    values: Any = None
+    values: Metadata | list[Any] | None = None
     as_node: str | None = None
     checkpoint: CheckpointName | None = None
     checkpoint_id: str | None = None
@@ -175,8 +118,8 @@ class StateAt(BaseModel):
 class History(BaseModel):
     """POST /threads/{id}/history"""
 
-    limit: int = Field(default=10, ge=1, le=1000)
-    before: str | CheckpointName | None = None
+    limit: Limit = 1
+    before: Annotated[str | CheckpointName | None, BeforeValidator(named)] = None
     metadata: Filter | None = None
     checkpoint: CheckpointName | None = None
 
@@ -195,23 +138,26 @@ class RunCreate(BaseModel):
     assistant_id: str
     input: Any = None
     command: CommandBody | None = None
-    config: Metadata = Field(default_factory=dict)
+    config: Config = Field(default_factory=dict)
     context: Metadata | None = None
     metadata: Metadata = Field(default_factory=dict)
-    stream_mode: Annotated[list[StreamMode], BeforeValidator(_listed)] = ["values"]
-    stream_subgraphs: bool = False
-    stream_resumable: bool = False
+    stream_mode: Annotated[list[StreamMode], BeforeValidator(listed)] = ["values"]
+    stream_subgraphs: Switch = False
+    stream_resumable: Switch = False
     interrupt_before: Literal["*"] | list[str] | None = None
     interrupt_after: Literal["*"] | list[str] | None = None
     checkpoint: CheckpointName | None = None
-    checkpoint_id: str | None = None
+    checkpoint_id: Identifier | None = None
+    checkpoint_during: Switch | None = None  # the older name of durability: async, or exit
     multitask_strategy: Strategy = "enqueue"
     if_not_exists: Literal["create", "reject"] = "reject"
     on_disconnect: Literal["cancel", "continue"] = "continue"
     on_completion: Literal["delete", "keep"] = "delete"
-    after_seconds: float = Field(default=0, ge=0, le=YEAR_SECONDS)
-    durability: Literal["sync", "async", "exit"] = "async"
+    after_seconds: float = Field(default=0, ge=0, le=YEAR_SECONDS, strict=True)
+    durability: Literal["sync", "async", "exit"] | None = None
     webhook: None = None
+    feedback_keys: None = None  # they need LangSmith
+    langsmith_tracer: Metadata | None = None  # there is no tracing, whatever it is called
 
 
 class RunsCancel(BaseModel):
@@ -228,8 +174,10 @@ class Assistants(BaseModel):
     graph_id: str | None = None
     name: str | None = None
     metadata: Metadata | None = None
-    limit: int = Field(default=10, ge=1, le=1000)
+    limit: Limit = 10
     offset: Offset = 0
+    sort_by: AssistantSort | None = None
+    sort_order: Order | None = None
     select: list[AssistantField] | None = None
 
 
@@ -240,7 +188,7 @@ class Item(BaseModel):
     key: str
     value: Metadata
     index: Literal[False] | list[str] | None = None
-    ttl: float | None = None
+    ttl: Annotated[float, Field(ge=-CENTURY_MINUTES, le=CENTURY_MINUTES)] | None = None  # minutes
 
 
 class ItemKey(BaseModel):
@@ -256,8 +204,9 @@ class ItemSearch(BaseModel):
     namespace_prefix: list[str] = Field(default_factory=list)
     filter: Filter | None = None
     query: str | None = None
-    limit: int = Field(default=10, ge=1, le=1000)
+    limit: Limit = 10
     offset: Offset = 0
+    refresh_ttl: bool | None = None
 
 
 class Namespaces(BaseModel):
@@ -266,7 +215,7 @@ class Namespaces(BaseModel):
     prefix: list[str] | None = None
     suffix: list[str] | None = None
     max_depth: int | None = Field(default=None, ge=1, le=1000)
-    limit: int = Field(default=100, ge=1, le=1000)
+    limit: Limit = 100
     offset: Offset = 0
 
 

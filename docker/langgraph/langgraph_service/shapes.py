@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from langgraph_service.schemas import Metadata, Strategy, ThreadStatus
+from langgraph_service.fields import Metadata, Strategy, ThreadStatus
 
 RunStatus = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
 

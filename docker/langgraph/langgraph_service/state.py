@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.store.sqlite.aio import AsyncSqliteStore
 from langgraph.types import StateSnapshot
 
 from langgraph_service.checkpoints import Checkpoints
 from langgraph_service.database import Database, connect
 from langgraph_service.encode import pending_interrupts
+from langgraph_service.engines import Engines
 from langgraph_service.errors import ApiError
 from langgraph_service.job import Job
 from langgraph_service.plugins import Graph, Graphs, assistant_id, load
 from langgraph_service.runs import Runs
 from langgraph_service.settings import Settings
+from langgraph_service.sqlite import Saver, Store
 from langgraph_service.threads import Threads
 
 
@@ -38,8 +38,9 @@ class State:
     threads: Threads
     runs: Runs
     checkpoints: Checkpoints
-    store: AsyncSqliteStore
+    store: Store
     graphs: Graphs
+    engines: Engines
 
     @staticmethod
     def assistant(graph: str) -> str:
@@ -56,8 +57,8 @@ class State:
         graph = self.graph_of(thread)
         return await graph.aget_state(thread_config(thread["thread_id"])) if graph else None
 
-    async def refresh(self, thread_id: str) -> None:
-        """Make the thread row agree with the newest checkpoint."""
+    async def refresh(self, thread_id: str, *, error: Mapping[str, Any] | None = None) -> None:
+        """Make the thread row agree with the newest checkpoint: interrupted while there is something left to do."""
         thread = await self.threads.find(thread_id)
         if thread is None:
             return
@@ -67,11 +68,19 @@ class State:
             await self.threads.set_status(thread_id, "interrupted" if thread["interrupts"] else "idle")
             return
         if snapshot is None or not snapshot.created_at:
-            await self.threads.settle(thread_id, status="idle", values=None, interrupts={})
+            await self.threads.settle(thread_id, status="idle", values=None, interrupts={}, error=error)
             return
-        waiting = pending_interrupts(snapshot)
-        status = "interrupted" if waiting else "idle"
-        await self.threads.settle(thread_id, status=status, values=snapshot.values, interrupts=waiting)
+        status, waiting = "interrupted" if snapshot.next else "idle", pending_interrupts(snapshot)
+        await self.threads.settle(thread_id, status=status, values=snapshot.values, interrupts=waiting, error=error)
+
+    async def require_begun(self, job: Job) -> None:
+        """Raise for a command that goes on from a state where there is none: the engine would pass over it."""
+        command = job.run["kwargs"].get("command") or {}
+        goes_on = "resume" in command or command.get("update") is not None
+        if not goes_on or command.get("goto"):
+            return
+        if job.temporary or await self.checkpoints.saver.aget_tuple(thread_config(job.thread_id)) is None:
+            raise TypeError("there is nothing to go on from: give the run an input first")
 
     async def finished(self, job: Job, *, more: bool) -> None:
         """Record the end of a run, and what it left in its thread."""
@@ -80,25 +89,25 @@ class State:
             return
         graph = self.graphs.loaded[job.graph]
         snapshot = await graph.aget_state(thread_config(job.thread_id))
-        if job.values is None or job.status != "success":
-            job.values = snapshot.values
-        status = {"success": "interrupted" if snapshot.next else "idle", "interrupted": "idle"}.get(job.status, "error")
+        job.leave(snapshot)
+        ended = {"success": "interrupted" if snapshot.next else "idle", "interrupted": "interrupted"}
         await self.threads.settle(
             job.thread_id,
-            status="busy" if more else status,
+            status="busy" if more else ended.get(job.status, "error"),
             values=snapshot.values,
             interrupts=pending_interrupts(snapshot),
-            error=job.error,
+            error=job.error or job.cancelled,
         )
         await self.runs.finish(job.run_id, job.status)
 
     async def rolled_back(self, job: Job, *, more: bool) -> None:
         """Undo a run: its checkpoints and its row."""
         await self.runs.delete([job.run_id])
+        job.values = {}
         if job.temporary:
             return
         await self.checkpoints.undo(job.thread_id, job.run_id, job.mark)
-        await self.refresh(job.thread_id)
+        await self.refresh(job.thread_id, error=job.cancelled)
         if more:
             await self.threads.set_status(job.thread_id, "busy")
 
@@ -136,7 +145,8 @@ class State:
         await self.checkpoints.writable()
 
     async def sweep(self) -> int:
-        """Forget threads that are past their time."""
+        """Forget threads and items of the store that are past their time."""
+        await self.store.sweep()
         expired = await self.threads.expired(self.settings.thread_ttl_days)
         for thread_id in expired:
             await self.delete_thread(thread_id)
@@ -147,12 +157,12 @@ class State:
 async def opened(settings: Settings) -> AsyncIterator[State]:
     """The state, open; closed again in reverse, without which the process would not end."""
     database = await Database.open(settings.tables)
-    checkpoints = await connect(settings.checkpoints, autocommit=False)
-    items = await connect(settings.store, autocommit=True)
+    saver = Saver(connect(settings.checkpoints, autocommit=False))
+    store = Store(connect(settings.store, autocommit=True))
+    engines = Engines(threads=2 * settings.max_running)
     try:
-        saver, store = AsyncSqliteSaver(checkpoints), AsyncSqliteStore(items)
-        await saver.setup()
-        await store.setup()
+        saver.setup()
+        store.setup()
         graphs = load(settings.agents)
         graphs.bind(saver, store)
         yield State(
@@ -163,8 +173,10 @@ async def opened(settings: Settings) -> AsyncIterator[State]:
             checkpoints=Checkpoints(saver),
             store=store,
             graphs=graphs,
+            engines=engines,
         )
     finally:
-        await items.close()
-        await checkpoints.close()
+        engines.stop()
+        store.close()
+        saver.close()
         await database.close()

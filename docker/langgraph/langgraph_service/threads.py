@@ -11,12 +11,11 @@ import orjson
 from uuid_utils.compat import uuid7
 
 from langgraph_service.database import Database, now
-from langgraph_service.encode import dumps
+from langgraph_service.encode import dumps, dumps_anyhow
 from langgraph_service.errors import Conflict, NotFound
 from langgraph_service.schemas import ThreadFilter, ThreadSearch
 
 _JSON = ("metadata", "config", "values", "interrupts", "error")
-_SORTS = frozenset({"thread_id", "status", "created_at", "updated_at", "state_updated_at"})
 
 Thread = dict[str, Any]
 
@@ -24,6 +23,7 @@ Thread = dict[str, Any]
 def _shown(row: Mapping[str, Any]) -> Thread:
     thread = {key: orjson.loads(value) if key in _JSON else value for key, value in row.items()}
     thread.pop("expires_at", None)
+    thread["context"] = None
     return thread
 
 
@@ -59,7 +59,7 @@ def _where(given: ThreadFilter) -> tuple[str, list[Any]]:
     if given.status:
         clauses.append("status = ?")
         arguments.append(given.status)
-    if given.ids is not None:
+    if given.ids:
         clauses.append(f"thread_id IN ({','.join('?' * len(given.ids))})")
         arguments += given.ids
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), arguments
@@ -113,13 +113,13 @@ class Threads:
         )
         return _shown(rows[0])
 
-    async def begin(self, thread_id: str, graph: str, assistant: str) -> None:
+    async def begin(self, thread_id: str, graph: str, assistant: str, config: Mapping[str, Any]) -> None:
         """Mark the thread busy with a run of `graph`."""
         patch = dumps({"graph_id": graph, "assistant_id": assistant}).decode()
         await self._db.run(
-            "UPDATE threads SET status = 'busy', updated_at = ?, metadata = json_patch(metadata, ?),"
-            " config = '{\"configurable\":{}}' WHERE thread_id = ?",
-            (now(), patch, thread_id),
+            "UPDATE threads SET status = 'busy', updated_at = ?, metadata = json_patch(metadata, ?), config = ?"
+            " WHERE thread_id = ?",
+            (now(), patch, dumps({**config, "configurable": {}}).decode(), thread_id),
         )
 
     async def settle(
@@ -136,7 +136,7 @@ class Threads:
         await self._db.run(
             'UPDATE threads SET status = ?, "values" = ?, interrupts = ?, error = ?, updated_at = ?,'
             " state_updated_at = ? WHERE thread_id = ?",
-            (status, dumps(values).decode(), dumps(interrupts).decode(), dumps(error).decode(), at, at, thread_id),
+            (status, *(dumps_anyhow(item).decode() for item in (values, interrupts, error)), at, at, thread_id),
         )
 
     async def set_status(self, thread_id: str, status: str) -> None:
@@ -154,7 +154,7 @@ class Threads:
     async def search(self, given: ThreadSearch) -> list[Thread]:
         """A page of the threads that match."""
         where, arguments = _where(given)
-        column = given.sort_by if given.sort_by in _SORTS else "created_at"
+        column = given.sort_by or "created_at"
         order = "ASC" if given.sort_order == "asc" else "DESC"
         rows = await self._db.fetch(
             f"SELECT * FROM threads{where} ORDER BY {column} {order}, thread_id LIMIT ? OFFSET ?",

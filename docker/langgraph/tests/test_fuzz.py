@@ -113,7 +113,6 @@ _MANY = {f"k{number}": number for number in range(1500)}
         ("POST", "/threads", {"metadata": _nested(260)}),
         ("POST", "/threads/THREAD/runs/wait", {"assistant_id": "gate", "input": _nested(260)}),
         ("PUT", "/store/items", {"namespace": ["a"], "key": "k", "value": _nested(260)}),
-        ("POST", "/messages", {"session_id": "a", "sender": "b", "message": "c", "metadata": _nested(260)}),
         ("POST", "/threads/THREAD/history", {"checkpoint": {"checkpoint_ns": 5}}),
         ("POST", "/threads/THREAD/history", {"checkpoint": {"checkpoint_id": [1]}}),
         ("POST", "/threads/THREAD/history", {"before": {"checkpoint_id": {"a": 1}}}),

@@ -1,70 +1,15 @@
-"""The SDK's calls, answered as the official server answers them (golden.json, which record_golden.py records)."""
+"""The SDK's calls, answered as the official server answers them (golden/, which record_golden.py records)."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from langgraph_harness import Json, answer
-from langgraph_sdk import get_client
+from golden_rig import Calls, collect, compared, public, refused, settled
+from langgraph_harness import Json, answer, running
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.schema import Command, StreamMode
-
-GOLDEN = Path(__file__).with_name("golden.json")
-
-Calls = Callable[[LangGraphClient], Awaitable[dict[str, Any]]]
-
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[0-9.]*(Z|\+00:00)")
-_HASH = re.compile(r"[0-9a-f]{32}")
-# Which product answered, where it runs and for whom: the official server's own, no part of the protocol.
-_VENDOR = frozenset(
-    {
-        "kwargs",
-        "langgraph_api_url",
-        "langgraph_api_version",
-        "langgraph_auth_user_id",
-        "langgraph_host",
-        "langgraph_plan",
-        "langgraph_request_id",
-        "langgraph_version",
-        "langsmith_session_name",
-        "user_id",
-    }
-)
-
-
-def normalised(value: Any) -> Any:
-    """The answer without what differs from one call to the next: ids and times."""
-    if isinstance(value, dict):
-        return {normalised(key): normalised(item) for key, item in value.items() if key not in _VENDOR}
-    if isinstance(value, list | tuple):
-        return [normalised(item) for item in value]
-    if isinstance(value, str):
-        return _HASH.sub("<id>", _UUID.sub("<id>", _TIME.sub("<time>", value)))
-    return value
-
-
-async def refused(call: Awaitable[Any]) -> dict[str, Any]:
-    """What a refused call says: status and the type of its detail."""
-    try:
-        answer = await call
-    except httpx.HTTPStatusError as error:
-        return {"status": error.response.status_code}
-    except Exception as error:  # noqa: BLE001 - how a client refuses is the client's choice
-        return {"status": getattr(error, "status_code", None), "text": str(error)[:80]}
-    return {"answered": answer}
-
-
-async def collect(stream: Any) -> list[list[Any]]:
-    """The stream's events as [event, data]."""
-    return [[part.event, part.data] async for part in stream]
 
 
 async def threads(client: LangGraphClient) -> dict[str, Any]:
@@ -203,7 +148,7 @@ async def background(client: LangGraphClient) -> dict[str, Any]:
     thread = (await client.threads.create())["thread_id"]
     runs = client.runs
     made = await runs.create(thread, "probe", input={"text": "bg", "log": []}, metadata={"k": "v"})
-    out: dict[str, Any] = {"create": sorted({*made, "kwargs"} - _VENDOR | {"kwargs"})}
+    out: dict[str, Any] = {"create": sorted(public(set(made)))}
     out |= {"create_status": made["status"], "metadata": made["metadata"]}
     out["join"] = await runs.join(thread, made["run_id"])
     got = await runs.get(thread, made["run_id"])
@@ -213,12 +158,14 @@ async def background(client: LangGraphClient) -> dict[str, Any]:
     out["delete"] = await answer(runs.delete(thread, made["run_id"]))
     out["gone"] = await refused(runs.get(thread, made["run_id"]))
     slow = await runs.create(thread, "probe", input={"text": "slow", "sleep": 30})
+    await running(client, thread, slow["run_id"])
     await asyncio.sleep(0.4)
     out["busy"] = (await client.threads.get(thread))["status"]
     out["reject"] = await refused(runs.create(thread, "probe", input={"text": "no"}, multitask_strategy="reject"))
     out["cancel"] = await answer(runs.cancel(thread, slow["run_id"], wait=True))
     out["cancelled"] = (await runs.get(thread, slow["run_id"]))["status"]
-    out["idle"] = (await client.threads.get(thread))["status"]
+    await settled(client, thread)
+    out["left"] = (await client.threads.get(thread))["status"]
     return out
 
 
@@ -252,41 +199,17 @@ SCENARIOS: dict[str, Calls] = {
     "store": store,
 }
 
-# The official server adds these to the metadata of a graph inside a graph; no client reads them there.
-AGREED = re.compile(
+# Where our answers differ, and why.
+AGREED = {
     r"interrupts\.nested_state\.tasks\[0\]\.state\.metadata\."
-    r"(checkpoint_(map|ns)|langgraph_(checkpoint_ns|node|path|step|triggers))"
-)
-
-
-def differences(golden: Any, ours: Any, place: str) -> Iterator[str]:
-    """Where our answer lacks or contradicts what the official one says; more than it says is fine."""
-    if isinstance(golden, dict) and isinstance(ours, dict):
-        for key, value in golden.items():
-            if key not in ours:
-                yield f"{place}.{key}: missing"
-            else:
-                yield from differences(value, ours[key], f"{place}.{key}")
-    elif isinstance(golden, list) and isinstance(ours, list) and len(golden) == len(ours):
-        for index, (one, other) in enumerate(zip(golden, ours, strict=True)):
-            yield from differences(one, other, f"{place}[{index}]")
-    elif golden != ours:
-        yield f"{place}: {golden!r} there, {ours!r} here"
+    r"(checkpoint_(map|ns)|langgraph_(checkpoint_ns|node|path|step|triggers))": (
+        "the official server adds these to the metadata of a graph inside a graph; no client reads them there"
+    ),
+}
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_answers_are_the_official_servers(name: str, client: LangGraphClient) -> None:
     """Everything the official server says to the SDK, this one says too."""
-    golden = json.loads(GOLDEN.read_text())[name]
-
-    ours = normalised(await SCENARIOS[name](client))
-
-    assert [found for found in differences(golden, ours, name) if not AGREED.match(found)] == []
-
-
-async def record(url: str) -> None:
-    """Write the answers of the server at `url` into golden.json."""
-    async with get_client(url=url) as client:
-        golden = {name: normalised(await calls(client)) for name, calls in SCENARIOS.items()}
-    GOLDEN.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
+    assert await compared(client, "sdk", name, SCENARIOS[name], AGREED) == []

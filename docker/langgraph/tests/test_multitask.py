@@ -93,5 +93,5 @@ async def test_a_waiting_run_is_cancelled_at_once(client: LangGraphClient) -> No
 
     statuses = {run["run_id"]: run["status"] for run in await client.runs.list(thread)}
     assert {first["run_id"]: "running", second["run_id"]: "interrupted"} == statuses
-    await client.runs.cancel_many(thread_id=thread, status="all")
+    await client.runs.cancel_many(thread_id=thread, run_ids=[first["run_id"]])
     assert await client.runs.join(thread, first["run_id"]) is not None

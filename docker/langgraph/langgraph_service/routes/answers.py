@@ -9,12 +9,13 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from langgraph_service.encode import dumps
+from langgraph_service.encode import dumps_anyhow
 from langgraph_service.events import Reader, in_modes
 from langgraph_service.job import Job
 from langgraph_service.runner import Runner
 
 KEEP_ALIVE = 5.0
+LEFT = "client disconnected from the run stream (on_disconnect=cancel)"
 
 
 def location(job: Job, route: str) -> dict[str, str]:
@@ -22,6 +23,10 @@ def location(job: Job, route: str) -> dict[str, str]:
     base = f"/runs/{job.run_id}" if job.temporary else f"/threads/{job.thread_id}/runs/{job.run_id}"
     headers = {"content-location": base}
     return headers if not route else {**headers, "location": f"{base}/{route}"}
+
+
+def _body(job: Job) -> bytes:
+    return job.body if job.body is not None and job.error is None else dumps_anyhow(job.answer())
 
 
 async def _left(receive: Receive) -> None:
@@ -54,12 +59,12 @@ class Values(Response):
                 await asyncio.wait({done, left}, timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED)
                 if left.done() and not done.done():
                     if self._cancel:
-                        await self._runner.cancel([job], "interrupt")
+                        await self._runner.cancel([job], "interrupt", LEFT)
                     return
                 if not done.done():
                     await send({"type": "http.response.body", "body": b"\n", "more_body": True})
             if not job.suspended:
-                await send({"type": "http.response.body", "body": dumps(job.answer()), "more_body": False})
+                await send({"type": "http.response.body", "body": _body(job), "more_body": False})
         finally:
             done.cancel()
             left.cancel()
@@ -75,7 +80,7 @@ async def _sent(
     finally:
         reader.close()
         if cancel and not job.done.is_set() and not runner.stopping.is_set():
-            await asyncio.shield(runner.cancel([job], "interrupt"))
+            await asyncio.shield(runner.cancel([job], "interrupt", LEFT))
 
 
 async def _watched(runner: Runner, thread_id: str, modes: frozenset[str] | None) -> AsyncIterator[ServerSentEvent]:

@@ -11,10 +11,11 @@ from starlette.responses import Response
 from langgraph_service import shapes
 from langgraph_service.encode import Json
 from langgraph_service.errors import ApiError, NotFound
+from langgraph_service.fields import Metadata
 from langgraph_service.plugins import Graph, assistant_id
 from langgraph_service.routes.access import Opened
 from langgraph_service.routes.strict import strict_router
-from langgraph_service.schemas import Assistants, Metadata
+from langgraph_service.schemas import Assistants
 from langgraph_service.state import State
 
 router = strict_router()
@@ -38,6 +39,8 @@ def _assistant(state: State, name: str) -> dict[str, Any]:
 def _found(state: State, given: Assistants) -> list[dict[str, Any]]:
     wanted = given.metadata or {}
     every = [_assistant(state, name) for name in state.graphs.loaded]
+    if given.sort_by or given.sort_order:
+        every.sort(key=lambda item: item[given.sort_by or "created_at"], reverse=given.sort_order != "asc")
     return [
         item
         for item in every

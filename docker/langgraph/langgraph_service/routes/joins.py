@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from langgraph_service import runs, shapes
 from langgraph_service.encode import Json
-from langgraph_service.errors import NotFound
+from langgraph_service.errors import Invalid, NotFound
+from langgraph_service.fields import Metadata, Offset, RunField
 from langgraph_service.openapi import EVENTS
 from langgraph_service.routes.access import Opened, RunId, Running, ThreadId
 from langgraph_service.routes.answers import Values, events, location
 from langgraph_service.routes.strict import strict_router
 from langgraph_service.runner import Runner
-from langgraph_service.schemas import Metadata, Offset, RunField, RunsCancel
+from langgraph_service.schemas import RunsCancel
 from langgraph_service.state import State
 
 router = strict_router()
@@ -42,9 +43,11 @@ async def joined(state: State, runner: Runner, run_id: str, thread_id: str | Non
 
 @router.post("/runs/cancel", status_code=204)
 async def cancel_many(runner: Running, given: RunsCancel, action: Action = "interrupt") -> Response:
-    """Cancel runs by thread and ids, or by status."""
-    if not given.run_ids and not given.status:
-        raise NotFound(GONE)
+    """Cancel runs of a thread by their ids, or the runs of every thread by status."""
+    if given.status is None and not (given.thread_id and given.run_ids):
+        raise Invalid("name the runs by thread_id and run_ids, or by status")
+    if given.status is not None and (given.thread_id or given.run_ids):
+        raise Invalid("status is for the runs of every thread: name no thread_id or run_ids beside it")
     chosen = [
         job
         for job in runner.active(given.thread_id)
@@ -52,7 +55,7 @@ async def cancel_many(runner: Running, given: RunsCancel, action: Action = "inte
     ]
     if not chosen:
         raise NotFound(GONE)
-    await runner.cancel(chosen, action)
+    await runner.cancel(chosen, action, f"{action} requested via POST /runs/cancel")
     return Response(status_code=204)
 
 

@@ -1,4 +1,4 @@
-"""The routes of the project's first server, on the same files: sessions, messages, agent states, workflows."""
+"""The routes of the project's first servers, with LEGACY_API=true: what is running, sessions, messages, workflows."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from langgraph_service.schemas import RunCreate
 
 router = strict_router()
 
+# What the first servers answered without a key.
+PUBLIC_PATHS = frozenset({"/", "/openapi.json"})
 _SESSIONS = uuid.UUID("5f8b0a52-9f0c-5d5e-9a53-7f6c1d0c9b11")
 
 
@@ -51,10 +53,23 @@ class Workflow(BaseModel):
     session_id: str | None = None
 
 
+def thread_of(session: str) -> str:
+    """The thread that belongs to a session, or to a thread id that is not a UUID."""
+    try:
+        return str(uuid.UUID(session))
+    except ValueError:
+        return str(uuid.uuid5(_SESSIONS, session))
+
+
 @router.get("/")
-async def root() -> Response:
-    """What this is."""
-    return Json({"service": "LangGraph REST API", "status": "running", "version": VERSION})
+async def root(state: Opened, runner: Running) -> Response:
+    """What this is; without a key."""
+    shown = {"service": "LangGraph REST API", "status": "running", "version": VERSION}
+    figures = {
+        "active_graphs": len(state.graphs.loaded),
+        "active_threads": len({job.thread_id for job in runner.active()}),
+    }
+    return Json({**shown, "startup_time": state.graphs.at, **figures})
 
 
 @router.get("/agents")
@@ -121,7 +136,7 @@ async def recall(state: Opened, session_id: str, agent_name: str) -> Response:
 async def workflow(state: Opened, runner: Running, given: Workflow) -> Response:
     """Run a graph with the parameters as its input, on the session's thread."""
     session = given.session_id or f"session_{uuid.uuid4().hex}"
-    thread_id = str(uuid.uuid5(_SESSIONS, session))
+    thread_id = thread_of(session)
     wanted = RunCreate(assistant_id=given.workflow_name, input=given.parameters, if_not_exists="create")
     job = await launch(state, runner, wanted, thread_id)
     started = {"workflow": given.workflow_name, "session_id": session, "status": "started"}

@@ -11,10 +11,10 @@ from uuid_utils.compat import uuid7
 
 from langgraph_service import runs, shapes
 from langgraph_service.encode import Json
-from langgraph_service.errors import NotFound
+from langgraph_service.errors import BadRequest, NotFound
 from langgraph_service.job import Job
 from langgraph_service.openapi import EVENTS
-from langgraph_service.plugins import assistant_id
+from langgraph_service.plugins import Graph, assistant_id
 from langgraph_service.routes.access import AskedAs, Opened, Running, ThreadId
 from langgraph_service.routes.answers import Values, events, location
 from langgraph_service.routes.joins import joined
@@ -28,19 +28,36 @@ router = strict_router()
 IdempotencyKey = Annotated[str | None, Header(max_length=255)]
 
 
-def _kwargs(given: RunCreate, *, temporary: bool) -> dict[str, Any]:
+def _mirrored(given: RunCreate, graph: Graph) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The run's config and context: `context` and `config.configurable` are two names of the same values.
+
+    A graph that declares its context gets of them what it declares.
+    """
+    configurable = given.config.get("configurable") or {}
+    if configurable and given.context:
+        raise BadRequest("Cannot specify both configurable and context: context alone is enough")
+    schema = graph.get_context_jsonschema() if graph.context_schema else None
+    names = (schema or {}).get("properties")
+    chosen = {key: value for key, value in (given.context or configurable).items() if names is None or key in names}
+    if given.context:
+        return {**given.config, "configurable": chosen}, given.context
+    return given.config, chosen or None
+
+
+def _kwargs(given: RunCreate, graph: Graph, *, temporary: bool) -> dict[str, Any]:
+    config, context = _mirrored(given, graph)
     checkpoint = {key: value for key, value in (given.checkpoint or {}).items() if not key.startswith("__")}
     if given.checkpoint_id:
         checkpoint["checkpoint_id"] = given.checkpoint_id
     return {
         "input": given.input,
         "command": given.command.model_dump(exclude_unset=True) if given.command else None,
-        "config": given.config,
-        "context": given.context,
+        "config": config,
+        "context": context,
         "stream_mode": given.stream_mode,
         "interrupt_before": given.interrupt_before,
         "interrupt_after": given.interrupt_after,
-        "durability": given.durability,
+        "durability": given.durability or ("exit" if given.checkpoint_during is False else "async"),
         "subgraphs": given.stream_subgraphs,
         "resumable": given.stream_resumable,
         "temporary": temporary,
@@ -74,7 +91,10 @@ async def launch(
 ) -> Job:
     """Accept a run: on a thread, or on one that lives only as long as the run."""
     graph = state.graphs.resolve(given.assistant_id)
+    if thread_id is None and given.command is not None and given.command.resume is not None:
+        raise BadRequest("command.resume answers a question of a thread: a run without a thread has none")
     temporary = thread_id is None and given.on_completion == "delete"
+    kwargs = _kwargs(given, state.graphs.loaded[graph], temporary=temporary)
     if thread_id is not None and await state.threads.find(thread_id) is None:
         if given.if_not_exists != "create":
             raise NotFound("Thread or assistant not found.")
@@ -90,7 +110,7 @@ async def launch(
         "assistant_id": assistant,
         "metadata": {"created_by": "system", **given.metadata, "graph_id": graph, "assistant_id": assistant},
         "multitask_strategy": given.multitask_strategy,
-        "kwargs": {**_kwargs(given, temporary=temporary), "protocol": protocol},
+        "kwargs": {**kwargs, "protocol": protocol},
         "request_id": await _request_id(state, given, thread_id, asked_as),
         "idempotency_key": idempotency_key,
     }

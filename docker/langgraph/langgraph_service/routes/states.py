@@ -121,7 +121,7 @@ async def history(state: Opened, thread_id: ThreadId, given: History | None = No
 async def history_page(
     state: Opened,
     thread_id: ThreadId,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 10,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1,
     before: str | None = None,
 ) -> Response:
     """The same, for a client that can only GET."""

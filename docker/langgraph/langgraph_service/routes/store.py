@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import Query
 from langgraph.store.base import InvalidNamespaceError, Item, SearchItem
 from starlette.responses import Response
 
@@ -49,15 +48,17 @@ def _shown(item: Item) -> dict[str, Any]:
 async def put(state: Opened, given: schemas.Item) -> Response:
     """Store a value under a namespace and key."""
     with _understood():
-        await state.store.aput(tuple(given.namespace), given.key, given.value)
+        await state.store.aput(tuple(given.namespace), given.key, given.value, ttl=given.ttl)
     return Response(status_code=204)
 
 
 @router.get("/store/items", response_model=shapes.Stored | None)
-async def get(state: Opened, key: str, namespace: str = Query(default="")) -> Response:
-    """One item; the namespace's labels are joined by dots."""
+async def get(state: Opened, key: str, namespace: str, *, refresh_ttl: bool | None = None) -> Response:
+    """One item; the namespace's labels are joined by dots. Reading puts its end off, unless refresh_ttl=false."""
     with _understood():
-        item = await state.store.aget(tuple(part for part in namespace.split(".") if part), key)
+        item = await state.store.aget(
+            tuple(part for part in namespace.split(".") if part), key, refresh_ttl=refresh_ttl
+        )
     return Json(_shown(item) if item else None)
 
 
@@ -76,7 +77,11 @@ async def search(state: Opened, given: schemas.ItemSearch) -> Response:
         raise Invalid("query: this store has no semantic index; use filter")
     with _understood():
         found = await state.store.asearch(
-            tuple(given.namespace_prefix), filter=given.filter, limit=given.limit, offset=given.offset
+            tuple(given.namespace_prefix),
+            filter=given.filter,
+            limit=given.limit,
+            offset=given.offset,
+            refresh_ttl=given.refresh_ttl,
         )
     return Json({"items": [_shown(item) for item in found]})
 

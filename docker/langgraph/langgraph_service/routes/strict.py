@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import Scope
 
 # How much deeper a value may stand in an answer or an event than in the body it came with.
 _ROOM = 32
@@ -24,6 +25,15 @@ def _answerable(value: Any) -> bool:
     return True
 
 
+def _as_json(scope: Scope) -> Scope:
+    """The request with its body as JSON, which LangGraph Studio sends as text/plain to spare itself the preflight."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+    kinds = [value.partition(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"]
+    if kinds not in ([], [b"text/plain"]):
+        return scope
+    return {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
+
+
 class _StrictRequest(Request):
     async def json(self) -> Any:
         # No NaN, no half of a character, no nesting without end; a number beyond 64 bits is a float.
@@ -38,7 +48,7 @@ class _StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            return await handle(_StrictRequest(request.scope, request.receive))
+            return await handle(_StrictRequest(_as_json(request.scope), request.receive))
 
         return strict
 

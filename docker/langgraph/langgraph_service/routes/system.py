@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from langgraph_service import metrics
 from langgraph_service.encode import Json
+from langgraph_service.inventory import failure, inventory
 from langgraph_service.routes.access import Opened, Running
 from langgraph_service.runner import Runner
 from langgraph_service.state import State
@@ -48,31 +49,34 @@ def _graphs(state: State) -> dict[str, Any]:
 
 async def _report(request: Request, state: State, runner: Runner) -> dict[str, Any]:
     health: Health = request.app.state.health
-    reason = await health.reason(state)
+    reason, entries = await health.reason(state), inventory(state.graphs, state.settings.critical)
     free = shutil.disk_usage(state.settings.checkpoints.parent).free
     database = {"state": "writable"} if reason is None else {"state": "failed", "reason": reason}
+    wrong = reason or failure(entries)
     return {
-        "status": "healthy" if reason is None else "unhealthy",
+        "status": "unhealthy" if wrong else "healthy",
+        **({"reason": wrong} if wrong else {}),
         "service": "langgraph-api",
         "version": VERSION,
         "database": {**database, "free_bytes": free},
         "graphs": _graphs(state),
+        "inventory": entries,
         "runs": {"in_flight": len(runner.active())},
     }
 
 
 @router.get("/health")
 async def health(request: Request, state: Opened, runner: Running) -> Response:
-    """Alive, with state that can be written. A graph that failed to load is told, and does not make it unhealthy."""
+    """Alive, with state that can be written and every declared graph loaded; `reason` says what is wrong."""
     report = await _report(request, state, runner)
     return Json(report, status_code=200 if report["status"] == "healthy" else 503)
 
 
 @router.get("/ready")
 async def ready(request: Request, state: Opened, runner: Running) -> Response:
-    """Able to take work: healthy, not stopping, with at least one graph."""
+    """Able to take work: state that can be written, not stopping, at least one graph. The graphs that load can run."""
     report = await _report(request, state, runner)
-    able = report["status"] == "healthy" and not runner.stopping.is_set() and bool(state.graphs.loaded)
+    able = report["database"]["state"] == "writable" and not runner.stopping.is_set() and bool(state.graphs.loaded)
     return Json({**report, "status": "ready" if able else "not ready"}, status_code=200 if able else 503)
 
 

@@ -13,13 +13,14 @@ from langgraph_service import shapes
 from langgraph_service.encode import Json
 from langgraph_service.errors import Conflict, Invalid
 from langgraph_service.feeds import MODES
+from langgraph_service.fields import Metadata
 from langgraph_service.openapi import EVENTS
-from langgraph_service.routes.access import Opened, Running, ThreadId
+from langgraph_service.routes.access import Opened, Running, ThreadId, checked
 from langgraph_service.routes.answers import watching
 from langgraph_service.routes.states import apply
 from langgraph_service.routes.strict import strict_router
 from langgraph_service.runner import Runner
-from langgraph_service.schemas import Metadata, Prune, ThreadCreate, ThreadFilter, ThreadPatch, ThreadSearch
+from langgraph_service.schemas import Prune, ThreadCreate, ThreadFilter, ThreadPatch, ThreadSearch
 from langgraph_service.state import State
 
 router = strict_router()
@@ -80,6 +81,8 @@ async def create(state: Opened, given: ThreadCreate | None = None) -> Response:
 @router.post("/threads/search", response_model=list[shapes.Thread] | list[Metadata])
 async def search(state: Opened, given: ThreadSearch) -> Response:
     """A page of threads; X-Pagination-Total counts them all, X-Pagination-Next is the next offset."""
+    for thread_id in given.ids or ():
+        checked(thread_id, "thread")
     found: list[dict[str, Any]] = await state.threads.search(given)
     total = await state.threads.count(given)
     headers = {"x-pagination-total": str(total)}
