@@ -1,5 +1,6 @@
 """What every Python service of the stack shares: JSON logs, secret files, the request id, graceful serving."""
 
+import atexit
 import os
 import signal
 import sys
@@ -25,4 +26,5 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     watchdog = threading.Timer(_LAST_SECONDS, os._exit, (128 + number,))
     watchdog.daemon = True
     watchdog.start()
+    atexit.register(os._exit, 128 + number)
     sys.exit(128 + number)
