@@ -1,5 +1,5 @@
 // node load.mjs URL PATH TOKEN_FILE CLIENTS SECONDS [PAUSE_MS]: clients that ask for one page again and again.
-// Each has one connection, which it keeps, and asks when its answer is complete, PAUSE_MS later. Takes brotli, as a
+// Each has one connection, which it keeps, and asks when its answer is complete, PAUSE_MS later; at least once. Takes brotli, as a
 // browser does. For services without a load program of their own; prints one line of JSON.
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -35,10 +35,10 @@ function client() {
     let [received, started] = [Buffer.alloc(0), 0];
     const socket = connect(Number(port), hostname);
     const ask = () => {
-      if (performance.now() >= until) return socket.end();
       started = performance.now();
-      return socket.write(request);
+      socket.write(request);
     };
+    const goOn = () => (performance.now() < until ? ask() : socket.end());
     socket.setNoDelay(true);
     socket.on("connect", ask);
     socket.on("data", (chunk) => {
@@ -47,8 +47,8 @@ function client() {
       if (!length) return;
       taken.push(performance.now() - started);
       received = received.subarray(length);
-      if (Number(pause)) setTimeout(ask, Number(pause));
-      else ask();
+      if (Number(pause)) setTimeout(goOn, Number(pause));
+      else goOn();
     });
     socket.on("error", (error) => (statuses[error.code] = (statuses[error.code] ?? 0) + 1));
     socket.on("close", () => (performance.now() < until ? setTimeout(() => resolve(client()), 20) : resolve()));
