@@ -136,9 +136,9 @@ def git(session: nox.Session) -> None:
 
 @nox.session
 def repository(session: nox.Session) -> None:
-    """What the repository says of itself: its texts, its pipelines, and the tests that the rules of a release name."""
+    """What the repository says of itself: texts, pipelines, tests that rules name; and what the benchmarks read."""
     locked(session)
-    pytest(session, "tests/repository")
+    pytest(session, "tests/repository", "tests/bench")
 
 
 @nox.session

@@ -91,7 +91,7 @@ def bases(_c: Context, *, refresh: bool = False, json: bool = False) -> None:
 
 @task(help=_JSON)
 def sources(_c: Context, *, json: bool = False) -> None:
-    """Look at your own folders before a build, and say what will happen.
+    """Look at your own folders before a build.
 
     Modules, graphs, roles and pages that won't work, requirements that conflict, secrets that are left out, sizes.
 

@@ -61,7 +61,7 @@ def _read_by_toolkit() -> set[str]:
 def _keys() -> set[str]:
     """Return the variables that set a key of versions.toml, also under a short or an old name."""
     sections = {field.name: getattr(MANIFEST, field.name) for field in dataclasses.fields(manifest.Manifest)}
-    old = {row.variables[0] for row in RENAMED if row.variables}
+    old = {row.variables[0] for row in RENAMED if row.variables} | {row.old for row in RENAMED}
     return {*ALIASES, *old} | {
         f"UC_{section}_{key}".upper()
         for section, value in sections.items()

@@ -169,7 +169,7 @@ def test_the_pages_name_only_metrics_that_there_are() -> None:
     assert named == set()
 
 
-_NOT_SERIES = ("_token", "_api_key", "_service")
+_NOT_SERIES = ("_token", "_api_key", "_service", "_version")
 
 
 def test_w3_critical_modules_are_named_once() -> None:
@@ -181,6 +181,7 @@ def test_w3_critical_modules_are_named_once() -> None:
         str(path.relative_to(REPOSITORY))
         for path in shipped
         if "tests" not in path.parts
+        and path.name != "openapi.json"  # has an example of a call
         and any(name in path.read_text(encoding="utf-8", errors="ignore") for name in names)
     }
 

@@ -211,6 +211,9 @@ def load(folder: Path) -> Graphs:
     graphs, folder = Graphs(), folder.absolute()
     try:
         entries = declared(folder)
+    except FileNotFoundError as error:  # a stack without graphs is one: it is not ready, and nothing is broken
+        _log.warning("graphs_not_declared", reason=str(error))
+        return graphs
     except (OSError, ValueError) as error:
         graphs.failed["agents.toml"] = str(error)
         _log.warning("graphs_not_declared", reason=str(error))
