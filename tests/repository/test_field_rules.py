@@ -1,7 +1,8 @@
 """Rules that came from using the toolkit: each has at least one test whose name begins with its key.
 
 C: the commit is what is released. R: registries. E: engines and other people's environments. V: commits as people write
-them. U: people at the terminal. W: other systems, and words. D: documentation. Several keys in a name (`test_e1_e5_…`) count for each.
+them. U: people at the terminal. W: other systems, and words. D: documentation. S: an owner's own tree. P: the services
+under real use, whose tests are beside them. Several keys in a name (`test_e1_e5_…`) count for each.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
+FOLDERS = (TESTS, *TESTS.parent.glob("docker/*/tests"))
 RULES = {
     "C1": "what a build sends is what the commit has, entry by entry",
     "C2": "a tag that nobody pushed does not count",
@@ -66,17 +68,43 @@ RULES = {
     "W2": "what Windows lacks has its other half",
     "W3": "one word for one thing, and the old one is read for a version",
     "D1": "one safe thing to copy, every variable documented, recipes",
+    "S1": "any tree is checked for what it declares; checks of the samples belong to the samples",
+    "S2": "one filter keeps secrets and virtual environments out of every source and context",
+    "S3": "a model is handed no file that the filter or git leaves out",
+    "S4": "graphs are checked as at run time, and a declared one that does not load is named",
+    "S5": "a slow import is pending, and becomes ready",
+    "S6": "every conflict at once, a failed step's last words, a second try of what passes by itself",
+    "S7": "the owner's agents join the team by a declared file",
+    "S8": "an mkdocs.yml stands for what its site needs, and problems of documentation are counted by kind",
+    "S9": "clients of the old servers have their routes and keys where a setting says so",
+    "S10": "triggers have cooldown, batches, priority and several actions, and what can't work is refused",
+    "S11": "MCP clients get a ready configuration, the token by reference",
+    "S12": "browsers are let in by a setting, and a body sent as text is read as JSON",
+    "P1": "a call can't take the service down",
+    "P2": "only a value that is too deep is cut",
+    "P3": "whatever is cut says so",
+    "P4": "a program that writes to stderr and exits with 0 has not failed",
+    "P5": "every pending interrupt is returned",
+    "P6": "context and configurable mirror each other",
+    "P7": "a value that JSON can't hold is an error in the answer",
+    "P8": "no parameter is accepted and ignored",
+    "P9": "a thread that waits is interrupted",
+    "P10": "open streams hold no stop up",
+    "P11": "an edit that keeps size and time is seen",
+    "P12": "what an MCP server advertises is there, and unknown names and ids get errors",
+    "P13": "the documentation's search, sitemap and 404 page",
 }
 
 
 def _named() -> set[str]:
     keys: set[str] = set()
-    for path in TESTS.rglob("test_*.py"):
+    for path in (path for folder in FOLDERS for path in folder.rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
-        if re.search(r"def test_[crevuwd]\d", text):
-            names = [node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+        if re.search(r"def test_[crevuwdsp]\d", text):
+            functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+            names = [node.name for node in ast.walk(ast.parse(text)) if isinstance(node, functions)]
             for name in names:
-                if match := re.match(r"test((?:_[crevuwd]\d+)+)_", name):
+                if match := re.match(r"test((?:_[crevuwdsp]\d+)+)_", name):
                     keys |= {key.upper() for key in match[1].split("_")[1:]}
     return keys
 
