@@ -33,7 +33,7 @@ server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 
 
 def measure_services(manifest: Manifest, options: Options) -> Table:
-    """Requests a second and their times, of one program after the other; also in .uc/reports/bench-services.json."""
+    """Requests a second and their times, of one program after the other, warm; also in .uc/reports/bench-services.json."""
     rows, report = [], {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         for program, environment in served.present(manifest).items():
@@ -41,6 +41,8 @@ def measure_services(manifest: Manifest, options: Options) -> Table:
             console.note(program.name)
             try:
                 with served.serving(program, environment, folder) as at:
+                    # Unmeasured: connections, caches, and modules that a runspace imports at its first call.
+                    served.under_load(program, at, clients=CLIENTS, seconds=options.seconds / 3)
                     seen = served.under_load(program, at, clients=CLIENTS, seconds=options.seconds)
                     beside = _beside_sirv(program, at, folder, options) if program.service == "docs" else {}
             except NoFigureError as error:
