@@ -136,9 +136,9 @@ def git(session: nox.Session) -> None:
 
 @nox.session
 def repository(session: nox.Session) -> None:
-    """What the repository says of itself: texts, pipelines, tests that rules name; and what the benchmarks read."""
+    """What the repository says of itself: its texts, its pipelines, and the tests that the rules of a release name."""
     locked(session)
-    pytest(session, "tests/repository", "tests/bench")
+    pytest(session, "tests/repository")
 
 
 @nox.session

@@ -26,12 +26,11 @@ from build.registry.client import answers
 from tests.bench.endurance import measure_endurance
 from tests.bench.inputs import bench_inputs
 from tests.bench.powershell import bench_envelope
-from tests.bench.programs import Options, Table
 from tests.bench.publishing import bench_publish, bench_release
 from tests.bench.services import measure_services
 from tests.bench.stops import measure_stops
 from tests.bench.terminal import bench_ps, bench_terminal
-from tests.bench.timing import INV, ROOT, Rows, pair, timed
+from tests.bench.timing import INV, ROOT, Options, Rows, Table, pair, timed
 from tests.bench.versions import bench_versions
 
 BUILD_STAGE = {

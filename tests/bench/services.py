@@ -16,8 +16,9 @@ from pathlib import Path
 
 from build import console, json_file
 from build.config.manifest import Manifest
-from tests.bench import programs
-from tests.bench.programs import Address, Figures, NoFigureError, Options, Program, Table
+from tests.bench.timing import Options, Table
+from tests.support.programs import served
+from tests.support.programs.served import Address, Figures, NoFigureError, Program
 
 CLIENTS = 32
 SIRV = "sirv@3.0.2"
@@ -32,14 +33,17 @@ server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 
 
 def measure_services(manifest: Manifest, options: Options) -> Table:
-    """Requests a second and their times, of one program after the other; also in .uc/reports/bench-services.json."""
+    """Requests a second and their times, of one program after the other, warm; also in .uc/reports/bench-services.json."""
     rows, report = [], {}
-    with tempfile.TemporaryDirectory() as place:
-        for program, environment in programs.present(manifest).items():
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        for program, environment in served.present(manifest).items():
             folder = Path(place, program.name)
+            console.note(program.name)
             try:
-                with programs.serving(program, environment, folder) as at:
-                    seen = programs.under_load(program, at, clients=CLIENTS, seconds=options.seconds)
+                with served.serving(program, environment, folder) as at:
+                    # Unmeasured: connections, caches, and modules that a runspace imports at its first call.
+                    served.under_load(program, at, clients=CLIENTS, seconds=options.seconds / 3)
+                    seen = served.under_load(program, at, clients=CLIENTS, seconds=options.seconds)
                     beside = _beside_sirv(program, at, folder, options) if program.service == "docs" else {}
             except NoFigureError as error:
                 console.warn(str(error))
@@ -75,7 +79,7 @@ def _beside_sirv(program: Program, at: Address, folder: Path, options: Options) 
 
 def _round(program: Program, ours: Address, theirs: Address, seconds: float) -> tuple[Figures, Figures]:
     def ask(at: Address) -> Figures:
-        return programs.under_load(program, at, clients=CLIENTS, seconds=seconds)
+        return served.under_load(program, at, clients=CLIENTS, seconds=seconds)
 
     a, b = ask(ours), ask(theirs)
     if (a.encoding, a.bytes, a.failures) != (b.encoding, b.bytes, b.failures):

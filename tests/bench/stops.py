@@ -15,8 +15,9 @@ from pathlib import Path
 from build import console, json_file
 from build.config.manifest import Manifest
 from build.stack.model import Container
-from tests.bench import programs
-from tests.bench.programs import NoFigureError, Options, Table
+from tests.bench.timing import Options, Table
+from tests.support.programs import served
+from tests.support.programs.served import NoFigureError
 
 TIMES = 10
 _GRACE = {field.name: field.default for field in dataclasses.fields(Container)}["stop_grace_seconds"]
@@ -27,10 +28,11 @@ def measure_stops(manifest: Manifest, _options: Options) -> Table:
     """Seconds from SIGTERM to the end, one program after the other; also in .uc/reports/bench-stops.json."""
     rows: list[tuple[str, ...]] = []
     report = {}
-    with tempfile.TemporaryDirectory() as place:
-        for program, environment in programs.present(manifest).items():
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        for program, environment in served.present(manifest).items():
+            console.note(program.name)
             try:
-                ended = programs.stops(program, environment, Path(place, program.name), TIMES)
+                ended = served.stops(program, environment, Path(place, program.name), TIMES)
             except NoFigureError as error:
                 console.warn(str(error))
                 continue

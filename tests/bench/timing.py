@@ -7,12 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 INV = [sys.executable, str(ROOT / "build/program/start.py")]  # what ./inv executes
 
 Rows = list[tuple[str, ...]]
+Table = tuple[tuple[str, ...], Rows]  # its headings and its rows
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much is measured: rounds of what has a peer, seconds of each load, minutes of the endurance."""
+
+    rounds: int
+    seconds: float
+    minutes: float
 
 
 def timed(

@@ -117,7 +117,7 @@ def test_s1_the_smoke_checks_pass_on_any_tree(owner: Owner, running: Ran) -> Non
     assert results["langgraph-api", "graphs"]["note"].startswith("graph: 2 of 2 ready")
     assert not results["stack", "journey"]["applies"]
     if "powershell-modules" in owner.available:
-        assert f"of {len(owner.tree.listed)} ready" in results["powershell-modules", "modules"]["note"]
+        assert f"of {len(owner.tree.modules)} ready" in results["powershell-modules", "modules"]["note"]
         assert not results["powershell-modules", "invokes a function"]["applies"]
 
 

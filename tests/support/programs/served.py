@@ -19,23 +19,12 @@ from typing import Any
 
 from build import console
 from build.config.manifest import Manifest
-from tests.bench.timing import ROOT
+from tests.support.project import REPOSITORY
 
-LOAD = ROOT / "tests/bench/load.mjs"
-_RIG = ROOT / "tests/bench/rig.py"
+LOAD = Path(__file__).with_name("load.mjs")
+_RIG = Path(__file__).with_name("rig.py")
 _WITH_NODE = {"docs", "monitoring"}  # a server of Node, or no load program but load.mjs
 _LINE = re.compile(r"(\d+) (\w+), .*?([\d.]+)/s, p50 ([\d.]+) ms, p95 ([\d.]+) ms.*?(?:incomplete|failed) (\d+)")
-
-Table = tuple[tuple[str, ...], list[tuple[str, ...]]]  # its headings and its rows
-
-
-@dataclass(frozen=True)
-class Options:
-    """How much is measured: rounds of what has a peer, seconds of each load, minutes of the endurance."""
-
-    rounds: int
-    seconds: float
-    minutes: float
 
 
 class NoFigureError(Exception):
@@ -52,12 +41,12 @@ class Program:
     @property
     def python(self) -> Path:
         """The Python of its service's tests."""
-        return ROOT / ".nox" / f"services-service-{self.service}" / "bin" / "python"
+        return REPOSITORY / ".nox" / f"services-service-{self.service}" / "bin" / "python"
 
     @property
     def tests(self) -> Path:
         """The folder with the rig and, if it has one, the load program."""
-        return ROOT / "docker" / self.service / "tests"
+        return REPOSITORY / "docker" / self.service / "tests"
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,7 @@ def present(manifest: Manifest) -> dict[Program, Mapping[str, str]]:
         reason = ""
         if not program.python.exists():
             command = f"./inv test --session \"services(service='{program.service}')\""
-            reason = f"no {program.python.relative_to(ROOT)}: {command} makes it"
+            reason = f"no {program.python.relative_to(REPOSITORY)}: {command} makes it"
         elif program.service in _WITH_NODE and not shutil.which("node"):
             reason = "no node on PATH"
         elif program.service == "powershell":
@@ -111,7 +100,7 @@ def _powershell(manifest: Manifest) -> tuple[Mapping[str, str], str]:
         return {}, ""
     name = manifest.bases.images["powershell"].archive
     for folder in manifest.bases.archives:
-        if name and (archive := ROOT / folder / name).is_file():
+        if name and (archive := REPOSITORY / folder / name).is_file():
             return {"UC_PWSH_ARCHIVE": str(archive.resolve())}, ""
     return {}, "no pwsh on PATH and no archive of it (bases.archives)"
 
@@ -119,7 +108,7 @@ def _powershell(manifest: Manifest) -> tuple[Mapping[str, str], str]:
 def _rig(
     program: Program, environment: Mapping[str, str], folder: Path, *arguments: str, log: Any
 ) -> subprocess.Popen[str]:
-    search = [ROOT / "docker/python", program.tests.parent, program.tests]
+    search = [REPOSITORY / "docker/python", program.tests.parent, program.tests]
     folder.mkdir(parents=True)
     return subprocess.Popen(
         [program.python, "-P", _RIG, program.name, folder, *arguments],
@@ -148,8 +137,8 @@ def serving(program: Program, environment: Mapping[str, str], folder: Path) -> I
 def stops(program: Program, environment: Mapping[str, str], folder: Path, rounds: int) -> list[dict[str, float]]:
     """SIGTERM with open streams, round after round, as rig.py prints them. Raises NoFigureError when the rig fails."""
     log = folder.with_suffix(".log")
-    with log.open("w") as errors:
-        output = _rig(program, environment, folder, "stops", str(rounds), log=errors).communicate()[0]
+    with log.open("w") as errors, _rig(program, environment, folder, "stops", str(rounds), log=errors) as rig:
+        output = rig.communicate()[0]
     if not output:
         raise NoFigureError(f"{program.name}: {_last(log.read_text())}")
     ended: list[dict[str, float]] = json.loads(output)

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from build.config.load import load
-from tests.bench import endurance, programs, rig
-from tests.bench.programs import Address, Figures, NoFigureError, Program
+from tests.support.programs import rig, served
+from tests.support.programs.growth import Growth, growth
+from tests.support.programs.served import Address, Figures, NoFigureError, Program
 from tests.support.project import REPOSITORY
 
 CHATS = "90 chats, 12/s, p50 2235 ms, p95 2686 ms, statuses {202: 90, 200: 90}, incomplete 2, memory 70.1 -> 70.2 -> 70.3 MB"
@@ -35,7 +36,7 @@ def test_each_load_program_is_there() -> None:
         program = Program(container, Path(manifest.services[service].folder).name)
         at = Address("http://127.0.0.1:1", 1, "/", Path("token"))
 
-        script = programs.load_program(program, at, clients=1, seconds=1)[1]
+        script = served.load_program(program, at, clients=1, seconds=1)[1]
 
         assert Path(script).is_file(), script
 
@@ -51,14 +52,14 @@ def test_each_load_program_is_there() -> None:
 )
 def test_what_a_load_program_prints_is_read(output: str, figures: Figures) -> None:
     """A line for a person or JSON; a 503 is a refusal by design, any other bad status a failure."""
-    assert programs.figures(output, 10) == figures
+    assert served.figures(output, 10) == figures
 
 
 @pytest.mark.parametrize("output", ["", "Traceback:\nhttpx.ConnectError: refused", "{}", "[]"])
 def test_output_without_a_figure_is_refused_by_its_last_line(output: str) -> None:
     """A load program that failed gives no figure, and its last line says why."""
     with pytest.raises(NoFigureError, match=r"no figure: (it printed nothing|httpx.ConnectError: refused|\{\}|\[\])"):
-        programs.figures(output, 10)
+        served.figures(output, 10)
 
 
 def test_growth_is_measured_after_the_second_minute() -> None:
@@ -66,7 +67,7 @@ def test_growth_is_measured_after_the_second_minute() -> None:
     start = [(float(second), 40.0 + second) for second in range(0, 120, 5)]
     steady = [(float(second), 200.0 + second / 60) for second in range(120, 601, 5)]
 
-    found = endurance.growth(start + steady)
+    found = growth(start + steady)
 
     assert found.after_first_minute == 100.0
     assert found.end == 210.0
@@ -76,9 +77,9 @@ def test_growth_is_measured_after_the_second_minute() -> None:
 
 def test_a_short_endurance_has_no_slope() -> None:
     """With no two samples after minute 2 there is no slope, and the last sample stands for minute 1."""
-    found = endurance.growth([(0.0, 40.0), (5.0, 41.0)])
+    found = growth([(0.0, 40.0), (5.0, 41.0)])
 
-    assert found == endurance.Growth(after_first_minute=41.0, middle=40.5, end=41.0, per_minute=None)
+    assert found == Growth(after_first_minute=41.0, middle=40.5, end=41.0, per_minute=None)
 
 
 class _Pages(BaseHTTPRequestHandler):
@@ -112,7 +113,7 @@ def pages() -> Iterator[str]:
 def test_the_clients_of_load_count_answers_and_failures(pages: str, tmp_path: Path, path: str, failed: bool) -> None:
     """Each answer counts once, with the size of its body; one that is not 200 is a failure and the exit code 1."""
     (tmp_path / "token").write_text("t\n")
-    argv = ["node", str(programs.LOAD), pages, path, str(tmp_path / "token"), "2", "0.3", "5"]
+    argv = ["node", str(served.LOAD), pages, path, str(tmp_path / "token"), "2", "0.3", "5"]
 
     ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 

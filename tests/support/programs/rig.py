@@ -2,7 +2,7 @@
 
 usage: rig.py PROGRAM FOLDER serve           prints {"url", "pid", "token", "page"} and serves until its stdin ends
        rig.py PROGRAM FOLDER stops ROUNDS    prints [{"seconds", "code", "open"}, …]: SIGTERM while clients hold streams
-Each answer is one line of JSON on stdout. services.py says with which Python and which PYTHONPATH it runs.
+Each answer is one line of JSON on stdout. served.py says with which Python and which PYTHONPATH it runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DOCKER = Path(__file__).resolve().parents[2] / "docker"
+DOCKER = Path(__file__).resolve().parents[3] / "docker"
 KEPT_ALIVE = 4  # idle connections of clients, in every program
 LONG = 300  # seconds that work in flight at SIGTERM would still take
 CHANGES = 0.2  # seconds between two changes of the watched folder while the monitoring serves
