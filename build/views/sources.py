@@ -34,13 +34,16 @@ def line(examined: Sequence[Examined]) -> str:
     parts = []
     for each in examined:
         failed = len(each.failed)
-        problems = sum(1 for problem in each.problems)
         details = [f"{len(each.declared) - failed} of {len(each.declared)} ready"] if each.declared else []
-        details += [f"{problems} problems"] if problems else []
+        details += [_counted(len(each.problems), "problem")] if each.problems else []
         details += [f"{len(each.left_out)} left out"] if each.left_out else []
         if details:
             parts.append(f"{each.key}: {', '.join(details)}")
     return "; ".join(parts) or "nothing to say"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + "s" * (count != 1)
 
 
 def _rows(each: Examined) -> Iterator[Cells]:
