@@ -75,6 +75,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], Reads, Callable[[Manifest], object]]] 
         {"args": {"A": "1"}},
         lambda target, _: target["args"], lambda _: {"A": "1", "SOURCE_DATE_EPOCH": "1700000000"},
     ),
+    "what is critical": (
+        {"critical": ("A", "B*")},
+        lambda target, _: target["args"], lambda _: {"UC_CRITICAL": "A,B*", "SOURCE_DATE_EPOCH": "1700000000"},
+    ),
     "a stage of the Dockerfile": ({"target": "serve"}, lambda target, _: target["target"], lambda _: "serve"),
     "no stage of the Dockerfile": ({}, lambda target, _: "target" in target, lambda _: False),
     "its name and version": (

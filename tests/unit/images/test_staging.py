@@ -133,3 +133,12 @@ def test_s2_bytes_that_were_judged_are_judged_again_when_they_change(source: Pat
     (source / "run.sh").write_text(f"echo {TOKEN}\n")
 
     assert "run.sh" in {each.path for each in Reader(inputs).contents(source).left_out}
+
+
+def test_s2_a_secret_is_left_out_of_every_build(source: Path, tmp_path: Path) -> None:
+    """The second look, which knows what it has read, says the same."""
+    inputs = dataclasses.replace(Inputs(), home=tmp_path)
+
+    looks = [Reader(inputs).contents(source) for _ in range(2)]
+
+    assert looks[0] == looks[1]
