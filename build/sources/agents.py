@@ -40,7 +40,8 @@ def _graphs(folder: Path) -> Iterator[Declared]:
         for name, read in _FORMS.items():
             if (folder / name).is_file():
                 document = read((folder / name).read_text("utf-8"))
-                break
+                if not isinstance(document, Mapping) or "graphs" in document:
+                    break
     except (ValueError, OSError) as error:
         yield Declared(kind="file", name=name, state="failed", reason=str(error), fix=f"correct {name}")
         return
@@ -111,8 +112,13 @@ def _conflicts(folder: Path, lock: Path) -> Iterator[Problem]:
     requirements = folder / "requirements.txt"
     if not (requirements.is_file() and lock.is_file()):
         return
+    owner = requirements.read_text("utf-8")
+    for line, text in requirements_conflicts.unread(owner):
+        fix = "uv pip compile writes a file with everything in it"
+        unread = f"requirements.txt, line {line}: {text}: only this one file is read"
+        yield Problem(kind="requirements", text=unread, fix=fix, stops=True)
     refuses = _refuses_conflicts(folder)
-    for conflict in requirements_conflicts.conflicts(requirements.read_text("utf-8"), lock.read_text("utf-8")):
+    for conflict in requirements_conflicts.conflicts(owner, lock.read_text("utf-8")):
         wanted = f" (needed by {', '.join(conflict.required_by)})" if conflict.required_by else ""
         text = (
             f"requirements.txt, line {conflict.line}: {conflict.package}{conflict.specifier}, and the service has "

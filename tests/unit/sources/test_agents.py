@@ -57,6 +57,23 @@ def test_s4_s7_a_file_that_can_t_be_read_is_named(tmp_path: Path, name: str, tex
     }
 
 
+def test_s4_an_agents_toml_without_graphs_leaves_them_to_langgraph_json(tmp_path: Path) -> None:
+    """As the service reads them: a file that only says whose versions win hides no graph."""
+    _write(tmp_path, {"agents.toml": '[requirements]\nconflicts = "refuse"\n', "mod.py": "graph = 1\n"})
+    _write(tmp_path, {"langgraph.json": '{"graphs": {"flow": "mod:graph"}}'})
+
+    assert [each.name for each in agents.examine(tmp_path, tmp_path / "no-lock").declared] == ["flow"]
+
+
+def test_s6_a_line_that_names_another_file_stops_the_build(tmp_path: Path) -> None:
+    """Only requirements.txt itself is there in a build."""
+    _write(tmp_path, {"requirements.txt": "httpx\n-r base.txt\n", "lock.txt": LOCK})
+
+    [problem] = [each for each in agents.examine(tmp_path, tmp_path / "lock.txt").problems if each.stops]
+
+    assert problem.text == "requirements.txt, line 2: -r base.txt: only this one file is read"
+
+
 def test_s7_declared_roles_are_listed(tmp_path: Path) -> None:
     """A role without what the team needs of it is named with what is missing."""
     _write(
