@@ -208,6 +208,8 @@ def test_a_modules_tree_with_broken_manifests(tmp_path: Path, powershell_base: N
     # Something new, so that no earlier build is reused: its output would not be shown again.
     (modules / "Unparsable" / "Unparsable.psm1").write_text(f"# {tmp_path} {time.time_ns()}\nfunction Get-It {{\n")
     project = _unity_claude(tmp_path, modules=modules)
+    with (project.root / "versions.local.toml").open("a", encoding="utf-8") as file:
+        file.write('[services.powershell-modules]\ncritical = ["Unity-Claude-File*", "Unity-Claude-FileTree"]\n')
 
     ran = project.inv("build", "--service", "powershell-modules", "--progress", "plain", timeout=600)
 

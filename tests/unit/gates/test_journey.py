@@ -151,3 +151,26 @@ def test_an_interrupted_journey_cleans_up(manifest: Manifest, answers: Answers) 
     assert errors.strip().endswith("KeyboardInterrupt")
     assert (len(left), list(watched.iterdir())) == (1, [])
     assert took < 10
+
+
+def test_s1_the_journey_is_not_taken_where_the_sources_lack_what_it_needs(manifest: Manifest, answers: Answers) -> None:
+    """Another tree has other graphs: nothing is written into it, and the result says why."""
+    answers["/health"] = {"status": "healthy", "inventory": [{"kind": "graph", "name": "mine", "state": "ready"}]}
+
+    [result] = journey.run(manifest)
+
+    assert (result.passed, result.applies) == (True, False)
+    assert result.note == "not checked: the sources have no graph triage"
+    watched = manifest.source("watched")
+    assert watched is not None
+    assert list(watched.iterdir()) == []
+
+
+def test_s1_a_graph_that_failed_to_load_does_not_excuse_the_journey(manifest: Manifest, answers: Answers) -> None:
+    """What is declared is to work: the journey is taken, and fails where it breaks."""
+    failed = {"kind": "graph", "name": "triage", "state": "failed", "reason": "gone", "critical": True}
+    answers["/health"] = {"status": "unhealthy", "inventory": [failed]}
+
+    results = journey.run(manifest)
+
+    assert [result.check for result in results] == [name for name, _ in journey.STEPS]
