@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from packaging.utils import canonicalize_name
 
 from build import requirements_conflicts
 from build.sources.examination import Declared, Findings, Problem
@@ -117,9 +120,10 @@ def _conflicts(folder: Path, lock: Path) -> Iterator[Problem]:
         fix = "uv pip compile writes a file with everything in it"
         unread = f"requirements.txt, line {line}: {text}: only this one file is read"
         yield Problem(kind="requirements", text=unread, fix=fix, stops=True)
-    refuses = _refuses_conflicts(folder)
+    refuses, direct = _refuses_conflicts(folder), _named(lock.with_suffix(".in"))
     for conflict in requirements_conflicts.conflicts(owner, lock.read_text("utf-8")):
-        wanted = f" (needed by {', '.join(conflict.required_by)})" if conflict.required_by else ""
+        name = canonicalize_name(conflict.package)
+        wanted = " (needed by the service itself)" if name in direct else " (needed by packages of the service)"
         text = (
             f"requirements.txt, line {conflict.line}: {conflict.package}{conflict.specifier}, and the service has "
             f"{conflict.version}{wanted}"
@@ -129,6 +133,12 @@ def _conflicts(folder: Path, lock: Path) -> Iterator[Problem]:
             yield Problem(kind="requirements", text=text, fix=fix, stops=True)
         else:
             yield Problem(kind="requirements", text=f"{text}: the service's is installed")
+
+
+def _named(requirements: Path) -> set[str]:
+    """The packages that a .in file names; who needs the others of a lock shows only where they are installed."""
+    lines = requirements.read_text("utf-8").splitlines() if requirements.is_file() else []
+    return {canonicalize_name(match[0]) for line in lines if (match := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line))}
 
 
 def _refuses_conflicts(folder: Path) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from build.sources import agents
 from tests.support.project import REPOSITORY
 
-LOCK = "structlog==26.1.0 \\\n    --hash=sha256:0\n    # via langgraph-api\nhttpx==0.28.1\norjson==3.11.0\n"
+LOCK = "structlog==26.1.0 \\\n    --hash=sha256:0\nhttpx==0.28.1\norjson==3.11.0\n"
 GRAPHS = {
     "mod:graph": ("mod.py", "graph = 1\n", ""),
     "mod:build": ("mod.py", "def build():\n    import absent_package\n", ""),
@@ -90,14 +90,14 @@ def test_s7_declared_roles_are_listed(tmp_path: Path) -> None:
 def test_s6_every_conflicting_requirement_is_named_at_once(tmp_path: Path) -> None:
     """Both sides of each, its line, and who needs the service's; what agrees is no problem."""
     _write(tmp_path, {"requirements.txt": "structlog==24.4.0\nhttpx<0.28\norjson>=3\nother==1\n"})
-    _write(tmp_path, {"lock.txt": LOCK})
+    _write(tmp_path, {"lock.txt": LOCK, "lock.in": "structlog>=26\n"})
 
     problems = agents.examine(tmp_path, tmp_path / "lock.txt").problems
 
     wins = "the service's is installed"
     assert [problem.text for problem in problems if problem.kind == "requirements"] == [
-        f"requirements.txt, line 1: structlog==24.4.0, and the service has 26.1.0 (needed by langgraph-api): {wins}",
-        f"requirements.txt, line 2: httpx<0.28, and the service has 0.28.1: {wins}",
+        f"requirements.txt, line 1: structlog==24.4.0, and the service has 26.1.0 (needed by the service itself): {wins}",
+        f"requirements.txt, line 2: httpx<0.28, and the service has 0.28.1 (needed by packages of the service): {wins}",
     ]
     assert not any(problem.stops for problem in problems)
 
