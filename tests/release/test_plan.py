@@ -251,11 +251,11 @@ def test_g2_a_dirty_tree_is_not_released(world: World) -> None:
 
 def test_c1_what_the_commit_does_not_have_is_not_released(world: World) -> None:
     """A file that git ignores, and that a build sends, stops a release with its path, its reason and the way out."""
-    world.clone.project.write(".git/info/exclude", ".env\n")
-    world.clone.project.write("docker/one/.env", "TOKEN=secret\n")
+    world.clone.project.write(".git/info/exclude", "settings.local\n")
+    world.clone.project.write("docker/one/settings.local", "TOKEN=secret\n")
 
     for ran in (world.clone.release(), world.clone.inv("version")):
-        assert "docker/one/.env (ignored by git and still sent)" in ran.stderr, ran.text
+        assert "docker/one/settings.local (ignored by git and still sent)" in ran.stderr, ran.text
     refused = world.clone.release()
     assert (refused.code, ".dockerignore" in refused.stderr) == (3, True), refused.text
     assert ".gitignore" not in refused.stderr

@@ -110,6 +110,7 @@ def test_c1_the_commit_of_a_source_in_another_repository_is_recorded(world: Worl
 
 def _leak(world: World) -> None:
     world.clone.project.write("docker/one/content", f"GITHUB_PAT={TOKEN}\n")
+    world.clone.project.append('[filter]\nallow = ["content"]\n')  # it would not be sent otherwise
     world.clone.project.write(".trivyignore.yaml", WAIVER.format(until=(datetime.now(UTC) + timedelta(days=30)).date()))
     world.clone.project.commit("fix: leak")
     world.clone.git("push", "--quiet", "origin", "main")
