@@ -8,11 +8,13 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from build.config.manifest import Manifest
 from build.engine import client as engine
+from build.engine.hardening import UID
 from build.errors import BuildError, MissingTool, ToolFailed
 from build.images import bases
 from build.sources.examination import Declared, Findings, Problem
@@ -42,7 +44,8 @@ def examine(manifest: Manifest, folder: Path, service: str) -> Findings:
 
 def _read(image: str, checker: Path, folder: Path) -> Any:
     """The document of the reader. Raises ToolFailed, MissingTool."""
-    user = f"{os.getuid()}:{os.getgid()}" if hasattr(os, "getuid") else "10001:10001"
+    # Who may read the folder; Docker Desktop lets any user read what it shares.
+    user = f"{os.getuid()}:{os.getgid()}" if sys.platform != "win32" else f"{UID}:{UID}"
     outcome = engine.cli(
         "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--user", user, "--cap-drop", "ALL",
         "--security-opt", "no-new-privileges", "--env", "HOME=/tmp/home", "--env", "POWERSHELL_TELEMETRY_OPTOUT=1",
