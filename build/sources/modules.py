@@ -14,7 +14,7 @@ from typing import Any
 
 from build.config.manifest import Manifest
 from build.engine import client as engine
-from build.engine.hardening import UID
+from build.engine.hardening import USER
 from build.errors import BuildError, MissingTool, ToolFailed
 from build.images import bases
 from build.sources.examination import Declared, Findings, Problem
@@ -44,10 +44,8 @@ def examine(manifest: Manifest, folder: Path, service: str) -> Findings:
 
 def _read(image: str, checker: Path, folder: Path) -> Any:
     """The document of the reader. Raises ToolFailed, MissingTool."""
-    # Who may read the folder; Docker Desktop lets any user read what it shares.
-    user = f"{os.getuid()}:{os.getgid()}" if sys.platform != "win32" else f"{UID}:{UID}"
     outcome = engine.cli(
-        "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--user", user, "--cap-drop", "ALL",
+        "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--user", _user(), "--cap-drop", "ALL",
         "--security-opt", "no-new-privileges", "--env", "HOME=/tmp/home", "--env", "POWERSHELL_TELEMETRY_OPTOUT=1",
         "--env", "POWERSHELL_UPDATECHECK=Off", "--volume", f"{checker}:/src:ro", "--volume", f"{folder}:/modules:ro",
         "--entrypoint", "pwsh", image, "-NoProfile", "-NonInteractive", "-File", f"/src/{CHECK}",
@@ -57,6 +55,13 @@ def _read(image: str, checker: Path, folder: Path) -> Any:
         return json.loads(outcome.stdout)
     except ValueError:
         raise ToolFailed("the reader printed no JSON", output=outcome.stdout[-2000:]) from None
+
+
+def _user() -> str:
+    """Who may read the folder; Docker Desktop on Windows lets any user read what it shares."""
+    if sys.platform == "win32":
+        return USER
+    return f"{os.getuid()}:{os.getgid()}"
 
 
 def _findings(document: Any, critical: tuple[str, ...]) -> Findings:
