@@ -240,7 +240,7 @@ def deep(session: nox.Session) -> None:
     locked(session)
     properties = ("-m", "hypothesis", "--hypothesis-profile", "deep", "--timeout", "0")
     session.run("python", "-m", "pytest", "tests/unit", *properties)
-    pytest(session, "tests/release", "tests/fault", "--deep", "--kills", "300", "--seed", "1000")
+    pytest(session, "tests/release", "tests/fault", "tests/owner", "--deep", "--kills", "300", "--seed", "1000")
 
 
 @nox.session

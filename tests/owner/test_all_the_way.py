@@ -9,6 +9,8 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.owner.conftest import Owner
 from tests.support import rough_tree
 from tests.support.project import Ran
@@ -130,16 +132,32 @@ def test_s1_a_release_of_the_tree_can_be_planned(owner: Owner, running: Ran) -> 
     assert "0." in json.dumps(ran.result)
 
 
-def test_s4_a_graph_that_is_gone_fails_by_name(owner: Owner, running: Ran) -> None:
-    """A graph that stops loading makes the next build's service unhealthy, and smoke names it with its reason."""
+@pytest.fixture
+def broken(owner: Owner, running: Ran) -> Iterator[None]:
+    """An image with a graph that no longer loads."""
     assert running
-    broken = owner.tree.root / "agents/ledger/graph.py"
-    text = broken.read_text()
+    graph = owner.tree.root / "agents/ledger/graph.py"
+    text = graph.read_text()
     try:
-        broken.write_text(f"{text}\nraise RuntimeError('the orchard burned down')\n")
+        graph.write_text(f"{text}\nraise RuntimeError('the orchard burned down')\n")
         assert owner.inv("build", "langgraph-api", "--push").code == 0
-        ran = owner.inv("up", "langgraph-api")
-        assert ran.code != 0
-        assert "the orchard burned down" in ran.text + owner.inv("smoke", "langgraph-api").text
+        yield
     finally:
-        broken.write_text(text)
+        graph.write_text(text)
+
+
+def test_s4_the_build_says_which_graph_does_not_load(owner: Owner, broken: None) -> None:
+    """In its log, with the reason; the build goes on."""
+    log = (owner.project.root / ".uc/reports/build.log").read_text()
+
+    assert "the orchard burned down" in log
+    assert "a declared graph does not load" in log
+
+
+@pytest.mark.deep
+def test_s4_a_graph_that_is_gone_fails_by_name(owner: Owner, broken: None) -> None:
+    """The service becomes unhealthy, and smoke names the graph with its reason; `up` waits minutes for a recovery."""
+    ran = owner.inv("up", "langgraph-api")
+
+    assert ran.code != 0
+    assert "the orchard burned down" in ran.text + owner.inv("smoke", "langgraph-api").text
