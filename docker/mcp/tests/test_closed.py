@@ -23,7 +23,7 @@ CLOSED = {
     "Assets/.env.local": f"{MARK}=1\n",
     "config/token.txt": f"{MARK}\n",
     ".ssh/config": f"{MARK}\n",
-    "secrets/plain.md": f"{MARK}\n",
+    ".ssh/plain.md": f"{MARK}\n",
     "node_modules/thing/index.js": f"// {MARK}\n",
     "tools/python/pyvenv.cfg": "home = /usr/bin\n",
     "tools/python/lib/thing.py": f"# {MARK}\n",
@@ -103,10 +103,10 @@ def test_s3_what_is_listed_can_be_read(repository: Repository) -> None:
 def test_s3_the_operator_can_open_paths(tree: Path) -> None:
     """Globs over whole paths open what a rule closes, for every tool; .git stays closed."""
     repository = Repository(Jail(tree), search_timeout=30, allow=("Library/*", "*.md", ".git/*", "config/token.txt"))
-    for path in ("Library/cache.txt", "notes.md", "secrets/plain.md", "config/token.txt"):
+    for path in ("Library/cache.txt", "notes.md", ".ssh/plain.md", "config/token.txt"):
         assert MARK in repository.read_file(path)["text"]
     found = asyncio.run(repository.search(MARK, include_ignored=True))
-    opened = {"Library/cache.txt", "notes.md", "secrets/plain.md", "config/token.txt"}
+    opened = {"Library/cache.txt", "notes.md", ".ssh/plain.md", "config/token.txt"}
     assert {match["path"] for match in found["matches"]} == {*OPEN, *opened}
     with pytest.raises(ToolError, match=r"is in \.git"):
         repository.read_file(".git/config")
