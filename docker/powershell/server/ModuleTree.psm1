@@ -162,7 +162,8 @@ function Get-ProcessEnd([hashtable] $Entry) {
     .SYNOPSIS
         What Find-ProcessEnd finds in a module's own script; most scripts are not even parsed for it.
     #>
-    $root = if ($Entry.Manifest) { "$($Entry.Manifest.Data['RootModule'])" } else { [IO.Path]::GetFileName($Entry.Path) }
+    $root = [IO.Path]::GetFileName($Entry.Path)
+    if ($Entry.Manifest) { $root = if ($Entry.Manifest.Data) { "$($Entry.Manifest.Data['RootModule'])" } else { '' } }  # no data: not readable
     $file = [IO.Path]::Combine($Entry.Base, $root.Replace('\', '/'))
     if ($root -notlike '*.psm1' -or -not [IO.File]::Exists($file) -or [IO.File]::ReadAllText($file) -notmatch 'Environment\]::(Exit|FailFast)') { return }
     $tokens = $problems = $null
