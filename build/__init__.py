@@ -15,6 +15,6 @@
     program    the command line: Invoke's program with pages, bare names, completion and outcomes of our own
 
 What stands beside the packages (errors, columns, encodings, console, waiting, process, parallel, typed, json_file,
-lock, steps, diagnosis, dockerignore, left_out, context_walk, mkdocs_needs, requirements_conflicts, secret_files,
+lock, steps, diagnosis, dockerignore, left_out, context_walk, mkdocs_needs, secret_files,
 variables, interrupts, github) imports none of them.
 """

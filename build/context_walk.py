@@ -38,6 +38,11 @@ def tree_of(path: Path, dockerfile: str = "") -> Tree:
     return Tree(root=path, rules=rules_of(path, dockerfile), kept=frozenset(always(path, dockerfile)))
 
 
+def root_of(path: Path) -> Path:
+    """The folder that the paths of a context are relative to: itself, or that of an mkdocs.yml."""
+    return path.parent if path.is_file() else path
+
+
 def _literal(path: str) -> str:
     """A pattern that matches this path alone."""
     return re.sub(r"([*?\[\]^\\])", r"\\\1", path)

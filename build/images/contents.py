@@ -60,7 +60,7 @@ class Reader:
         blobs = known.blobs() if known else {}
         left_out: list[LeftOut] = []
         digest = hashlib.sha256()
-        root = folder.parent if folder.is_file() else folder
+        root = context_walk.root_of(folder)
         for path in sorted(context_walk.sent_from(folder, dockerfile, self.inputs.filter, left_out)):
             # What was removed since it was listed counts as if it had never been there.
             with contextlib.suppress(FileNotFoundError):

@@ -63,13 +63,13 @@ def report(manifest: Manifest, left_out: ByContext) -> None:
 
 def lines_of(manifest: Manifest, folder: Path, left_out: Iterable[LeftOut]) -> list[str]:
     """A line for each path left out of a context: the path as people read it, and the rule."""
-    root = folder.parent if folder.is_file() else folder
+    root = context_walk.root_of(folder)
     return [f"{shown(root / each.path, manifest.root)}: {each.rule}" for each in left_out]
 
 
 def _copy(manifest: Manifest, folder: Path, dockerfile: str, secret: set[str]) -> Path:
     """A copy of what a context sends, under a name that the next build uses too: BuildKit sends only what changed."""
-    root = folder.parent if folder.is_file() else folder
+    root = context_walk.root_of(folder)
     identity = hashlib.sha256("\0".join((str(folder), dockerfile)).encode()).hexdigest()[:12]
     copy = manifest.workspace.contexts / f"{folder.name}-{identity}"
     modes: dict[Path, Path] = {copy: root}

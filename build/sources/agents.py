@@ -15,18 +15,19 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from build import requirements_conflicts
+from build.sources import programs
 from build.sources.examination import Declared, Findings, Problem
 
+CHECK = "requirements_conflicts.py"  # in the folder of the service
 # The first of these that is there names the graphs.
 _FORMS: dict[str, Callable[[str], Any]] = {"agents.toml": tomllib.loads, "langgraph.json": json.loads}
 _ROLE_KEYS = ("description", "system_message")
 
 
-def examine(folder: Path, lock: Path) -> Findings:
-    """What an agents folder declares, and where its requirements contradict the service's `lock`."""
+def examine(folder: Path, service: Path) -> Findings:
+    """What an agents folder declares, and where its requirements contradict the lock in the folder of the service."""
     declared = [*_graphs(folder), *_roles(folder)]
-    problems = list(_conflicts(folder, lock))
+    problems = list(_conflicts(folder, service))
     if not declared:
         problems.append(
             Problem(
@@ -110,18 +111,19 @@ def _roles(folder: Path) -> Iterator[Declared]:
         yield Declared(kind="role", name=str(name), state="failed" if reason else "ready", reason=reason)
 
 
-def _conflicts(folder: Path, lock: Path) -> Iterator[Problem]:
-    """A problem for each requirement that the service's lock contradicts."""
-    requirements = folder / "requirements.txt"
-    if not (requirements.is_file() and lock.is_file()):
+def _conflicts(folder: Path, service: Path) -> Iterator[Problem]:
+    """A problem for each requirement that the service's lock contradicts, by the check that its build makes."""
+    requirements, lock = folder / "requirements.txt", service / "requirements.txt"
+    if not requirements.is_file():
         return
+    check = programs.load(service / CHECK)
     owner = requirements.read_text("utf-8")
-    for line, text in requirements_conflicts.unread(owner):
+    for line, text in check.unread(owner):
         fix = "uv pip compile writes a file with everything in it"
         unread = f"requirements.txt, line {line}: {text}: only this one file is read"
         yield Problem(kind="requirements", text=unread, fix=fix, stops=True)
     refuses, direct = _refuses_conflicts(folder), _named(lock.with_suffix(".in"))
-    for conflict in requirements_conflicts.conflicts(owner, lock.read_text("utf-8")):
+    for conflict in check.conflicts(owner, lock.read_text("utf-8")):
         name = canonicalize_name(conflict.package)
         wanted = " (needed by the service itself)" if name in direct else " (needed by packages of the service)"
         text = (

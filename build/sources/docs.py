@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 from build import mkdocs_needs
 from build.config.load import MKDOCS
+from build.context_walk import root_of
 from build.errors import ManifestError
+from build.sources import programs
 from build.sources.examination import Declared, Findings, Problem
 
 CHECK = "docsite/static_check.py"  # in the folder of the service
@@ -19,11 +17,11 @@ _SITE = "index.html"
 
 def examine(path: Path, service: Path) -> Findings:
     """The problems of the project at a path, by kind; `service` is the folder of docs-server."""
-    root = path.parent if path.is_file() else path
+    root = root_of(path)
     named = next((root / name for name in MKDOCS if (root / name).is_file()), None)
     if named is None:
         return _prebuilt(root)
-    checker = _checker(service / CHECK)
+    checker = programs.load(service / CHECK)
     try:
         problems = [Problem(kind=problem.kind, text=problem.text) for problem in checker.check(root)]
         if path.is_file():
@@ -48,16 +46,3 @@ def _outside(path: Path) -> list[Problem]:
         Problem(kind="outside", text=f"{path.name} names {name}, which is not in its folder", fix="move it there")
         for name in needs.outside
     ]
-
-
-@functools.cache
-def _checker(path: Path) -> ModuleType:
-    """The check of the service, which is a program of its own: loaded by its path."""
-    name = "docsite_static_check"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

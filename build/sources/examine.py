@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from build.config.manifest import Manifest
-from build.context_walk import sent_from, tree_of
+from build.context_walk import root_of, sent_from
 from build.errors import Incomplete
 from build.git.inputs import Inputs
 from build.images.contents import Reader
@@ -51,8 +51,8 @@ def _look(manifest: Manifest, key: str, path: Path, services: Sequence[str], *, 
     """What the readers of the services that are built from a source say of it."""
     for service in services:
         folder = manifest.root / manifest.services[service].folder
-        if key == "agents" and (folder / "install-agents").is_file():
-            return agents.examine(path, folder / "requirements.txt")
+        if key == "agents" and (folder / agents.CHECK).is_file():
+            return agents.examine(path, folder)
         if key == "docs" and (folder / docs.CHECK).is_file():
             return docs.examine(path, folder)
         if key == "modules" and (folder / modules.CHECK).is_file():
@@ -65,7 +65,7 @@ def _sent(manifest: Manifest, path: Path) -> tuple[int, int, tuple[LeftOut, ...]
     chosen = Filter(manifest.filter.allow)
     left_out = Reader(Inputs(filter=chosen)).contents(path).left_out
     dropped = {each.path for each in left_out}
-    root, files, size = tree_of(path).root, 0, 0
+    root, files, size = root_of(path), 0, 0
     for name in sent_from(path, "", chosen):
         # What was removed since it was listed counts as if it had never been there.
         with contextlib.suppress(FileNotFoundError):

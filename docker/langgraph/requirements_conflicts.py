@@ -1,6 +1,6 @@
 """Where an owner's requirements contradict the lock of the service they are installed beside.
 
-docker/langgraph has the same file for the build of the image. Forms: pip's requirements file format, PEP 508 for a
+The image's build calls it, and `./inv sources` before a build. Forms: pip's requirements file format, PEP 508 for a
 line, and the `# via` comments that `uv pip compile` writes. What the owner's packages need in turn is not seen here:
 that takes an index.
 """

@@ -82,63 +82,58 @@ def _job(
 ) -> Callable[[], list[CheckResult]]:
     def job() -> list[CheckResult]:
         started = time.monotonic()
-        answer = _Answer()
-        reason = "the container is not running"
+        outcome = Outcome("the container is not running")
         if base:
-            reason = until_deadline(lambda: _attempt(http, manifest, base, check, answer), check.deadline_seconds)
+            outcome = until_deadline(lambda: _attempt(http, manifest, base, check), check.deadline_seconds)
         seconds = time.monotonic() - started
         return [
             CheckResult(
-                container=container, service=service, check=check.name, reason=reason, seconds=seconds,
-                note="" if reason else answer.note, applies=bool(reason) or answer.applies,
+                container=container, service=service, check=check.name, reason=outcome.reason, seconds=seconds,
+                note=outcome.note, applies=outcome.applies,
             )
         ]  # fmt: skip
 
     return job
 
 
-def until_deadline(attempt: Callable[[], str], seconds: float) -> str:
-    """Repeat `attempt` until it returns "" (passed) or the deadline has passed; return the last reason."""
-    deadline = time.monotonic() + seconds
-    while reason := attempt():
-        if time.monotonic() > deadline:
-            return reason
-        time.sleep(_RETRY_SECONDS)
-    return ""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended: the reason of a failure, or what there is to know of one that did not fail."""
 
-
-@dataclass(slots=True)
-class _Answer:
-    """What the last attempt learned beside the reason of a failure."""
-
+    reason: str = ""
     note: str = ""
     applies: bool = True
 
 
-def _attempt(http: httpx.Client, manifest: Manifest, base: str, check: SmokeCheck, answer: _Answer) -> str:
+def until_deadline(attempt: Callable[[], Outcome], seconds: float) -> Outcome:
+    """Repeat `attempt` until it has no reason (passed) or the deadline has passed; return the last outcome."""
+    deadline = time.monotonic() + seconds
+    while (outcome := attempt()).reason and time.monotonic() <= deadline:
+        time.sleep(_RETRY_SECONDS)
+    return outcome
+
+
+def _attempt(http: httpx.Client, manifest: Manifest, base: str, check: SmokeCheck) -> Outcome:
     import httpx
 
     headers = {"X-Request-Id": f"smoke-{time.monotonic_ns()}"}
     if check.secret:
         headers["Authorization"] = f"Bearer {secrets.value(manifest, check.secret)}"
     try:
-        if check.needs:
-            lacking = inventory.lacking(declared(http, base + HEALTH), check.needs)
-            answer.applies, answer.note = not lacking, not_declared(lacking)
-            if lacking:
-                return ""
+        if check.needs and (lacking := inventory.lacking(declared(http, base + HEALTH), check.needs)):
+            return Outcome(note=not_declared(lacking), applies=False)
         if check.kind == "mcp":
-            return _mcp(http, base + check.path, headers)
+            return Outcome(_mcp(http, base + check.path, headers))
         if check.kind == "inventory":
             listed = declared(http, base + check.path)
-            answer.note = inventory.note(listed)
-            return inventory.problem(listed)
+            reason = inventory.problem(listed)
+            return Outcome(reason, "" if reason else inventory.note(listed))
         response = http.request(check.method, base + check.path, headers=headers, json=check.body)
     except inventory.NoInventory as error:
-        return str(error)
+        return Outcome(str(error))
     except (httpx.HTTPError, ValueError) as error:
-        return f"{check.method} {base}{check.path}: {type(error).__name__}: {error}"
-    return _judge(check, response)
+        return Outcome(f"{check.method} {base}{check.path}: {type(error).__name__}: {error}")
+    return Outcome(_judge(check, response))
 
 
 def declared(http: httpx.Client, url: str) -> list[inventory.Entry]:
@@ -155,9 +150,9 @@ def declared(http: httpx.Client, url: str) -> list[inventory.Entry]:
 
 
 def not_declared(needs: Sequence[str]) -> str:
-    """Why a check does not apply: what it needs and the stack's sources do not declare; "" if there is nothing."""
+    """Why a check does not apply: what it needs and the stack's sources do not declare."""
     words = [need.replace(":", " ", 1) for need in needs]
-    return f"not checked: the sources have no {', no '.join(words)}" if words else ""
+    return f"not checked: the sources have no {', no '.join(words)}"
 
 
 def _judge(check: SmokeCheck, response: httpx.Response) -> str:

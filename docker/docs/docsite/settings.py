@@ -18,7 +18,7 @@ from docsite.errors import SourceError
 from docsite.static_check import Problem
 
 Say = Callable[[str], None]
-# mkdocs reports these at level info or not at all unless it is told to; strict mode counts only warnings.
+# mkdocs reports these at level info, or not at all, without these settings; strict mode counts only warnings.
 VALIDATION = {
     "nav": {"omitted_files": "warn", "not_found": "warn", "absolute_links": "warn"},
     "links": {"not_found": "warn", "anchors": "warn", "absolute_links": "warn", "unrecognized_links": "warn"},

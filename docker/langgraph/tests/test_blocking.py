@@ -66,7 +66,7 @@ async def test_s4_a_run_that_blocks_can_be_cancelled(start: StartServer, tmp_pat
 @pytest.mark.process_only
 @pytest.mark.parametrize("how", HOW)
 async def test_s4_a_node_that_blocks_does_not_hold_up_the_end(start: StartServer, tmp_path: Path, how: str) -> None:
-    """SIGTERM ends the process although a node blocks for ever; the run is left to the next process."""
+    """SIGTERM ends the process although a node blocks forever; the run is left to the next process."""
     server = start()
     async with server.client() as client:
         thread = await new_thread(client)

@@ -16,7 +16,7 @@ class Envelope:
     """ASGI middleware around the transport.
 
     A request whose id is neither a string nor an integer (JSON-RPC 2.0 section 4, MCP's basic protocol) is taken for a
-    notification by the SDK and answered 202: the client would wait for ever. It gets 400 instead. `/mcp/` is `/mcp`: a
+    notification by the SDK and answered 202: the client would wait forever. It gets 400 instead. `/mcp/` is `/mcp`: a
     redirect would make some clients drop their token.
     """
 

@@ -39,7 +39,7 @@ class Contents:
 
 
 def _read(full: str, size: int) -> bytes:
-    # A FIFO that took the file's place would block the reader for ever without O_NONBLOCK.
+    # A FIFO that took the file's place would block the reader forever without O_NONBLOCK.
     descriptor = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         parts, left = [], size + 1

@@ -242,7 +242,7 @@ class Store:
         event = {"id": self.event_id(seq), "path": path, "kind": kind, "at": timestamp(now)}
         for item in plan(event):
             since = first
-            if item.after or item.cooldown:  # the change before this one is told together with it
+            if item.after or item.cooldown:  # the change before this one is delivered with it
                 replaced = db.execute(
                     "DELETE FROM deliveries WHERE trigger = ? AND file = ? AND status = 'pending'"
                     " AND attempts = 0 AND due > ? AND coalesce(batch, 0) = 0 RETURNING first",

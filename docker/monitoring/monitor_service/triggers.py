@@ -44,7 +44,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timing:
-    """When the changes are told: after `debounce`, or all those of `batch` seconds in one delivery; and how often."""
+    """When changes are delivered: after `debounce`, or all those of `batch` seconds in one delivery; and how often."""
 
     debounce: float
     cooldown: float
@@ -56,7 +56,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trigger:
-    """Which changes are told to which target, and in which words. One of several actions is named TRIGGER.ACTION."""
+    """Which changes go to which target, and in which form. One of several actions is named TRIGGER.ACTION."""
 
     name: str
     glob: tuple[str, ...]
@@ -70,7 +70,7 @@ class Trigger:
     excludes: re.Pattern[str]
 
     def wants(self, path: str, kind: str) -> bool:
-        """Whether this change is told to the target."""
+        """Whether this change is delivered to the target."""
         return kind in self.kinds and bool(self.matches.match(path)) and not self.excludes.match(path)
 
 
@@ -91,7 +91,7 @@ def parse(text: str, env: Mapping[str, str], secret_file: SecretFile | None = No
     try:
         return _rules(text, document, env, secret_file)
     except _UNUSABLE as error:  # foreseen by no check below: refused all the same, the service goes on
-        raise RulesError(0, _told(error)) from error
+        raise RulesError(0, _described(error)) from error
 
 
 def declared(text: str) -> list[str]:
@@ -112,7 +112,7 @@ def _document(text: str) -> dict[str, Any]:
         last = text.count("\n") + 1
         raise RulesError(int(found[1]) if found else last, f"not valid TOML: {error}") from error
     except _UNUSABLE as error:  # nested too deeply, a number of too many digits: the library names no line
-        raise RulesError(_first_failing_line(text, type(error)), f"not valid TOML: {_told(error)}") from error
+        raise RulesError(_first_failing_line(text, type(error)), f"not valid TOML: {_described(error)}") from error
 
 
 def _first_failing_line(text: str, kind: type[Exception]) -> int:
@@ -129,7 +129,7 @@ def _first_failing_line(text: str, kind: type[Exception]) -> int:
     return bisect_left(range(1, len(lines)), x=True, key=fails) + 1
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
@@ -182,7 +182,7 @@ def _target(text: str, name: str, content: object, env: Mapping[str, str], secre
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        # A port that is no port is told when it is read; httpx asks more of a host's name.
+        # A port that is no port is reported when it is read; httpx asks more of a host's name.
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and bool(httpx.URL(url))
     except (ValueError, httpx.InvalidURL):
         return False

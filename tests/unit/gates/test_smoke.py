@@ -132,8 +132,8 @@ def test_a_check_is_repeated_until_its_deadline() -> None:
     """A service that is still warming up gets its time, and no more."""
     answers = iter(["not yet", "not yet", ""])
 
-    assert checks.until_deadline(lambda: next(answers), 5) == ""
-    assert checks.until_deadline(lambda: "never", 0.1) == "never"
+    assert checks.until_deadline(lambda: checks.Outcome(next(answers)), 5).reason == ""
+    assert checks.until_deadline(lambda: checks.Outcome("never"), 0.1).reason == "never"
 
 
 def test_junit_counts_failures(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,17 @@ GRAPHS = {
 }
 
 
+SERVICE = REPOSITORY / "docker/langgraph"
+
+
+@pytest.fixture
+def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a service with the check of langgraph-api and a small lock."""
+    folder = tmp_path_factory.mktemp("service")
+    shutil.copyfile(SERVICE / agents.CHECK, folder / agents.CHECK)
+    return _write(folder, {"requirements.txt": LOCK, "requirements.in": "structlog>=26\n"})
+
+
 def _write(folder: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +49,7 @@ def test_s4_an_entry_point_that_can_t_be_there_is_named(tmp_path: Path, point: s
     name, text, reason = GRAPHS[point]
     _write(tmp_path, {name: text, "langgraph.json": f'{{"graphs": {{"flow": "{point}"}}}}'})
 
-    [graph] = agents.examine(tmp_path, tmp_path / "no-lock").declared
+    [graph] = agents.examine(tmp_path, SERVICE).declared
 
     assert (graph.kind, graph.name, graph.state) == ("graph", "flow", "failed" if reason else "ready")
     assert reason in graph.reason
@@ -52,9 +64,7 @@ def test_s4_s7_a_file_that_can_t_be_read_is_named(tmp_path: Path, name: str, tex
     """A file of another form is a failure with its name, not a traceback."""
     _write(tmp_path, {name: text})
 
-    assert {(each.name, each.state) for each in agents.examine(tmp_path, tmp_path / "no-lock").declared} == {
-        (name, "failed")
-    }
+    assert {(each.name, each.state) for each in agents.examine(tmp_path, SERVICE).declared} == {(name, "failed")}
 
 
 def test_s4_an_agents_toml_without_graphs_leaves_them_to_langgraph_json(tmp_path: Path) -> None:
@@ -62,14 +72,14 @@ def test_s4_an_agents_toml_without_graphs_leaves_them_to_langgraph_json(tmp_path
     _write(tmp_path, {"agents.toml": '[requirements]\nconflicts = "refuse"\n', "mod.py": "graph = 1\n"})
     _write(tmp_path, {"langgraph.json": '{"graphs": {"flow": "mod:graph"}}'})
 
-    assert [each.name for each in agents.examine(tmp_path, tmp_path / "no-lock").declared] == ["flow"]
+    assert [each.name for each in agents.examine(tmp_path, SERVICE).declared] == ["flow"]
 
 
-def test_s6_a_line_that_names_another_file_stops_the_build(tmp_path: Path) -> None:
+def test_s6_a_line_that_names_another_file_stops_the_build(tmp_path: Path, service: Path) -> None:
     """Only requirements.txt itself is there in a build."""
-    _write(tmp_path, {"requirements.txt": "httpx\n-r base.txt\n", "lock.txt": LOCK})
+    _write(tmp_path, {"requirements.txt": "httpx\n-r base.txt\n"})
 
-    [problem] = [each for each in agents.examine(tmp_path, tmp_path / "lock.txt").problems if each.stops]
+    [problem] = [each for each in agents.examine(tmp_path, service).problems if each.stops]
 
     assert problem.text == "requirements.txt, line 2: -r base.txt: only this one file is read"
 
@@ -81,18 +91,17 @@ def test_s7_declared_roles_are_listed(tmp_path: Path) -> None:
         {"roles.toml": '[roles.one]\ndescription = "x"\nsystem_message = "y"\n[roles.two]\ndescription = "x"\n'},
     )
 
-    one, two = agents.examine(tmp_path, tmp_path / "no-lock").declared
+    one, two = agents.examine(tmp_path, SERVICE).declared
 
     assert (one.kind, one.name, one.state) == ("role", "one", "ready")
     assert (two.name, two.state, two.reason) == ("two", "failed", "system_message missing")
 
 
-def test_s6_every_conflicting_requirement_is_named_at_once(tmp_path: Path) -> None:
+def test_s6_every_conflicting_requirement_is_named_at_once(tmp_path: Path, service: Path) -> None:
     """Both sides of each, its line, and who needs the service's; what agrees is no problem."""
     _write(tmp_path, {"requirements.txt": "structlog==24.4.0\nhttpx<0.28\norjson>=3\nother==1\n"})
-    _write(tmp_path, {"lock.txt": LOCK, "lock.in": "structlog>=26\n"})
 
-    problems = agents.examine(tmp_path, tmp_path / "lock.txt").problems
+    problems = agents.examine(tmp_path, service).problems
 
     wins = "the service's is installed"
     assert [problem.text for problem in problems if problem.kind == "requirements"] == [
@@ -102,19 +111,19 @@ def test_s6_every_conflicting_requirement_is_named_at_once(tmp_path: Path) -> No
     assert not any(problem.stops for problem in problems)
 
 
-def test_s6_conflicts_stop_the_build_where_the_folder_says_so(tmp_path: Path) -> None:
+def test_s6_conflicts_stop_the_build_where_the_folder_says_so(tmp_path: Path, service: Path) -> None:
     """`[requirements] conflicts = "refuse"`: other versions than the owner's are not to be run on."""
-    _write(tmp_path, {"requirements.txt": "structlog==24.4.0\n", "lock.txt": LOCK})
+    _write(tmp_path, {"requirements.txt": "structlog==24.4.0\n"})
     _write(tmp_path, {"agents.toml": '[requirements]\nconflicts = "refuse"\n'})
 
-    [problem] = [each for each in agents.examine(tmp_path, tmp_path / "lock.txt").problems if each.stops]
+    [problem] = [each for each in agents.examine(tmp_path, service).problems if each.stops]
 
     assert "structlog==24.4.0" in problem.text
 
 
 def test_the_shipped_agents_have_no_problem() -> None:
     """What ships declares graphs that are there."""
-    findings = agents.examine(REPOSITORY / "agents", REPOSITORY / "docker/langgraph/requirements.txt")
+    findings = agents.examine(REPOSITORY / "agents", SERVICE)
 
     assert findings.problems == []
     assert {each.state for each in findings.declared} == {"ready"}
