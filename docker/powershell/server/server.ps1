@@ -5,6 +5,7 @@ Set-StrictMode -Off
 $ErrorActionPreference = 'Stop'
 foreach ($file in 'Settings', 'Log', 'Runspaces', 'Metrics', 'Http', 'Token', 'Handlers', 'Guard') { Import-Module "$PSScriptRoot/$file.psm1" -DisableNameChecking }
 Import-EngineModule
+Stop-EngineLog
 
 try {
     $settings = Get-Settings

@@ -49,6 +49,19 @@ $null = Close-UcEnvelope $one
 """
 
 
+LOGGED = """
+Import-Module '{server}/Runspaces.psm1' -DisableNameChecking
+$field = [psobject].Assembly.GetType('System.Management.Automation.MshLog').GetField('s_logProviders', [Reflection.BindingFlags] 'Static, NonPublic')
+function Get-Writers {{ ($field.GetValue($null).Values | Measure-Object -Property Count -Sum).Sum }}
+$before = Get-Writers
+Stop-EngineLog
+$session = New-Session @()
+$null = Invoke-Timed $session 'Get-Date' @{{}} 60000
+[Console]::Out.WriteLine((ConvertTo-Json -Compress @{{ before = $before; after = Get-Writers }}))
+[Environment]::Exit(0)
+"""
+
+
 def ask(pwsh: str, script: str, place: Path) -> dict[str, Any]:
     """The JSON that a script prints which uses the service's modules."""
     file = place / "ask.ps1"
@@ -90,3 +103,8 @@ def test_a_value_of_a_common_type_costs_no_call_of_a_function(pwsh: str, tmp_pat
     told = ask(pwsh, COST, tmp_path)
     assert told["values"] == 500 * 7
     assert 500 * 2 <= told["calls"] < 500 * 2 + 20
+
+
+def test_the_engine_puts_no_events_together_for_a_system_log(pwsh: str, tmp_path: Path) -> None:
+    """It would do so for each command that begins or ends; an engine that keeps its writers elsewhere shows here."""
+    assert ask(pwsh, LOGGED, tmp_path) == {"before": 1, "after": 0}
