@@ -7,6 +7,7 @@ import gc
 from typing import Any
 
 import pytest
+from autogen_core import SingleThreadedAgentRuntime, _single_threaded_agent_runtime
 from groupchat_harness import COMPILE_ERRORS
 from groupchat_service.autogen_team import AutoGenTeam
 from groupchat_service.providers import Choice
@@ -55,3 +56,33 @@ def test_a_cancelled_run_leaves_no_task_behind() -> None:
         return left - {this.get_name()}, complaints
 
     assert asyncio.run(cancelled()) == (set(), [])
+
+
+def test_a_chat_makes_no_spans_and_no_texts_for_logs_that_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AutoGen's own runtime does both for every message; a new AutoGen in which it has other names shows here."""
+    made: list[str] = []
+    spans = _single_threaded_agent_runtime.TraceHelper.trace_block
+    texts = SingleThreadedAgentRuntime._try_serialize
+
+    def span(*given: Any, **named: Any) -> Any:
+        made.append("span")
+        return spans(*given, **named)
+
+    def text(runtime: SingleThreadedAgentRuntime, message: Any) -> str:
+        made.append("text")
+        return texts(runtime, message)
+
+    monkeypatch.setattr(_single_threaded_agent_runtime.TraceHelper, "trace_block", span)
+    monkeypatch.setattr(SingleThreadedAgentRuntime, "_try_serialize", text)
+    turns: list[Turn | Chunk] = []
+
+    async def heard(item: Turn | Chunk) -> None:
+        turns.append(item)
+
+    async def chat() -> str:
+        team = AutoGenTeam(SPEC, Choice(provider="rules", model="rules"), None, roster=Roster())
+        return await team.run([Message(source="user", content=COMPILE_ERRORS)], heard)
+
+    assert asyncio.run(chat()) == "decided"
+    assert turns
+    assert made == []
