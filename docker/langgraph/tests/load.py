@@ -1,6 +1,7 @@
 """Load: clients that create a thread, run, stream, read and delete it, again and again, for some seconds.
 
-usage: load.py URL KEY [--graph probe] [--clients 32] [--seconds 60] [--container NAME]     KEY may be a file
+usage: load.py URL KEY [--graph probe] [--clients 32] [--seconds 60] [--stateless] [--container NAME]     KEY may be a file
+--stateless: runs without a thread, each waited for, and nothing else.
 Prints figures, and with --container the memory of that container; exit 1 when an answer was a 5xx that is not a 503.
 """
 
@@ -44,7 +45,7 @@ class Figures:
     def report(self, seconds: float) -> dict[str, Any]:
         """The figures, ready to print."""
         runs = sorted(self.runs) or [0.0]
-        told: dict[str, Any] = {
+        shown: dict[str, Any] = {
             "seconds": round(seconds, 1),
             "requests": sum(self.statuses.values()),
             "statuses": dict(sorted(self.statuses.items())),
@@ -55,15 +56,15 @@ class Figures:
         }
         if self.memory:
             third = max(len(self.memory) // 3, 1)
-            told["memory_mb"] = {
+            shown["memory_mb"] = {
                 "first_third": round(statistics.median(self.memory[:third]), 1),
                 "last_third": round(statistics.median(self.memory[-third:]), 1),
                 "highest": round(max(self.memory), 1),
             }
-        return told
+        return shown
 
 
-async def _client(http: httpx.AsyncClient, graph: str, until: float, figures: Figures) -> None:
+async def _client(http: httpx.AsyncClient, graph: str, stateless: bool, until: float, figures: Figures) -> None:
     async def ask(method: str, path: str, body: Any = None) -> httpx.Response | None:
         try:
             answer = await http.request(method, path, json=body)
@@ -73,16 +74,22 @@ async def _client(http: httpx.AsyncClient, graph: str, until: float, figures: Fi
         figures.statuses[str(answer.status_code)] += 1
         return answer
 
+    async def run(path: str) -> None:
+        started = time.monotonic()
+        await ask("POST", path, {"assistant_id": graph, "input": INPUTS[graph]})
+        figures.runs.append(time.monotonic() - started)
+
     turn = 0
     while time.monotonic() < until:
+        if stateless:
+            await run("/runs/wait")
+            continue
         made = await ask("POST", "/threads", {"metadata": {"load": True}})
         if made is None or made.status_code != 200:
             continue
         thread = made.json()["thread_id"]
         route = "stream" if (turn := turn + 1) % 4 == 0 else "wait"
-        started = time.monotonic()
-        await ask("POST", f"/threads/{thread}/runs/{route}", {"assistant_id": graph, "input": INPUTS[graph]})
-        figures.runs.append(time.monotonic() - started)
+        await run(f"/threads/{thread}/runs/{route}")
         await ask("GET", f"/threads/{thread}/state")
         await ask("DELETE", f"/threads/{thread}")
 
@@ -100,14 +107,16 @@ async def _memory(container: str, figures: Figures) -> None:
         await asyncio.sleep(1)
 
 
-async def load(url: str, key: str, graph: str, clients: int, seconds: float, container: str = "") -> Figures:
+async def load(
+    url: str, key: str, graph: str, clients: int, seconds: float, *, stateless: bool = False, container: str = ""
+) -> Figures:
     """Let `clients` work for `seconds`; what they saw."""
     figures = Figures()
     sampler = asyncio.create_task(_memory(container, figures)) if container else None
     limits = httpx.Limits(max_connections=clients)
     async with httpx.AsyncClient(base_url=url, headers={"x-api-key": key}, timeout=60, limits=limits) as http:
         until = time.monotonic() + seconds
-        await asyncio.gather(*(_client(http, graph, until, figures) for _ in range(clients)))
+        await asyncio.gather(*(_client(http, graph, stateless, until, figures) for _ in range(clients)))
     if sampler and not sampler.cancel():
         sampler.result()
     return figures
@@ -121,11 +130,13 @@ def main() -> int:
     parser.add_argument("--graph", choices=INPUTS, default="probe")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--stateless", action="store_true")
     parser.add_argument("--container", default="")
     given = parser.parse_args()
     key = Path(given.key).read_text("utf-8").split()[0] if Path(given.key).is_file() else given.key
     started = time.monotonic()
-    figures = asyncio.run(load(given.url, key, given.graph, given.clients, given.seconds, given.container))
+    what = {"stateless": given.stateless, "container": given.container}
+    figures = asyncio.run(load(given.url, key, given.graph, given.clients, given.seconds, **what))
     sys.stdout.write(json.dumps(figures.report(time.monotonic() - started), indent=1) + "\n")
     return int(figures.failures > 0)
 

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,16 +145,21 @@ def stops(program: Program, environment: Mapping[str, str], folder: Path, rounds
     return ended
 
 
-def load_program(program: Program, at: Address, *, clients: int, seconds: float, pause_ms: int = 0) -> list[str]:
-    """The command line of the load on a program: its service's own, else the clients of load.mjs, which can pause."""
+def load_program(
+    program: Program, at: Address, *, clients: int, seconds: float, pause_ms: int = 0, options: Sequence[str] = ()
+) -> list[str]:
+    """The command line of the load on a program: its service's own, else the clients of load.mjs, which can pause.
+
+    `options` are those of the service's own load program.
+    """
     python, token, amount = str(program.python), str(at.token_file), [str(clients), str(seconds)]
-    options = ["--clients", str(clients), "--seconds", str(seconds)]
+    amounts = ["--clients", str(clients), "--seconds", str(seconds), *options]
     match program.service:
         case "langgraph":
-            return [python, str(program.tests / "load.py"), at.url, token, *options]
+            return [python, str(program.tests / "load.py"), at.url, token, *amounts]
         case "powershell":
             host = at.url.rpartition("/")[2]
-            return [python, str(program.tests / "bench" / "load.py"), host, token, "--json", *options]
+            return [python, str(program.tests / "bench" / "load.py"), host, token, "--json", *amounts]
         case "autogen" | "mcp":
             return [python, str(program.tests / "load.py"), at.url, token, *amount]
         case _:
@@ -179,9 +184,9 @@ def figures(output: str, seconds: float) -> Figures:
         raise NoFigureError(f"no figure: {_last(output)}") from error
 
 
-def under_load(program: Program, at: Address, *, clients: int, seconds: float) -> Figures:
+def under_load(program: Program, at: Address, *, clients: int, seconds: float, options: Sequence[str] = ()) -> Figures:
     """The figures of the load on a program, which runs now. Raises NoFigureError when it prints none."""
-    argv = load_program(program, at, clients=clients, seconds=seconds)
+    argv = load_program(program, at, clients=clients, seconds=seconds, options=options)
     ran = subprocess.run(argv, capture_output=True, text=True, check=False)
     return figures(ran.stdout or ran.stderr, seconds)
 

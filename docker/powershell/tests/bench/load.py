@@ -1,7 +1,9 @@
 """Callers that each wait for their answer, on connections they keep, against a running service; prints what came back.
 
-usage: load.py HOST:PORT TOKEN_FILE [--seconds 60] [--clients 32] [--rotate N] [--json]      exit 1 on a 5xx that is not 503
+usage: load.py HOST:PORT TOKEN_FILE [--call MODULE/COMMAND] [--seconds 60] [--clients 32] [--rotate N] [--json]
+exit 1 on a 5xx that is not 503
 
+--call: a command without parameters, instead of a summary of the files of the service's working folder.
 --rotate N: every N seconds the token file is overwritten in place (the old and the new, then the new alone), as an operator would;
 each client goes on with the new token. An answer 401 to a token that was valid when it was sent is a failure.
 """
@@ -110,9 +112,8 @@ async def rotate(load: Load, file: Path, every: float, body: bytes) -> None:
         load.rotations += 1
 
 
-async def run(load: Load, clients: int, file: Path, every: float) -> None:
+async def run(load: Load, body: bytes, clients: int, file: Path, every: float) -> None:
     """All of it at once."""
-    body = json.dumps(CALL).encode()
     async with asyncio.TaskGroup() as group:
         for _ in range(clients):
             group.create_task(caller(load, body))
@@ -129,12 +130,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--rotate", type=float, default=0)
+    parser.add_argument("--call", default="")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     host, port = given.address.split(":")
     wait_ready(host, int(port))
     load = Load(host, int(port), given.token_file.read_text().split()[0], time.monotonic() + given.seconds)
-    asyncio.run(run(load, given.clients, given.token_file, given.rotate))
+    module, _, command = given.call.partition("/")
+    body = json.dumps({"module": module, "command": command} if module else CALL).encode()
+    asyncio.run(run(load, body, given.clients, given.token_file, given.rotate))
     cuts = statistics.quantiles(load.seconds, n=100)
     tenth = max(1, len(load.memory) // 10)
     result = {
