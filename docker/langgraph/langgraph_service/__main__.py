@@ -64,6 +64,6 @@ try:
     code = main()
 except SystemExit as left:  # at SIGTERM, once everything is closed
     code = left.code if isinstance(left.code, int) else 1
-# The interpreter would wait forevery thread, and a node that blocks one may do so for ever.
+# The interpreter would wait for every thread, and a node that blocks one may do so for ever.
 sys.stdout.flush()
 os._exit(code)
