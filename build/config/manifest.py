@@ -180,7 +180,8 @@ class Service:
 
     It listens on `port` inside its containers; without a `containers` table, `published` (default: `port`) is published
     on loopback. `contexts` maps a named build context to `source:KEY` or `stage:KEY`; `volumes` a volume to its path;
-    `mounts` a source to the path where it is mounted read-only. `paths` are further paths that the image is built from.
+    `mounts` a source to the path where it is mounted read-only. `release_folder` is where its containers read which
+    release runs. `paths` are further paths that the image is built from.
     `critical` are names or globs of what the service has from its sources and can't do without.
     """
 
@@ -200,6 +201,7 @@ class Service:
     networks: tuple[Literal["edge", "internal"], ...] = ("edge",)
     volumes: dict[str, str] = field(default_factory=dict)
     mounts: dict[str, str] = field(default_factory=dict)
+    release_folder: str = ""
     depends_on: tuple[str, ...] = ()
     memory: rules.Memory = "512m"
     cpus: rules.Cpus = "1.0"

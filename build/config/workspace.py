@@ -75,6 +75,11 @@ class Workspace:
         return self.root / "compose.fluentd.yaml"
 
     @property
+    def release(self) -> Path:
+        """The folder that containers read: release.json in it says what the last `up` has started."""
+        return self.root / "release"
+
+    @property
     def secrets(self) -> Path:
         """The runtime secrets, one file each."""
         return self.root / "secrets"

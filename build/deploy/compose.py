@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from build.config.manifest import Manifest
 from build.config.select import chosen
@@ -13,18 +14,29 @@ from build.stack import run
 from build.stack.status import Running
 
 
-def runnable(
-    manifest: Manifest, services: Sequence[str] = (), *, release: str = ""
-) -> tuple[dict[str, str], list[str]]:
-    """The images that may run (service → name@digest) and the services to start: of the last build, or of a release.
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """What may run: `images` (service → name@digest), the services to start, and the versions of released images."""
+
+    images: Mapping[str, str]
+    services: Sequence[str]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def runnable(manifest: Manifest, services: Sequence[str] = (), *, release: str = "") -> Runnable:
+    """The images of the last build, or those of a release.
 
     Raises Incomplete before the first build, ReleaseRefused for a release that does not exist or was withdrawn.
     """
     if release:
-        images = released.references(manifest, release, chosen(manifest, services))
-        return images, [name for name in chosen(manifest, services) if name in images]
+        found = released.images(manifest, release, chosen(manifest, services))
+        return Runnable(
+            {name: image.reference for name, image in found.items()},
+            [name for name in chosen(manifest, services) if name in found],
+            {name: image.version for name, image in found.items()},
+        )
     present = store.present_images(manifest, services)
-    return {name: image.reference for name, image in store.recorded(manifest).items()}, list(present)
+    return Runnable({name: image.reference for name, image in store.recorded(manifest).items()}, list(present))
 
 
 def start(
@@ -41,5 +53,5 @@ def start(
     """
     if release:
         login(manifest)
-    images, wanted = runnable(manifest, services, release=release)
-    return run.up(manifest, images, wanted, fluentd=fluentd, take_over=take_over)
+    what = runnable(manifest, services, release=release)
+    return run.up(manifest, what.images, what.services, versions=what.versions, fluentd=fluentd, take_over=take_over)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from build.config.manifest import Manifest
 from build.errors import ReleaseRefused
@@ -13,21 +14,30 @@ from build.release.record import Record
 from build.release.stored import fetch, yank_reason
 
 
-def references(manifest: Manifest, release: str, services: Sequence[str]) -> dict[str, str]:
-    """The images of a complete release: service → name@digest.
+@dataclass(frozen=True, slots=True)
+class Released:
+    """An image of a release: name@digest, and the version of its line."""
+
+    reference: str
+    version: str
+
+
+def images(manifest: Manifest, release: str, services: Sequence[str]) -> dict[str, Released]:
+    """The images of a complete release, by service.
 
     `release` is a version, or a float such as 1.4.
 
     Raises ReleaseRefused when there is none, it was withdrawn, or it was made in another registry; NoRecord when
     something else has its name.
     """
-    images: dict[str, str] = {}
+    found: dict[str, Released] = {}
     with RegistryClient(manifest) as registry:
         for line in lines(manifest):
             if set(line.services) & set(services):
                 record = _record(manifest, registry, line, release)
-                images |= {name: f"{record.registry}/{name}@{image.digest}" for name, image in record.services.items()}
-    return images
+                for name, image in record.services.items():
+                    found[name] = Released(f"{record.registry}/{name}@{image.digest}", str(record.version))
+    return found
 
 
 def _record(manifest: Manifest, registry: RegistryClient, line: Line, release: str) -> Record:

@@ -64,6 +64,7 @@ def write_images_env(manifest: Manifest) -> None:
     """Write the recorded references as variables of docker/compose.yaml, for `docker compose --env-file`."""
     lines = [f"{name.upper().replace('-', '_')}_IMAGE={image.reference}" for name, image in recorded(manifest).items()]
     json_file.replace(manifest.workspace.images_env, "\n".join(lines) + "\n")
+    manifest.workspace.release.mkdir(exist_ok=True)  # else the engine makes it, as root
 
 
 def present_images(manifest: Manifest, services: Sequence[str] = ()) -> dict[str, Image]:

@@ -182,6 +182,18 @@ def write(manifest: Manifest, images: Mapping[str, str], *, with_fluentd: bool =
         workspace.compose_fluentd.unlink(missing_ok=True)
 
 
+def announce(manifest: Manifest, images: Mapping[str, str], versions: Mapping[str, str]) -> None:
+    """Write what is being started for the containers that read it (`release_folder`).
+
+    As JSON: {"version", "services": {NAME: {"version", "image"}}}. A version is null for an image of no release; the
+    version of the whole is that of all its services, null where they differ.
+    """
+    services = {name: {"version": versions.get(name), "image": image} for name, image in images.items()}
+    common = {service["version"] for service in services.values()}
+    content = {"version": common.pop() if len(common) == 1 else None, "services": services}
+    json_file.write(manifest.workspace.release / model.RELEASE_FILE, content)
+
+
 def run(manifest: Manifest, *arguments: str, capture: bool = True, timeout: float | None = None) -> str:
     """Run `docker compose ARGUMENTS` on the files that `write` wrote last; `capture`, `timeout` as in process.run.
 

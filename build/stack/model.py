@@ -13,6 +13,8 @@ from build.config.manifest import Container as Settings
 from build.config.manifest import Manifest, Service
 from build.engine import hardening
 
+RELEASE_FILE = "release.json"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Healthcheck:
@@ -154,10 +156,15 @@ def _container(
     manifest: Manifest, name: str, service: Service, settings: Settings, image: str, chosen: Mapping[str, object]
 ) -> Container:
     sources = [(manifest.source(key), target) for key, target in settings.mounts.items()]
+    # The services can't see where they are published, and some name their own address to clients.
+    environment = {"UC_SERVICE": name, "UC_PUBLISHED_PORT": str(settings.published)}
+    if folder := service.release_folder:
+        # A file, which may change while its readers run: a variable would start them anew with each release.
+        sources.append((manifest.workspace.release, folder))
+        environment["UC_RELEASE_FILE"] = f"{folder}/{RELEASE_FILE}"
     return Container(
         image=image,
-        # The services can't see where they are published, and some name their own address to clients.
-        environment={"UC_SERVICE": name, "UC_PUBLISHED_PORT": str(settings.published), **settings.environment},
+        environment=environment | settings.environment,
         networks=service.networks,
         ports=(Port(published=settings.published, target=service.port),),
         volumes=settings.volumes,

@@ -24,26 +24,33 @@ def up(
     images: Mapping[str, str],
     services: Sequence[str],
     *,
+    versions: Mapping[str, str] | None = None,
     fluentd: bool = False,
     take_over: bool = False,
     timeout: float = 180,
 ) -> list[Running]:
     """Start the containers of `services` and those they depend on, and wait until all are healthy.
 
-    `images` maps each service to name@digest. A container that is unhealthy may recover until `timeout` seconds are
-    over; one that can't is given up at once (see `_any_hopeless`). An interrupt takes the stack down again if nothing
-    of it ran before; a failed container stays, and its evidence is kept in .uc/reports. One start or stop of a stack
-    runs at a time.
+    `images` maps each service to name@digest; `versions` a released one to its version. A container that is unhealthy
+    may recover until `timeout` seconds are over; one that can't is given up at once (see `_any_hopeless`). An interrupt
+    takes the stack down again if nothing of it ran before; a failed container stays, and its evidence is kept in
+    .uc/reports. One start or stop of a stack runs at a time.
     Raises SecretError, PortTaken, StackTaken (it is another checkout's, unless `take_over`), SmokeFailed (a container
     is not healthy; `output` has its last log lines).
     """
     with turns.changing(manifest.project.name, manifest.root, "the start of the stack"):
         ownership.require_stack(manifest, take_over=take_over)
-        return _up(manifest, images, services, fluentd=fluentd, timeout=timeout)
+        return _up(manifest, images, services, versions=versions or {}, fluentd=fluentd, timeout=timeout)
 
 
 def _up(
-    manifest: Manifest, images: Mapping[str, str], services: Sequence[str], *, fluentd: bool, timeout: float
+    manifest: Manifest,
+    images: Mapping[str, str],
+    services: Sequence[str],
+    *,
+    versions: Mapping[str, str],
+    fluentd: bool,
+    timeout: float,
 ) -> list[Running]:
     names = _with_dependencies(manifest, images, services)
     needed = {secret for name in names for secret in manifest.containers()[name][1].secrets}
@@ -51,6 +58,7 @@ def _up(
     before = status.running(manifest)
     _check_ports(manifest, [name for name in names if name not in before])
     compose.write(manifest, images, with_fluentd=fluentd)
+    compose.announce(manifest, images, versions)
     try:
         with waiting(f"starting {len(names)} containers", lambda: _pending(manifest, names)):
             _start(manifest, names, time.monotonic() + timeout)

@@ -126,8 +126,8 @@ def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) 
     from build.deploy.compose import runnable
     from build.stack import compose, model, secret_folder, status
 
-    references, wanted = runnable(manifest, services, release=release)
-    images = {name: references[name] for name in wanted}
+    what = runnable(manifest, services, release=release)
+    images = {name: what.images[name] for name in what.services}
     stack = model.stack(manifest, images, secrets=secret_folder.locate(manifest))
     document = compose.document(stack)
     now = {container.name: container for container in status.containers(manifest)}

@@ -40,9 +40,10 @@ def test_a_service_that_never_gets_healthy_is_shown(stack_project: Project, caps
         assert stack_project.inv(*arguments).code == 0
 
     manifest = stack_project.load()
+    what = deploy.runnable(manifest)
 
     with pytest.raises(SmokeFailed, match="not healthy: sick") as caught:
-        run.up(manifest, *deploy.runnable(manifest), timeout=20)
+        run.up(manifest, what.images, what.services, timeout=20)
 
     shown = capsys.readouterr().err + caught.value.output
     assert "not-well-today" in shown

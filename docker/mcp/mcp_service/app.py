@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from mcp.server.caching import CacheHint
 from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.resources import Resource, TextResource
+from mcp.server.mcpserver.exceptions import ResourceError
+from mcp.server.mcpserver.resources import FunctionResource, Resource
 from mcp.server.transport_security import TransportSecuritySettings
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 from ucservice.metrics import HttpMetrics
@@ -88,18 +87,24 @@ def _server(settings: Settings, chosen: Toolset, secret: Secret, registry: Colle
 
 
 def _release(settings: Settings) -> list[Resource]:
-    """The release in force, where the stack says it."""
-    if not settings.version:
+    """The release in force, where the stack says it; read at each call, for it changes while the server runs."""
+    file = settings.release_file
+    if not file:
         return []
-    text = json.dumps({"version": settings.version})
-    description = "The version of the stack that this server belongs to."
+
+    def read() -> str:
+        try:
+            return file.read_text("utf-8")
+        except OSError as error:
+            raise ResourceError(f"the stack does not say which release runs: {error.strerror}") from error
+
     return [
-        TextResource(
+        FunctionResource(
             uri="release:///current",
             name="release",
             title="The release in force",
-            description=description,
-            text=text,
+            description="The version of the stack, and of each service with its image; null for what is no release.",
+            fn=read,
             mime_type="application/json",
         )
     ]

@@ -26,6 +26,7 @@ class Settings:
 
     server: str
     version: str
+    release_file: Path | None
     port: int
     public_url: str
     allowed_hosts: tuple[str, ...]
@@ -49,6 +50,7 @@ class Settings:
         return cls(
             server=server,
             version=env.get("UC_VERSION", "").strip(),
+            release_file=Path(release) if (release := env.get("UC_RELEASE_FILE", "")) else None,
             port=port,
             public_url=_url(env, "MCP_PUBLIC_URL", f"http://127.0.0.1:{published}/mcp"),
             allowed_hosts=with_any_port(env.get("UC_ALLOWED_HOSTS") or HOSTS),

@@ -207,10 +207,20 @@ def test_p12_an_argument_that_a_tool_has_not_is_named(local_servers: dict[str, L
 
 
 def test_p12_the_release_in_force_is_a_resource(tmp_path: Path) -> None:
-    """Where the stack says its version, it can be attached, and the server reports it; else there is none."""
-    with running(tmp_path, "docs", UC_DOCS=str(tmp_path), UC_VERSION="1.4.0") as server:
-        got = ask(server, lambda client: client.read_resource("release:///current"))
-        assert json.loads(got.contents[0].text) == {"version": "1.4.0"}
+    """Where the stack says what it is, it can be attached, as it is now: a release changes while the server runs."""
+    (docs := tmp_path / "docs").mkdir()
+    file = tmp_path / "release.json"
+    with running(tmp_path, "docs", UC_DOCS=str(docs), UC_RELEASE_FILE=str(file)) as server:
+        listed = [one["uri"] for one in message(server, "resources/list")["result"]["resources"]]
+        missing = message(server, "resources/read", uri="release:///current")["error"]
+        read = []
+        for version in ("1.4.0", "1.5.0"):
+            file.write_text(json.dumps({"version": version}))
+            got = ask(server, lambda client: client.read_resource("release:///current"))
+            read.append(json.loads(got.contents[0].text)["version"])
+    assert listed == ["release:///current"]
+    assert "does not say which release runs" in missing["message"]
+    assert read == ["1.4.0", "1.5.0"]
 
 
 def test_p12_a_peer_that_is_away_has_nothing_to_list(tmp_path: Path) -> None:

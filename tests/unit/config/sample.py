@@ -94,6 +94,7 @@ networks = ["edge"]
 volumes = { data = "/data" }
 mounts = { watched = "/workspace" }
 depends_on = ["web-a"]
+release_folder = "/run/uc"
 memory = "1g"
 cpus = "0.5"
 pids = 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,20 @@ def test_stale_reference_files_are_named_and_renewed(project: Project) -> None:
     compose.write_reference_files(project.root, check=False)
 
     compose.write_reference_files(project.root, check=True)
+
+
+def test_a_version_is_said_where_all_have_it(project: Project) -> None:
+    """Images built here have none; services with versions of their own have none in common."""
+    manifest = project.load()
+
+    def said(versions: dict[str, str]) -> dict[str, Any]:
+        compose.announce(manifest, {"web": "web@sha256:1", "api": "api@sha256:2"}, versions)
+        content: dict[str, Any] = json.loads((manifest.workspace.release / "release.json").read_text())
+        return content
+
+    assert said({})["version"] is None
+    assert said({"web": "1.4.0"})["version"] is None
+    assert said({"web": "1.4.0", "api": "1.5.0"})["version"] is None
+    both = said({"web": "1.4.0", "api": "1.4.0"})
+    assert both["version"] == "1.4.0"
+    assert both["services"]["web"] == {"version": "1.4.0", "image": "web@sha256:1"}

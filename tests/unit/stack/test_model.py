@@ -106,3 +106,14 @@ def test_the_internal_network_reaches_nothing_outside(project: Project) -> None:
     networks = _stack(project).networks
 
     assert (networks["internal"].internal, networks["edge"].internal) == (True, False)
+
+
+def test_which_release_runs_is_a_file_so_that_a_release_restarts_nothing(project: Project) -> None:
+    """A service that wants to know it gets the folder; what says it is no part of the container."""
+    project.service("api", 18981, release_folder='"/run/uc"')
+    before, containers = project.load().workspace.release, _stack(project).containers
+
+    assert containers["api"].mounts == (Mount(source=before, target="/run/uc"),)
+    assert containers["api"].environment["UC_RELEASE_FILE"] == "/run/uc/release.json"
+    assert containers["web"].mounts == ()
+    assert "UC_RELEASE_FILE" not in containers["web"].environment
