@@ -31,15 +31,20 @@ server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.addre
 
 @dataclass(frozen=True)
 class Beside:
-    """Medians of the peer under the same load, and of the ratio of each round: ours to the peer's rate."""
+    """Medians of the peer under the same load, and of each round's ratios: our rate to its, its processor time to ours.
+
+    The second one counts where the clients, on the same processors, are what limits the first.
+    """
 
     peer: str
     per_second: float
     p50_ms: float
-    ratio: float
+    rate_ratio: float
+    cpu_ratio: float
 
     def __str__(self) -> str:
-        return f"{self.peer}: {self.per_second:.0f}/s, p50 {self.p50_ms:.1f} ms, ratio {self.ratio:.2f}"
+        figures = f"{self.per_second:.0f}/s, p50 {self.p50_ms:.1f} ms"
+        return f"{self.peer}: {figures}, ratio {self.rate_ratio:.2f}, CPU {self.cpu_ratio:.2f}"
 
 
 @contextmanager
@@ -80,6 +85,7 @@ def beside(
         statistics.median(b.per_second for _, b in taken),
         statistics.median(b.p50_ms for _, b in taken),
         statistics.median(a.per_second / b.per_second for a, b in taken),
+        statistics.median(b.cpu_ms / a.cpu_ms if a.cpu_ms else 0.0 for a, b in taken),
     )
 
 

@@ -19,7 +19,7 @@ from tests.support.programs import served
 from tests.support.programs.served import Address, Figures, NoFigureError, Program
 
 CLIENTS = 32
-_HEADINGS = ("program", "load", "rate", "p50", "p95", "failures", "beside")
+_HEADINGS = ("program", "load", "rate", "p50", "p95", "CPU", "failures", "beside")
 # What else a load program can do, by service: its options, and how many clients there are.
 _LOADS: dict[str, dict[str, tuple[tuple[str, ...], int]]] = {
     "powershell": {"a call that does nothing": (("--call", "Probe/Get-Nothing"), CLIENTS)},
@@ -79,5 +79,5 @@ def _under(program: Program, at: Address, seconds: float, clients: int, given: S
 
 def _row(program: Program, load: str, seen: Figures, peer: peers.Beside | None) -> tuple[str, ...]:
     rate = f"{seen.per_second:.0f} {seen.counted}/s"
-    times = f"{seen.p50_ms:.1f} ms", f"{seen.p95_ms:.1f} ms"
+    times = f"{seen.p50_ms:.1f} ms", f"{seen.p95_ms:.1f} ms", f"{seen.cpu_ms:.2f} ms"
     return program.name, load, rate, *times, str(seen.failures), str(peer or "")

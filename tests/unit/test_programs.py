@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ import pytest
 
 from build.config.load import load
 from tests.support.programs import rig, served
-from tests.support.programs.growth import Growth, growth
+from tests.support.programs.growth import Growth, growth, processor_seconds
 from tests.support.programs.served import Address, Figures, NoFigureError, Program
 from tests.support.project import REPOSITORY
 
@@ -122,3 +123,16 @@ def test_the_clients_of_load_count_answers_and_failures(pages: str, tmp_path: Pa
     assert seen["statuses"] == {status: seen["requests"]}
     assert (seen["failures"] > 0, ran.returncode) == (failed, int(failed))
     assert (seen["bytes"], seen["encoding"]) == (6, "br")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processor time is read from /proc")
+def test_a_process_has_used_what_its_children_use() -> None:
+    """A server that works in a child of what was started is measured all the same."""
+    burn = "import time\nwhile time.process_time() < 0.2: pass\nprint(flush=True); input()"
+    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-S', '-c', {burn!r}])"
+    with subprocess.Popen([sys.executable, "-S", "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ran:
+        assert ran.stdin
+        assert ran.stdout
+        ran.stdout.readline()
+        assert processor_seconds(ran.pid) >= 0.2
+        ran.stdin.close()

@@ -1,7 +1,8 @@
-"""The memory of a process over time: what it holds now, and what samples of it say."""
+"""The memory of a process over time, and the processor time that it and its children have used."""
 
 from __future__ import annotations
 
+import os
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,3 +37,18 @@ def resident(pid: int) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) / 1000 for line in status.splitlines() if line.startswith("VmRSS:")), 0.0)
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process and its descendants have used so far; 0 when it has ended, and where there is no /proc."""
+    used: dict[int, tuple[int, float]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it ends just now
+            continue
+        used[int(stat.parent.name)] = int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    family = {pid}
+    while more := {child for child, (parent, _) in used.items() if parent in family} - family:
+        family |= more
+    return sum(used[member][1] for member in family if member in used)

@@ -13,12 +13,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from build import console
 from build.config.manifest import Manifest
+from tests.support.programs.growth import processor_seconds
 from tests.support.project import REPOSITORY
 
 LOAD = Path(__file__).with_name("load.mjs")
@@ -61,7 +62,10 @@ class Address:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a load program saw; `counted` is what it counts, `failures` are answers that its service never means to give."""
+    """What a load program saw; `counted` is what it counts, `failures` are answers that its service never means to give.
+
+    `cpu_ms` is the server's processor time for each answer, 0 where it can't be read.
+    """
 
     counted: str
     number: int
@@ -71,6 +75,7 @@ class Figures:
     failures: int
     encoding: str = ""
     bytes: int = 0
+    cpu_ms: float = 0.0
 
 
 def present(manifest: Manifest) -> dict[Program, Mapping[str, str]]:
@@ -187,8 +192,11 @@ def figures(output: str, seconds: float) -> Figures:
 def under_load(program: Program, at: Address, *, clients: int, seconds: float, options: Sequence[str] = ()) -> Figures:
     """The figures of the load on a program, which runs now. Raises NoFigureError when it prints none."""
     argv = load_program(program, at, clients=clients, seconds=seconds, options=options)
+    before = processor_seconds(at.pid)
     ran = subprocess.run(argv, capture_output=True, text=True, check=False)
-    return figures(ran.stdout or ran.stderr, seconds)
+    used = processor_seconds(at.pid) - before
+    seen = figures(ran.stdout or ran.stderr, seconds)
+    return replace(seen, cpu_ms=1000 * used / seen.number if seen.number else 0.0)
 
 
 def _refused(statuses: Mapping[str, int]) -> int:
