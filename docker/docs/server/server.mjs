@@ -1,6 +1,6 @@
 // Serves the packed site of docker/docs/pack with Node's own modules alone.
 // Only addresses of the manifest are answered, so no request ever names a file.
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
@@ -69,7 +69,7 @@ function answerForm({ request, response, id, count }, status, { headers, body, f
   response.writeHead(status, [...headers, "x-request-id", id]);
   if (request.method === "HEAD") return void response.end();
   count(form, size);
-  if (body) return void response.end(body);
+  if (body !== undefined) return void response.end(body, "latin1");
   const stream = createReadStream(file);
   stream.on("error", (error) => {
     log("error", "file_unreadable", { file, error: error.message, request_id: id });
@@ -114,7 +114,7 @@ function route(exchange) {
 function handle(request, response) {
   const started = performance.now();
   const given = request.headers["x-request-id"];
-  const id = given && SAFE_ID.test(given) ? given : randomBytes(16).toString("hex");
+  const id = given && SAFE_ID.test(given) ? given : randomUUID().replaceAll("-", "");
   let [form, bytes] = ["raw", 0];
   const count = (sentForm, size) => ([form, bytes] = [sentForm, size]);
   if (draining) response.shouldKeepAlive = false;

@@ -164,16 +164,17 @@ def test_a_prebuilt_site_is_served_as_it_is(tmp_path: Path, fake_mermaid: Path, 
     assert get(server, "/nowhere").status_code == 404
 
 
-def test_a_file_too_large_for_memory_is_streamed_whole(tmp_path: Path, fake_mermaid: Path, start_any: Start) -> None:
-    """Large downloads come from disk, byte for byte, and cost no memory."""
+@pytest.mark.parametrize("times", [0, 1, 400, 12_000])
+def test_a_file_arrives_byte_for_byte(times: int, tmp_path: Path, fake_mermaid: Path, start_any: Start) -> None:
+    """An empty one, small ones that leave with their head, those in memory, and large ones that come from disk."""
     site = tmp_path / "site"
     site.mkdir()
     (site / "index.html").write_text("x")
-    content = bytes(range(256)) * 12_000
-    (site / "big.zip").write_bytes(content)
+    content = bytes(range(256)) * times
+    (site / "file.zip").write_bytes(content)
     assert pack(site, tmp_path / "packed", fake_mermaid).code == 0
 
-    assert get(start_any(tmp_path / "packed"), "/big.zip").content == content
+    assert get(start_any(tmp_path / "packed"), "/file.zip").content == content
 
 
 def test_a_file_that_was_changed_after_packing_is_no_health(packed: Path, tmp_path: Path, start_any: Start) -> None:
