@@ -191,7 +191,11 @@ def announce(manifest: Manifest, images: Mapping[str, str], versions: Mapping[st
     services = {name: {"version": versions.get(name), "image": image} for name, image in images.items()}
     common = {service["version"] for service in services.values()}
     content = {"version": common.pop() if len(common) == 1 else None, "services": services}
-    json_file.write(manifest.workspace.release / model.RELEASE_FILE, content)
+    file = manifest.workspace.release / model.RELEASE_FILE
+    json_file.write(file, content)
+    # The containers' user is nobody on this machine, whose umask may close files to others.
+    file.chmod(0o644)
+    file.parent.chmod(0o755)
 
 
 def run(manifest: Manifest, *arguments: str, capture: bool = True, timeout: float | None = None) -> str:

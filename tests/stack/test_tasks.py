@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +14,7 @@ from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.gates.smoke import checks, journey
 from build.images import store
-from build.stack import status
+from build.stack import compose, status
 from tests.stack.live import Live, inv
 from tests.support.project import REPOSITORY
 
@@ -82,6 +84,28 @@ def test_mcp_smoke_refuses_a_wrong_token(running: Manifest) -> None:
         reason = checks._mcp(http, f"http://127.0.0.1:{port}/mcp", {"Authorization": "Bearer wrong"})
 
     assert "status 401" in reason
+
+
+def test_the_release_in_force_is_read_from_the_container_and_changes_without_a_restart(live: Live) -> None:
+    """What was built here is no release; another release of the same images starts no container anew."""
+    images = {name: image.reference for name, image in store.recorded(live.manifest).items()}
+    before = live.lives()
+
+    def read() -> dict[str, Any]:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "release:///current"}}
+        (content,) = live.call("mcp-docs", "POST", "/mcp", request).json()["result"]["contents"]
+        release: dict[str, Any] = json.loads(content["text"])
+        return release
+
+    built = read()
+    compose.announce(live.manifest, images, dict.fromkeys(images, "1.4.0"))
+    released = read()
+    compose.announce(live.manifest, images, {})
+
+    assert built["version"] is None
+    assert {name: service["image"] for name, service in built["services"].items()} == images
+    assert released["version"] == "1.4.0"
+    assert live.lives() == before
 
 
 def _readme_commands() -> list[str]:

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 const KEPT_IN_MEMORY = 1 << 20;
 const KEPT_IN_TOTAL = 64 << 20;
-// A body that is a string leaves with the head, in one write; a large one would be copied for that.
+// A body that is a string, of a character for each byte, leaves with the head in one write; a large one would be copied for that.
 const SENT_WITH_HEAD = 64 << 10;
 const NAMES = { "index.html": "front page", "search/search_index.json": "search index" };
 const TAG_SUFFIX = { raw: "", br: "-br", gzip: "-gz" };
@@ -17,7 +17,7 @@ export const COMMON = [
 export const NO_FRAMES = ["x-frame-options", "DENY"];
 const OWN_FRAMES = ["x-frame-options", "SAMEORIGIN"];
 
-/** One stored form of a file: {form, tag, headers, notModified, size, file, body (bytes, or a string with a character for each) when it is kept in memory}. */
+/** One stored form of a file: {form, tag, headers, notModified, size, file, body when it is kept in memory}. */
 function prepareForm(file, entry, form, policies, budget) {
   const size = entry.sizes[form];
   if (statSync(file).size !== size) throw new Error(`${file} is not the file that was packed`);
@@ -31,7 +31,8 @@ function prepareForm(file, entry, form, policies, budget) {
   const headers = [
     "content-type", entry.type, "content-length", String(size), ...caching, ...COMMON, ...policies, ...(form === "raw" ? [] : ["content-encoding", form]),
   ];
-  return { form, tag, headers, notModified: caching, size, file, body: kept ? readFileSync(file, size <= SENT_WITH_HEAD ? "latin1" : undefined) : undefined };
+  const body = kept ? readFileSync(file, size <= SENT_WITH_HEAD ? "latin1" : undefined) : undefined;
+  return { form, tag, headers, notModified: caching, size, file, body };
 }
 
 export class Site {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,15 @@ def test_a_version_is_said_where_all_have_it(project: Project) -> None:
     both = said({"web": "1.4.0", "api": "1.4.0"})
     assert both["version"] == "1.4.0"
     assert both["services"]["web"] == {"version": "1.4.0", "image": "web@sha256:1"}
+
+
+def test_which_release_runs_may_be_read_by_the_containers_user(project: Project) -> None:
+    """Whatever the umask of who starts the stack."""
+    folder = project.load().workspace.release
+    before = os.umask(0o077)
+    try:
+        compose.announce(project.load(), {"web": "web@sha256:1"}, {})
+    finally:
+        os.umask(before)
+
+    assert (folder.stat().st_mode & 0o777, (folder / "release.json").stat().st_mode & 0o777) == (0o755, 0o644)
