@@ -23,6 +23,7 @@ _HASH = re.compile(r"[0-9a-f]{32}")
 # Which product answered, where it runs and for whom: the official server's own, no part of the protocol.
 _VENDOR = frozenset(
     {
+        "__request_start_time_ms__",
         "kwargs",
         "langgraph_api_url",
         "langgraph_api_version",

@@ -118,7 +118,7 @@ async def before(client: LangGraphClient) -> dict[str, Any]:
 SCENARIOS: dict[str, Calls] = {"wait": wait, "join": join, "stream": stream, "answers": answers, "before": before}
 # Where our answers differ, and why.
 AGREED = {
-    r"stream\..*\.configurable\.(__after_seconds__|__request_start_time_ms__|langgraph_auth_\w+): missing": (
+    r"stream\..*\.configurable\.(__after_seconds__|langgraph_auth_\w+): missing": (
         "the official server's own notes in the config of a run"
     ),
     r"answers\.no_question\.__error__\.message": "an internal error there; here it says what is missing",
