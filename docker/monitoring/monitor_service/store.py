@@ -22,6 +22,8 @@ from monitor_service.tree import Signature
 # Another number says that an older release must not touch the file. A column that is added with a DEFAULT needs none:
 # every statement here names its columns, so a release that does not know it can go on with the file.
 VERSION = 1
+# Of each connection, and every thread has one: by default 2,000, which a growing store fills.
+_CACHE_KIB = 256
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
@@ -138,6 +140,7 @@ class Store:
             found.row_factory = sqlite3.Row
             found.execute("PRAGMA journal_mode = WAL")
             found.execute("PRAGMA synchronous = NORMAL")
+            found.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             self._local.connection = found
         return found
 
