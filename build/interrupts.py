@@ -68,6 +68,8 @@ def started(start: Callable[[], Process], stop: Callable[[Process], object]) -> 
             deliver()
             yield process
         except BaseException:
+            # The exception of a signal may have come when Popen had just taken this lock, and nobody gives it back.
+            process._waitpid_lock = threading.Lock()  # type: ignore[attr-defined]  # noqa: SLF001 - Popen offers no other way
             stop(process)
             raise
 

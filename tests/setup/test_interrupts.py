@@ -146,6 +146,18 @@ def test_e8_a_program_that_is_just_being_started_is_stopped_too(tmp_path: Path, 
     assert _ended(START.format(start=STARTS[start]), str(program)) == (0, "", "")
 
 
+def test_e8_a_signal_that_comes_when_popen_has_just_taken_its_lock_stops_the_process_too() -> None:
+    """Between the lock and the `try` that gives it back there is room for an exception of a signal."""
+    program = (
+        "import subprocess, sys; from build import interrupts\n"
+        "def stop(process):\n    process.kill()\n    process.wait(20)\n    print('stopped')\n"
+        "try:\n    with interrupts.started(lambda: subprocess.Popen(['sleep', '600']), stop) as process:\n"
+        "        process._waitpid_lock.acquire()\n        raise KeyboardInterrupt\n"
+        "except KeyboardInterrupt:\n    print('interrupted')\n"
+    )
+    assert _ended(program) == (0, "stopped\ninterrupted\n", "")
+
+
 @pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
 def test_e8_a_signal_within_a_start_waits_for_the_process(sent: str) -> None:
     """What has been started and not been returned yet is stopped by what stops it later, too."""
