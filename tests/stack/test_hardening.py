@@ -67,11 +67,12 @@ def test_mounts_are_volumes_secrets_and_read_only_trees(
 ) -> None:
     """A container can write to its named volumes and to nothing else on the host; none mounts the Docker socket."""
     for name, found in inspected.items():
-        settings = running.containers()[name][1]
+        service, settings = running.containers()[name]
+        release = {folder} if (folder := running.services[service].release_folder) else set()
         bound = {mount["Destination"] for mount in found["Mounts"] if mount["Type"] == "bind"}
         writable = {mount["Destination"] for mount in found["Mounts"] if mount["RW"] and mount["Type"] != "tmpfs"}
         secret_paths = {f"/run/secrets/{secret}" for secret in settings.secrets}
-        assert bound == secret_paths | set(settings.mounts.values()), name
+        assert bound == secret_paths | set(settings.mounts.values()) | release, name
         assert writable - secret_paths == set(settings.volumes.values()), name
 
 

@@ -7,7 +7,8 @@ import gc
 from typing import Any
 
 import pytest
-from autogen_core import SingleThreadedAgentRuntime, _single_threaded_agent_runtime
+from autogen_core import SingleThreadedAgentRuntime
+from autogen_core._telemetry import TraceHelper
 from groupchat_harness import COMPILE_ERRORS
 from groupchat_service.autogen_team import AutoGenTeam
 from groupchat_service.providers import Choice
@@ -61,7 +62,7 @@ def test_a_cancelled_run_leaves_no_task_behind() -> None:
 def test_a_chat_makes_no_spans_and_no_texts_for_logs_that_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """AutoGen's own runtime does both for every message; a new AutoGen in which it has other names shows here."""
     made: list[str] = []
-    spans = _single_threaded_agent_runtime.TraceHelper.trace_block
+    spans = TraceHelper.trace_block
     texts = SingleThreadedAgentRuntime._try_serialize
 
     def span(*given: Any, **named: Any) -> Any:
@@ -72,7 +73,7 @@ def test_a_chat_makes_no_spans_and_no_texts_for_logs_that_are_off(monkeypatch: p
         made.append("text")
         return texts(runtime, message)
 
-    monkeypatch.setattr(_single_threaded_agent_runtime.TraceHelper, "trace_block", span)
+    monkeypatch.setattr(TraceHelper, "trace_block", span)
     monkeypatch.setattr(SingleThreadedAgentRuntime, "_try_serialize", text)
     turns: list[Turn | Chunk] = []
 
