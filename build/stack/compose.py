@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -182,16 +182,21 @@ def write(manifest: Manifest, images: Mapping[str, str], *, with_fluentd: bool =
         workspace.compose_fluentd.unlink(missing_ok=True)
 
 
-def announce(manifest: Manifest, images: Mapping[str, str], versions: Mapping[str, str]) -> None:
-    """Write what is being started for the containers that read it (`release_folder`).
+def announce(
+    manifest: Manifest, images: Mapping[str, str], versions: Mapping[str, str], *, staying: Collection[str] = ()
+) -> None:
+    """Write what runs, once `images` are started, for the containers that read it (`release_folder`).
 
     As JSON: {"version", "services": {NAME: {"version", "image"}}}. A version is null for an image of no release; the
-    version of the whole is that of all its services, null where they differ.
+    version of the whole is that of all its services, null where they differ. The services in `staying` run on as they
+    were announced.
     """
-    services = {name: {"version": versions.get(name), "image": image} for name, image in images.items()}
+    file = manifest.workspace.release / model.RELEASE_FILE
+    before = json_file.read(file).get("services", {})
+    services = {name: before[name] for name in staying if name in before}
+    services |= {name: {"version": versions.get(name), "image": image} for name, image in images.items()}
     common = {service["version"] for service in services.values()}
     content = {"version": common.pop() if len(common) == 1 else None, "services": services}
-    file = manifest.workspace.release / model.RELEASE_FILE
     json_file.write(file, content)
     # The containers' user is nobody on this machine, whose umask may close files to others.
     file.chmod(0o644)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from build import console
 from build.config.manifest import Manifest
@@ -58,7 +58,7 @@ def _up(
     before = status.running(manifest)
     _check_ports(manifest, [name for name in names if name not in before])
     compose.write(manifest, images, with_fluentd=fluentd)
-    compose.announce(manifest, images, versions)
+    _announce(manifest, images, versions, names, before)
     try:
         with waiting(f"starting {len(names)} containers", lambda: _pending(manifest, names)):
             _start(manifest, names, time.monotonic() + timeout)
@@ -69,6 +69,20 @@ def _up(
         raise
     evidence.forget(manifest, names)
     return status.containers(manifest)
+
+
+def _announce(
+    manifest: Manifest,
+    images: Mapping[str, str],
+    versions: Mapping[str, str],
+    names: Sequence[str],
+    before: Collection[str],
+) -> None:
+    """Write which release runs, now that the containers `names` are started beside those that ran `before`."""
+    containers = manifest.containers()
+    started = {containers[name][0] for name in names}
+    staying = {containers[name][0] for name in before if name in containers} & images.keys() - started
+    compose.announce(manifest, {name: images[name] for name in images if name in started}, versions, staying=staying)
 
 
 def _pending(manifest: Manifest, names: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ import { createServer } from "node:http";
 import sirv from "sirv";
 const server = createServer(sirv(process.argv[2], { brotli: true, etag: true }));
 server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
+process.stdin.on("end", () => process.exit()).resume();
 """
 
 
@@ -118,7 +119,7 @@ def _official(program: Program, ours: Address, folder: Path) -> Iterator[Address
 
 @contextmanager
 def _started(command: Sequence[str], ours: Address, **environment: str) -> Iterator[Address]:
-    """A program that prints its URL and serves until its stdin ends or it is terminated."""
+    """A program that prints its URL and serves until its stdin ends."""
     variables = {**os.environ, **environment}
     with subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
@@ -130,5 +131,3 @@ def _started(command: Sequence[str], ours: Address, **environment: str) -> Itera
             yield dataclasses.replace(ours, url=url, pid=process.pid)
         finally:
             process.stdin.close()
-            if command[0] == "node":
-                process.terminate()

@@ -89,7 +89,7 @@ class _NoTrace:
 class _Runtime(SingleThreadedAgentRuntime):
     """AutoGen's runtime, without the spans and logs that nothing here takes.
 
-    0.7.5 leaves its tasks waiting for ever when its end is cancelled; here they end with it.
+    0.7.5 leaves its tasks waiting forever when its end is cancelled; here they end with it.
     """
 
     def __init__(self) -> None:
@@ -101,6 +101,7 @@ class _Runtime(SingleThreadedAgentRuntime):
         return ""
 
     async def _create_otel_attributes(self, *_who: object, **_what: object) -> Mapping[str, str]:
+        """Of a span, of which there is none."""
         return {}
 
     async def stop_when_idle(self) -> None:

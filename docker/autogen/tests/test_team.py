@@ -64,6 +64,7 @@ def test_a_chat_makes_no_spans_and_no_texts_for_logs_that_are_off(monkeypatch: p
     made: list[str] = []
     spans = TraceHelper.trace_block
     texts = SingleThreadedAgentRuntime._try_serialize
+    attributes = SingleThreadedAgentRuntime._create_otel_attributes
 
     def span(*given: Any, **named: Any) -> Any:
         made.append("span")
@@ -73,7 +74,12 @@ def test_a_chat_makes_no_spans_and_no_texts_for_logs_that_are_off(monkeypatch: p
         made.append("text")
         return texts(runtime, message)
 
+    async def described(runtime: SingleThreadedAgentRuntime, *given: Any, **named: Any) -> Any:
+        made.append("attributes")
+        return await attributes(runtime, *given, **named)
+
     monkeypatch.setattr(TraceHelper, "trace_block", span)
+    monkeypatch.setattr(SingleThreadedAgentRuntime, "_create_otel_attributes", described)
     monkeypatch.setattr(SingleThreadedAgentRuntime, "_try_serialize", text)
     turns: list[Turn | Chunk] = []
 

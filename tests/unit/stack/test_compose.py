@@ -123,19 +123,19 @@ def test_stale_reference_files_are_named_and_renewed(project: Project) -> None:
     compose.write_reference_files(project.root, check=True)
 
 
-def test_a_version_is_said_where_all_have_it(project: Project) -> None:
+def test_a_version_is_given_where_all_have_it(project: Project) -> None:
     """Images built here have none; services with versions of their own have none in common."""
     manifest = project.load()
 
-    def said(versions: dict[str, str]) -> dict[str, Any]:
+    def announced(versions: dict[str, str]) -> dict[str, Any]:
         compose.announce(manifest, {"web": "web@sha256:1", "api": "api@sha256:2"}, versions)
         content: dict[str, Any] = json.loads((manifest.workspace.release / "release.json").read_text())
         return content
 
-    assert said({})["version"] is None
-    assert said({"web": "1.4.0"})["version"] is None
-    assert said({"web": "1.4.0", "api": "1.5.0"})["version"] is None
-    both = said({"web": "1.4.0", "api": "1.4.0"})
+    assert announced({})["version"] is None
+    assert announced({"web": "1.4.0"})["version"] is None
+    assert announced({"web": "1.4.0", "api": "1.5.0"})["version"] is None
+    both = announced({"web": "1.4.0", "api": "1.4.0"})
     assert both["version"] == "1.4.0"
     assert both["services"]["web"] == {"version": "1.4.0", "image": "web@sha256:1"}
 
@@ -150,3 +150,20 @@ def test_which_release_runs_may_be_read_by_the_containers_user(project: Project)
         os.umask(before)
 
     assert (folder.stat().st_mode & 0o777, (folder / "release.json").stat().st_mode & 0o777) == (0o755, 0o644)
+
+
+def test_a_service_that_is_not_started_anew_runs_on_as_it_was_announced(project: Project) -> None:
+    """A build of one service, started beside a release, leaves the others that release's; what is gone is not named."""
+    manifest = project.load()
+    released = {"web": "web@sha256:1", "api": "api@sha256:2", "gone": "gone@sha256:3"}
+    compose.announce(manifest, released, dict.fromkeys(released, "1.4.0"))
+
+    compose.announce(manifest, {"web": "web@sha256:9"}, {}, staying={"api"})
+
+    assert json.loads((manifest.workspace.release / "release.json").read_text()) == {
+        "version": None,
+        "services": {
+            "api": {"version": "1.4.0", "image": "api@sha256:2"},
+            "web": {"version": None, "image": "web@sha256:9"},
+        },
+    }
