@@ -16,8 +16,9 @@ function Stop-Service([hashtable] $Shared) {
 }
 
 function Watch-Memory([hashtable] $Shared) {
-    # Above four fifths of the heap after a collection the call that has run longest is stopped, a second later the next one. If that does
-    # not help, or calls that can't be stopped hold the memory, the service ends while there is still memory to end with.
+    # Above four fifths of the heap after a collection the call that has run longest is stopped, a second later the next one: not before
+    # the first has ended or was left behind, which takes its time on a busy machine. If that does not help, or calls that can't be stopped
+    # hold the memory, the service ends while there is still memory to end with.
     if ((Get-HeapUse) -ge 0.8) { [GC]::Collect() }
     $use = Get-HeapUse
     if ($use -lt 0.8) {
@@ -26,14 +27,15 @@ function Watch-Memory([hashtable] $Shared) {
         return
     }
     $Shared.Short = '{0:p0} of the memory for modules is in use' -f $use
+    $script:Next = [Environment]::TickCount64 + 1000
+    $ending, $running = @($Shared.Running | Where-Object { $_.Since } | Sort-Object { $_.Since }).Where({ $_.Halt.IsCancellationRequested }, 'Split')
+    if ($ending) { return }
     $script:Strikes++
     $stuck = Get-StuckCount $Shared
-    $running = @($Shared.Running | Where-Object { $_.Since -and -not $_.Halt.IsCancellationRequested } | Sort-Object { $_.Since })
     $longest = if ($running -and -not $stuck) { $running[0] }
     Write-Log $Shared.Log error 'short_of_memory' ([ordered]@{ use = [Math]::Round($use, 2); stopped = "$($longest.Call)"; stuck_calls = $stuck })
     if ($longest) { $longest.Halt.Cancel() }
     if ($script:Strikes -ge 3) { Stop-Service $Shared }
-    $script:Next = [Environment]::TickCount64 + 1000
 }
 
 function Watch-Calls([hashtable] $Shared) {

@@ -100,7 +100,8 @@ function Receive-Requests([Net.HttpListener] $Listener, [Collections.IList] $Ser
         } else {
             $null = [Threading.WaitHandle]::WaitAny($handles, 250)
         }
-        Watch-Calls $shared
+        # It meets what it watches for; /health says so until the next look, which comes soon.
+        try { Watch-Calls $shared } catch [OutOfMemoryException] { $shared.Short = 'no memory was left to look' }
         if (-not $task.IsCompleted) { Restore-Servers $Servers; continue }
         try { Send-ToQueue $task.Result } catch { Write-Log $log error 'accept_failed' @{ reason = "$($_.Exception.GetBaseException().Message)" } }
         $task = $Listener.GetContextAsync()
@@ -116,19 +117,26 @@ try {
     Exit-Process $shared.Gate 3
 }
 
-$servers = [Collections.ArrayList]::new()
-$survey = Start-Runspace @('Log', 'Runspaces', 'ModuleTree', 'ImportReason', 'Survey') 'Start-Survey' @{ Shared = $shared }
-$null = $servers.Add((Start-Serving 'probe' $probes))
-$null = $servers.Add((Start-Serving 'refuse' $refusals))
-foreach ($number in 1..$settings.Workers) { $null = $servers.Add((Start-Serving 'work' $work)) }
-$trouble = Get-TokenTrouble $settings.TokenFile
-if ($trouble) { Write-Log $log warning 'no_token' @{ file = $settings.TokenFile; reason = $trouble } }
-Write-Log $log info 'listening' ([ordered]@{ port = $settings.Port; workers = $settings.Workers; modules = $settings.ModulesPath; engine = "$($PSVersionTable.PSVersion)" })
+try {
+    $servers = [Collections.ArrayList]::new()
+    $survey = Start-Runspace @('Log', 'Runspaces', 'ModuleTree', 'ImportReason', 'Survey') 'Start-Survey' @{ Shared = $shared }
+    $null = $servers.Add((Start-Serving 'probe' $probes))
+    $null = $servers.Add((Start-Serving 'refuse' $refusals))
+    foreach ($number in 1..$settings.Workers) { $null = $servers.Add((Start-Serving 'work' $work)) }
+    $trouble = Get-TokenTrouble $settings.TokenFile
+    if ($trouble) { Write-Log $log warning 'no_token' @{ file = $settings.TokenFile; reason = $trouble } }
+    Write-Log $log info 'listening' ([ordered]@{ port = $settings.Port; workers = $settings.Workers; modules = $settings.ModulesPath; engine = "$($PSVersionTable.PSVersion)" })
 
-Receive-Requests $listener $servers
+    Receive-Requests $listener $servers
 
-$left = $shared.InFlight.CurrentCount - 1
-Write-Log $log info 'stopped' @{ unanswered = $left }
-$listener.Close()
-$registration.Dispose()
-Exit-Process $shared.Gate $(if ($left -gt 0 -or $shared.Failed) { 1 } else { 0 })
+    $left = $shared.InFlight.CurrentCount - 1
+    Write-Log $log info 'stopped' @{ unanswered = $left }
+    $listener.Close()
+    $registration.Dispose()
+    Exit-Process $shared.Gate $(if ($left -gt 0 -or $shared.Failed) { 1 } else { 0 })
+} catch {
+    Write-Log $log error 'ended' @{ reason = "$($_.Exception.GetBaseException().Message)" }
+} finally {
+    # Without it the process would wait for the gate as it ends, and answer nobody.
+    Exit-Process $shared.Gate 1
+}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import subprocess
 import threading
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from psserver import DEADLINE, Service, running, write_module
+from psserver import DEADLINE, START, Service, running, write_module
 from test_ps_limits import wait_for_metric
 
 MISHAP = r"""
@@ -106,6 +108,72 @@ def test_p1_a_loop_that_allocates_ends_alone(mishap: Service, command: str) -> N
     body = call(mishap, command)
     assert body["ok"] is False
     assert "memory" in body["errors"][0].lower()
+
+
+WATCH = r"""
+$out = [Console]::Out
+foreach ($file in 'Log', 'Metrics', 'Guard') { Import-Module "$env:SERVER/$file.psm1" }
+$stop, $asked = 1..2 | ForEach-Object { [Threading.ManualResetEventSlim]::new($false) }
+$calls = 1..3 | ForEach-Object { @{ Since = [long] $_; Call = "call $_"; Halt = [Threading.CancellationTokenSource]::new() } }
+$shared = @{ Log = Open-Log @{ LogLevel = 'info' }; Running = $calls; Counters = @(); Stop = $stop; Gate = @{ Asked = $asked } }
+$hoard = [Collections.Generic.List[object]]::new()
+while ([GC]::GetTotalMemory($false) -lt 0.9 * [GC]::GetGCMemoryInfo().TotalAvailableMemoryBytes) { $hoard.Add([byte[]]::new(1MB)) }
+$seen = foreach ($ended in $null, $null, $null, 0, 1) {
+    if ($null -ne $ended) { $calls[$ended].Since = [long] 0 }
+    Watch-Calls $shared
+    "$($calls.Where({ $_.Halt.IsCancellationRequested }).Count) $($stop.IsSet)"
+    Start-Sleep -Milliseconds 1100
+}
+$out.WriteLine($seen -join ',')
+"""
+
+
+def test_p1_a_call_that_takes_its_time_to_end_is_waited_for(pwsh: str) -> None:
+    """While memory is short the next call is stopped, and the service ends, only after the last one has ended."""
+    environment = os.environ | {"SERVER": str(START.parent), "DOTNET_GCHeapHardLimit": hex(256 << 20)}
+    command = [pwsh, "-NoProfile", "-NonInteractive", "-Command", WATCH]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=240)
+    seen = done.stdout.splitlines()[-1].split(",")
+    assert seen == ["1 False", "1 False", "1 False", "2 False", "3 True"], done.stdout
+
+
+@contextlib.contextmanager
+def accepting(pwsh: str, place: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> Iterator[Service]:
+    """A service whose accepting thread also runs `fails` each time that it looks after the calls."""
+    server = shutil.copytree(START.parent, place / "server")
+    guard = server / "Guard.psm1"
+    guard.write_text(guard.read_text().replace("    $now = ", f"    {fails}\n    $now = "))
+    monkeypatch.setattr("psserver.START", server / "start")
+    write_module(place / "Modules", "Neighbour", "function Get-Neighbour { 'here' }")
+    with running(pwsh, place / "Modules", place, ["Neighbour"]) as service:
+        yield service
+
+
+def test_p1_memory_that_is_short_for_the_watch_itself_costs_one_look(
+    pwsh: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The accepting thread goes on, and the health says that it could not look."""
+    file = tmp_path / "short"
+    fails = f"if (Test-Path '{file}') {{ throw [OutOfMemoryException]::new() }}"
+    with accepting(pwsh, tmp_path, monkeypatch, fails) as service:
+        file.touch()
+        while "no memory was left" not in service.request("GET", "/health").text:
+            assert service.process.poll() is None
+        assert service.result("Neighbour", "Get-Neighbour") == ["here"]
+        file.unlink()
+        while service.request("GET", "/health").status_code != 200:
+            assert service.process.poll() is None
+
+
+def test_p1_without_its_accepting_thread_the_process_ends(
+    pwsh: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With exit code 1 and the reason in the log: what starts it anew sees no end while it hangs."""
+    file = tmp_path / "fails"
+    with accepting(pwsh, tmp_path, monkeypatch, f"if (Test-Path '{file}') {{ throw 'as never before' }}") as service:
+        file.touch()
+        assert service.process.wait(timeout=DEADLINE) == 1
+        assert service.event("ended")["reason"] == "as never before"
 
 
 def test_p1_output_without_end_is_cut(mishap: Service) -> None:
