@@ -13,6 +13,7 @@ from ucservice.secretfile import Secret
 from ucservice.web import App, Observer, RequestLog
 
 from mcp_service import toolsets
+from mcp_service.addresses import ByAddress
 from mcp_service.bearer import FileTokens, auth_settings
 from mcp_service.envelope import Envelope
 from mcp_service.observe import ToolCalls
@@ -59,7 +60,8 @@ def on_wire(
             allowed_hosts=list(settings.allowed_hosts), allowed_origins=list(settings.allowed_origins)
         ),
     )
-    return RequestLog(Envelope(application), observer=observer)
+    reachable = ByAddress(application, next(iter(settings.allowed_hosts), ""))
+    return RequestLog(Envelope(reachable), observer=observer)
 
 
 def _server(settings: Settings, chosen: Toolset, secret: Secret, registry: CollectorRegistry) -> MCPServer[None]:

@@ -28,6 +28,15 @@ def test_allowed_hosts_and_origins_can_be_set(tmp_path: Path) -> None:
         assert server.initialize(Host="mcp.example", Origin="http://localhost") == 403
 
 
+def test_a_request_to_an_address_is_answered(tmp_path: Path) -> None:
+    """Whatever machine publishes the port; what only looks like an address is a name, which has to be allowed."""
+    with running(tmp_path, "docs", UC_ALLOWED_HOSTS="mcp.example:8443", UC_DOCS=str(tmp_path)) as server:
+        for host in ("10.0.0.5:8012", "192.0.2.1", "[2001:db8::5]:8012", "[::1]"):
+            assert (host, server.initialize(Host=host)) == (host, 200)
+        for host in ("10.0.0.5.example:8012", "localhost", "10.0.0:8012", "[10.0.0.5]", "2001:db8::5", "10.0.0.5:"):
+            assert (host, server.initialize(Host=host)) == (host, 421)
+
+
 def test_e7_a_refusal_names_the_port_on_the_host(tmp_path: Path) -> None:
     """The challenge and the metadata it leads to name the published port, wherever the stack publishes it."""
     with running(tmp_path, "docs", UC_DOCS=str(tmp_path), UC_PUBLISHED_PORT="18012") as server:
