@@ -20,6 +20,7 @@ from groupchat_service.team import Message, TeamSpec, known
 
 Status = Literal["running", "input_required", "finished", "failed", "cancelled"]
 # Raised by a change that an earlier release can't read. A column with a default is none: each reads and names its own.
+# A label in the Dockerfile states it.
 VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (

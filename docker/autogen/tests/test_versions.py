@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from groupchat_harness import StartServer
+from groupchat_service.store import VERSION
 from sse_reader import all_events
 
 
@@ -55,3 +57,12 @@ def test_a_file_that_an_earlier_release_can_t_read_is_refused_at_the_start(start
     with pytest.raises(AssertionError, match="has schema 2, this release knows 1: start a newer one on it") as failure:
         start_server()
     assert "Traceback" not in str(failure.value)
+
+
+def test_the_image_states_the_format_of_the_store() -> None:
+    """A deploy goes by the label in the Dockerfile, so it has the number that the store writes."""
+    dockerfile = (Path(__file__).parents[1] / "Dockerfile").read_text(encoding="utf-8")
+
+    assert re.findall(r'^LABEL org\.unity-claude\.data-format\.autogen-data="(\d+)', dockerfile, re.MULTILINE) == [
+        str(VERSION)
+    ]

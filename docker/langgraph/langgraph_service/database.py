@@ -13,6 +13,8 @@ import aiosqlite
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "journal_size_limit=67108864")
 
+# Raised by a change that an earlier release can't read, here or in the files of the checkpoints and the store beside
+# it. A label in the Dockerfile states it.
 VERSION = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS threads (

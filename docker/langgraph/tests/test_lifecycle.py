@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 import warnings
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from langgraph_harness import PLUGINS, Json, StartServer, new_thread, running, state_of, until
 from langgraph_sdk.client import LangGraphClient
+from langgraph_service.database import VERSION
 
 pytestmark = pytest.mark.anyio
 
@@ -256,3 +258,12 @@ async def test_a_setting_that_is_no_number_is_refused_by_name(start: StartServer
     told = _last_words(failure)
     assert told["event"] == "settings_refused"
     assert f"LANGGRAPH_{name}={value!r}" in told["error"]
+
+
+def test_the_image_states_the_format_of_the_store() -> None:
+    """A deploy goes by the label in the Dockerfile, so it has the number that the store writes."""
+    dockerfile = (Path(__file__).parents[1] / "Dockerfile").read_text(encoding="utf-8")
+
+    assert re.findall(r'^LABEL org\.unity-claude\.data-format\.langgraph-data="(\d+)', dockerfile, re.MULTILINE) == [
+        str(VERSION)
+    ]

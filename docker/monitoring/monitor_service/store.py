@@ -20,7 +20,8 @@ from pathlib import Path
 from monitor_service.tree import Signature
 
 # Another number says that an older release must not touch the file. A column that is added with a DEFAULT needs none:
-# every statement here names its columns, so a release that does not know it can go on with the file.
+# every statement here names its columns, so a release that does not know it can go on with the file. A label in the
+# Dockerfile states it.
 VERSION = 1
 # Of each connection, and every thread has one: by default 2,000, which a growing store fills.
 _CACHE_KIB = 256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from monitor_rig import TOKEN, Rules, Start, Target, eventually
+from monitor_service.store import VERSION
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -167,3 +169,12 @@ def test_the_request_id_is_answered_and_logged(start: Start) -> None:
     # The line is written after the answer is sent.
     paths = eventually(lambda: [line["path"] for line in monitor.logs() if line.get("request_id") == "abc-1"])
     assert paths == ["/events"]
+
+
+def test_the_image_states_the_format_of_the_store() -> None:
+    """A deploy goes by the label in the Dockerfile, so it has the number that the store writes."""
+    dockerfile = (Path(__file__).parents[1] / "Dockerfile").read_text(encoding="utf-8")
+
+    assert re.findall(r'^LABEL org\.unity-claude\.data-format\.monitoring-data="(\d+)', dockerfile, re.MULTILINE) == [
+        str(VERSION)
+    ]
