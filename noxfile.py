@@ -205,6 +205,13 @@ def fault(session: nox.Session) -> None:
 
 
 @nox.session
+def deploy(session: nox.Session) -> None:
+    """Releases deployed, rolled back, refused, killed and raced on real targets; `-- --kills 100` tries more."""
+    locked(session)
+    pytest(session, "tests/deploy")
+
+
+@nox.session
 def stack(session: nox.Session) -> None:
     """The six services as they really run: brought up once, asked, attacked, rotated, stopped; always down."""
     locked(session)
@@ -240,7 +247,8 @@ def deep(session: nox.Session) -> None:
     locked(session)
     properties = ("-m", "hypothesis", "--hypothesis-profile", "deep", "--timeout", "0")
     session.run("python", "-m", "pytest", "tests/unit", *properties)
-    pytest(session, "tests/release", "tests/fault", "tests/owner", "--deep", "--kills", "300", "--seed", "1000")
+    suites = ("tests/release", "tests/fault", "tests/deploy", "tests/owner")
+    pytest(session, *suites, "--deep", "--kills", "300", "--seed", "1000")
 
 
 @nox.session
@@ -254,7 +262,7 @@ def bench(session: nox.Session) -> None:
 def pins(session: nox.Session) -> None:
     """Write every hash lock again from its .in file; look at the diff. A lock's header is the command that made it."""
     locked(session, tests=False)
-    inputs = [*ROOT.glob("*.in"), *(ROOT / "docker").glob("*/*.in")]
+    inputs = [*ROOT.glob("*.in"), *(path for folder in ("docker", "tests") for path in (ROOT / folder).glob("*/*.in"))]
     for path in sorted(inputs, key=lambda path: (path.parent, path.stem)):  # requirements before requirements-test
         source, lock = (one.relative_to(ROOT).as_posix() for one in (path, path.with_suffix(".txt")))
         runtime = path.with_name("requirements.txt")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parent
 
 _SERVICE = {"service": "only this service; a,b or repeated for more (default: all)"}
 _JSON = {"json": "print the result as JSON"}
+_TARGET = {"target": "the deploy target; needed where several are configured"}
+_ACCEPT = {"accept_data_loss": "the name of a volume whose data the release can't read; repeated for more"}
 _DRY = {"dry_run": "print what would be done, and do nothing"}
 
 
@@ -176,7 +179,7 @@ def up(
 
     Examples: ./inv up   |   ./inv up docs-server   |   ./inv up --release 1.4   |   ./inv up --fluentd
     """
-    from build.deploy import compose as deploy
+    from build.deploy import start as deploy
     from build.views import tables
 
     manifest = _manifest()
@@ -475,11 +478,168 @@ def yank(
 
     Examples: ./inv yank 1.4.0 --reason "loses events on restart"   |   ./inv yank gone --reason "registry emptied"
     """
+    from build.deploy import status as deployed
     from build.release.yank import yank as withdraw
     from build.views import releases
 
-    done = withdraw(_manifest(), version, reason, service=service, dry_run=dry_run)
+    manifest = _manifest()
+    done = withdraw(manifest, version, reason, service=service, dry_run=dry_run)
+    deployed.warn_of(manifest, done)
     releases.yanked(done, json=json, dry_run=dry_run)
+
+
+@task(bare="version", iterable=["service", "accept_data_loss"], help=_JSON | _TARGET | _ACCEPT | {
+    "version": "a release: 1.4.0, or the one that 1.4 or 1 names now",
+    "service": "only this service, the others stay as they are; a,b or repeated for more",
+    "dry_run": "print what would change, and do nothing",
+    "plan": "write what would change to this file, and do nothing",
+    "apply": "carry out the plan in this file; refused if anything changed since",
+    "resume": "finish the deploy that was interrupted",
+    "adopt": "replace what was changed by hand, or was never deployed",
+    "break_lock": "take the lock from another machine, whose deploy is gone",
+})  # fmt: skip
+def deploy(
+    _c: Context, *, version: str = "", target: str = "", service: list[str], dry_run: bool = False, plan: str = "",
+    apply: str = "", resume: bool = False, adopt: bool = False, break_lock: bool = False,
+    accept_data_loss: list[str], json: bool = False,
+) -> None:  # fmt: skip
+    """Bring a release to a target, whole.
+
+    One container after the other, only what changed; a deploy that fails ends in the set that ran before (exit 16).
+
+    Examples: ./inv deploy 1.4.0   |   ./inv deploy 1.4.0 --target production --dry-run   |   ./inv deploy --resume
+    """
+    from build.deploy import command
+    from build.views import deploys
+
+    if dry_run or plan:
+        planned = command.preview(
+            _manifest(), version, target=target, services=service, file=plan, adopt=adopt, accept=accept_data_loss
+        )
+        deploys.plan(planned, file=plan, json=json)
+    else:
+        deploys.made(lambda: command.deploy(
+            _manifest(), version, target=target, services=service, apply=apply, resume=resume, adopt=adopt,
+            break_lock=break_lock, accept=accept_data_loss,
+        ), json=json)  # fmt: skip
+
+
+@task(iterable=["accept_data_loss"], help=_JSON | _DRY | _TARGET | _ACCEPT | {
+    "to": "a release, or the number of a deploy (default: the last good set)",
+    "adopt": "replace what was changed by hand",
+    "break_lock": "take the lock from another machine, whose deploy is gone",
+})  # fmt: skip
+def rollback(
+    _c: Context, *, to: str = "", target: str = "", adopt: bool = False, break_lock: bool = False,
+    accept_data_loss: list[str], json: bool = False, dry_run: bool = False,
+) -> None:  # fmt: skip
+    """Go back to an earlier set, whole.
+
+    The last good one, or a named one, as the target's own journal has it; verified by digest on what runs.
+
+    Examples: ./inv rollback   |   ./inv rollback --to 1.3.2 --target production   |   ./inv rollback --dry-run
+    """
+    from build.deploy import command
+    from build.views import deploys
+
+    if dry_run:
+        planned = command.preview_rollback(
+            _manifest(), target=target, back_to=to, adopt=adopt, accept=accept_data_loss
+        )  # fmt: skip
+        deploys.plan(planned, json=json)
+    else:
+        deploys.made(lambda: command.rollback(
+            _manifest(), target=target, back_to=to, adopt=adopt, break_lock=break_lock, accept=accept_data_loss
+        ), json=json)  # fmt: skip
+
+
+@task(help=_JSON | _TARGET)
+def status(_c: Context, *, target: str = "", json: bool = False) -> None:
+    """Print what runs on a target, and where it differs.
+
+    The release, each container with its digest, health and age, and every drift from what was deployed.
+
+    Examples: ./inv status   |   ./inv status --target production --json
+    """
+    from build.deploy import status as deployed
+    from build.views import deploys
+
+    deploys.status(deployed.read(_manifest(), target), json=json)
+
+
+@task(help=_JSON | _TARGET)
+def deploys(_c: Context, *, target: str = "", json: bool = False) -> None:
+    """Print the deploys and roll backs of a target.
+
+    Who, when, from, to, outcome; the newest first.
+
+    Examples: ./inv deploys   |   ./inv deploys --target production --json
+    """
+    from build.deploy import status as deployed
+    from build.views import deploys as view
+
+    view.history(deployed.history(_manifest(), target), json=json)
+
+
+@task(bare="service", iterable=["service"], help=_JSON | _TARGET | {
+    "service": "only this service's volumes; a,b or repeated for more (default: all that state a format of data)",
+    "out": "the file to write (default: one in .uc/backups, named by the time)",
+})  # fmt: skip
+def backup(_c: Context, *, service: list[str], target: str = "", out: str = "", json: bool = False) -> None:
+    """Write the data of a target to a file.
+
+    The containers go on; SQLite databases are copied by the online backup, as of one moment each.
+
+    Examples: ./inv backup   |   ./inv backup --target production --out before-1.5.tar.gz   |   ./inv backup monitoring
+    """
+    from build.deploy import backup
+    from build.views import backups
+
+    backups.written(backup.write(_manifest(), target=target, services=service, out=out), json=json)
+
+
+@task(iterable=["service"], help=_JSON | _TARGET | {
+    "file": "what ./inv backup has written",
+    "service": "only this service's volumes; a,b or repeated for more (default: all in the file)",
+    "yes": "restore a backup of another project or target, too",
+    "adopt": "replace what was changed by hand",
+    "break_lock": "take the lock from another machine, whose deploy is gone",
+})  # fmt: skip
+def restore(
+    _c: Context, file: str, *, service: list[str], target: str = "", yes: bool = False, adopt: bool = False,
+    break_lock: bool = False, json: bool = False,
+) -> None:  # fmt: skip
+    """Bring a backup back into a target.
+
+    Verified first; the containers are stopped meanwhile, and what fails ends in the data of before (exit 16).
+
+    Examples: ./inv restore before-1.5.tar.gz   |   ./inv restore b.tar.gz --service monitoring --target production
+    """
+    from build.deploy import backup
+    from build.views import backups
+
+    started = time.monotonic()
+    done = backup.restore(
+        _manifest(), file, target=target, services=service, foreign=yes, adopt=adopt, break_lock=break_lock
+    )
+    backups.restored(done, time.monotonic() - started, json=json)
+
+
+@task(bare="version", help=_JSON | _TARGET | {
+    "version": "a release (default: what is deployed)", "out": "write them into this folder, instead of printing them",
+})  # fmt: skip
+def manifests(_c: Context, *, version: str = "", target: str = "", out: str = "", json: bool = False) -> None:
+    """Print what a deploy applies, as files.
+
+    Compose, a Swarm stack, or Kubernetes YAML with a kustomization.
+
+    Examples: ./inv manifests --version 1.4.0   |   ./inv manifests --version 1.4.0 --target cluster --out k8s
+    """
+    from build.deploy import command
+    from build.views import deploys
+
+    content = command.files(_manifest(), version, target=target)
+    deploys.files(content, command.write_files(content, Path(out)) if out else [], json=json)
 
 
 @task(bare="session", iterable=["session"], help=_JSON | {
@@ -562,21 +722,28 @@ def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> N
 
 @task(name="rotate", values={"name": "secret"}, help=_JSON | _DRY | {
     "name": "the secret to renew", "finish": "refuse the old value from now on",
+    "target": "the secret of this deploy target, which takes the new value at once",
 })  # fmt: skip
-def secrets_rotate(_c: Context, name: str, *, finish: bool = False, json: bool = False, dry_run: bool = False) -> None:
+def secrets_rotate(
+    _c: Context, name: str, *, finish: bool = False, target: str = "", json: bool = False, dry_run: bool = False
+) -> None:
     """Renew a secret; the old value stays valid for now.
 
     The new value stands in front, the old one on the second line, until --finish.
 
-    Examples: ./inv secrets.rotate mcp_token   |   ./inv secrets.rotate mcp_token --finish
+    Examples: ./inv secrets.rotate mcp_token   |   ./inv secrets.rotate mcp_token --target production --finish
     """
+    from build.deploy import rotation
     from build.stack import secrets
     from build.views import tables
 
     manifest = _manifest()
-    file = secrets.renewable(manifest, name)
+    folder = rotation.folder(manifest, target) if target else None
+    file = secrets.renewable(manifest, name, folder=folder)
     if dry_run:
         tables.rotation(file, finish=finish)
+    elif target:
+        tables.rotated(file, finished=rotation.rotate(manifest, name, target=target, finish=finish))
     elif finish:
         tables.rotated(file, finished=secrets.finish(manifest, name))
     else:
@@ -621,6 +788,7 @@ ns = Collection(
     *group("Build and check", sources, build_, scan, bases, version, changelog),
     *group("Run", up, down, ps, logs, smoke, watch, compose),
     *group("Release", release, releases, yank),
+    *group("Deploy", deploy, rollback, status, deploys, backup, restore, manifests),
     *group("This repository", test, schema, completion),
 )
 ns.add_collection(Collection("commits", *group("This repository", commits_check)))

@@ -261,10 +261,10 @@ def outcome(text: str, data: Any, *, planned: bool = False) -> None:
 
 def document(data: Any) -> None:
     """Print one JSON document on stdout; dataclasses become objects."""
-    print(json.dumps(data, indent=2, default=_plain), flush=True)
+    print(json.dumps(data, indent=2, default=plain), flush=True)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """A dataclass as a JSON object, anything else that JSON has no type for as its text."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)

@@ -16,8 +16,11 @@ BuildError 1          the doctor has a failing row, or what was asked for is not
 ├── Incomplete 13        some services failed, the others went through
 ├── ReleaseRefused 14    a release may not start here and now: authority, branch, stale plan, stand-in base
 ├── VersionTaken 15      another release has the version, or its tag names another digest
-├── StackTaken 16        the stack, or the data it left, belongs to another checkout
-└── DiskFailed 17        a file can't be written: no space, a quota, a read-only disk, no permission
+├── RolledBack 16        a deploy failed; the target runs the set that it ran before, whole and verified
+├── Unfinished 17        the target runs neither the new set nor the old one whole
+├── DeployRefused 18     a deploy may not start: its release, the target or what runs there forbids it
+├── StackTaken 19        the stack, or the data it left, belongs to another checkout
+└── DiskFailed 20        a file can't be written: no space, a quota, a read-only disk, no permission
 
 130 is an interrupt (Ctrl-C), 143 SIGTERM, 129 SIGHUP (interrupts.py), 141 a closed output pipe (| head).
 Any other exception is a bug of the toolkit and keeps its traceback.
@@ -27,7 +30,7 @@ from __future__ import annotations
 
 import copy
 import errno
-from typing import TypeVar
+from typing import Any, TypeVar
 
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141
@@ -147,16 +150,41 @@ class VersionTaken(BuildError):
     exit_code = 15
 
 
+class RolledBack(BuildError):
+    """A deploy failed, and the target runs the set of before again: every container healthy, by digest.
+
+    `target` is its name, `entry` that of its journal, as it is left.
+    """
+
+    exit_code = 16
+    target = ""
+    entry: Any = None
+
+
+class Unfinished(BuildError):
+    """A deploy failed, and the target runs neither the new set nor the old one whole; more as for RolledBack."""
+
+    exit_code = 17
+    target = ""
+    entry: Any = None
+
+
+class DeployRefused(BuildError):
+    """A deploy, or a roll back, may not start; nothing was changed at the target."""
+
+    exit_code = 18
+
+
 class StackTaken(BuildError):
     """The stack, or the registry, belongs to another checkout; nothing was changed."""
 
-    exit_code = 16
+    exit_code = 19
 
 
 class DiskFailed(BuildError):
     """The system refuses to write a file, or to read one of the project's."""
 
-    exit_code = 17
+    exit_code = 20
 
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}

@@ -1,4 +1,4 @@
-"""Concurrent calls in threads, and ending the child processes of these threads on an interrupt."""
+"""Concurrent calls in threads, and ending child processes: those of these threads on an interrupt, and whole groups."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from build.errors import ToolFailed
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _WORKERS = 8
+_GRACE_SECONDS = 10
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _thread = threading.local()  # .children: the processes that end with the `together` which started the thread
 
 
@@ -69,6 +71,49 @@ def end_tree(process: subprocess.Popen[Any]) -> None:
     with contextlib.suppress(OSError):
         subprocess.run(taskkill, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     process.terminate()  # has no effect on one that has ended
+
+
+def stop_group(process: subprocess.Popen[Any]) -> None:
+    """Stop a process in its own session, with its children: SIGINT, then SIGKILL after ten seconds.
+
+    On Windows, which has neither, they end at once.
+    """
+    if sys.platform == "win32":
+        end_tree(process)
+        return
+    for sign in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(_GRACE_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def kill_group(process: subprocess.Popen[Any]) -> None:
+    """End a process in its own session, with its children, at once, and wait for it."""
+    if sys.platform == "win32":
+        end_tree(process)
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE_SECONDS)
+
+
+def follow_parent() -> Callable[[], None] | None:
+    """What makes a new program end by SIGTERM when the thread that starts it has ended, even by SIGKILL; Linux only.
+
+    For `preexec_fn` of a program that is started from the main thread, and would otherwise go on for minutes.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def together(calls: Sequence[Callable[[], Result]]) -> list[Result]:

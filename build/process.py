@@ -9,24 +9,20 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from build import console, interrupts, variables
 from build.errors import MissingTool, ToolFailed
-from build.parallel import children, end_tree
+from build.parallel import children, stop_group
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
-_GRACE_SECONDS = 10
 _STANDARD_ERROR = 2
 _CHUNK = 1 << 16
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +112,24 @@ def raw_output(
     return bytes(stdout)
 
 
+def piped(argv: Sequence[str], *, source: IO[bytes] | None = None, sink: IO[bytes] | None = None) -> None:
+    """Run argv with a file as its stdin and one as its stdout, of whatever size. Raises as `run` does."""
+    shown = _announce(argv)
+    with _child(
+        argv,
+        cwd=None,
+        env=environment(),
+        stdin=source.fileno() if source else subprocess.DEVNULL,
+        output=sink.fileno() if sink else subprocess.DEVNULL,
+        errors=subprocess.PIPE,
+        text=False,
+    ) as child:
+        _, errors = child.communicate()
+    if child.returncode:
+        output = redact(errors.decode("utf-8", "replace"))
+        raise ToolFailed(f"exit code {child.returncode}: {shown}", output=output, returncode=child.returncode)
+
+
 def records(
     argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str | None] | None = None
 ) -> Iterator[list[str]]:
@@ -151,6 +165,21 @@ def records(
     if process.returncode:
         output = redact(b"".join(errors).decode("utf-8", "replace"))
         raise ToolFailed(f"exit code {process.returncode}: {shown}", output=output, returncode=process.returncode)
+
+
+def conversation(argv: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a program that is written to and read from for as long as it has a stdin; it writes its errors to `errors`.
+
+    It is in no group of processes that an interrupt ends: whoever converses with it ends it.
+
+    Raises MissingTool if argv[0] is not on PATH; ToolFailed if it can't be executed.
+    """
+    _announce(argv)
+    with starting(argv[0]):
+        return subprocess.Popen(
+            list(argv), env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            start_new_session=True,
+        )  # fmt: skip
 
 
 def lines(
@@ -236,35 +265,3 @@ def _child(
     with interrupts.started(lambda: group.start(start, argv[0]), stop) as process:
         yield process
     group.discard(process)
-
-
-def follow_parent() -> Callable[[], None] | None:
-    """What makes a new program end by SIGTERM when the thread that starts it has ended, even by SIGKILL; Linux only.
-
-    For `preexec_fn` of a program that is started from the main thread, and would otherwise go on for minutes.
-    """
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def stop_group(process: subprocess.Popen[Any]) -> None:
-    """Stop a process in its own session, with its children: SIGINT, then SIGKILL after ten seconds.
-
-    On Windows, which has neither, they end at once.
-    """
-    if sys.platform == "win32":
-        end_tree(process)
-        return
-    for sign in (signal.SIGINT, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-            process.wait(_GRACE_SECONDS)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        return

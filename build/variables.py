@@ -115,6 +115,8 @@ RULES: tuple[Rule, ...] = (
         "a login, and the CA of a registry",
     ),
     _rule("Trivy", "neutralised", "TRIVY_*", "each is a flag: one left in a shell would open the gate"),
+    _rule("kubectl", "honoured", "KUBECONFIG KUBECACHEDIR", "which clusters there are, and where its cache is"),
+    _rule("kubectl", "neutralised", "KUBECTL_* KUBERC", "another program for differences, and flags that mean others"),
     _rule(
         "all", "honoured",
         "HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy", "the way out",

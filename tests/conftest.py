@@ -16,7 +16,7 @@ from hypothesis import settings
 from tests.support.project import Project, make_empty
 
 _HERE = Path(__file__).parent
-_NEED_DOCKER = {"docker", "release", "fault", "stack"}
+_NEED_DOCKER = {"docker", "release", "fault", "deploy", "stack"}
 
 # A background job of a shell ignores SIGINT, one of nohup SIGHUP, and so do their children; tests send both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -75,8 +75,10 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--deep`: the samples of tests/support/samples.py, too."""
+    """Add `--deep`, the samples of tests/support/samples.py, too; `--kills N` and `--seed FIRST`, what test_kill.py tries."""
     parser.addoption("--deep", action="store_true", help="run the samples that CI leaves out, too")
+    parser.addoption("--kills", type=int, default=6, help="how many seeds to try")
+    parser.addoption("--seed", type=int, default=0, help="the first of them")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from build import console
-from build.config import renamed, rules
+from build.config import deploy, renamed, rules
+from build.config.deploy import DeploySettings, TargetSettings
 from build.config.manifest import (
     NOT_KEYS,
     Bases,
@@ -43,7 +44,9 @@ _SECTIONS: dict[str, type | None] = {
     "filter": FilterSettings,
     "smoke": SmokeSettings,
     "release": ReleaseSettings,
+    "deploy": DeploySettings,
 }
+_TARGETS = "UC_DEPLOY_TARGETS_"
 ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
 
 
@@ -120,19 +123,43 @@ def _overlay(table: dict[str, Any], override: Mapping[str, Any]) -> None:
 
 
 def _apply_variable(table: dict[str, Any], name: str, value: str) -> None:
+    if name.startswith(_TARGETS):
+        _apply_target_variable(table.get("deploy", {}).get("targets", {}), name, value)
+        return
     for section, cls in _SECTIONS.items():
         prefix = f"UC_{section.upper()}_"
         if not name.startswith(prefix):
             continue
         key = name.removeprefix(prefix).lower()
         entries = table.setdefault(section, {})
-        kinds = typing.get_type_hints(cls) if cls else dict.fromkeys(entries, str)
-        kinds = {known: kind for known, kind in kinds.items() if typing.get_origin(kind) is not dict}
+        kinds = _settable(cls) if cls else dict.fromkeys(entries, str)
         if key not in kinds:
             message = f"environment: {name}: no key '{key}' in [{section}]{suggest(key, kinds)}"
             raise ManifestError(message, hint=f"unset {name}")
         entries[key] = _parse(name, value, kinds[key])
         return
+
+
+def _apply_target_variable(targets: Mapping[str, Any], name: str, value: str) -> None:
+    """Set a key of a deploy target: UC_DEPLOY_TARGETS_PRODUCTION_HOST is `host` in [deploy.targets.production]."""
+    kinds = _settable(TargetSettings)
+    variables = {
+        f"{_TARGETS}{target}_{key}".upper().replace("-", "_").replace(".", "_"): (target, key)
+        for target in targets
+        for key in kinds
+    }
+    if name not in variables:
+        message = f"environment: {name}: no such key of a target in [deploy.targets]{suggest(name, variables)}"
+        raise ManifestError(message, hint=f"unset {name}")
+    target, key = variables[name]
+    targets[target][key] = _parse(name, value, kinds[key])
+
+
+@cache
+def _settable(cls: typing.Hashable) -> dict[str, Any]:
+    """The keys of a section that a variable may set, with their types: all but tables."""
+    kinds = typing.get_type_hints(cls)
+    return {key: kind for key, kind in kinds.items() if typing.get_origin(kind) is not dict}
 
 
 def _parse(name: str, value: str, kind: Any) -> Any:
@@ -180,6 +207,11 @@ def _problems(manifest: Manifest) -> Iterator[str]:
         place = manifest.root / value
         if value and not place.is_dir() and not (place.is_file() and place.name in MKDOCS):
             yield f"sources.{key}: {_not_a_source(place)}: {value}"
+
+    containers = {name: settings for name, (_, settings) in manifest.containers().items()}
+    published = {name: settings.published for name, settings in containers.items()}
+    stateful = [name for name, settings in containers.items() if settings.volumes]
+    yield from deploy.problems(manifest.deploy, published, stateful, manifest.sources)
 
 
 def _not_a_source(path: Path) -> str:

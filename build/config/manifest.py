@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from build.config import rules
+from build.config.deploy import DeploySettings
 from build.config.workspace import Workspace
 
 NOT_KEYS = ("root", "folder")  # fields of Manifest that no file sets
@@ -224,6 +225,7 @@ class Manifest:
     gates: Gates = field(default_factory=Gates)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
     smoke: SmokeSettings = field(default_factory=SmokeSettings)
+    deploy: DeploySettings = field(default_factory=DeploySettings)
     build_secrets: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     filter: FilterSettings = field(default_factory=FilterSettings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from build.config import manifest
+from build.config import deploy, manifest
 from build.errors import ManifestError
 
 PAGE = "docs/pages/versions-toml.md"
@@ -25,6 +25,8 @@ HEADINGS: dict[type, str] = {
     manifest.SmokeSettings: "[smoke]",
     manifest.Container: "[services.NAME.containers.CONTAINER]",
     manifest.SmokeCheck: "[[services.NAME.smoke]]",
+    deploy.DeploySettings: "[deploy]",
+    deploy.TargetSettings: "[deploy.targets.NAME]",
 }
 
 

@@ -91,6 +91,13 @@ RegistryAddress = Annotated[
         pattern=rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::{_PORT})?",
     ),
 ]
+OptionalAddress = Annotated[
+    str,
+    Rule(
+        expected="HOST or HOST:PORT, with a port between 1 and 65535, no https:// and no path",
+        pattern=rf"(?:(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::{_PORT})?)?",
+    ),
+]
 Namespace = Annotated[
     str,
     Rule(
@@ -110,6 +117,16 @@ TrivyMirror = Annotated[
 Day = Annotated[str, Rule(expected="a date as YYYY-MM-DD", pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}", is_date=True)]
 Port = Annotated[int, Rule(expected="a port between 1 and 65535", minimum=1, maximum=65535)]
 PortOrZero = Annotated[int, Rule(expected="a port between 1 and 65535, or 0", minimum=0, maximum=65535)]
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+IpAddress = Annotated[
+    str,
+    Rule(expected="an IP address", pattern=rf"(?:{_OCTET}(?:\.{_OCTET}){{3}}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)"),
+]
+MountSource = Annotated[str, Rule(expected="an absolute path or volume:NAME", pattern=r"(?:/\S*|volume:\S+)")]
+ProjectName = Annotated[
+    str,
+    Rule(expected="lower-case letters and digits, with single - between them", pattern="(?:[a-z0-9]+(?:-[a-z0-9]+)*)?"),
+]
 Positive = Annotated[int, Rule(expected="a number of at least 1", minimum=1)]
 Seconds = Annotated[int, Rule(expected="a number of seconds, or 0", minimum=0)]
 Context = Annotated[str, Rule(expected="stage:NAME or source:NAME", pattern="(?:stage|source):.+")]

@@ -38,6 +38,11 @@ class Workspace:
         return self.root / "checkout.json"
 
     @property
+    def backups(self) -> Path:
+        """The backups of data that were not written to a path of the caller's."""
+        return self.root / "backups"
+
+    @property
     def candidates(self) -> Path:
         """The candidates staged last, which the next release reuses instead of building again (JSON)."""
         return self.root / "candidates.json"
@@ -78,6 +83,11 @@ class Workspace:
     def release(self) -> Path:
         """The folder that containers read: release.json in it says what the last `up` has started."""
         return self.root / "release"
+
+    @property
+    def deploy(self) -> Path:
+        """What was applied last to each deploy target, a folder each."""
+        return self.root / "deploy"
 
     @property
     def secrets(self) -> Path:

@@ -1,6 +1,8 @@
 """The Docker engine of this machine: how it is called, what it must be, and what brings it here.
 
     client                              the docker binary, the two ways to call it, the versions it must have
+    api, connection                     the Engine API itself, over a connection that stays open
+    remote                              another engine, by its context or address
     daemon                              the daemon's process
     ports, disk                         what a container needs of this machine
     hardening                           what holds for every container

@@ -79,7 +79,7 @@ def cli(*arguments: str, capture: bool = True, timeout: float | None = None) -> 
     try:
         return run([docker(), *arguments], capture=capture, timeout=timeout)
     except ToolFailed as error:
-        raise _classified(error) from None
+        raise classified(error) from None
 
 
 def listed_images(form: str) -> list[str]:
@@ -97,7 +97,8 @@ def listed_images(form: str) -> list[str]:
                 raise
 
 
-def _classified(error: ToolFailed) -> MissingTool | ToolFailed:
+def classified(error: ToolFailed) -> MissingTool | ToolFailed:
+    """The failure of a call of Docker by its kind: an engine that can't be reached is a MissingTool."""
     text = error.output.lower()
     if "permission denied" in text and "docker.sock" in text:
         return MissingTool(
@@ -151,7 +152,7 @@ def failures() -> Iterator[None]:
         command = redact(shlex.join(map(str, error.docker_command)))
         output = redact("\n".join(part for part in (error.stdout, error.stderr) if part))
         message = f"exit code {error.return_code}: {command}"
-        raise _classified(ToolFailed(message, output=output, returncode=error.return_code)) from None
+        raise classified(ToolFailed(message, output=output, returncode=error.return_code)) from None
 
 
 @functools.cache

@@ -16,7 +16,8 @@ from build.engine import client as engine
 from build.errors import MissingTool, RegistryError
 from build.images import bake_log
 from build.images.bake_log import Failure
-from build.process import environment, follow_parent, starting, stop_group
+from build.parallel import follow_parent, stop_group
+from build.process import environment, starting
 from build.waiting import waiting
 
 MODES = ("auto", "plain", "quiet")

@@ -24,18 +24,18 @@ from build.process import lines, run
 
 # `coverage` runs what `unit` and `git` run.
 SESSIONS = (
-    "lint", "types", "coverage", "repository", "setup", "services", "docker", "release", "fault", "stack", "owner",
-    "smoke",
+    "lint", "types", "coverage", "repository", "setup", "services", "docker", "release", "fault", "deploy", "stack",
+    "owner", "smoke",
 )  # fmt: skip
-# Those that run side by side, in the order in which they begin: one session alone leaves almost half of two cores idle.
-# The others come last, alone.
+# Those that run side by side, in the order in which they begin, the longest first: one session alone leaves almost half
+# of two cores idle. The others come last, alone.
 _BESIDE = (
-    "docker", "release", "lint", "types", "fault", "owner", "stack", "setup", "coverage", "unit", "git", "repository",
-    "services",
+    "deploy", "release", "docker", "fault", "stack", "services", "owner", "setup", "coverage", "unit", "git", "lint",
+    "types", "repository",
 )  # fmt: skip
 _LANES = 3
 _WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}
-_ON_THE_ENGINE = {"docker", "release", "fault", "stack", "owner", "smoke", "bench", "deep"}
+_ON_THE_ENGINE = {"docker", "release", "fault", "deploy", "stack", "owner", "smoke", "bench", "deep"}
 _BEGINS = "nox > Running session "
 _LIST = ".venv/bin/nox --list"
 _FAILED = {"failed", "aborted"}  # results of a session in the report of nox

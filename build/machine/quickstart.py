@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from build import console, steps
 from build.config.manifest import Manifest
-from build.deploy import compose as deploy
+from build.deploy import start as deploy
 from build.engine import install, ownership
 from build.errors import BuildError, ScanBroken, ScanRejected, SmokeFailed
 from build.gates.scan import gate as scan

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from build import console, mkdocs_needs
 from build.config.manifest import Manifest
-from build.deploy import compose as deploy
+from build.deploy import start as deploy
 from build.engine import ownership
 from build.errors import BuildError
 from build.images import build

@@ -30,6 +30,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.definitions: dict[str, Schema] = {}
+        self._kinds: dict[str, type] = {}
 
     def of(self, hint: Any) -> Schema:
         origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -47,6 +48,8 @@ class _Writer:
 
     def _reference(self, kind: type) -> Schema:
         name = kind.__name__
+        if self._kinds.setdefault(name, kind) is not kind:
+            raise TypeError(f"two types of results are called {name}: {self._kinds[name]} and {kind}")
         if name not in self.definitions:
             self.definitions[name] = {}  # a type may hold others of its own
             hints = typing.get_type_hints(kind)

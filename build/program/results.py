@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypedDict  # noqa: TID251  (no pydantic reads these)
 
+from build.deploy.backup import BackedUp
+from build.deploy.changes import Change
+from build.deploy.ledger import DataChange
+from build.deploy.status import Status
 from build.diagnosis import Row
 from build.gates.scan.verdict import ImageVerdict
 from build.gates.smoke.checks import CheckResult
@@ -96,7 +100,7 @@ class Versions(TypedDict):
     lines: list[NextVersions]
 
 
-class Change(TypedDict):
+class ChangelogEntry(TypedDict):
     """A commit in the changelog."""
 
     type: str
@@ -116,7 +120,7 @@ class Section(TypedDict):
     tag: str
     before: str
     date: int | None
-    changes: dict[str, list[Change]]
+    changes: dict[str, list[ChangelogEntry]]
 
 
 class Changelog(TypedDict):
@@ -161,6 +165,71 @@ class Completion(TypedDict):
     script: str
 
 
+class DeployPlan(TypedDict):
+    """What a deploy or a roll back would change at a target; `basis` is what the plan depends on."""
+
+    target: str
+    place: str
+    action: str
+    version: str
+    release: str
+    before: str | None
+    records: dict[str, str]
+    changes: list[Change]
+    data: dict[str, DataChange]
+    basis: str
+
+
+class Deployed(TypedDict):
+    """What a deploy or a roll back did; `number` is 0 where nothing had to be done.
+
+    Of one that failed (exit 16, 17), the entry of the journal as it is left: rolled-back, failed or open; no `changes`.
+    """
+
+    target: str
+    number: int
+    action: str
+    state: str
+    release: str | None
+    before: str | None
+    changes: list[Change]
+    seconds: float
+
+
+class Deploy(TypedDict):
+    """An entry of a target's journal."""
+
+    number: int
+    action: str
+    state: str
+    release: str
+    before: str | None
+    who: str
+    host: str
+    began: str
+    ended: str
+    reason: str
+
+
+class Restored(TypedDict):
+    """What a restore brought into which volumes of a target, and the number of the entry in its journal."""
+
+    target: str
+    number: int
+    file: str
+    release: str
+    backup: str
+    volumes: dict[str, DataChange]
+    seconds: float
+
+
+class Manifests(TypedDict):
+    """What would be applied to a target, as files by name, and the paths they were written to."""
+
+    files: dict[str, str]
+    written: list[str]
+
+
 # A task may print one of several; None where it has nothing to say but that it went well.
 RESULTS: dict[str, tuple[Any, ...]] = {
     "quickstart": (Quickstart, Steps),
@@ -183,6 +252,13 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "schema": (Written,),
     "release": (Released, dict[str, Any]),
     "releases": (list[Release],),
+    "deploy": (Deployed, DeployPlan),
+    "rollback": (Deployed, DeployPlan),
+    "status": (Status,),
+    "deploys": (list[Deploy],),
+    "backup": (BackedUp,),
+    "restore": (Restored,),
+    "manifests": (Manifests,),
     "test": (Tested,),
     "completion": (Completion,),
     "yank": (list[Yanked],),

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from build import json_file
-from build.errors import RegistryError
+from build.errors import RegistryError, ReleaseRefused
+from build.images import data_formats
+from build.images.data_formats import DataFormat
 from build.images.export import Exported
 from build.images.image import Image
 from build.images.layout import ATTESTATION, Descriptor, ManifestBody, Platform
@@ -26,12 +28,16 @@ _SMALL = 4096  # bytes; a blob up to that size, most often a new configuration, 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A service's image in the registry: its manifest as read back, its platforms, and the bytes sent for it."""
+    """A service's image in the registry: its manifest as read back, its platforms, and the bytes sent for it.
+
+    `data` is the format of data that the image's labels state for volumes.
+    """
 
     image: Image
     stored: RawManifest
     platforms: tuple[str, ...]
     sent: int = 0
+    data: dict[str, DataFormat] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +88,8 @@ def _push(registry: RegistryClient, exported: Exported, origins: dict[str, str])
 def read_back(registry: RegistryClient, image: Image, *, sent: int = 0) -> Candidate:
     """The image as the registry holds it, with every manifest that it names.
 
-    Raises RegistryError if a manifest is missing or does not match its digest.
+    Raises RegistryError if a manifest is missing or does not match its digest, ReleaseRefused for a label that states
+    no format of data.
     """
     stored = load(registry, image.repository, image.digest)
     body: ManifestBody = json.loads(stored.content)
@@ -96,7 +103,18 @@ def read_back(registry: RegistryClient, image: Image, *, sent: int = 0) -> Candi
     platforms = tuple(_platform(child.get("platform", {})) for child in _images(body)) or (
         _own_platform(registry, image.repository, body),
     )
-    return Candidate(image=replace(image, pushed=True), stored=stored, platforms=platforms, sent=sent)
+    data = _data(registry, image)
+    return Candidate(image=replace(image, pushed=True), stored=stored, platforms=platforms, sent=sent, data=data)
+
+
+def _data(registry: RegistryClient, image: Image) -> dict[str, DataFormat]:
+    digest = config(registry, image.repository, image.digest)
+    content = registry.blob(image.repository, digest) if digest else None
+    labels = json.loads(content).get("config", {}).get("Labels") if content else None
+    try:
+        return data_formats.of_labels(labels or {})
+    except ReleaseRefused as error:
+        raise ReleaseRefused(f"{image.service}: {error}", hint=error.hint) from None
 
 
 def config(registry: RegistryClient, repository: str, digest: str) -> str:

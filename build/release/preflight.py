@@ -16,6 +16,7 @@ from build.git import status as git_status
 from build.git.remote import branches_with, remote_branches
 from build.git.versions import History
 from build.images.bases import Resolved
+from build.images.data_formats import DataFormat
 from build.parallel import at_once, together
 from build.registry import policy
 from build.registry.client import RegistryClient
@@ -155,6 +156,17 @@ def _prove(registry: RegistryClient, repository: str, digest: str) -> None:
     # What a release repository has from every record is the blob that artifacts have for a configuration.
     blob = candidates.config(registry, repository, digest) if digest else digest_of(EMPTY)
     registry.prove_push(repository, blob=blob)
+
+
+def check_formats(manifest: Manifest, data: Mapping[str, Mapping[str, DataFormat]]) -> None:
+    """Raise ReleaseRefused if an image states the format of a volume that its service does not have."""
+    volumes = {service: set(settings.volumes) for service, settings in manifest.services.items()}
+    for service, container in manifest.containers().values():
+        volumes[service] |= set(container.volumes)
+    for service, formats in data.items():
+        if unknown := sorted(formats.keys() - volumes[service]):
+            message = f"{service}: its image states the data format of {', '.join(unknown)}, and has no such volume"
+            raise ReleaseRefused(message, hint=f"services.{service}.volumes: {', '.join(volumes[service]) or 'none'}")
 
 
 def check_gates(manifest: Manifest, gates: Iterable[Gate]) -> None:

@@ -15,6 +15,7 @@ from semver import Version
 
 from build.errors import BuildError, RegistryError
 from build.gates.verdict import GateVerdict
+from build.images.data_formats import DataFormat
 from build.registry.oci import Artifact, artifact, document_of
 from build.typed import from_table
 
@@ -35,13 +36,17 @@ class RecordedBase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedService:
-    """One image of a release; `origin` is "built", or names the release or build whose digest was reused."""
+    """One image of a release; `origin` is "built", or names the release or build whose digest was reused.
+
+    `data` is the format of its data, for each volume of which the image's labels state one.
+    """
 
     digest: str
     fingerprint: str
     origin: str
     platforms: tuple[str, ...] = ()
     bases: dict[str, RecordedBase] = field(default_factory=dict)
+    data: dict[str, DataFormat] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,8 +94,15 @@ class NoRecord(RegistryError):
 
 
 def encode(record: Record) -> bytes:
-    """The canonical form of a record: JSON with sorted keys and a final newline."""
-    return (json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True) + "\n").encode()
+    """The canonical form of a record: JSON with sorted keys and a final newline.
+
+    A service without formats of data has no such field: its record is the one that earlier versions wrote.
+    """
+    table = dataclasses.asdict(record)
+    for service in table["services"].values():
+        if not service["data"]:
+            del service["data"]
+    return (json.dumps(table, indent=1, sort_keys=True) + "\n").encode()
 
 
 def decode(content: bytes) -> Record:

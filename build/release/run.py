@@ -143,6 +143,7 @@ def _record_of(run: Run, line: PlannedLine, created: str, tools: Mapping[str, st
             origin="built" if planned.action == "build" else planned.why,
             platforms=run.candidates[planned.service].platforms,
             bases={key: bases[key] for key in manifest.services[planned.service].bases},
+            data=run.candidates[planned.service].data,
         )
         for planned in line.services
     }

@@ -113,6 +113,7 @@ def _stage(run: Run) -> Run:
     staged = candidates.push(run.registry, run.exports)
     reused = at_once(partial(candidates.read_back, run.registry), run.reused)
     staged |= {candidate.image.service: candidate for candidate in reused}
+    preflight.check_formats(run.manifest, {service: candidate.data for service, candidate in staged.items()})
     for planned in run.services:
         candidate = staged[planned.service]
         transfer = f"{_size(candidate.sent)} sent" if candidate.sent else planned.why

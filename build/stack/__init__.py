@@ -2,6 +2,9 @@
 
 model                what runs, for every deploy target: the manifest's containers, hardened alike
 compose              the model as Compose files, and Compose run on them
+swarm, swarm_file    the model as services of a swarm; those as a stack file
+kubernetes, pods     the model as Kubernetes objects
+yaml_file            YAML for people
 secret_folder        where the runtime secrets are, also on a disk without file modes
 secrets              their files
 status, evidence     what the engine says of the containers; why one is not healthy

@@ -14,28 +14,25 @@ from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.engine import ownership
 from build.errors import ManifestError, SmokeFailed
-from build.stack import model, secret_folder
+from build.stack import model, secret_folder, yaml_file
 from build.stack.model import Container, Healthcheck, LogRotation, Stack, Tmpfs
 
-_HEADER = """\
-# {purpose}
-# Generated from versions.toml by `./inv compose`; do not edit. `nox -s lint` fails when it is stale.
-"""
+_ORIGIN = "Generated from versions.toml by `./inv compose`; do not edit. `nox -s lint` fails when it is stale."
 
 
 def document(stack: Stack) -> dict[str, Any]:
     """The stack as the content of a Compose file, in which every value arrives as the model has it."""
-    content: dict[str, Any] = _literal(_document(stack))
+    content: dict[str, Any] = literal(_document(stack))
     return content
 
 
-def _literal(value: Any) -> Any:
-    """The value with each string such that Compose reads it as it is: it would expand $NAME, ${NAME} and $$."""
+def literal(value: Any) -> Any:
+    """Return the value with each string such that Compose reads it as it is: it would expand $NAME, ${NAME} and $$."""
     if isinstance(value, str):
         return value.replace("$", "$$")
     if isinstance(value, dict):
-        return {key: _literal(part) for key, part in value.items()}
-    return [_literal(part) for part in value] if isinstance(value, list) else value
+        return {key: literal(part) for key, part in value.items()}
+    return [literal(part) for part in value] if isinstance(value, list) else value
 
 
 def _document(stack: Stack) -> dict[str, Any]:
@@ -52,16 +49,27 @@ def _document(stack: Stack) -> dict[str, Any]:
             }
             for key, network in stack.networks.items()
         },
-        "volumes": {key: {"name": name, **labels} for key, name in stack.volumes.items()},
+        "volumes": {key: {"name": name, **labels} for key, name in stack.volumes.items()} | _external_volumes(stack),
         "secrets": {key: {"file": str(path)} for key, path in stack.secrets.items()},
     }
+
+
+def _external_volumes(stack: Stack) -> dict[str, Any]:
+    """The volumes that containers only read, which are not the stack's own."""
+    mounts = [mount for container in stack.containers.values() for mount in container.mounts if mount.is_volume]
+    return {str(mount.source): {"name": str(mount.source), "external": True} for mount in mounts}
 
 
 def _service(container: Container) -> dict[str, Any]:
     volumes = [
         *({"type": "volume", "source": key, "target": target} for key, target in container.volumes.items()),
         *(
-            {"type": "bind", "source": str(mount.source), "target": mount.target, "read_only": True}
+            {
+                "type": "volume" if mount.is_volume else "bind",
+                "source": str(mount.source),
+                "target": mount.target,
+                "read_only": True,
+            }
             for mount in container.mounts
         ),
     ]
@@ -78,7 +86,7 @@ def _service(container: Container) -> dict[str, Any]:
         "security_opt": list(container.security_options),
         "tmpfs": [_tmpfs(folder) for folder in container.tmpfs],
         "restart": container.restart,
-        "stop_grace_period": _duration(container.stop_grace_seconds),
+        "stop_grace_period": duration(container.stop_grace_seconds),
         "healthcheck": _healthcheck(container.healthcheck),
         "environment": dict(container.environment),
         "networks": list(container.networks),
@@ -100,15 +108,16 @@ def _tmpfs(folder: Tmpfs) -> str:
 
 def _healthcheck(check: Healthcheck) -> dict[str, Any]:
     return {
-        "interval": _duration(check.interval),
-        "timeout": _duration(check.timeout),
+        "interval": duration(check.interval),
+        "timeout": duration(check.timeout),
         "retries": check.retries,
-        "start_period": _duration(check.start_period),
-        "start_interval": _duration(check.start_interval),
+        "start_period": duration(check.start_period),
+        "start_interval": duration(check.start_interval),
     }
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a span of time as Compose reads it, such as 10s or 500ms."""
     return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
 
 
@@ -127,21 +136,16 @@ def fluentd(stack: Stack) -> dict[str, Any]:
     return {"services": {name: {"logging": {"driver": "fluentd", "options": options}} for name in stack.containers}}
 
 
-def render(content: Mapping[str, Any], purpose: str) -> str:
+def render(content: Mapping[str, Any], purpose: str, origin: str = _ORIGIN) -> str:
     """A Compose file as YAML, with a header that says what it is for and where it comes from."""
-    import yaml
-
-    class Plain(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  (the signature is PyYAML's)
-            return True
-
-    return _HEADER.format(purpose=purpose) + yaml.dump(content, Dumper=Plain, sort_keys=False, width=120)
+    return f"# {purpose}\n# {origin}\n{yaml_file.text(content)}"
 
 
 def reference_files(manifest: Manifest) -> dict[str, str]:
     """The two committed files under docker/, by name: images as variables, paths relative to the project."""
     unnamed = dict.fromkeys(manifest.services, "")
-    stack = model.stack(replace(manifest, root=Path("..")), unnamed, secrets=Path("../.uc/secrets"))
+    site = model.checkout(replace(manifest, root=Path("..")), Path("../.uc/secrets"))
+    stack = model.stack(manifest, unnamed, site)
     content = document(stack)
     for name, (service, _) in manifest.containers().items():
         variable = service.upper().replace("-", "_") + "_IMAGE"
@@ -174,7 +178,8 @@ def _content(path: Path) -> str:
 def write(manifest: Manifest, images: Mapping[str, str], *, with_fluentd: bool = False) -> None:
     """Write the Compose files that start `images` (service → name@digest) to the workspace."""
     workspace = manifest.workspace
-    stack = model.stack(manifest, images, secrets=secret_folder.locate(manifest), labels=ownership.labels(manifest))
+    site = model.checkout(manifest, secret_folder.locate(manifest))
+    stack = model.stack(manifest, images, site, labels=ownership.labels(manifest))
     json_file.replace(workspace.compose, render(document(stack), "The stack as it runs."))
     if with_fluentd:
         json_file.replace(workspace.compose_fluentd, render(fluentd(stack), "Overlay: logs to Fluentd."))
@@ -187,17 +192,12 @@ def announce(
 ) -> None:
     """Write what runs, once `images` are started, for the containers that read it (`release_folder`).
 
-    As JSON: {"version", "services": {NAME: {"version", "image"}}}. A version is null for an image of no release; the
-    version of the whole is that of all its services, null where they differ. The services in `staying` run on as they
-    were announced.
+    As JSON, see `model.announcement`. The services in `staying` run on as they were announced.
     """
     file = manifest.workspace.release / model.RELEASE_FILE
     before = json_file.read(file).get("services", {})
     services = {name: before[name] for name in staying if name in before}
-    services |= {name: {"version": versions.get(name), "image": image} for name, image in images.items()}
-    common = {service["version"] for service in services.values()}
-    content = {"version": common.pop() if len(common) == 1 else None, "services": services}
-    json_file.write(file, content)
+    json_file.write(file, model.announcement(images, versions, services))
     # The containers' user is nobody on this machine, whose umask may close files to others.
     file.chmod(0o644)
     file.parent.chmod(0o755)

@@ -100,12 +100,13 @@ def _close_to_others(path: Path) -> None:
 
 
 @_permission_as_secret_error()
-def check(manifest: Manifest, names: Iterable[str]) -> None:
+def check(manifest: Manifest, names: Iterable[str], *, folder: Path | None = None) -> None:
     """Raise SecretError, naming every problem, when a secret file is missing, empty, or open to others.
 
-    A folder of another user's is a single problem.
+    The files are those of the checkout, or in `folder`. A folder of another user's is a single problem.
     """
-    problems = [problem for name in dict.fromkeys(names) for problem in _problems(manifest, name)]
+    place = folder or secret_folder.locate(manifest)
+    problems = [problem for name in dict.fromkeys(names) for problem in _problems(manifest, place / name)]
     if problems:
         raise SecretError(
             "\n".join(problems),
@@ -113,8 +114,8 @@ def check(manifest: Manifest, names: Iterable[str]) -> None:
         )
 
 
-def _problems(manifest: Manifest, name: str) -> Iterable[str]:
-    path = secret_folder.locate(manifest) / name
+def _problems(manifest: Manifest, path: Path) -> Iterable[str]:
+    name = path.name
     try:
         file = path.stat()
     except FileNotFoundError:
@@ -132,10 +133,15 @@ def _problems(manifest: Manifest, name: str) -> Iterable[str]:
         yield f"secret {name}: {path} is writable by everyone ({mode}): chmod 400 {path}"
 
 
-@_permission_as_secret_error()
 def value(manifest: Manifest, name: str) -> str:
     """The value that clients send: the first line of the file. Raises SecretError when the file is missing or empty."""
-    path = secret_folder.locate(manifest) / name
+    return value_in(secret_folder.locate(manifest), name)
+
+
+@_permission_as_secret_error()
+def value_in(folder: Path, name: str) -> str:
+    """The value that clients send, by the file in a folder of secrets. Raises SecretError as `value` does."""
+    path = folder / name
     try:
         lines = path.read_text(encoding="utf-8").split()
     except FileNotFoundError:
@@ -145,26 +151,27 @@ def value(manifest: Manifest, name: str) -> str:
     return lines[0]
 
 
-def rotate(manifest: Manifest, name: str) -> None:
+def rotate(manifest: Manifest, name: str, *, folder: Path | None = None) -> None:
     """Write a new random value into the file in place: a container keeps the inode that it mounted.
 
-    The old value stays as the second line, so that clients are not refused before they read the new one.
-    Raises SecretError for an external or unknown secret.
+    The old value stays as the second line, so that clients are not refused before they read the new one. The file is
+    that of the checkout, or in `folder`.
+    Raises SecretError for an external or unknown secret, and without a file of it.
     """
-    path = renewable(manifest, name)
-    old = value(manifest, name)
+    path = renewable(manifest, name, folder=folder)
+    old = value_in(path.parent, name)
     with _writable(path) as file:
         file.write(f"{random.token_urlsafe(32)}\n{old}\n".encode())
         file.truncate()
 
 
-def finish(manifest: Manifest, name: str) -> bool:
+def finish(manifest: Manifest, name: str, *, folder: Path | None = None) -> bool:
     """End a rotation's overlap, in place: only the first line stays; False when there was no other.
 
-    Raises SecretError for an external or unknown secret.
+    Raises SecretError as `rotate` does.
     """
-    path = renewable(manifest, name)
-    current = f"{value(manifest, name)}\n".encode()
+    path = renewable(manifest, name, folder=folder)
+    current = f"{value_in(path.parent, name)}\n".encode()
     with _writable(path) as file:
         if file.read().strip() == current.strip():
             return False
@@ -175,12 +182,12 @@ def finish(manifest: Manifest, name: str) -> bool:
     return True
 
 
-def renewable(manifest: Manifest, name: str) -> Path:
+def renewable(manifest: Manifest, name: str, *, folder: Path | None = None) -> Path:
     """The file of a random secret. Raises SecretError for an external or unknown one."""
     if name not in manifest.secrets:
         known = ", ".join(key for key, kind in manifest.secrets.items() if kind == "random")
         raise SecretError(f"unknown secret '{name}'{suggest(name, manifest.secrets)}", hint=f"one of: {known}")
-    path = secret_folder.locate(manifest) / name
+    path = (folder or secret_folder.locate(manifest)) / name
     if manifest.secrets[name] != "random":
         raise SecretError(f"secret {name} is external", hint=f"write {path} in place")
     return path

@@ -4,6 +4,8 @@ tables                        images, bases and containers
 gates                         scans and smoke checks
 versions, changelog, commits  what git says
 releases                      plans, releases, withdrawals, what a registry allows
+deploys                       deploys, their history, what runs on a target
+backups                       what was backed up, and what came back
 doctor, quickstart            the machine
 sources                       the user's own folders
 mcp                           the configuration of an MCP client

@@ -123,12 +123,12 @@ def planned_start(manifest: Manifest, services: Sequence[str], *, release: str) 
     Raises what choosing images raises.
     """
     # Reading releases and rendering Compose files are not paid for by a build that only shows its images.
-    from build.deploy.compose import runnable
+    from build.deploy.start import runnable
     from build.stack import compose, model, secret_folder, status
 
     what = runnable(manifest, services, release=release)
     images = {name: what.images[name] for name in what.services}
-    stack = model.stack(manifest, images, secrets=secret_folder.locate(manifest))
+    stack = model.stack(manifest, images, model.checkout(manifest, secret_folder.locate(manifest)))
     document = compose.document(stack)
     now = {container.name: container for container in status.containers(manifest)}
     starts = [Start.of(name, str(entry["image"]), now.get(name)) for name, entry in document["services"].items()]

@@ -34,7 +34,7 @@ HOST = "127.77.0.1"
 
 
 @contextlib.contextmanager
-def _registry(manifest: Manifest, folder: Path) -> Iterator[Registry]:
+def own_registry(manifest: Manifest, folder: Path) -> Iterator[Registry]:
     """A separate registry process for a benchmark."""
     resolved, reasons = bases.resolve(manifest, ["registry"])
     assert not reasons, reasons
@@ -82,7 +82,7 @@ def _imagetools(address: str, staged: Mapping[str, Candidate], tags: tuple[str, 
 
 def bench_publish(manifest: Manifest, rounds: int) -> Rows:
     """Six staged images × two tags, compared with sequential imagetools; and the requests for each tag."""
-    with tempfile.TemporaryDirectory() as name, _registry(manifest, Path(name)) as server:
+    with tempfile.TemporaryDirectory() as name, own_registry(manifest, Path(name)) as server:
         own = replace(manifest, registry=replace(manifest.registry, address=server.address))
         numbers = itertools.count(1)
 
@@ -138,7 +138,7 @@ def _least(proxy: Proxy, services: int) -> tuple[int, int]:
 
 def bench_release(manifest: Manifest, _rounds: int) -> Rows:
     """Requests and bytes of a release in which one of six images changed, compared with the minimum."""
-    with tempfile.TemporaryDirectory() as name, _registry(manifest, Path(name)) as server:
+    with tempfile.TemporaryDirectory() as name, own_registry(manifest, Path(name)) as server:
         hub = Hub(server.address)
         with contextlib.closing(hub), Proxy(free_address(HOST), server.address) as proxy:
             world = _six(worlds.make(Path(name) / "world", NAMESPACE, proxy.address, hub))

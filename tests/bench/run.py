@@ -23,6 +23,7 @@ from build.config.manifest import Manifest
 from build.engine import client as docker
 from build.images import store
 from build.registry.client import answers
+from tests.bench.deploys import bench_deploy, bench_swarm
 from tests.bench.endurance import measure_endurance
 from tests.bench.inputs import bench_inputs
 from tests.bench.powershell import bench_envelope
@@ -138,6 +139,8 @@ BENCHES = {
     "versions": bench_versions,
     "publish": bench_publish,
     "release": bench_release,
+    "deploy": bench_deploy,
+    "swarm": bench_swarm,
 }
 # What has no peer has a table of its own.
 MEASURES: dict[str, Callable[[Manifest, Options], Table]] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from build.config.manifest import Manifest
-from build.deploy import compose as deploy
+from build.deploy import start as deploy
 from build.engine import client as docker
 from build.stack import compose, status
 from build.stack.status import Running

@@ -77,7 +77,7 @@ def test_u6_a_port_that_is_taken_in_the_middle(stack_project: Project) -> None:
     ],
 )
 def test_u6_a_disk_that_is_full_in_the_middle(stack_project: Project, line: str, file: str, step: str) -> None:
-    """The step that can't write ends with ✗ and exit code 17; the error is the system's, with what shows the space."""
+    """The step that can't write ends with ✗ and exit code 20; the error is the system's, with what shows the space."""
     reports = stack_project.load().workspace.reports
 
     def fill() -> None:
@@ -87,7 +87,7 @@ def test_u6_a_disk_that_is_full_in_the_middle(stack_project: Project, line: str,
 
     ran = broken(stack_project, line, fill)
 
-    assert ran.code == 17, ran.text
+    assert ran.code == 20, ran.text
     assert marks(ran)[step] == "✗"
     assert "error: no space left on device" in ran.stderr
     assert "try: df -h" in ran.stderr

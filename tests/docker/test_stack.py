@@ -14,7 +14,7 @@ from build.engine import client as docker
 from build.images import store
 from build.stack import evidence, status
 from tests.support.project import Project
-from tests.support.stack import DOCKERFILE, add_server
+from tests.support.stack import DOCKERFILE, HEALTH_VERDICT, add_server
 
 
 def _states(project: Project) -> dict[str, str]:
@@ -188,7 +188,7 @@ def test_ctrl_c_in_up_leaves_no_half_stack(stack_project: Project) -> None:
 
     Not even a container that the engine finishes creating after the others were removed.
     """
-    slow = DOCKERFILE.replace("c.request('GET','/')", "import os;os._exit(1);c.request('GET','/')")
+    slow = DOCKERFILE.replace(HEALTH_VERDICT, "sys.exit(1)")
     add_server(stack_project, "slow", slow)
     stack_project.commit("Add a slow service")
     for arguments in (["build"], ["secrets.init"]):

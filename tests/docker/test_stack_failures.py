@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from build.deploy import compose as deploy
+from build.deploy import start as deploy
 from build.engine import client as docker
 from build.errors import SmokeFailed
 from build.stack import run
 from tests.support.project import Project
-from tests.support.stack import DOCKERFILE, add_server
+from tests.support.stack import DOCKERFILE, HEALTH_VERDICT, add_server
 
 
 def test_a_program_that_is_not_in_the_image_is_named(stack_project: Project) -> None:
@@ -32,7 +32,7 @@ def test_a_program_that_is_not_in_the_image_is_named(stack_project: Project) -> 
 
 def test_a_service_that_never_gets_healthy_is_shown(stack_project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """A start that ends at its deadline shows the container's state, last health output and last log lines."""
-    sick = DOCKERFILE.replace("sys.exit(c.getresponse().status!=200)", "print('not-well-today');sys.exit(1)")
+    sick = DOCKERFILE.replace(HEALTH_VERDICT, "print('not-well-today');sys.exit(1)")
     sick = sick.replace("--start-period=20s", "--start-period=1s").replace("--interval=5s", "--interval=1s")
     add_server(stack_project, "sick", sick)
     stack_project.commit("Add a sick service")

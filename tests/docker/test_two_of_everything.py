@@ -147,7 +147,7 @@ def test_e4_a_second_clone_does_not_take_the_stack_over(built: Project, tmp_path
 
     for task in (["up"], ["down"], ["down", "--volumes"], ["smoke"], ["watch"]):
         ran = other.inv(*task)
-        assert ran.code == 16, ran.text
+        assert ran.code == 19, ran.text
         assert f"belongs to the checkout {built.root}, and this is {other.root}" in ran.stderr
         assert "UC_PROJECT_NAME=" in ran.stderr
 
@@ -155,7 +155,7 @@ def test_e4_a_second_clone_does_not_take_the_stack_over(built: Project, tmp_path
     assert after.stdout == before.stdout
     assert built.inv("down").code == 0
     refused = other.inv("up")
-    assert (refused.code, str(built.root) in refused.stderr) == (16, True), "its volumes are still there"
+    assert (refused.code, str(built.root) in refused.stderr) == (19, True), "its volumes are still there"
 
 
 def test_e4_take_over_changes_the_owner_and_keeps_the_data(built: Project, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_e4_take_over_changes_the_owner_and_keeps_the_data(built: Project, tmp_p
 
     assert taken.code == 0, taken.text
     assert f"taking over the stack {built.load().project.name} of the checkout {built.root}" in taken.stderr
-    assert (refused.code, str(other.root) in refused.stderr) == (16, True), refused.text
+    assert (refused.code, str(other.root) in refused.stderr) == (19, True), refused.text
     assert removed.code == 0, removed.text
     assert built.inv("up").code == 0
 
@@ -199,7 +199,7 @@ def test_e4_only_the_checkout_that_created_the_registry_removes_it(stack_project
     used, refused = other.inv("registry.up"), other.inv("registry.down", "--volumes")
 
     assert used.code == 0, used.text
-    assert (refused.code, str(stack_project.root) in refused.stderr) == (16, True), refused.text
+    assert (refused.code, str(stack_project.root) in refused.stderr) == (19, True), refused.text
     assert stack_project.inv("registry.down").code == 0
 
 

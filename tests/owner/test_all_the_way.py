@@ -8,6 +8,7 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -134,12 +135,12 @@ def test_s1_a_release_of_the_tree_can_be_planned(owner: Owner, running: Ran) -> 
 
 @pytest.fixture
 def broken(owner: Owner, running: Ran) -> Iterator[None]:
-    """An image with a graph that no longer loads."""
+    """An image with a graph that no longer loads, for a reason of this run: an engine keeps what it has built before."""
     assert running
     graph = owner.tree.root / "agents/ledger/graph.py"
     text = graph.read_text()
     try:
-        graph.write_text(f"{text}\nraise RuntimeError('the orchard burned down')\n")
+        graph.write_text(f"{text}\nraise RuntimeError('the orchard burned down')  # {uuid4().hex}\n")
         assert owner.inv("build", "langgraph-api", "--push").code == 0
         yield
     finally:

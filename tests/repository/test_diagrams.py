@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from build.config.load import load
+from build.deploy.steps import STEPS
 from tests.support.project import REPOSITORY
 
 PAGES = REPOSITORY / "docs/pages"
@@ -78,3 +79,14 @@ def test_the_floats_of_the_versions_diagram_are_right() -> None:
             prefix = tuple(map(int, line.split(".")))
             matching = [one for one in stable if one[: len(prefix)] == prefix]
             assert shown == (".".join(map(str, matching[-1])) if matching else ""), (row[0], line)
+
+
+def test_the_page_of_deploys_has_the_steps_of_the_code() -> None:
+    """The table names them in their order, and the diagram draws them in that order."""
+    keys = [step.key for step in STEPS]
+    page = (PAGES / "deploying/index.md").read_text(encoding="utf-8")
+    table = page.partition("| Step | Does |")[2].partition("\n\n")[0]
+    chains = re.findall(r"^ +(\w+(?: --> \w+){2,})$", _diagram("deploying/index.md", "journal --> "), re.M)
+
+    assert re.findall(r"^\| (\w+) \|", table, re.M) == keys
+    assert " --> ".join(chains).split(" --> ") == keys

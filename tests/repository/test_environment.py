@@ -11,6 +11,7 @@ import pytest
 
 from build import variables as decided
 from build.config import manifest
+from build.config.deploy import TargetSettings
 from build.config.load import ALIASES, load
 from build.config.renamed import RENAMED
 from tests.support.environment_reads import python, variables
@@ -62,7 +63,8 @@ def _keys() -> set[str]:
     """Return the variables that set a key of versions.toml, also under a short or an old name."""
     sections = {field.name: getattr(MANIFEST, field.name) for field in dataclasses.fields(manifest.Manifest)}
     old = {row.variables[0] for row in RENAMED if row.variables} | {row.old for row in RENAMED}
-    return {*ALIASES, *old} | {
+    targets = {f"UC_DEPLOY_TARGETS_PRODUCTION_{field.name}".upper() for field in dataclasses.fields(TargetSettings)}
+    return {*ALIASES, *old, *targets} | {
         f"UC_{section}_{key}".upper()
         for section, value in sections.items()
         for key in (value if isinstance(value, dict) else getattr(value, "__dataclass_fields__", {}))

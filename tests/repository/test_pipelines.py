@@ -1,4 +1,4 @@
-"""The pipelines call existing tasks, have minimal rights, and never cancel a release."""
+"""The pipelines call existing tasks, have minimal rights, and never cancel a release. See test_deploy_pipelines.py, too."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from build.gates.scan import gitlab
 from tests.support import commands, pipelines
 from tests.support.project import REPOSITORY, Project
 
-TASKS = [words[1:] for words in pipelines.commands() if words[0] == "./inv"]
+TASKS = [words[1:] for full in (False, True) for words in pipelines.commands(full=full) if words[0] == "./inv"]
 JOBS = pipelines.github_jobs()
+GITLAB_JOBS = pipelines.gitlab_jobs()
+PROTECTED = '$CI_COMMIT_BRANCH && $CI_COMMIT_REF_PROTECTED == "true"'
 CHECKOUTS = {
     place: step["with"]
     for place, job in JOBS.items()
@@ -25,9 +27,9 @@ CHECKOUTS = {
 }
 
 
-@pytest.mark.parametrize("words", TASKS, ids=shlex.join)
+@pytest.mark.parametrize("words", [list(words) for words in dict.fromkeys(map(tuple, TASKS))], ids=shlex.join)
 def test_every_task_of_a_pipeline_can_be_typed(words: list[str]) -> None:
-    """Every task and flag in a pipeline exists."""
+    """Every task and flag in a pipeline exists, those that an input adds included."""
     assert commands.refusal(words) == ""
 
 
@@ -35,8 +37,9 @@ def test_both_systems_do_what_the_other_does() -> None:
     """GitHub and GitLab call the same tasks with the same arguments, in the same order."""
     github: list[list[str]] = []
     gitlab: list[list[str]] = []
-    for script in pipelines.scripts():
-        (gitlab if script.place.startswith(pipelines.GITLAB.name) else github).extend(script.commands())
+    for full in (False, True):
+        for script in pipelines.scripts():
+            (gitlab if script.place.startswith(pipelines.GITLAB.name) else github).extend(script.commands(full=full))
 
     assert github == gitlab
 
@@ -139,7 +142,7 @@ def test_only_the_release_keeps_its_credentials() -> None:
 
 def test_nothing_cancels_a_release() -> None:
     """Releases run one at a time, and no newer push cancels one that may have claimed its version."""
-    release, gitlab = JOBS["release.yml:release"], pipelines.gitlab_jobs()["release"]
+    release, gitlab = JOBS["release.yml:release"], GITLAB_JOBS["release"]
 
     assert release["concurrency"] == {"group": "release", "cancel-in-progress": False}
     assert "concurrency" not in pipelines.read(pipelines.WORKFLOWS[0].with_name("release.yml"))
@@ -148,10 +151,8 @@ def test_nothing_cancels_a_release() -> None:
 
 def test_only_protected_branches_release() -> None:
     """The right to push a branch is not enough to release from it."""
-    gitlab = pipelines.gitlab_jobs()["release"]
-
     assert JOBS["release.yml:release"]["if"] == "${{ github.ref_protected }}"
-    assert [rule["if"] for rule in gitlab["rules"]] == ['$CI_COMMIT_BRANCH && $CI_COMMIT_REF_PROTECTED == "true"']
+    assert [rule["if"] for rule in GITLAB_JOBS["release"]["rules"]] == [f'$TARGET == "" && {PROTECTED}']
 
 
 def test_a_release_waits_for_the_checks_and_takes_nothing_from_a_cache() -> None:
@@ -160,7 +161,7 @@ def test_a_release_waits_for_the_checks_and_takes_nothing_from_a_cache() -> None
 
     assert release["needs"] == "check"
     assert [step for step in release["steps"] if "cache" in step.get("uses", "")] == []
-    assert "cache" not in pipelines.gitlab_jobs()["release"]
+    assert "cache" not in GITLAB_JOBS["release"]
 
 
 def test_every_job_ends() -> None:
@@ -191,7 +192,7 @@ def test_every_job_hands_over_its_reports(place: str) -> None:
 def test_gitlab_gets_the_reports_as_its_own_kinds() -> None:
     """GitLab gets JUnit test results from every job, and from the scan bills of materials and vulnerabilities."""
     kept = pipelines.read(pipelines.GITLAB)["default"]["artifacts"]
-    images = pipelines.gitlab_jobs()["images"]["artifacts"]
+    images = GITLAB_JOBS["images"]["artifacts"]
 
     assert (kept["when"], kept["reports"]) == ("always", {"junit": ".uc/reports/*.xml"})
     assert images["reports"] == {
@@ -204,7 +205,7 @@ def test_gitlab_gets_the_reports_as_its_own_kinds() -> None:
 def test_the_messages_and_the_title_of_a_request_are_checked() -> None:
     """A pull or merge request is stopped by a message, or a title, that is no Conventional Commit; a push is not."""
     github = pipelines.read(pipelines.WORKFLOWS[0].with_name("commits.yml"))
-    gitlab_job = pipelines.gitlab_jobs()["commits"]
+    gitlab_job = GITLAB_JOBS["commits"]
 
     assert github[True] == {"pull_request": {"types": ["opened", "reopened", "synchronize", "edited"]}}
     assert gitlab_job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}]
@@ -217,7 +218,7 @@ def test_the_messages_and_the_title_of_a_request_are_checked() -> None:
 )
 def test_the_title_is_text_for_the_shell(project: Project, title: str, code: int) -> None:
     """GitLab's script checks the title as it is written, without "Draft: " and without running any of it."""
-    text = "\n".join(pipelines.gitlab_jobs()["commits"]["script"][1:]).replace("./inv", '"$PYTHON" -m invoke')
+    text = "\n".join(GITLAB_JOBS["commits"]["script"][1:]).replace("./inv", '"$PYTHON" -m invoke')
     (project.root / ".uc").mkdir()
     environment = project.environment(CI_MERGE_REQUEST_TITLE=title, TITLE=".uc/title", PYTHON=sys.executable)
 

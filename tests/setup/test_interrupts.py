@@ -250,7 +250,7 @@ def test_an_interrupt_ends_checks_and_journey(project: Project) -> None:
         "def journey(manifest):\n"
         "    try:\n        print('on the way', flush=True)\n        time.sleep(60)\n"
         "    finally:\n        print('tidied up', flush=True)\n"
-        f"checks.run(load.load(Path({str(project.root)!r}), os.environ), ['web'], {{'web'}}, journeys=[journey])\n"
+        f"checks.run(load.load(Path({str(project.root)!r}), os.environ), ['web'], {{'web': 'http://127.0.0.1:9'}}, str, journeys=[journey])\n"
     )
     argv = [sys.executable, "-c", program]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as checks:

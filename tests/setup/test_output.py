@@ -36,7 +36,7 @@ def test_u10_a_reader_that_leaves_early_causes_no_crash(project: Project, words:
 
 @pytest.mark.parametrize("words", [("version", "--json"), ("version",), ("--list",)])
 def test_u6_a_full_disk_behind_stdout_is_an_error(project: Project, words: tuple[str, ...]) -> None:
-    """What could not be written did not go well: exit code 17 with the reason, and no traceback."""
+    """What could not be written did not go well: exit code 20 with the reason, and no traceback."""
     project.commit()
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
@@ -44,7 +44,7 @@ def test_u6_a_full_disk_behind_stdout_is_an_error(project: Project, words: tuple
             stderr=subprocess.PIPE, text=True, timeout=120, check=False,
         )  # fmt: skip
 
-    assert done.returncode == 17
+    assert done.returncode == 20
     assert "error: no space left on device\n  try: df -h" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr

@@ -25,7 +25,11 @@ pytestmark = pytest.mark.timeout(600)
 
 # Users are promised three seconds; a busy test machine gets more, but still no SIGKILL.
 _BOUND_SECONDS = 7.0
-_COMPILE_LOG = "".join(f"Assets/Player.cs({n},5): error CS0103: The name 'speed' does not exist\n" for n in range(4000))
+# What services give to work under way (ucservice.web, UC_DRAIN_SECONDS): on a busy machine a call may need more, and is cut.
+_GRACE_SECONDS = 2.0
+# What a service exits with that had to cut something.
+_CUT = {"powershell-modules": 1}
+_COMPILE_LOG = "".join(f"Assets/Player.cs({n},5): error CS0103: The name 'speed' does not exist\n" for n in range(2000))
 # Without the PowerShell service: it always waits five seconds for a body that stalls.
 _UPLOADS = {
     "langgraph-api": "/threads",
@@ -45,10 +49,11 @@ def _ended_after(live: Live, container: str) -> float:
     signalled = time.time()
     docker.cli("stop", "--time", "20", f"{live.manifest.project.name}-{container}-1")
     state = live.inspect(container)["State"]
-    # 137 would be SIGKILL.
-    assert state["ExitCode"] in {0, 143}, f"{container}: exit code {state['ExitCode']}"
     finished = datetime.fromisoformat(state["FinishedAt"][:26].rstrip("Z") + "+00:00")
-    return finished.timestamp() - signalled
+    seconds = finished.timestamp() - signalled
+    allowed = {0, 143} | ({_CUT.get(container, 0)} if seconds >= _GRACE_SECONDS else set())  # 137 would be SIGKILL
+    assert state["ExitCode"] in allowed, f"{container}: exit code {state['ExitCode']} after {seconds:.1f} s"
+    return seconds
 
 
 @contextmanager
@@ -178,7 +183,9 @@ def test_every_container_ends_in_time_with_streams_open(live: Live) -> None:
         call = tool_call("invoke", _slow_call())
         tool = _in_flight(live, pool, lambda: live.call("mcp-modules", "POST", "/mcp", call))
         seconds["mcp-modules"] = _ended_after(live, "mcp-modules")
-        assert tool.result().json()["result"]["isError"] is False
+        answer = tool.result().json()
+        finished = answer.get("result", {}).get("isError") is False
+        assert finished or seconds["mcp-modules"] >= _GRACE_SECONDS, answer
 
         session, events, web_socket = _chat(held, live)
         seconds["autogen-groupchat"] = _ended_after(live, "autogen-groupchat")
@@ -187,7 +194,10 @@ def test_every_container_ends_in_time_with_streams_open(live: Live) -> None:
 
         invoked = _in_flight(live, pool, lambda: live.call("powershell-modules", "POST", "/invoke", _slow_call()))
         seconds["powershell-modules"] = _ended_after(live, "powershell-modules")
-        assert invoked.result().json()["ok"] is True
+        whole = invoked.result()
+        cut = (whole.status_code, whole.json().get("error")) == (503, "stopping")
+        finished = whole.json().get("ok") is True
+        assert finished or (cut and seconds["powershell-modules"] >= _GRACE_SECONDS), whole.text
 
         for name in live.names():
             if name not in seconds:

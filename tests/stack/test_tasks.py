@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from typing import Any
 
@@ -17,6 +16,7 @@ from build.images import store
 from build.stack import compose, status
 from tests.stack.live import Live, inv
 from tests.support.project import REPOSITORY
+from tests.support.readme import DEPLOYING, readme_commands
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -108,19 +108,14 @@ def test_the_release_in_force_is_read_from_the_container_and_changes_without_a_r
     assert live.lives() == before
 
 
-def _readme_commands() -> list[str]:
-    """Return what a reader may type: the indented blocks, and the first cells of the daily table."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    return [block or cell for block, cell in re.findall(r"^(?:    (\S.*)|\| `([^`]+)` \|.*)$", text, re.M)]
-
-
 def test_u13_every_command_of_the_readme_runs(running: Manifest) -> None:
     """Each command in the README's daily list ends as it should on a running stack.
 
-    quickstart started the stack; `./inv test` and nox run this test; releases have their own tests.
+    quickstart started the stack; `./inv test` and nox run this test; releases and deploys have their own tests.
     """
     elsewhere = {"./inv quickstart", "./inv test", "./inv test smoke", "./inv test lint types unit repository"}
-    commands = [one for one in _readme_commands() if one not in elsewhere and not one.startswith("./inv release ")]
+    others = ("./inv release ", *DEPLOYING)
+    commands = [one for one in readme_commands() if one not in elsewhere and not one.startswith(others)]
     assert len(commands) >= 8
 
     for command in commands:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import httpx
@@ -53,6 +54,15 @@ class Hub:
         """Write a manifest as a third party would; return the status."""
         path = f"/v2/{repository}/manifests/{tag}"
         return self._http.put(path, content=content, headers={"Content-Type": media_type}).status_code
+
+    def put_blob(self, repository: str, content: bytes) -> str:
+        """Upload a blob; return its digest."""
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        begun = self._http.post(f"/v2/{repository}/blobs/uploads/")
+        place = httpx.URL(begun.headers["Location"]).copy_merge_params({"digest": digest})
+        answer = self._http.put(place, content=content, headers={"Content-Type": "application/octet-stream"})
+        assert answer.status_code == 201, answer.text
+        return digest
 
     def forget(self, repository: str, digest: str) -> int:
         """Delete a blob as a careless clean-up would; return the status."""

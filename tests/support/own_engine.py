@@ -10,9 +10,10 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tests.support.machine import lacking
 
@@ -21,16 +22,47 @@ _CGROUP = f"/uc-test-{os.getpid()}"
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
+class Docker(Protocol):
+    """An engine that a test can give commands to."""
+
+    def docker(self, *arguments: str) -> str:
+        """What `docker ARGUMENTS` prints; fails the test if it fails."""
+
+
 @dataclass(frozen=True, slots=True)
 class OwnEngine:
-    """An engine below a folder; its containers have networks without any way out."""
+    """An engine below a folder; its containers have networks without any way out.
+
+    With a `link`, this machine and the engine's namespace reach each other: `address` is the engine's, `machine` ours.
+    """
 
     folder: Path
+    link: int = 0
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches what the engine publishes."""
+        return f"10.79.{self.link}.2"
+
+    @property
+    def machine(self) -> str:
+        """Where the engine reaches this machine."""
+        return f"10.79.{self.link}.1"
 
     @property
     def host(self) -> str:
         """Its address, as DOCKER_HOST takes it."""
         return f"unix://{self.folder}/docker.sock"
+
+    @property
+    def registry(self) -> str:
+        """Where the engine expects a registry without TLS on this machine."""
+        return f"{self.machine}:5000"
+
+    @property
+    def tcp(self) -> str:
+        """Its address over the link, as DOCKER_HOST takes it."""
+        return f"tcp://{self.address}:2375"
 
     def docker(self, *arguments: str) -> str:
         """What `docker ARGUMENTS` prints; fails the test if it fails."""
@@ -46,11 +78,13 @@ class OwnEngine:
             "iptables": False,
             "ip6tables": False,
             "bridge": "none",
+            "insecure-registries": [self.registry] if self.link else [],
         }
         (self.folder / "daemon.json").write_text(json.dumps(options))
         argv = [
             "setsid", "--fork", "nsenter", f"--net=/run/netns/{self.folder.name}", "dockerd",
             "--config-file", str(self.folder / "daemon.json"), "--host", self.host,
+            *(("--host", self.tcp, "--tls=false") if self.link else ()),
             "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
             "--pidfile", str(self.folder / "docker.pid"), "--cgroup-parent", _CGROUP,
         ]  # fmt: skip
@@ -110,15 +144,20 @@ def until(holds: Callable[[], bool], seconds: float, explain: Callable[[], str])
 
 
 @contextlib.contextmanager
-def own_engine() -> Iterator[OwnEngine]:
-    """A running engine of its own; stopped and removed at the end. Calls `lacking` where none can be started."""
+def own_engine(*, linked: bool = False) -> Iterator[OwnEngine]:
+    """A running engine of its own; stopped and removed at the end. Calls `lacking` where none can be started.
+
+    If `linked`, a cable between its network namespace and this machine's takes requests and pulls.
+    """
     if os.geteuid() != 0 or any(shutil.which(program, path=_PATH) is None for program in _PROGRAMS):
         lacking(f"needs root and {', '.join(_PROGRAMS)}")
     folder = Path(tempfile.mkdtemp(prefix="uce-", dir="/var/tmp"))  # a socket's path has 108 bytes at most
-    engine = OwnEngine(folder)
+    engine = OwnEngine(folder, 1 + os.getpid() % 250 if linked else 0)
     _run("ip", "netns", "add", folder.name)
     try:
         _run("ip", "-n", folder.name, "link", "set", "lo", "up")
+        if linked:
+            _connect(engine)
         engine.start()
         yield engine
     finally:
@@ -129,6 +168,17 @@ def own_engine() -> Iterator[OwnEngine]:
         for group in sorted(Path("/sys/fs/cgroup").glob(f"**{_CGROUP}/**/"), reverse=True):
             with contextlib.suppress(OSError):
                 group.rmdir()
+
+
+def _connect(engine: OwnEngine) -> None:
+    """Lay a cable from the engine's namespace to this one; it goes with the namespace."""
+    name = engine.folder.name
+    ours = f"uce{engine.link}"
+    _run("ip", "link", "add", ours, "type", "veth", "peer", "name", "eth0", "netns", name)
+    _run("ip", "address", "add", f"{engine.machine}/24", "dev", ours)
+    _run("ip", "link", "set", ours, "up")
+    _run("ip", "-n", name, "address", "add", f"{engine.address}/24", "dev", "eth0")
+    _run("ip", "-n", name, "link", "set", "eth0", "up")
 
 
 def _run(*argv: str) -> None:
@@ -142,25 +192,32 @@ def _unmount(folder: Path) -> None:
         subprocess.run(["umount", "--lazy", place], check=False, capture_output=True)
 
 
-def tiny_image(engine: OwnEngine, folder: Path, name: str) -> str:
-    """Import an image with a shell, `sleep` and `cat` of this machine; return NAME@DIGEST.
+def tiny_image(
+    engine: Docker,
+    folder: Path,
+    name: str,
+    *,
+    programs: Sequence[str] = ("sh", "sleep", "cat"),
+    changes: Sequence[str] = (),
+) -> str:
+    """Import an image with programs of this machine; return NAME@DIGEST.
 
-    It is healthy while it runs, and has the file /started since its start.
+    It is healthy while it runs, unless `changes`, as `docker import` takes them, say otherwise.
     """
-    programs = [path for name in ("sh", "sleep", "cat") if (path := shutil.which(name))]
-    listed = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
+    paths = [path for name in programs if (path := shutil.which(name))]
+    listed = subprocess.run(["ldd", *paths], capture_output=True, text=True, check=True).stdout
     libraries = {word for word in listed.replace(":", " ").split() if word.startswith("/") and ".so" in word}
-    for path in {*programs, *libraries}:
+    for path in {*paths, *libraries}:
         place = folder / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, place)
     archive = folder.with_suffix(".tar")
     subprocess.run(["tar", "--create", "--file", str(archive), "--directory", str(folder), "."], check=True)
-    changes = (
+    usual = (
         'ENTRYPOINT ["sh", "-c", "trap \'exit 0\' TERM; while :; do sleep 0.2; done"]',
         'HEALTHCHECK --interval=1s --start-interval=0.2s CMD ["sh", "-c", "true"]',
-        f"ENV PATH={':'.join(sorted({str(Path(program).parent) for program in programs}))}",
+        f"ENV PATH={':'.join(sorted({str(Path(program).parent) for program in paths}))}",
     )
-    options = [part for change in changes for part in ("--change", change)]
+    options = [part for change in (*usual, *changes) for part in ("--change", change)]
     digest = engine.docker("import", *options, str(archive), f"{name}:1")
     return f"{name}@{digest}"

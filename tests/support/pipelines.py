@@ -26,19 +26,23 @@ class Script:
     text: str
     variables: dict[str, str]
 
-    def commands(self) -> list[list[str]]:
-        """Its calls of tasks and sessions, with variables filled in. Raises AssertionError for one inside a line."""
+    def commands(self, *, full: bool = False) -> list[list[str]]:
+        """Its calls of tasks and sessions, with variables filled in; `full`: with all that is optional.
+
+        Raises AssertionError for a call inside a line.
+        """
         lines = [line.strip() for line in self.text.splitlines()]
         calls = [line for line in lines if _PROGRAM.match(line)]
         assert len(calls) == len(_PROGRAM.findall(self.text)), f"{self.place}: a task inside a line can't be checked"
-        return [[self._filled(word) for word in shlex.split(self._with_optional(line))] for line in calls]
+        return [[self._filled(word) for word in shlex.split(self._with_optional(line, full))] for line in calls]
 
-    def _with_optional(self, line: str) -> str:
+    def _with_optional(self, line: str, full: bool) -> str:
         """The line with every ${NAME:+words} in it: the words if the variable is not empty, nothing if it is."""
-        return re.sub(r"\$\{(\w+):\+([^}]*)\}", lambda part: part[2] if self.variables[part[1]] else "", line)
+        return re.sub(r"\$\{(\w+):\+([^}]*)\}", lambda part: part[2] if full or self.variables[part[1]] else "", line)
 
     def _filled(self, word: str) -> str:
-        return re.sub(r"\$(\w+)", lambda name: self.variables[name[1]], word)
+        """The word with the values of variables; what a person has to fill in stands for itself."""
+        return re.sub(r"\$(\w+)", lambda name: self.variables[name[1]] or name[1], word)
 
 
 def read(path: Any) -> dict[Any, Any]:
@@ -82,11 +86,12 @@ def _variables() -> dict[str, Any]:
 
 
 def _usual(value: str) -> str:
-    """Return the default of an expression like ${{ inputs.bump || 'auto' }}."""
-    usual = re.fullmatch(r"\$\{\{ .* \|\| '(.*)' \}\}", value)
-    return usual[1] if usual else value
+    """Return the default of an expression like ${{ inputs.bump || 'auto' }}, "" for one without."""
+    usual = re.fullmatch(r"\$\{\{ (?:.* \|\| '(.*)'|.*) \}\}", value)
+    return usual[1] or "" if usual else value
 
 
-def commands() -> list[list[str]]:
-    """Every call of a task or session in the pipelines, each once."""
-    return [list(words) for words in dict.fromkeys(tuple(words) for one in scripts() for words in one.commands())]
+def commands(*, full: bool = False) -> list[list[str]]:
+    """Every call of a task or session in the pipelines, each once; `full`: with all that is optional."""
+    every = (tuple(words) for script in scripts() for words in script.commands(full=full))
+    return [list(words) for words in dict.fromkeys(every)]

@@ -30,25 +30,29 @@ def free_address(host: str) -> str:
 
 @dataclass(slots=True)
 class Registry:
-    """A registry at `address` that keeps its blobs in `storage`; it can be stopped and started again."""
+    """A registry at `address` that keeps its blobs in `storage`; it can be stopped and started again.
+
+    `settings` are more of its settings, as YAML.
+    """
 
     program: str
     folder: Path
     address: str
     storage: Path
     process: subprocess.Popen[bytes] | None = None
+    settings: str = ""
 
     def start(self) -> None:
         """Start it, and return once it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "config.yml"
-        config.write_text(_CONFIG.format(storage=self.storage, address=self.address))
+        config.write_text(_CONFIG.format(storage=self.storage, address=self.address) + self.settings)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([self.program, "serve", str(config)], stdout=log, stderr=log)
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                if httpx.get(f"http://{self.address}/v2/", trust_env=False).status_code == 200:
+                if httpx.get(f"http://{self.address}/v2/", trust_env=False).status_code in {200, 401}:
                     return
             except httpx.TransportError:
                 pass

@@ -1,23 +1,40 @@
-"""The steps of a release by key, and the output lines that show them: tests depend on keys, not on titles."""
+"""The steps of a release and of a deploy by key, and the lines that show them: tests depend on keys, not on titles."""
 
 from __future__ import annotations
 
-from build.release.steps import STEPS
+from collections.abc import Sequence
+from typing import Any
 
-_TITLES = {step.key: step.title for step in STEPS}
-KEYS = tuple(_TITLES)
-PUBLIC = KEYS[KEYS.index("claim") :]
+from build.deploy import steps as deploy
+from build.release import steps as release
+from build.steps import Step
+
 _BEGUN, _DONE = "» ", "✓ "
 
 
-def begins(key: str) -> str:
-    """Return the line that is printed when a step begins."""
-    return f"{_BEGUN}{_TITLES[key]}"
+class Lines:
+    """The lines that a sequence of steps prints; `keys` are those of the steps, in order."""
+
+    def __init__(self, steps: Sequence[Step[Any]]) -> None:
+        self._titles = {step.key: step.title for step in steps}
+        self.keys = tuple(self._titles)
+
+    def begins(self, key: str) -> str:
+        """Return the line that is printed when a step begins."""
+        return f"{_BEGUN}{self._titles[key]}"
+
+    def ends(self, key: str) -> str:
+        """Return the start of the line that is printed when a step succeeds."""
+        return f"{_DONE}{self._titles[key]}"
+
+    def key_of(self, title: str) -> str:
+        """Return the key of the step with this title, "" if there is none."""
+        return next((key for key, known in self._titles.items() if known == title), "")
 
 
-def ends(key: str) -> str:
-    """Return the start of the line that is printed when a step succeeds."""
-    return f"{_DONE}{_TITLES[key]}"
+RELEASE, DEPLOY = Lines(release.STEPS), Lines(deploy.STEPS)
+begins, ends, KEYS = RELEASE.begins, RELEASE.ends, RELEASE.keys
+PUBLIC = KEYS[KEYS.index("claim") :]
 
 
 def step_of(line: str) -> str:
@@ -25,4 +42,4 @@ def step_of(line: str) -> str:
     title = line.removeprefix(_BEGUN)
     if title == line:
         return ""
-    return next((key for key, known in _TITLES.items() if known == title), title)
+    return RELEASE.key_of(title) or DEPLOY.key_of(title) or title

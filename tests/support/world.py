@@ -174,6 +174,16 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def begin(folder: Path, namespace: str, address: str) -> tuple[Project, str]:
+    """The first clone of a world, with the tasks alone; and the text that its versions.toml begins with."""
+    root = folder / "clone-0"
+    root.mkdir(parents=True)
+    shutil.copyfile(REPOSITORY / "tasks.py", root / "tasks.py")
+    text = MINIMAL.format(name=f"uct-{namespace}", python=PYTHON)
+    text = text.replace('address = "127.0.0.1:5000"', f'address = "{address}"')
+    return Project(root), text.replace('namespace = "test"', f'namespace = "{namespace}"')
+
+
 def make(
     folder: Path, namespace: str, address: str, hub: Hub, *, bases: dict[str, Any] | None = None, **settings: str
 ) -> World:
@@ -181,13 +191,7 @@ def make(
 
     Its two services are one file each, or with `bases` (the record of the Python base) servers that gates can check.
     """
-    root = folder / "clone-0"
-    root.mkdir(parents=True)
-    shutil.copyfile(REPOSITORY / "tasks.py", root / "tasks.py")
-    project = Project(root)
-    text = MINIMAL.format(name=f"uct-{namespace}", python=PYTHON)
-    text = text.replace('address = "127.0.0.1:5000"', f'address = "{address}"')
-    text = text.replace('namespace = "test"', f'namespace = "{namespace}"')
+    project, text = begin(folder, namespace, address)
     release = "".join(f"{key} = {value}\n" for key, value in settings.items())
     project.write("versions.toml", f"{text}\n[release]\n{release}")
     project.write(".gitignore", ".uc/\n__pycache__/\n")
@@ -200,8 +204,13 @@ def make(
     if bases:
         reuse_bases(project, bases)
     project.commit("feat: start")
+    return attach(folder, namespace, address, hub)
+
+
+def attach(folder: Path, namespace: str, address: str, hub: Hub) -> World:
+    """Make a world around the committed project in `folder`/clone-0: a bare remote that its branch is pushed to."""
     world = World(folder, namespace, address, hub, _IDENTITY | {"CI": "", "GITLAB_CI": "", "GITHUB_ACTIONS": ""})
-    world.adopt(root)
+    project = world.adopt(folder / "clone-0").project
     subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch", "main", str(world.remote)], check=True)
     project.git("remote", "add", "origin", str(world.remote))
     project.git("push", "--quiet", "origin", "main")

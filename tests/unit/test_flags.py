@@ -41,7 +41,13 @@ def test_c5_an_empty_value_is_not_an_absent_flag(
 
 def _needed(task: str, flag: str) -> list[str]:
     """The other words that a task does not run without."""
-    return ["1.4.0"] if task == "yank" and flag != "--version" else []
+    words = {
+        "yank": ("--version", "1.4.0"),
+        "restore": ("--file", "b.tar.gz"),
+        "secrets.rotate": ("--name", "mcp_token"),
+    }
+    needed, word = words.get(task, ("", ""))
+    return [word] if needed not in {"", flag} else []
 
 
 def _key(flag: str) -> str:

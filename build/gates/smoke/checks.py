@@ -6,7 +6,7 @@ import functools
 import json
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from build.config.manifest import Manifest, SmokeCheck
 from build.gates.smoke import inventory
 from build.parallel import together
-from build.stack import secrets
 
 if TYPE_CHECKING:
     import httpx
@@ -58,33 +57,34 @@ def loopback_client(seconds: float) -> httpx.Client:
 def run(
     manifest: Manifest,
     services: Sequence[str],
-    running: Collection[str],
+    addresses: Mapping[str, str],
+    secret: Callable[[str], str],
     *,
     journeys: Sequence[Callable[[Manifest], list[CheckResult]]] = (),
 ) -> list[CheckResult]:
     """Run the smoke checks of the containers of `services` and the journeys concurrently; return all results.
 
-    A container that is not in `running` fails its checks immediately. An interrupt cancels the checks.
+    `addresses` maps each running container to its URL; another one fails its checks immediately. `secret` returns the
+    value of a secret by its name. An interrupt cancels the checks.
     """
     jobs: list[Callable[[], list[CheckResult]]] = []
     with loopback_client(_ATTEMPT_SECONDS) as http:
-        for container, (service, settings) in manifest.containers().items():
+        for container, (service, _) in manifest.containers().items():
             for check in manifest.services[service].smoke if service in services else ():
-                base = f"http://127.0.0.1:{settings.published}" if container in running else ""
-                jobs.append(_job(http, manifest, container, service, base, check))
+                jobs.append(_job(http, secret, container, service, addresses.get(container, ""), check))
         # The last job runs in this thread, where an interrupt arrives: a journey has to clean up after itself.
         jobs += [functools.partial(journey, manifest) for journey in journeys]
         return [result for results in together(jobs) for result in results]
 
 
 def _job(
-    http: httpx.Client, manifest: Manifest, container: str, service: str, base: str, check: SmokeCheck
+    http: httpx.Client, secret: Callable[[str], str], container: str, service: str, base: str, check: SmokeCheck
 ) -> Callable[[], list[CheckResult]]:
     def job() -> list[CheckResult]:
         started = time.monotonic()
         outcome = Outcome("the container is not running")
         if base:
-            outcome = until_deadline(lambda: _attempt(http, manifest, base, check), check.deadline_seconds)
+            outcome = until_deadline(lambda: _attempt(http, secret, base, check), check.deadline_seconds)
         seconds = time.monotonic() - started
         return [
             CheckResult(
@@ -113,12 +113,12 @@ def until_deadline(attempt: Callable[[], Outcome], seconds: float) -> Outcome:
     return outcome
 
 
-def _attempt(http: httpx.Client, manifest: Manifest, base: str, check: SmokeCheck) -> Outcome:
+def _attempt(http: httpx.Client, secret: Callable[[str], str], base: str, check: SmokeCheck) -> Outcome:
     import httpx
 
     headers = {"X-Request-Id": f"smoke-{time.monotonic_ns()}"}
     if check.secret:
-        headers["Authorization"] = f"Bearer {secrets.value(manifest, check.secret)}"
+        headers["Authorization"] = f"Bearer {secret(check.secret)}"
     try:
         if check.needs and (lacking := inventory.lacking(declared(http, base + HEALTH), check.needs)):
             return Outcome(note=not_declared(lacking), applies=False)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from build import console
@@ -19,7 +20,7 @@ from build.gates.smoke.checks import CheckResult
 from build.gates.verdict import GateVerdict
 from build.images import store
 from build.images.image import Image
-from build.stack import evidence, sandbox, status
+from build.stack import evidence, sandbox, secrets, status
 from build.stack import run as stack
 
 _UP_SECONDS = 240
@@ -86,7 +87,13 @@ def _ask(
     """Run the checks, and the journey if all its services run; after a failure keep evidence of every container."""
     absent = [name for name in journey.NEEDS if name not in running]
     wanted = travel and manifest.smoke.journey != "" and set(journey.NEEDS) <= manifest.containers().keys()
-    results = checks.run(manifest, services, running, journeys=[journey.run] if wanted and not absent else [])
+    addresses = {
+        name: f"http://127.0.0.1:{settings.published}"
+        for name, (_, settings) in manifest.containers().items()
+        if name in running
+    }
+    journeys = [journey.run] if wanted and not absent else []
+    results = checks.run(manifest, services, addresses, partial(secrets.value, manifest), journeys=journeys)
     if wanted and absent:
         results.append(journey.not_taken(f"not taken: {', '.join(absent)} not running"))
     checks.junit(results, report)

@@ -69,6 +69,31 @@ watched = "watched"
 allow = ["public.pem"]
 [smoke]
 journey = ""
+[deploy]
+target = "production"
+[deploy.targets.production]
+kind = "swarm"
+host = "ssh://deploy@manager.example"
+project = "sample-production"
+address = "0.0.0.0"
+ports = { web-a = 9001 }
+replicas = { web-a = 1 }
+placement = { web-a = ["node.labels.disk == ssd"] }
+sources = { watched = "/srv/watched" }
+secrets = "/run/secrets"
+registry = "registry.example:5000"
+encrypted = true
+history = 5
+health_seconds = 60
+monitor_seconds = 2
+smoke = false
+before = ["./announce", "production"]
+after = ["./announce", "production"]
+[deploy.targets.cluster]
+kind = "kubernetes"
+context = "production"
+kubeconfig = "kubeconfig"
+namespace = "sample"
 [secrets]
 alpha = "random"
 [stages.base]

@@ -35,6 +35,19 @@ ONLY_THE_READER: dict[str, tuple[str, Path_, Any]] = {
     ),
     "Dockerfile is missing": ("it depends on the disk", ("services", "web", "folder"), "elsewhere"),
     "no such folder: ": ("it depends on the disk", ("sources", "watched"), "elsewhere"),
+    ": it keeps data in a volume, ": (
+        "it depends on another part of the file", ("deploy", "targets", "production", "replicas"), {"web-a": 2},
+    ),
+    ": context is set too": (
+        "two keys exclude each other", ("deploy", "targets", "production", "context"), "production",
+    ),
+    ": belongs to kind = ": (
+        "it depends on another key", ("deploy", "targets", "production", "namespace"), "production",
+    ),
+    " is the port of ": (
+        "two parts of the file have the same port", ("services", "web", "containers"),
+        {"web-a": {"published": 8001}, "web-b": {"published": 9001}},
+    ),
     "no such file: ": ("it depends on the disk", ("registry", "ca_file"), "elsewhere.pem"),
 }  # fmt: skip
 TYPES: tuple[Any, ...] = ("x", 1, 1.5, True, ["x"], {"x": "y"})

@@ -135,7 +135,7 @@ def test_an_interrupted_journey_cleans_up(manifest: Manifest, answers: Answers) 
     answers["state"] = hang
     program = (
         "import os; from pathlib import Path; from build.config import load; from build.gates.smoke import checks, journey\n"
-        f"checks.run(load.load(Path({str(manifest.root)!r}), os.environ), [], [], journeys=[journey.run])\n"
+        f"checks.run(load.load(Path({str(manifest.root)!r}), os.environ), [], {{}}, str, journeys=[journey.run])\n"
     )
     watched = manifest.source("watched")
     assert watched

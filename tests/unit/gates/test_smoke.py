@@ -7,6 +7,7 @@ import socket
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def test_checks_judge_the_answer(project: Project, port: int, check: str, reason
     manifest = _manifest(project, port, check)
     secrets.initialise(manifest)
 
-    (result,) = checks.run(manifest, ["web"], {"web"})
+    (result,) = checks.run(manifest, ["web"], {"web": f"http://127.0.0.1:{port}"}, partial(secrets.value, manifest))
 
     assert reason in result.reason
     assert result.passed is (not reason)
@@ -123,7 +124,8 @@ def test_nobody_listens(project: Project) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
-    (result,) = checks.run(_manifest(project, free, 'path = "/"'), ["web"], {"web"})
+    addresses = {"web": f"http://127.0.0.1:{free}"}
+    (result,) = checks.run(_manifest(project, free, 'path = "/"'), ["web"], addresses, str)
 
     assert f"http://127.0.0.1:{free}/" in result.reason
 
@@ -178,7 +180,8 @@ def _with_inventory(
         keys = {"name": "has", "path": "/health", "deadline_seconds": 0} | check
         lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in keys.items())
         project.append(f"[[services.own.smoke]]\n{lines}\n")
-        results = checks.run(project.load(), ["own"], ["own"])
+        addresses = {"own": f"http://127.0.0.1:{server.server_address[1]}"}
+        results = checks.run(project.load(), ["own"], addresses, str)
         server.shutdown()
     return [result for result in results if result.check == "has"]
 

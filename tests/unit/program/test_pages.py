@@ -41,7 +41,15 @@ def test_u2_alone_it_lists_every_task_in_its_group_on_one_line(
     assert max(map(len, lines)) <= 80
     assert all(len(line.split()) > 2 for line in lines if line.startswith("  "))
     headings = [line for line in lines[1:] if line and not line.startswith(" ") and not line.startswith("./inv")]
-    assert headings == ["Start here", "Build and check", "Run", "Release", "This repository", "Registry and secrets"]
+    assert headings == [
+        "Start here",
+        "Build and check",
+        "Run",
+        "Release",
+        "Deploy",
+        "This repository",
+        "Registry and secrets",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

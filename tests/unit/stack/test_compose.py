@@ -20,7 +20,9 @@ from tests.support.project import REPOSITORY, Project
 
 def _stack(project: Project) -> Stack:
     manifest = project.load()
-    return model.stack(manifest, dict.fromkeys(manifest.services, "registry/x@sha256:0"), secrets=Path("/s"))
+    return model.stack(
+        manifest, dict.fromkeys(manifest.services, "registry/x@sha256:0"), model.checkout(manifest, Path("/s"))
+    )
 
 
 def _web(project: Project) -> dict[str, Any]:
@@ -83,7 +85,9 @@ def test_every_container_has_a_fluentd_entry_that_needs_no_fluentd() -> None:
     """The overlay names every container and is asynchronous."""
     manifest = load(REPOSITORY, {}, local=False)
 
-    services = compose.fluentd(model.stack(manifest, dict.fromkeys(manifest.services, "x"), secrets=Path()))["services"]
+    services = compose.fluentd(
+        model.stack(manifest, dict.fromkeys(manifest.services, "x"), model.checkout(manifest, Path()))
+    )["services"]
 
     assert set(services) == set(manifest.containers())
     assert {service["logging"]["options"]["fluentd-async"] for service in services.values()} == {"true"}

@@ -13,7 +13,7 @@ from tests.support.project import Project
 def _stack(project: Project, *services: str) -> Stack:
     manifest = project.load()
     images = dict.fromkeys(services or manifest.services, "registry/x@sha256:0")
-    return model.stack(manifest, images, secrets=Path("/s"))
+    return model.stack(manifest, images, model.checkout(manifest, Path("/s")))
 
 
 def test_a_new_service_is_hardened_without_asking(project: Project) -> None:
@@ -64,7 +64,8 @@ def test_e7_a_container_knows_where_it_is_published(project: Project) -> None:
     """Whatever port a user gives it, and in a sandbox, which moves them all."""
     manifest = project.load()
     web = replace(manifest.services["web"], published=18777)
-    moved = model.stack(replace(manifest, services={"web": web}), {"web": "x"}, secrets=Path())
+    other = replace(manifest, services={"web": web})
+    moved = model.stack(other, {"web": "x"}, model.checkout(other, Path()))
 
     assert moved.containers["web"].environment["UC_PUBLISHED_PORT"] == "18777"
     assert moved.containers["web"].ports[0].published == 18777

@@ -16,7 +16,7 @@ def test_nothing_is_shared_with_the_running_stack(project: Project) -> None:
     isolated = sandbox._isolated(manifest, 4711)
 
     ours, its = (
-        model.stack(stack, dict.fromkeys(stack.services, "x"), secrets=stack.workspace.secrets)
+        model.stack(stack, dict.fromkeys(stack.services, "x"), model.checkout(stack, stack.workspace.secrets))
         for stack in (manifest, isolated)
     )
 
