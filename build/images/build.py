@@ -11,7 +11,7 @@ from build.config.manifest import Manifest
 from build.config.select import chosen
 from build.config.workspace import Workspace
 from build.engine import turns
-from build.errors import Incomplete, ToolFailed, UsageError
+from build.errors import Incomplete, RegistryError, ToolFailed, UsageError
 from build.git import history as git_history
 from build.git.status import described
 from build.git.versions import History, snapshot
@@ -233,10 +233,15 @@ def bake_services(
         bake_file.write(workspace.bake_definition, staging.staged(manifest, plan.bake_file, plan.left_out))
 
     def attempt(names: Sequence[str], *, fresh: bool) -> dict[str, str] | Failure:
-        return bake.run(
-            workspace.bake_definition, names, metadata=workspace.bake_metadata(os.getpid()), log=workspace.build_log,
-            push=push, no_cache=fresh, progress=progress,
-        )  # fmt: skip
+        try:
+            return bake.run(
+                workspace.bake_definition, names, metadata=workspace.bake_metadata(os.getpid()),
+                log=workspace.build_log, push=push, no_cache=fresh, progress=progress,
+            )  # fmt: skip
+        except RegistryError:
+            if push:
+                _reach_registry(manifest)  # one that is gone by now has an error of its own
+            raise
 
     failed: dict[str, str] = {}
     remaining = list(services)

@@ -8,7 +8,7 @@ from build.config.manifest import Manifest
 from build.engine import client as engine
 from build.errors import RegistryError, ToolFailed
 from build.images.image import Image
-from build.registry.client import RegistryClient
+from build.registry.client import RegistryClient, ping
 
 
 def has(manifest: Manifest, image: Image) -> bool:
@@ -28,6 +28,7 @@ def push(manifest: Manifest, image: Image) -> Image:
             with engine.failures():
                 engine.client().image.push(f"{image.name}:{image.tag}", quiet=True)
         except ToolFailed as error:
+            ping(manifest)  # a registry that is gone by now has an error of its own
             raise RegistryError(f"push of {image.name} refused", output=error.output, hint="./inv doctor") from None
         if not has(manifest, image):
             raise RegistryError(
