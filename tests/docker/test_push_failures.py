@@ -15,21 +15,25 @@ from build.images import bases, build, push
 from build.images.plan import plan_build
 from tests.support.project import Project
 
-NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+REASON = b'{"errors":[{"code":"NAME_UNKNOWN"}]}'
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(REASON)
+QUESTIONS = (b"HEAD", b"GET")  # how a registry is asked whether it has an image
 
 
 @contextmanager
-def answering_once(address: str) -> Iterator[None]:
-    """A registry that has no image, and is gone after one answer."""
+def going(address: str) -> Iterator[None]:
+    """A registry that has no image, and is gone as soon as it was asked for one."""
     host, _, port = address.partition(":")
     with socket.create_server((host, int(port))) as listener:
 
         def answer() -> None:
-            connection, _ = listener.accept()
-            listener.close()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(NOT_FOUND)
+            for method in QUESTIONS:
+                connection, _ = listener.accept()
+                if method == QUESTIONS[-1]:
+                    listener.close()
+                with connection:
+                    assert connection.recv(65536).startswith(method)
+                    connection.sendall(NOT_FOUND + (b"" if method == b"HEAD" else REASON))
 
         thread = threading.Thread(target=answer)
         thread.start()
@@ -53,7 +57,7 @@ def test_a_registry_that_is_gone_during_a_push_is_named_with_what_starts_it(buil
     image = build.bake_services(manifest, plan, ["one"]).images["one"]
 
     baked = refused(lambda: build.bake_services(manifest, plan, ["one"], push=True))
-    with answering_once(manifest.registry.address):
+    with going(manifest.registry.address):
         pushed = refused(lambda: push.push(manifest, image))
 
     for error in (baked, pushed):
