@@ -15,7 +15,7 @@ from tests.support.running import Running
 
 def broken(project: Project, line: str, act: Callable[[], object]) -> Ran:
     """A quickstart in which something happens as soon as a line with this start is printed."""
-    return Running(project, ("quickstart",), {}).when(line, act).wait()
+    return Running(project, ("quickstart",), {}).when(line, act, held=True).wait()
 
 
 def marks(ran: Ran) -> dict[str, str]:

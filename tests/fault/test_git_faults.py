@@ -93,7 +93,7 @@ def test_a_remote_that_goes_away_on_the_way(world: World, step: str) -> None:
     """Exit 3, nothing is public; once the remote is back the next run completes."""
     before = world.public()
     running = world.clone.start("release", *FAST)
-    running.when(step, lambda: world.remote.rename(world.folder / "away"))
+    running.when(step, lambda: world.remote.rename(world.folder / "away"), held=True)
 
     ran = running.wait()
 
@@ -134,7 +134,7 @@ def test_a_remote_that_dies_with_the_tag(world: World) -> None:
 def test_the_same_version_is_pushed_between_plan_and_claim(world: World) -> None:
     """Exit 15, nothing of ours is public, and the next run takes the next version."""
     running = world.clone.start("release", *FAST, "--bump", "patch")
-    running.when(begins("stage"), lambda: _foreign(world, "v0.1.0"))
+    running.when(begins("stage"), lambda: _foreign(world, "v0.1.0"), held=True)
 
     ran = running.wait()
 
@@ -174,7 +174,7 @@ def test_a_higher_version_is_pushed_between_plan_and_claim(world: World) -> None
     world.clone.commit("one")
     before = world.public()
     running = world.clone.start("release", *FAST)
-    running.when(begins("stage"), lambda: _foreign(world, "v0.1.7"))
+    running.when(begins("stage"), lambda: _foreign(world, "v0.1.7"), held=True)
 
     ran = running.wait()
 
@@ -191,7 +191,7 @@ def test_a_higher_series_does_not_matter(world: World) -> None:
     assert world.clone.release().code == 0
     world.clone.commit("one")
     running = world.clone.start("release", *FAST)
-    running.when(begins("stage"), lambda: _foreign(world, "v1.0.0"))
+    running.when(begins("stage"), lambda: _foreign(world, "v1.0.0"), held=True)
 
     ran = running.wait()
 

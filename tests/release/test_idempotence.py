@@ -41,9 +41,8 @@ def test_i2_another_digest_burns_the_version(world: World) -> None:
     """A tag that names something else is never re-pointed: both digests are named, and after a yank releases go on."""
     repository = f"{world.namespace}/one"
     running = world.clone.start("release", "--skip-scan", "--skip-smoke")
-    ran = running.when(
-        begins("claim"), lambda: world.hub.put(repository, "0.1.0", OTHER, INDEX)
-    ).wait()  # fmt: skip
+    running.when(begins("claim"), lambda: world.hub.put(repository, "0.1.0", OTHER, INDEX), held=True)
+    ran = running.wait()
 
     assert ran.code == 15, ran.text
     assert "the version is burned" in ran.stderr

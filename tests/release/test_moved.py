@@ -43,7 +43,7 @@ def test_what_moves_while_images_are_built_stops_the_release(
     world: World, move: Callable[[World], None], reason: str
 ) -> None:
     """Content that is not in the commit never gets its version: nothing is staged, and what changed is named."""
-    running = world.clone.start("release", *FAST).when(begins("build"), lambda: move(world))
+    running = world.clone.start("release", *FAST).when(begins("build"), lambda: move(world), held=True)
 
     ran = running.wait()
 
@@ -55,7 +55,7 @@ def test_what_moves_while_images_are_built_stops_the_release(
 
 def test_an_image_of_an_edited_file_is_not_reused_later(world: World) -> None:
     """A refused build leaves nothing that the next release would mistake for the commit's images."""
-    running = world.clone.start("release", *FAST).when(begins("build"), lambda: _edit(world))
+    running = world.clone.start("release", *FAST).when(begins("build"), lambda: _edit(world), held=True)
     assert running.wait().code == 14
     world.clone.git("checkout", "--quiet", ".")
 
@@ -70,7 +70,7 @@ def test_an_edit_is_seen_where_nothing_is_built(world: World) -> None:
     world.clone.touch()
     running = world.clone.start("release", *FAST, "--bump", "patch")
 
-    ran = running.when(begins("build"), lambda: _edit(world)).wait()
+    ran = running.when(begins("build"), lambda: _edit(world), held=True).wait()
 
     assert ran.code == 14, ran.text
     assert list(world.git_tags()) == ["v0.1.0"]

@@ -23,7 +23,8 @@ class Running:
         self.times: list[tuple[float, str]] = []
         self.stdout = ""
         self.started = time.monotonic()
-        self._watch: tuple[str, Callable[[], object]] | None = None
+        self._watch: tuple[str, Callable[[], object], bool] | None = None
+        self._watching = threading.Lock()
         self.process = subprocess.Popen(
             project.command(*arguments),
             cwd=project.root,
@@ -44,21 +45,30 @@ class Running:
             text = line.rstrip("\n")
             self.times.append((time.monotonic() - self.started, text))
             self.lines.append(text)
-            if self._watch and text.startswith(self._watch[0]):
-                act, self._watch = self._watch[1], None
-                act()
+            self._look_at(text)
+
+    def _look_at(self, line: str) -> None:
+        with self._watching:  # the line may have been printed while `when` was called
+            if not self._watch or not line.startswith(self._watch[0]):
+                return
+            (_, act, held), self._watch = self._watch, None
+        if held:
+            os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            act()
+        finally:
+            if held:
+                os.killpg(self.process.pid, signal.SIGCONT)
 
     def _read_stdout(self) -> None:
         assert self.process.stdout is not None
         self.stdout = self.process.stdout.read()
 
-    def when(self, start: str, act: Callable[[], object]) -> Running:
-        """Run an action as soon as a line with this start is printed."""
-        self._watch = (start, act)
-        for line in self.lines:
-            if self._watch and line.startswith(start):
-                self._watch = None
-                act()
+    def when(self, start: str, act: Callable[[], object], *, held: bool = False) -> Running:
+        """Run an action as soon as a line with this start is printed; if `held`, the task waits until it is done."""
+        self._watch = (start, act, held)
+        for line in list(self.lines):
+            self._look_at(line)
         return self
 
     def kill(self, *, children: bool = False) -> None:
