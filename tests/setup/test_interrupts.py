@@ -33,9 +33,9 @@ def silent_docker(tmp_path: Path) -> Path:
 
 
 def _runs(pid: str) -> bool:
-    """Whether the process is running; a zombie has no command line."""
+    """Whether the process is running. By its state: a zombie has no command line, and neither has who calls exec."""
     with contextlib.suppress(OSError):
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     return False
 
 
