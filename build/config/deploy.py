@@ -11,6 +11,7 @@ from build.typed import suggest
 
 # In place of a path in `sources`: a volume of that name, on Kubernetes a claim.
 VOLUME = "volume:"
+VARIABLES = "UC_DEPLOY_TARGETS_"  # how the variables begin that set keys of targets
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,11 @@ class DeploySettings:
 
     target: str = ""
     targets: dict[rules.Name, TargetSettings] = field(default_factory=dict)
+
+
+def variable(target: str, key: str) -> str:
+    """The variable that sets a key of a target: UC_DEPLOY_TARGETS_PRODUCTION_HOST is the `host` of production."""
+    return f"{VARIABLES}{target}_{key}".upper().replace("-", "_").replace(".", "_")
 
 
 def problems(

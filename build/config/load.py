@@ -46,7 +46,6 @@ _SECTIONS: dict[str, type | None] = {
     "release": ReleaseSettings,
     "deploy": DeploySettings,
 }
-_TARGETS = "UC_DEPLOY_TARGETS_"
 ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
 
 
@@ -123,7 +122,7 @@ def _overlay(table: dict[str, Any], override: Mapping[str, Any]) -> None:
 
 
 def _apply_variable(table: dict[str, Any], name: str, value: str) -> None:
-    if name.startswith(_TARGETS):
+    if name.startswith(deploy.VARIABLES):
         _apply_target_variable(table.get("deploy", {}).get("targets", {}), name, value)
         return
     for section, cls in _SECTIONS.items():
@@ -141,13 +140,9 @@ def _apply_variable(table: dict[str, Any], name: str, value: str) -> None:
 
 
 def _apply_target_variable(targets: Mapping[str, Any], name: str, value: str) -> None:
-    """Set a key of a deploy target: UC_DEPLOY_TARGETS_PRODUCTION_HOST is `host` in [deploy.targets.production]."""
+    """Set a key of a deploy target by its `deploy.variable`."""
     kinds = _settable(TargetSettings)
-    variables = {
-        f"{_TARGETS}{target}_{key}".upper().replace("-", "_").replace(".", "_"): (target, key)
-        for target in targets
-        for key in kinds
-    }
+    variables = {deploy.variable(target, key): (target, key) for target in targets for key in kinds}
     if name not in variables:
         message = f"environment: {name}: no such key of a target in [deploy.targets]{suggest(name, variables)}"
         raise ManifestError(message, hint=f"unset {name}")

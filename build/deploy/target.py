@@ -56,6 +56,11 @@ class DeployedSet:
         return ", ".join(f"{service} {version}" for service, version in self.versions.items()) or "nothing"
 
     @property
+    def secrets(self) -> dict[str, str]:
+        """What the target calls the value of each secret of its containers."""
+        return {secret: value for spec in self.specs.values() for secret, value in spec.secrets.items()}
+
+    @property
     def images(self) -> list[str]:
         """The images of its containers (name@digest), each once."""
         return list(dict.fromkeys(spec.image for spec in self.specs.values()))

@@ -22,6 +22,11 @@ _UNREACHABLE = (
 )  # fmt: skip
 
 
+def url(host: str, port: int) -> str:
+    """The address of what is published there; that of IPv6 in brackets (RFC 3986, section 3.2.2)."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Engine:
     """An engine, by `context` or `host`; with neither, the one in use."""

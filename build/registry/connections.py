@@ -31,6 +31,11 @@ def is_loopback(address: str) -> bool:
     return host == "localhost" or re.fullmatch(r"127\.\d+\.\d+\.\d+", host) is not None
 
 
+def is_each_machines_own(address: str) -> bool:
+    """Whether a registry address is another registry on each machine: ::1 too, to which Docker speaks TLS alone."""
+    return is_loopback(address) or re.fullmatch(r"\[::1\](?::[0-9]+)?", address) is not None
+
+
 def url(manifest: Manifest) -> str:
     """Return the registry's base URL: http on loopback, https elsewhere."""
     address = manifest.registry.address

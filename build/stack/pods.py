@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from build.stack.model import RELEASE_FILE, Container, Healthcheck, Limits, Stack, Tmpfs
+from build.stack.sizes import in_bytes
 
 RELEASE_MAP = "release"  # the ConfigMap with what `release_folder` reads
 SECRETS_FOLDER = "/run/secrets"
@@ -17,7 +17,6 @@ LABEL = "app.kubernetes.io"
 NETWORK_LABEL = "org.unity-claude.network"
 # A share of the limit on CPUs is reserved, and all of the memory: too little of that kills, too little CPU only slows.
 _RESERVED_CPU = 0.1
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def selector(project: str, name: str) -> dict[str, str]:
@@ -120,10 +119,8 @@ def _resources(limits: Limits) -> dict[str, Any]:
 
 
 def size(text: str) -> str:
-    """A size as Docker writes it (512m, 1.5g: powers of 1024), as Kubernetes does."""
-    match = re.fullmatch(r"([0-9.]+)([bkmg]?)b?", text.lower())
-    assert match, text
-    count = int(float(match[1]) * _UNITS[match[2]])
+    """A size as Docker writes it (512m, 1.5g), as Kubernetes does."""
+    count = in_bytes(text)
     for unit, factor in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
         if count % factor == 0:
             return f"{count // factor}{unit}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from build.engine.hardening import UID
 from build.stack.model import Container, Healthcheck, LogRotation, Network, Stack
+from build.stack.sizes import in_bytes
 
 STACK_LABEL = "com.docker.stack.namespace"  # by which `docker stack services PROJECT` finds a service
 PROJECT_LABEL = "org.unity-claude.swarm"  # whose value is the project of a target
@@ -21,7 +22,6 @@ DATA_LABEL = "org.unity-claude.data"  # of the node that keeps a project's volum
 SECRET_MODE = 0o400
 _RESTART = {"always": "any", "unless-stopped": "any", "on-failure": "on-failure", "no": "none"}
 _SECURITY = {"no-new-privileges:true": {"NoNewPrivileges": True}}
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _RELEASE_VARIABLE = "UC_RELEASE_FILE"  # names a file that no swarm gives: a config can't change
 
 
@@ -63,7 +63,7 @@ def _service(
             "ContainerSpec": _container(stack, container, secrets),
             "Resources": {
                 "Limits": {
-                    "MemoryBytes": _bytes(limits.memory),
+                    "MemoryBytes": in_bytes(limits.memory),
                     "NanoCPUs": int(Decimal(limits.cpus) * 10**9),
                     "Pids": limits.pids,
                 }
@@ -134,7 +134,7 @@ def _mounts(stack: Stack, container: Container) -> list[dict[str, Any]]:
             {
                 "Type": "tmpfs",
                 "Target": folder.target,
-                "TmpfsOptions": {"SizeBytes": _bytes(folder.size), "Mode": folder.mode},
+                "TmpfsOptions": {"SizeBytes": in_bytes(folder.size), "Mode": folder.mode},
             }
             for folder in container.tmpfs
         ),
@@ -197,10 +197,3 @@ def _literal(text: str) -> str:
 
 def _nanoseconds(seconds: float) -> int:
     return round(seconds * 10**9)
-
-
-def _bytes(size: str) -> int:
-    """A size as Docker writes it, such as 512m or 1.5gb, in bytes."""
-    digits = size.lower().removesuffix("b")
-    unit = digits[-1:] if digits[-1:].isalpha() else ""
-    return int(Decimal(digits.removesuffix(unit)) * _UNITS[unit])

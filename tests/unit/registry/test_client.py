@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from build.registry.connections import is_loopback
+from build.registry.connections import is_each_machines_own, is_loopback
 from build.registry.logins import scope as scope_of
 from build.registry.retry import seconds as seconds_of
 
@@ -28,6 +28,13 @@ def test_loopback_is_this_machine(address: str) -> None:
 def test_a_name_that_only_looks_so_is_elsewhere(address: str) -> None:
     """A name that begins like a loopback address may be anybody's: it is spoken to over TLS."""
     assert not is_loopback(address)
+
+
+def test_a_registry_on_loopback_is_another_one_on_each_machine() -> None:
+    """Also on ::1, where plain HTTP is not allowed: Docker speaks TLS to it."""
+    assert all(map(is_each_machines_own, ("localhost:5000", "127.0.0.1", "[::1]", "[::1]:5000")))
+    assert not any(map(is_each_machines_own, ("[::2]:5000", "[fe80::1]", "registry.example:5000", "10.127.0.1")))
+    assert not is_loopback("[::1]:5000")
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from build.deploy.target import Spec
+from build.stack.sizes import in_bytes
 
 Record = Mapping[str, Any]
-_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 def differences(record: Record, image: Record, spec: Spec) -> list[str]:
@@ -43,13 +43,6 @@ def _worded(name: str, actual: Any, expected: Any) -> str:
 
 def _text(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, (list, tuple)) else str(value)
-
-
-def size(text: str) -> int:
-    """Bytes that Compose means by a size such as 512m."""
-    number = text.lower().removesuffix("b") if text[-1:].lower() == "b" and text[-2:-1].isalpha() else text.lower()
-    unit = number[-1:] if number[-1:] in _UNITS else ""
-    return int(float(number.removesuffix(unit)) * _UNITS[unit or "b"])
 
 
 def seconds(text: str) -> float:
@@ -154,7 +147,7 @@ ITEMS: dict[str, tuple[Callable[[Record, Record, Record], Any], Callable[[Record
     ),
     "ports": (_wanted_ports, _ports),
     "mounts": (_wanted_mounts, _mounts),
-    "memory": (lambda wanted, *_: size(wanted["mem_limit"]), _host("Memory")),
+    "memory": (lambda wanted, *_: in_bytes(wanted["mem_limit"]), _host("Memory")),
     "CPUs": (lambda wanted, *_: float(wanted["cpus"]), lambda record: record["HostConfig"]["NanoCpus"] / 1e9),
     "processes": (lambda wanted, *_: wanted["pids_limit"], _host("PidsLimit")),
     "logging": (

@@ -18,7 +18,7 @@ from build.deploy.target import SPEC_LABEL, DeployedSet, Observed, Problem, Spec
 from build.deploy.targets.compose import containers, data, facts
 from build.deploy.targets.compose.store import ComposeStore
 from build.engine.api import Api
-from build.engine.remote import Engine
+from build.engine.remote import Engine, url
 from build.errors import SmokeFailed, ToolFailed
 from build.parallel import at_once
 from build.stack import compose, secrets
@@ -184,7 +184,7 @@ class ComposeTarget:
     def wait(self, name: str, spec: Spec) -> None:
         """Wait until the container is healthy by its own digest, and has stayed so for the monitor window.
 
-        Raises SmokeFailed as soon as it is unhealthy, ends, or is started for the third time, and at the deadline.
+        Raises SmokeFailed as soon as it is unhealthy, ends, or has been started anew three times, and at the deadline.
         """
         deadline = time.monotonic() + self.settings.health_seconds
         since = 0.0
@@ -248,7 +248,7 @@ class ComposeTarget:
             return ""
         host = ports[0]["host_ip"]
         host = self.engine.machine if host in {"0.0.0.0", "::"} else host  # noqa: S104  (compared, not listened on)
-        return f"http://{f'[{host}]' if ':' in host else host}:{ports[0]['published']}"
+        return url(host, ports[0]["published"])
 
     def volumes(self, specs: Mapping[str, Spec]) -> dict[str, tuple[str, ...]]:
         """The volumes that are there of those that these containers write to, with their containers."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from build.deploy.target import Problem, Spec
 from build.deploy.targets.kubernetes.kubectl import Kubectl
 from build.deploy.targets.kubernetes.secrets import ClusterSecrets
 from build.errors import ToolFailed
+from build.registry.connections import is_each_machines_own
 from build.stack import kubernetes, pods
 
 # Of a Service's name, which is the strictest (RFC 1035); it is a container's.
@@ -56,7 +56,7 @@ def of_set(specs: Mapping[str, Spec], target: str, settings: TargetSettings) -> 
     registries = sorted({spec.image.partition("/")[0] for spec in specs.values()})
     for registry in registries:
         # Named as the nodes see it, it may well be their own: kind and others forward it to a registry.
-        if _is_loopback(registry) and not settings.registry:
+        if is_each_machines_own(registry) and not settings.registry:
             hint = f'{key} registry = "HOST:PORT", as the nodes see it'
             yield Problem(f"the images are at {registry}, which on each node is the node itself", hint)
 
@@ -135,13 +135,3 @@ def _host_paths(spec: Spec) -> list[str]:
 def _claims(spec: Spec) -> list[str]:
     volumes = _volumes(spec)
     return [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume]
-
-
-def _is_loopback(registry: str) -> bool:
-    host = registry.rpartition(":")[0] if re.search(r":[0-9]+$", registry) else registry
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -35,7 +35,7 @@ class ClusterSecrets:
 
         Raises SecretError for one that has neither, or whose file is open to others.
         """
-        kept = _values(current)
+        kept = current.secrets if current else {}
         return kept | self._all([name for name, path in paths.items() if path.exists() or name not in kept])
 
     def renewed(self, current: DeployedSet, secret: str) -> DeployedSet:
@@ -44,7 +44,7 @@ class ClusterSecrets:
 
     def objects(self, wanted: DeployedSet, namespace: str) -> list[dict[str, Any]]:
         """The Secret objects of the values that were read and that the set needs."""
-        needed = set(_values(wanted).values())
+        needed = set(wanted.secrets.values())
         return [
             kubernetes.secret(self._project, namespace, name, value)
             for stored, (name, value) in self._contents.items()
@@ -80,17 +80,12 @@ class ClusterSecrets:
 
 def with_values_of(wanted: DeployedSet, current: DeployedSet | None) -> DeployedSet:
     """The set with the values that the current one has."""
-    return _with_values(wanted, _values(current))
+    return _with_values(wanted, current.secrets if current else {})
 
 
 def names(deployed: DeployedSet) -> set[str]:
     """The objects that hold the secrets of a set."""
-    return {stored.partition(":")[0] for stored in _values(deployed).values()}
-
-
-def _values(deployed: DeployedSet | None) -> dict[str, str]:
-    specs = deployed.specs.values() if deployed else ()
-    return {name: stored for spec in specs for name, stored in spec.secrets.items()}
+    return {stored.partition(":")[0] for stored in deployed.secrets.values()}
 
 
 def _with_values(deployed: DeployedSet, values: Mapping[str, str]) -> DeployedSet:

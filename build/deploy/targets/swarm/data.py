@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from build.config.deploy import TargetSettings
+from build.config.deploy import TargetSettings, variable
 from build.deploy import beside
 from build.deploy.beside import Work
 from build.deploy.target import Spec
@@ -121,11 +121,10 @@ class Data:
             return self._output(self._ended(service, work, node), work, node)
 
     def _elsewhere(self, node: Node, container: str, command: str) -> DeployRefused:
-        variable = f"UC_DEPLOY_TARGETS_{self.name}_".upper().replace("-", "_").replace(".", "_")
         user = urlsplit(self.settings.host).username
         host = f"ssh://{f'{user}@' if user else ''}{node.name}"
-        words = [f"{variable}CONTEXT="] if self.settings.context else []
-        hint = " ".join([*words, f"{variable}HOST={host}", "./inv", command, "--target", self.name])
+        words = [f"{variable(self.name, 'context')}="] if self.settings.context else []
+        hint = " ".join([*words, f"{variable(self.name, 'host')}={host}", "./inv", command, "--target", self.name])
         if node.facts["node.role"] != "manager":
             hint = f"{self.api.engine.shown('node', 'promote', node.name)}   first; then {hint}"
         message = (

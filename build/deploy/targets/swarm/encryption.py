@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from build.deploy.targets.swarm.nodes import Node
+from build.deploy.targets.swarm.tasks import ENDED
 from build.deploy.targets.swarm.trial import TRIAL_LABEL, new_name, once
 from build.engine.api import Api, ApiError
 from build.errors import BuildError
@@ -34,7 +35,6 @@ while (1) {
     select(undef, undef, undef, 0.5);
 }
 """
-_ENDED = {"complete", "failed", "rejected"}
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Crossing:
     def _silent(self, name: str, nodes: Sequence[Node]) -> list[str] | None:
         first, *others = nodes
         server = self._start(name, "server", _SERVER, f"node.id == {first.id}")
-        tasks = self._awaited(server, 1, {"running", *_ENDED})
+        tasks = self._awaited(server, 1, {"running", *ENDED})
         if [task["Status"]["State"] for task in tasks] != ["running"]:
             return None
         address = tasks[0]["NetworksAttachments"][0]["Addresses"][0].partition("/")[0]
@@ -75,7 +75,7 @@ class Crossing:
         names = {node.id: node.name for node in others}
         return sorted(
             names.get(task["NodeID"], task["NodeID"])
-            for task in self._awaited(clients, len(others), _ENDED)
+            for task in self._awaited(clients, len(others), ENDED)
             if (task["Status"].get("ContainerStatus") or {}).get("ExitCode") == _SILENT
         )
 

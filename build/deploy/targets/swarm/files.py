@@ -9,7 +9,7 @@ from typing import Any
 
 from build.deploy.changes import ordered
 from build.deploy.target import SPEC_LABEL, Spec
-from build.deploy.targets.swarm.problems import is_pinned_by_label
+from build.deploy.targets.swarm.problems import is_pinned_by_label, networks_of
 from build.engine.api import VERSION
 from build.stack import swarm_file
 from build.stack.swarm import data_label
@@ -69,7 +69,7 @@ def files(project: str, wanted: Mapping[str, Spec]) -> dict[str, str]:
     A secret has its name in place of its ID, which only the swarm knows.
     """
     services = {name: _service(spec) for name, spec in wanted.items()}
-    networks = {body["Name"]: body for spec in wanted.values() for body in spec.document["Networks"]}
+    networks = networks_of(wanted)
     result = {f"{name}.json": json.dumps(service, indent=2) + "\n" for name, service in services.items()}
     result["stack.yaml"] = _STACK.format(project=project) + text(swarm_file.document(services, networks.values()))
     sent = [f'sed "$ids" {shlex.quote(f"{name}.json")} | send' for name in ordered(wanted)]

@@ -18,7 +18,7 @@ from build.deploy.targets.swarm.trial import NO_IMAGE, Trial, failures, pull_hin
 from build.engine.api import Api
 from build.engine.client import older
 from build.errors import BuildError
-from build.registry.connections import is_loopback
+from build.registry.connections import is_each_machines_own
 from build.stack.swarm import PROJECT_LABEL, STACK_LABEL, data_label, service_name
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  (the only address that a swarm publishes on)
@@ -102,7 +102,7 @@ class Examination:
                 )
 
     def _registry(self, wanted: DeployedSet, every: Sequence[Node]) -> Iterator[Problem]:
-        loopback = sorted({host for image in wanted.images if is_loopback(host := image.partition("/")[0])})
+        loopback = sorted({host for image in wanted.images if is_each_machines_own(host := image.partition("/")[0])})
         hint = f'registry = "HOST:PORT" in {self._table}, as every node reaches it'
         if loopback and len(every) > 1:
             yield Problem(f"the registry {loopback[0]} is another one on each of the {len(every)} nodes", hint)
@@ -179,7 +179,7 @@ class Examination:
 
     def _networks(self, wanted: DeployedSet) -> Iterator[Problem]:
         present = {network["Name"]: network for network in overlays(self.api)}
-        for body in networks_of(wanted).values():
+        for body in networks_of(wanted.specs).values():
             there = present.get(body["Name"])
             if there is None:
                 continue
@@ -249,9 +249,9 @@ def belongs(service: Mapping[str, Any], project: str) -> bool:
     return project in {labels.get(PROJECT_LABEL), labels.get(STACK_LABEL)}
 
 
-def networks_of(wanted: DeployedSet) -> dict[str, dict[str, Any]]:
-    """The networks that a set needs, as the API takes them, by name."""
-    return {body["Name"]: body for spec in wanted.specs.values() for body in spec.document["Networks"]}
+def networks_of(specs: Mapping[str, Spec]) -> dict[str, dict[str, Any]]:
+    """The networks that these containers need, as the API takes them, by name."""
+    return {body["Name"]: body for spec in specs.values() for body in spec.document["Networks"]}
 
 
 def overlays(api: Api) -> list[dict[str, Any]]:

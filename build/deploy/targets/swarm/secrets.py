@@ -42,7 +42,7 @@ class Secrets:
         One whose file is missing or empty keeps what the `current` set has. Raises SecretError, naming each, for those
         that have neither.
         """
-        kept = values(current)
+        kept = current.secrets if current else {}
         names, problems = {}, []
         for secret in wanted:
             value = self._value(secret)
@@ -120,11 +120,6 @@ class Secrets:
     def _name(self, secret: str, value: bytes) -> str:
         tail = f"_{hashlib.sha256(value).hexdigest()[:12]}"
         return f"{self.project}_{secret}"[: _NAME - len(tail)] + tail
-
-
-def values(current: DeployedSet | None) -> dict[str, str]:
-    """What the swarm calls the value of each secret that a set has."""
-    return {key: name for spec in (current.specs.values() if current else ()) for key, name in spec.secrets.items()}
 
 
 def revalued(wanted: DeployedSet, names: Mapping[str, str]) -> DeployedSet:

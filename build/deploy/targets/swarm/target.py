@@ -30,7 +30,7 @@ from build.deploy.targets.swarm.store import ConfigStore
 from build.deploy.targets.swarm.tasks import tasks, wait_until_stopped
 from build.deploy.targets.swarm.trial import Trial
 from build.engine.api import Api, ApiError
-from build.engine.remote import Engine
+from build.engine.remote import Engine, url
 from build.errors import ToolFailed
 from build.stack import swarm
 from build.stack.model import Stack
@@ -91,7 +91,7 @@ class SwarmTarget:
 
     def with_values_in_force(self, wanted: DeployedSet, current: DeployedSet | None) -> DeployedSet:
         """The set with the secrets that the `current` one has, as far as it has them."""
-        return secrets.revalued(wanted, secrets.values(current))
+        return secrets.revalued(wanted, current.secrets if current else {})
 
     def problems(self, wanted: DeployedSet) -> Iterator[Problem]:
         """What forbids to deploy this set: nodes, ports, networks, secrets, the registry's address."""
@@ -134,7 +134,7 @@ class SwarmTarget:
         Raises SecretError for a value that is gone.
         """
         present = {network["Name"] for network in overlays(self._api)}
-        for name, body in networks_of(wanted).items():
+        for name, body in networks_of(wanted.specs).items():
             if name not in present:
                 self._api.post("/networks/create", body)
         for spec in wanted.specs.values():
@@ -237,7 +237,7 @@ class SwarmTarget:
             return ""
         address = addresses.get(running[0], "")
         host = address if reachable(address) else self._engine.machine
-        return f"http://{f'[{host}]' if ':' in host else host}:{ports[0]['PublishedPort']}"
+        return url(host, ports[0]["PublishedPort"])
 
     def volumes(self, specs: Mapping[str, Spec]) -> dict[str, tuple[str, ...]]:
         """The volumes that these containers write to, with the containers. Raises as `Data.home` does."""
@@ -258,7 +258,7 @@ class SwarmTarget:
         )  # fmt: skip
 
     def files(self, wanted: DeployedSet) -> dict[str, str]:
-        """The body of each service, and a README with the commands that create what they need, and them."""
+        """The body of each service, a stack file, and a README with the commands for either; see files.py."""
         return files.files(self._project, wanted.specs)
 
     def _service(self, name: str) -> dict[str, Any] | None:
