@@ -31,10 +31,11 @@ VALUES = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8", "PYTHONHASHSEED": "1",
 
 
 @pytest.fixture
-def everything(monkeypatch: pytest.MonkeyPatch) -> None:
+def everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An environment in which every variable of the table is set."""
+    values = VALUES | {"PYTHONPYCACHEPREFIX": str(tmp_path / "compiled")}  # Python writes there
     for name in NAMED:
-        monkeypatch.setenv(name, VALUES.get(name, "0" if name.startswith("PYTHON") else "hostile"))
+        monkeypatch.setenv(name, values.get(name, "0" if name.startswith("PYTHON") else "hostile"))
 
 
 def _arrived(environment: dict[str, str]) -> set[str]:
