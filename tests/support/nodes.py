@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ $SIG{TERM} = sub { exit 0 }; $| = 1; print "serving\n";
 socket(S, 2, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, pack("S n x12", 2, 8080)) and listen(S, 9) or die $!;
 while (1) { next unless accept(C, S); sysread(C, $_, 4096); syswrite(C, "HTTP/1.0 200 OK\r\n\r\nhello"); close C }
 """
+_AGAIN = ("update out of sequence", "leader status", "does not have a leader")
 _HASH = "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a"  # of "secret"
 _TAG = f"u{os.getpid() % 0xFFFFF:x}"  # an interface's name has 15 characters at most
 
@@ -64,8 +66,16 @@ class Node:
         return (self.folder / "docker.pid").exists()
 
     def docker(self, *arguments: str) -> str:
-        """What `docker ARGUMENTS` prints; fails the test if it fails."""
+        """What `docker ARGUMENTS` prints; fails the test if it fails.
+
+        A swarm refuses a change of what it changed itself since the command read it (a service just created gets its
+        address then; moby/moby#30794), and every change while it has no leader: the command is run again, as people do.
+        """
+        deadline = time.monotonic() + 30
         done = self._docker(*arguments)
+        while any(sign in done.stderr for sign in _AGAIN) and time.monotonic() < deadline:
+            time.sleep(0.1)
+            done = self._docker(*arguments)
         assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
         return done.stdout.strip()
 

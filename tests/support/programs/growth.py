@@ -40,7 +40,10 @@ def resident(pid: int) -> float:
 
 
 def processor_seconds(pid: int) -> float:
-    """What a process and its descendants have used so far; 0 when it has ended, and where there is no /proc."""
+    """What a process and its descendants have used so far; 0 when it has ended, and where there is no /proc.
+
+    Each of them may have used up to two clock ticks more: proc(5) has whole ones, for user and system apart.
+    """
     used: dict[int, tuple[int, float]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
