@@ -30,7 +30,7 @@ async def _cancelled(client: LangGraphClient, action: str, *, wait: bool) -> dic
     await asyncio.sleep(0.4)
     joined = asyncio.create_task(refused(runs.join(thread, made["run_id"])))
     streamed = asyncio.create_task(refused(collect(runs.join_stream(thread, made["run_id"]))))
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(1)
     out: dict[str, Any] = {"cancel": await answer(runs.cancel(thread, made["run_id"], wait=wait, action=action))}  # type: ignore[arg-type]
     out["join"] = await joined
     out["stream"] = await streamed

@@ -40,16 +40,18 @@ async def wait(client: LangGraphClient) -> dict[str, Any]:
 
 
 async def join(client: LangGraphClient) -> dict[str, Any]:
+    """The answer to who waits for a run differs from what is read after it: each run begins when somebody waits."""
     thread, runs = await new_thread(client), client.runs
-    made = await runs.create(thread, "panel", input=GIVEN)
+    made = await runs.create(thread, "panel", input=GIVEN, after_seconds=1)
     out: dict[str, Any] = {"join": await runs.join(thread, made["run_id"])}
     out["join_again"] = await runs.join(thread, made["run_id"])
     ids = asked((await client.threads.get(thread))["interrupts"])
-    second = await runs.create(thread, "panel", command={"resume": {ids["bob"]: "b"}})
+    second = await runs.create(thread, "panel", command={"resume": {ids["bob"]: "b"}}, after_seconds=1)
     out["bob"] = await runs.join(thread, second["run_id"])
     out["bob_again"] = await runs.join(thread, second["run_id"])
     out["bob_seen"] = await _seen(client, thread)
-    third = await runs.create(thread, "panel", command={"resume": {ids["ada"]: "a", ids["cyd"]: "c"}})
+    rest: Command = {"resume": {ids["ada"]: "a", ids["cyd"]: "c"}}
+    third = await runs.create(thread, "panel", command=rest, after_seconds=1)
     out["all"] = await runs.join(thread, third["run_id"])
     out["first_after_all"] = await runs.join(thread, made["run_id"])
     return out
