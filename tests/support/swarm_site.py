@@ -23,7 +23,7 @@ from tests.support.project import Project
 
 _numbers = itertools.count(1)
 # A container that never becomes healthy is to be noticed within seconds.
-HEALTHCHECK = Healthcheck(interval=1, timeout=1, retries=2, start_period=1, start_interval=0.2)
+HEALTHCHECK = Healthcheck(interval=1, timeout=5, retries=2, start_period=1, start_interval=0.2)
 
 
 @dataclass(frozen=True, slots=True)
