@@ -39,6 +39,19 @@ def _runs(pid: str) -> bool:
     return False
 
 
+def _calls(log: Path, number: int, task: subprocess.Popen[str]) -> list[str]:
+    """The pids of so many waiting calls, once all of them are written; without them the task is ended."""
+    deadline = time.monotonic() + 30
+    while len(calls := log.read_text().splitlines(keepends=True) if log.exists() else []) < number or not all(
+        call.endswith("\n") for call in calls
+    ):
+        if time.monotonic() > deadline:
+            task.kill()
+            pytest.fail(f"docker was asked {len(calls)} times, not {number}")
+        time.sleep(0.02)
+    return [call.strip() for call in calls]
+
+
 @pytest.mark.parametrize(
     ("task", "calls", "sent", "code"),
     [
@@ -57,10 +70,7 @@ def test_e8_a_signal_ends_a_task_that_waits_for_docker(
         project.command(task), cwd=project.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True,
     ) as task_process:  # fmt: skip
-        deadline = time.monotonic() + 30
-        while not log.exists() or len(log.read_text().splitlines()) < calls:
-            assert time.monotonic() < deadline, "docker was not asked"
-            time.sleep(0.02)
+        _calls(log, calls, task_process)
         interrupted = time.monotonic()
         os.kill(task_process.pid, sent)
         output, _ = task_process.communicate(timeout=90)
@@ -87,15 +97,13 @@ def test_e8_bake_does_not_outlive_the_task(silent_docker: Path, sent: signal.Sig
     log = silent_docker / "calls"
     argv = [sys.executable, "-c", BAKE, str(silent_docker)]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as task:
-        deadline = time.monotonic() + 30
-        while not log.exists():
-            assert time.monotonic() < deadline, "docker was not asked"
-            time.sleep(0.02)
-        (pid,) = log.read_text().split()
-        assert _runs(pid)
+        (pid,) = _calls(log, 1, task)
+        runs = _runs(pid)
         task.send_signal(sent)
         task.communicate(timeout=30)
 
+    assert runs
+    deadline = time.monotonic() + 30
     while _runs(pid):
         assert time.monotonic() < deadline, "bake runs on"
         time.sleep(0.02)

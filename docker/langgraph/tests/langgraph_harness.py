@@ -190,6 +190,20 @@ async def running(client: LangGraphClient, thread: str, run_id: str) -> None:
     await until(executes)
 
 
+async def in_state(client: LangGraphClient, thread: str, wanted: Callable[[Json], bool]) -> None:
+    """Wait until a thread's state is as wanted."""
+
+    async def reached() -> bool:
+        return wanted(dict(await client.threads.get_state(thread)))
+
+    await until(reached)
+
+
+def at_second(state: Json) -> bool:
+    """Whether the probe's first step is in the state, and its second is still to do."""
+    return bool(state["next"] == ["second"])
+
+
 class StartServer(Protocol):
     """What the fixture `start` gives."""
 

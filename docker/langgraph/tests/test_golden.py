@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from golden_rig import Calls, collect, compared, public, refused, settled
-from langgraph_harness import Json, answer, running
+from langgraph_harness import Json, answer, at_second, in_state, running
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.schema import Command, StreamMode
 
@@ -159,7 +158,7 @@ async def background(client: LangGraphClient) -> dict[str, Any]:
     out["gone"] = await refused(runs.get(thread, made["run_id"]))
     slow = await runs.create(thread, "probe", input={"text": "slow", "sleep": 30})
     await running(client, thread, slow["run_id"])
-    await asyncio.sleep(0.4)
+    await in_state(client, thread, at_second)
     out["busy"] = (await client.threads.get(thread))["status"]
     out["reject"] = await refused(runs.create(thread, "probe", input={"text": "no"}, multitask_strategy="reject"))
     out["cancel"] = await answer(runs.cancel(thread, slow["run_id"], wait=True))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from golden_rig import NO_THREAD, Calls, collect, compared, refused, sent, settled
-from langgraph_harness import answer, new_thread, running
+from langgraph_harness import answer, at_second, in_state, new_thread, running
 from langgraph_sdk.client import LangGraphClient
 
 SLOW: dict[str, Any] = {"text": "slow", "sleep": 30, "log": []}
@@ -27,7 +27,7 @@ async def _cancelled(client: LangGraphClient, action: str, *, wait: bool) -> dic
     thread, runs = await new_thread(client), client.runs
     made = await runs.create(thread, "probe", input=SLOW)
     await running(client, thread, made["run_id"])
-    await asyncio.sleep(0.4)
+    await in_state(client, thread, at_second)
     joined = asyncio.create_task(refused(runs.join(thread, made["run_id"])))
     streamed = asyncio.create_task(refused(collect(runs.join_stream(thread, made["run_id"]))))
     await asyncio.sleep(1)
@@ -106,7 +106,7 @@ async def strategies(client: LangGraphClient) -> dict[str, Any]:
         thread, runs = await new_thread(client), client.runs
         first = await runs.create(thread, "probe", input=SLOW)
         await running(client, thread, first["run_id"])
-        await asyncio.sleep(0.4)
+        await in_state(client, thread, at_second)
         given = {"text": "second", "sleep": 0, "log": []}
         out[strategy] = await runs.wait(thread, "probe", input=given, multitask_strategy=strategy)  # type: ignore[call-overload]
         await asyncio.sleep(0.2)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
-from langgraph_harness import Json, new_thread, running, state_of
+from langgraph_harness import Json, at_second, in_state, new_thread, running, state_of
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, NotFoundError
 
@@ -40,8 +38,7 @@ async def test_interrupt_stops_the_running_one_and_keeps_its_work(client: LangGr
     """multitask_strategy interrupt cancels what runs; its finished steps stay in the thread."""
     thread = await new_thread(client)
     slow = await client.runs.create(thread, "probe", input=SLOW)
-    await running(client, thread, slow["run_id"])
-    await asyncio.sleep(0.2)
+    await in_state(client, thread, at_second)
 
     values = state_of(
         await client.runs.wait(thread, "probe", input={"text": "b", "sleep": 0}, multitask_strategy="interrupt")
@@ -56,8 +53,7 @@ async def test_rollback_undoes_the_running_one(client: LangGraphClient) -> None:
     thread = await new_thread(client)
     await client.runs.wait(thread, "probe", input={"text": "a", "log": []})
     slow = await client.runs.create(thread, "probe", input=SLOW)
-    await running(client, thread, slow["run_id"])
-    await asyncio.sleep(0.2)
+    await in_state(client, thread, at_second)
 
     values = state_of(
         await client.runs.wait(thread, "probe", input={"text": "b", "sleep": 0}, multitask_strategy="rollback")
@@ -74,8 +70,7 @@ async def test_rollback_of_a_resume_gives_the_question_back(client: LangGraphCli
     await client.runs.wait(thread, "probe", input=SLOW, interrupt_before=["second"])
     before = await client.threads.get_state(thread)
     slow = await client.runs.create(thread, "probe", command={"update": {"text": "answered"}})
-    await running(client, thread, slow["run_id"])
-    await asyncio.sleep(0.2)
+    await in_state(client, thread, lambda state: state["values"]["text"] == "answered")
 
     await client.runs.cancel(thread, slow["run_id"], wait=True, action="rollback")
 

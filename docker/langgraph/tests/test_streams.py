@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from langgraph_harness import Json, new_thread, running, until
+from langgraph_harness import Json, at_second, in_state, new_thread, until
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.schema import RunCreateMetadata, StreamMode, StreamPart, ThreadStreamMode
 
@@ -22,7 +22,7 @@ async def _events(stream: AsyncIterator[StreamPart]) -> list[tuple[str, Any]]:
 async def test_a_resumable_stream_continues_after_the_last_event(client: LangGraphClient) -> None:
     """A client that comes back with Last-Event-ID gets exactly the events it has not seen."""
     thread, seen, identifiers = await new_thread(client), [], []
-    given: Json = {"text": "r", "custom": 5, "sleep": 0.3, "log": []}
+    given: Json = {"text": "r", "custom": 5, "sleep": 1, "log": []}
     modes: list[StreamMode] = ["custom", "values"]
     created: list[RunCreateMetadata] = []
     stream = client.runs.stream(
@@ -50,15 +50,14 @@ async def test_joining_a_stream_sees_only_later_events(client: LangGraphClient) 
     """A stream that is not resumable starts at the moment of joining, and ends with the run."""
     thread = await new_thread(client)
     run = await client.runs.create(
-        thread, "probe", input={"text": "l", "custom": 3, "sleep": 0.6, "log": []}, stream_mode=["custom", "values"]
+        thread, "probe", input={"text": "l", "custom": 3, "sleep": 3, "log": []}, stream_mode=["custom", "values"]
     )
-    await running(client, thread, run["run_id"])
-    await asyncio.sleep(0.3)
+    await in_state(client, thread, at_second)
 
     late = await _events(client.runs.join_stream(thread, run["run_id"]))
     over = await _events(client.runs.join_stream(thread, run["run_id"]))
 
-    assert late == [("values", {"text": "l", "custom": 3, "sleep": 0.6, "log": ["first l", "second l"]})]
+    assert late == [("values", {"text": "l", "custom": 3, "sleep": 3, "log": ["first l", "second l"]})]
     assert over == []
 
 
@@ -68,7 +67,7 @@ async def test_join_stream_selects_modes(client: LangGraphClient) -> None:
     run = await client.runs.create(
         thread,
         "probe",
-        input={"text": "m", "custom": 2, "sleep": 0.2, "log": []},
+        input={"text": "m", "custom": 2, "sleep": 1, "log": []},
         stream_mode=["custom", "values"],
         stream_resumable=True,
     )
@@ -82,7 +81,7 @@ async def test_two_clients_read_one_run(client: LangGraphClient) -> None:
     """Every reader of a run gets every event."""
     thread = await new_thread(client)
     run = await client.runs.create(
-        thread, "probe", input={"text": "2", "custom": 3, "sleep": 0.3, "log": []}, stream_resumable=True
+        thread, "probe", input={"text": "2", "custom": 3, "sleep": 1, "log": []}, stream_resumable=True
     )
     joins = [_events(client.runs.join_stream(thread, run["run_id"])) for _ in range(2)]
 
@@ -117,7 +116,7 @@ async def test_a_client_that_leaves(
 ) -> None:
     """on_disconnect decides whether a run outlives its client, streaming or waiting."""
     thread = await new_thread(client)
-    body = {"assistant_id": "probe", "input": {"sleep": 0.8, "log": []}, "on_disconnect": choice}
+    body = {"assistant_id": "probe", "input": {"sleep": 2, "log": []}, "on_disconnect": choice}
 
     async with http.stream("POST", f"/threads/{thread}/runs/{route}", json=body) as answer:
         run_id = answer.headers["content-location"].rpartition("/")[2]
@@ -151,8 +150,15 @@ async def test_watching_a_thread_sees_every_run(client: LangGraphClient, mode: T
         async for part in await client.threads.join_stream(thread, stream_mode=mode):
             seen.append((part.event, part.data))
 
+    begun = asyncio.Event()
+
+    async def begins(answer: httpx.Response) -> None:
+        if answer.url.path.endswith("/stream"):
+            begun.set()
+
+    client.http.client.event_hooks["response"].append(begins)
     watching = asyncio.create_task(watch())
-    await asyncio.sleep(0.3)
+    await begun.wait()
     given: Json = {"text": "w", "custom": 1, "log": []}
     run = await client.runs.create(thread, "probe", input=given, stream_mode=["custom", "values"])
     await client.runs.join(thread, run["run_id"])
