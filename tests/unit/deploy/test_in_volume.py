@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -176,7 +175,7 @@ def test_an_archive_can_t_write_beside_the_volume(folders: tuple[Path, Path]) ->
 @contextlib.contextmanager
 def _writer(file: Path, journal: str) -> Iterator[None]:
     """Count into a database, and rewrite and remove files beside it, as long as the block runs."""
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def write() -> None:
         with contextlib.closing(sqlite3.connect(file, isolation_level=None, timeout=30)) as db:
@@ -187,11 +186,12 @@ def _writer(file: Path, journal: str) -> Iterator[None]:
                 passing = file.with_name("passing")
                 passing.write_text("x" * 5000)
                 passing.unlink()
+                begun.set()
 
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        time.sleep(0.3)
+        assert begun.wait(60)
         yield
     finally:
         ended.set()
