@@ -40,16 +40,20 @@ def _runs(pid: str) -> bool:
 
 
 def _calls(log: Path, number: int, task: subprocess.Popen[str]) -> list[str]:
-    """The pids of so many waiting calls, once all of them are written; without them the task is ended."""
+    """The pids of so many waiting calls, once their lines are whole; without them the task is ended."""
     deadline = time.monotonic() + 30
-    while len(calls := log.read_text().splitlines(keepends=True) if log.exists() else []) < number or not all(
-        call.endswith("\n") for call in calls
-    ):
+    while not log.exists() or log.read_text().count("\n") < number:
         if time.monotonic() > deadline:
             task.kill()
-            pytest.fail(f"docker was asked {len(calls)} times, not {number}")
+            pytest.fail(f"docker was not asked {number} times")
         time.sleep(0.02)
-    return [call.strip() for call in calls]
+    return log.read_text().split()
+
+
+def _all_end(pids: list[str], since: float) -> None:
+    while left := [pid for pid in pids if _runs(pid)]:
+        assert time.monotonic() - since < 20, f"{left} run on"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +82,7 @@ def test_e8_a_signal_ends_a_task_that_waits_for_docker(
     assert (task_process.returncode, "Traceback" in output) == (code, False), output
     assert ("interrupted" if sent == signal.SIGINT else f"interrupted by {sent.name}") in output
     assert time.monotonic() - interrupted < 10
-    while left := [pid for pid in log.read_text().split() if _runs(pid)]:
-        assert time.monotonic() - interrupted < 20, f"{left} run on"
-        time.sleep(0.02)
+    _all_end(log.read_text().split(), interrupted)
 
 
 BAKE = """
@@ -98,15 +100,12 @@ def test_e8_bake_does_not_outlive_the_task(silent_docker: Path, sent: signal.Sig
     argv = [sys.executable, "-c", BAKE, str(silent_docker)]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as task:
         (pid,) = _calls(log, 1, task)
-        runs = _runs(pid)
+        runs, interrupted = _runs(pid), time.monotonic()
         task.send_signal(sent)
         task.communicate(timeout=30)
 
     assert runs
-    deadline = time.monotonic() + 30
-    while _runs(pid):
-        assert time.monotonic() < deadline, "bake runs on"
-        time.sleep(0.02)
+    _all_end([pid], interrupted)
 
 
 def _ended(program: str, *arguments: str) -> tuple[int, str, str]:

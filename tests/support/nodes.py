@@ -15,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +70,14 @@ class Node:
         A swarm refuses a change of what it changed itself since the command read it (a service just created gets its
         address then; moby/moby#30794), and every change while it has no leader: the command is run again, as people do.
         """
-        deadline = time.monotonic() + 30
-        done = self._docker(*arguments)
-        while any(sign in done.stderr for sign in _AGAIN) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        done: subprocess.CompletedProcess[str]
+
+        def is_judged() -> bool:
+            nonlocal done
             done = self._docker(*arguments)
+            return not any(sign in done.stderr for sign in _AGAIN)
+
+        until(is_judged, 30, lambda: f"docker {' '.join(arguments)}: {done.stderr}")
         assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
         return done.stdout.strip()
 

@@ -129,12 +129,12 @@ def test_the_clients_of_load_count_answers_and_failures(pages: str, tmp_path: Pa
 @pytest.mark.skipif(sys.platform != "linux", reason="processor time is read from /proc")
 def test_a_process_has_used_what_its_children_use() -> None:
     """A server that works in a child of what was started is measured all the same."""
-    used, tick = 0.2, 1 / os.sysconf("SC_CLK_TCK")
-    burn = f"import time\nwhile time.process_time() < {used}: pass\nprint(flush=True); input()"
+    used, ticks = 0.2, 2 / os.sysconf("SC_CLK_TCK")
+    burn = f"import time\nwhile time.process_time() < {used + ticks}: pass\nprint(flush=True); input()"
     parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-S', '-c', {burn!r}])"
     with subprocess.Popen([sys.executable, "-S", "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ran:
         assert ran.stdin
         assert ran.stdout
         ran.stdout.readline()
-        assert processor_seconds(ran.pid) > used - 2 * tick
+        assert processor_seconds(ran.pid) >= used
         ran.stdin.close()
