@@ -464,6 +464,43 @@ def releases(_c: Context, *, json: bool = False) -> None:
     releases.releases(catalog.all_of(_manifest()), json=json)
 
 
+@task(bare="version", iterable=["service"], help=_SERVICE | _JSON | {
+    "version": "a release: 1.4.0, or the one that 1.4 or 1 names",
+    "key": "a file with the only public key that counts (default: those of [signing])",
+})  # fmt: skip
+def verify(_c: Context, version: str, *, service: list[str], key: str = "", json: bool = False) -> None:
+    """Verify a release: signatures, attestations, digests, tags.
+
+    What is missing or wrong, by name, and then exit code 21; every layer is read.
+
+    Examples: ./inv verify 1.4.0   |   ./inv verify 1.4.0 --key release.pub --json
+    """
+    from build.release import verification, verify
+    from build.views import proofs
+
+    results = verification.read(_manifest(), version, service, key=key)
+    proofs.verified(results, json=json)
+    verify.require(results)
+
+
+@task(bare="version", iterable=["service"], help=_SERVICE | _JSON | {
+    "version": "a release: 1.4.0, or the one that 1.4 or 1 names", "format": "cyclonedx or spdx",
+})  # fmt: skip
+def sbom(
+    _c: Context, version: str, *, service: list[str], format: str = "cyclonedx", json: bool = False
+) -> None:  # fmt: skip
+    """Print the bill of materials of a release.
+
+    One document: that of an image, or of all images as parts of the release.
+
+    Examples: ./inv sbom 1.4.0 > release.cdx.json   |   ./inv sbom 1.4.0 --service docs-server --format spdx
+    """
+    from build import console
+    from build.release import bills
+
+    console.result(bills.document(_manifest(), version, service, format=format))
+
+
 @task(help=_JSON | _DRY | {
     "version": "the version to withdraw, or gone: every release that the registry has lost",
     "reason": "why; recorded permanently",
@@ -751,6 +788,23 @@ def secrets_rotate(
         tables.rotated(file)
 
 
+@task(name="init", help=_JSON | _DRY | {
+    "folder": "where to write it (default: as [signing] says, else beside the user's other settings)",
+})  # fmt: skip
+def keys_init(_c: Context, *, folder: str = "", json: bool = False, dry_run: bool = False) -> None:
+    """Make a signing key for releases; none is overwritten.
+
+    EC P-256, encrypted, with its password in a file and the public key beside it.
+
+    Examples: ./inv keys.init   |   ./inv keys.init --folder /media/usb/keys
+    """
+    from build.signing import keys
+    from build.views import proofs
+
+    files = keys.planned(_manifest(), folder)
+    proofs.keys(files if dry_run else keys.create(files), planned=dry_run, json=json)
+
+
 @task(name="config", help=_JSON | {"client": "claude-code, claude-desktop, cursor or vscode"})
 def mcp_config(_c: Context, client: str, *, json: bool = False) -> None:
     """Print an MCP client's configuration for the servers.
@@ -787,11 +841,12 @@ ns = Collection(
     *group("Start here", quickstart, init, doctor, engine),
     *group("Build and check", sources, build_, scan, bases, version, changelog),
     *group("Run", up, down, ps, logs, smoke, watch, compose),
-    *group("Release", release, releases, yank),
+    *group("Release", release, releases, verify, sbom, yank),
     *group("Deploy", deploy, rollback, status, deploys, backup, restore, manifests),
     *group("This repository", test, schema, completion),
 )
 ns.add_collection(Collection("commits", *group("This repository", commits_check)))
+ns.add_collection(Collection("keys", *group("Registry and secrets", keys_init)))
 ns.add_collection(Collection("mcp", *group("Run", mcp_config)))
 ns.add_collection(Collection("registry", *group("Registry and secrets", registry_up, registry_down, registry_ls)))
 ns.add_collection(Collection("secrets", *group("Registry and secrets", secrets_init, secrets_rotate)))

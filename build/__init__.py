@@ -4,6 +4,7 @@
     git        history, commits, tags, versions, status, remote, changelog
     engine     the Docker client, the daemon, ports and disk, what installs them
     registry   OCI distribution client: transport, credentials, client, policy, artifacts, the embedded registry
+    signing    keys, signatures and attestations, in the forms that cosign reads
     stack      the running set: its model, Compose, start and stop, status, secrets, sandbox
     images     bases, stand-ins, bake definition, fingerprint, build, export, store
     sources    the user's own folders, looked at before any build

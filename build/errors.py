@@ -20,7 +20,8 @@ BuildError 1          the doctor has a failing row, or what was asked for is not
 ├── Unfinished 17        the target runs neither the new set nor the old one whole
 ├── DeployRefused 18     a deploy may not start: its release, the target or what runs there forbids it
 ├── StackTaken 19        the stack, or the data it left, belongs to another checkout
-└── DiskFailed 20        a file can't be written: no space, a quota, a read-only disk, no permission
+├── DiskFailed 20        a file can't be written: no space, a quota, a read-only disk, no permission
+└── VerificationFailed 21  a signature, attestation, digest or tag of a release is missing or wrong
 
 130 is an interrupt (Ctrl-C), 143 SIGTERM, 129 SIGHUP (interrupts.py), 141 a closed output pipe (| head).
 Any other exception is a bug of the toolkit and keeps its traceback.
@@ -185,6 +186,12 @@ class DiskFailed(BuildError):
     """The system refuses to write a file, or to read one of the project's."""
 
     exit_code = 20
+
+
+class VerificationFailed(BuildError):
+    """A release is not what its record says, or it is not signed by a key that counts."""
+
+    exit_code = 21
 
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from build import console
-from build.config import deploy, renamed, rules
+from build.config import deploy, renamed, rules, signing
 from build.config.deploy import DeploySettings, TargetSettings
 from build.config.manifest import (
     NOT_KEYS,
@@ -27,6 +27,7 @@ from build.config.manifest import (
     SmokeSettings,
     Tools,
 )
+from build.config.signing import SigningSettings
 from build.errors import ManifestError
 from build.typed import from_table, suggest
 
@@ -44,6 +45,7 @@ _SECTIONS: dict[str, type | None] = {
     "filter": FilterSettings,
     "smoke": SmokeSettings,
     "release": ReleaseSettings,
+    "signing": SigningSettings,
     "deploy": DeploySettings,
 }
 ALIASES = {"UC_BASE_ARCHIVES": "UC_BASES_ARCHIVES", "UC_REGISTRY": "UC_REGISTRY_ADDRESS"}
@@ -177,6 +179,7 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     yield from _port_problems(manifest)
     if manifest.registry.ca_file and not (manifest.root / manifest.registry.ca_file).is_file():
         yield f"registry.ca_file: no such file: {manifest.registry.ca_file}"
+    yield from signing.problems(manifest.root, manifest.signing)
     for key, stage in manifest.stages.items():
         yield from _build_problems(manifest, f"stages.{key}", stage.folder, stage.bases, stage.build_secrets)
     for name, service in manifest.services.items():

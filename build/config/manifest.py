@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from build.config import rules
 from build.config.deploy import DeploySettings
+from build.config.signing import SigningSettings
 from build.config.workspace import Workspace
 
 NOT_KEYS = ("root", "folder")  # fields of Manifest that no file sets
@@ -224,6 +225,7 @@ class Manifest:
     folder: str = ".uc"
     gates: Gates = field(default_factory=Gates)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
+    signing: SigningSettings = field(default_factory=SigningSettings)
     smoke: SmokeSettings = field(default_factory=SmokeSettings)
     deploy: DeploySettings = field(default_factory=DeploySettings)
     build_secrets: dict[str, str] = field(default_factory=dict)

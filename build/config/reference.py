@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from build.config import deploy, manifest
+from build.config import deploy, manifest, signing
 from build.errors import ManifestError
 
 PAGE = "docs/pages/versions-toml.md"
@@ -19,6 +19,7 @@ HEADINGS: dict[type, str] = {
     manifest.BaseImage: "[bases.images.KEY]",
     manifest.Gates: "[gates]",
     manifest.ReleaseSettings: "[release]",
+    signing.SigningSettings: "[signing]",
     manifest.FilterSettings: "[filter]",
     manifest.Stage: "[stages.KEY]",
     manifest.Service: "[services.NAME]",

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 
 from build import console
 from build.config.manifest import Manifest
-from build.errors import ReleaseRefused, RepositoryError
-from build.git.remote import configured_remote, fetch_version_tags
+from build.errors import ReleaseRefused
 from build.git.versions import Line, lines
 from build.images.data_formats import DataFormat
 from build.parallel import at_once
 from build.registry.client import RegistryClient
-from build.release.claim import records
+from build.release import carried, verification
 from build.release.names import release_repository
 from build.release.record import Record, encode
 from build.release.stored import fetch, load, yank_reason
@@ -48,8 +47,9 @@ def read(manifest: Manifest, release: str, services: Sequence[str], *, verify: b
     `release` is a version, or a float such as 1.4. With `verify`, the record is that of the git tag, where there is
     one, and the registry has every image that it names.
 
-    Raises ReleaseRefused when there is none, it was withdrawn, or it was made in another registry; NoRecord when
-    something else has its name; ImageGone for an image that the registry has lost.
+    Raises ReleaseRefused when there is none, it was withdrawn, or it was made in another registry; VerificationFailed
+    where [signing] has a public key, and a signature is missing or wrong; NoRecord when something else has its name;
+    ImageGone for an image that the registry has lost.
     """
     result = ReleasedSet()
     with RegistryClient(manifest) as registry:
@@ -57,6 +57,7 @@ def read(manifest: Manifest, release: str, services: Sequence[str], *, verify: b
             if not set(line.services) & set(services):
                 continue
             record = _record(manifest, registry, line, release)
+            verification.require(manifest, registry, line, record)
             if verify:
                 _verify(manifest, registry, line, record)
             result.records[line.name] = hashlib.sha256(encode(record)).hexdigest()
@@ -95,28 +96,16 @@ def _require_not_withdrawn(registry: RegistryClient, repository: str, line: str,
 
 def _verify(manifest: Manifest, registry: RegistryClient, line: Line, record: Record) -> None:
     """Raise ReleaseRefused or ImageGone if the record is not that of the tag, or names what is not there."""
-    tagged = _tagged(manifest, line, record.tag)
+    tagged = carried.fetched(manifest, line, record.tag)
     if tagged is None:
         remote = manifest.release.remote
         console.warn(
             f"not verified: the git tag {record.tag} is not here{f' or on {remote}' if remote else ''}, so only the "
             f"registry says what {record.version} is; git fetch URL tag {record.tag}   brings it from where it was made"
         )
-    elif tagged != record:
+    elif tagged.record != record:
         message = f"the registry's record of {record.line} {record.version} is not that of the git tag {record.tag}"
         raise ReleaseRefused(message, hint="git fetch --tags --force; if it stays so, somebody changed the registry")
     at_once(
         lambda service: load(registry, record.repository_of(service), record.services[service].digest), record.services
     )
-
-
-def _tagged(manifest: Manifest, line: Line, tag: str) -> Record | None:
-    """The record in a git tag, which is fetched if this clone lacks it; None if it can't be had."""
-    if found := records(manifest.root, [tag]).get(tag):
-        return found
-    try:
-        if remote := configured_remote(manifest.root, manifest.release.remote):
-            fetch_version_tags(manifest.root, remote, [line.prefix])
-    except RepositoryError as error:
-        console.warn(str(error))
-    return records(manifest.root, [tag]).get(tag)

@@ -20,7 +20,9 @@ from build.images.image import Image
 from build.registry.policy import Policy
 from build.release.catalog import Release
 from build.release.record import Record
+from build.release.verify import Verification
 from build.release.yank import Yanked
+from build.signing.keys import KeyFiles
 from build.sources.examination import Examined
 from build.stack.logs import Line
 from build.stack.mcp_clients import Configuration
@@ -223,6 +225,13 @@ class Restored(TypedDict):
     seconds: float
 
 
+class Verified(TypedDict):
+    """The checks of a release, of each line, and whether none failed."""
+
+    verified: bool
+    releases: list[Verification]
+
+
 class Manifests(TypedDict):
     """What would be applied to a target, as files by name, and the paths they were written to."""
 
@@ -252,6 +261,8 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "schema": (Written,),
     "release": (Released, dict[str, Any]),
     "releases": (list[Release],),
+    "verify": (Verified,),
+    "sbom": (dict[str, Any],),
     "deploy": (Deployed, DeployPlan),
     "rollback": (Deployed, DeployPlan),
     "status": (Status,),
@@ -263,6 +274,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "completion": (Completion,),
     "yank": (list[Yanked],),
     "commits.check": (Checked,),
+    "keys.init": (KeyFiles,),
     "mcp.config": (Configuration,),
     "registry.up": (Registry,),
     "registry.down": (Stopped,),

@@ -4,7 +4,7 @@ credentials, logins         who logs in, and how
 tls, connections            certificates; requests and their redirects
 responses, retry, transport what a response means; requests, retried, authenticated and checked
 oci                         digests, raw manifests, artifacts of one document
-client                      manifests, tags and blobs
+client, download            manifests, tags and blobs; large blobs, piece by piece
 policy                      what a registry allows, probed
 embedded                    the registry that this toolkit serves on loopback
 """

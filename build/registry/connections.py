@@ -74,9 +74,12 @@ class Connections:
         authorization: str = "",
         content: bytes | Path | None = None,
         follow: bool = True,
+        stream: bool = False,
         **options: Any,
     ) -> httpx.Response:
         """Send a request and return the last answer of its redirects; `authorization` stays within `target`'s origin.
+
+        With `stream`, the body of that answer is not read yet.
 
         Raises RegistryError for redirects that go in a circle or leave TLS, httpx.RequestError for a broken connection.
         """
@@ -91,13 +94,16 @@ class Connections:
                 sent["Content-Length"] = str(content.stat().st_size)
             body = _chunks(content) if isinstance(content, Path) else content
             try:
-                answer = self._client(target).request(method, target, headers=sent, content=body, **options)
+                client = self._client(target)
+                request = client.build_request(method, target, headers=sent, content=body, **options)
+                answer = client.send(request, stream=stream)
             except httpx.InvalidURL as error:  # it parses every Location
                 message = f"registry {self._address} leads to what is not a URL: {error} ({method} {target.path})"
                 raise RegistryError(message, hint=_PLAIN) from None
             kept = method in {"GET", "HEAD"} or answer.status_code in _SAME_METHOD
             if not (follow and kept and answer.status_code in REDIRECTS and answer.headers.get("Location")):
                 return answer
+            answer.close()
             target, options = self.next(answer, answer.headers["Location"]), {}
             if target in visited or len(visited) > _MOST_REDIRECTS:
                 message = f"{self._address} redirects in a circle, or without end ({method} {start.path})"

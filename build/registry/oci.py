@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+IMAGE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 # OCI image specification 1.1, "Guidance for an Empty Descriptor".
 EMPTY = b"{}"
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
@@ -39,14 +39,14 @@ def artifact(kind: str, document: bytes, annotations: dict[str, str]) -> Artifac
     """Build the artifact of a document; equal input gives equal bytes (OCI image specification, Artifact Usage)."""
     body: dict[str, Any] = {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE,
+        "mediaType": IMAGE_MANIFEST,
         "artifactType": kind,
         "config": {"mediaType": _EMPTY_TYPE, "digest": digest_of(EMPTY), "size": len(EMPTY)},
         "layers": [{"mediaType": kind, "digest": digest_of(document), "size": len(document)}],
         "annotations": annotations,
     }
     content = json.dumps(body, separators=(",", ":")).encode()
-    stored = RawManifest(content=content, media_type=_MANIFEST_TYPE, digest=digest_of(content))
+    stored = RawManifest(content=content, media_type=IMAGE_MANIFEST, digest=digest_of(content))
     return Artifact(manifest=stored, blobs=(EMPTY, document))
 
 

@@ -32,7 +32,8 @@ class Policy:
 
     `immutable`: an existing tag can't be moved. `equal_put`: a PUT of a tag's own digest is accepted. `floats`: who
     moves X.Y and X, "nobody" if such tags are refused or immutable. `referrers`: it has the referrers API.
-    `fallback_tags`: it accepts sha256-… tags (signatures without a referrers API). `deletes`: manifests can be deleted.
+    `fallback_tags`: it accepts tags such as sha256-….sig (signatures without a referrers API). `deletes`: manifests
+    can be deleted.
     """
 
     address: str
@@ -106,7 +107,7 @@ def _probe_with(manifest: Manifest, registry: RegistryClient, names: _Names) -> 
     first, second = (_push_document(registry, repository, f"{names.slot}-{suffix}") for suffix in ("a", "b"))
     equal_put, moved = _moves(registry, repository, names.version, first, second)
     served = [registry.digest(repository, f"1.{names.slot}", new=True)]
-    fallback = first.digest.replace(":", "-")
+    fallback = f"{first.digest.replace(':', '-')}.sig"
     result = Policy(
         address=manifest.home,
         immutable=not moved,

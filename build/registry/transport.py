@@ -22,6 +22,15 @@ START = "./inv registry.up"  # the hint where an embedded registry does not answ
 Check = Callable[["httpx.Response"], str]
 
 
+class Altered(RegistryError):
+    """The registry answers, and what it sends is not what it was asked for."""
+
+    @classmethod
+    def of(cls, error: RegistryError) -> Altered:
+        """The same failure as one of this kind."""
+        return cls(str(error), hint=error.hint or responses.BETWEEN)
+
+
 class Transport:
     """Requests to the manifest's registry: a context manager, safe to share between threads.
 
@@ -55,13 +64,15 @@ class Transport:
         content: bytes | Path | None = None,
         repeat: bool = True,
         follow: bool = True,
+        stream: bool = False,
     ) -> httpx.Response:
         """Send a request and return the response; retried on 5xx, 429, timeouts and broken connections.
 
         Retries wait as Retry-After says, else with backoff and jitter. Without `repeat` there are none (an upload
         session accepts its body once), except after a login. A path as `content` is streamed. Any status outside `ok`
         raises RegistryError, and so does one within it if `check` goes on returning what is wrong with the answer.
-        Redirects are followed, unless `follow` is False.
+        Redirects are followed, unless `follow` is False. With `stream` the body is not read yet, and whoever calls
+        closes the answer.
         """
         import httpx
 
@@ -71,7 +82,7 @@ class Transport:
         while True:
             attempt += 1
             try:
-                answer = self._send(method, path, headers or {}, content, follow=follow)
+                answer = self._send(method, path, headers or {}, content, follow=follow, stream=stream)
             except httpx.RequestError as error:
                 if attempt >= attempts:
                     reason = str(error) or type(error).__name__
@@ -83,7 +94,7 @@ class Transport:
                 if not problem:
                     return answer
                 if attempt >= min(attempts, _BROKEN_ATTEMPTS):
-                    raise self.failure(problem, method, path, hint=responses.BETWEEN)
+                    raise Altered.of(self.failure(problem, method, path))
                 retry.wait(attempt)
                 continue
             own = self._connections.is_own(answer.request.url)
@@ -97,13 +108,24 @@ class Transport:
             retry.wait(attempt, answer.headers.get("Retry-After"))
 
     def _send(
-        self, method: str, path: str, headers: dict[str, str], content: bytes | Path | None, *, follow: bool
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        content: bytes | Path | None,
+        *,
+        follow: bool,
+        stream: bool,
     ) -> httpx.Response:
         target = self._connections.own.join(path)
         login = self.logins.header(target.path) if self._connections.is_own(target) else ""
-        return self._connections.send(
-            method, target, headers=headers, authorization=login, content=content, follow=follow
+        answer = self._connections.send(
+            method, target, headers=headers, authorization=login, content=content, follow=follow, stream=stream
         )
+        if stream and not answer.is_success:
+            answer.read()
+            answer.close()
+        return answer
 
     def location(self, answer: httpx.Response) -> str:
         """Return the Location header as a URL: where to continue an upload."""

@@ -6,9 +6,13 @@ stored, published      what the registry stores of a release; which releases are
 world, reuse, plan     what a plan depends on, read first; the plan, computed without asking anybody; plan_file
 preflight, ci          what would stop a release later; who makes it
 candidates             images in the registry by digest, without a tag
-claim                  the git tag that takes the version
+statements, attest     what a release attests; signing it, and attaching signatures to its images
+sign                   both as steps of a release
+claim, proof, carried  the git tag that takes the version, and carries the record and the signatures
 publish, floats        immutable tags and the record; X.Y and X
 recovery               finishing what an earlier run left
 run, steps             the state of a release, and its steps
+verify, verification   what is missing or wrong in a release; which releases, by which keys
+bills                  the bills of materials of a release
 catalog, yank          the list of releases, and withdrawing one
 """

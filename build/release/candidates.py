@@ -160,6 +160,11 @@ def kept(path: Path) -> dict[str, RawManifest]:
     return {staged.digest: staged.stored for staged in remembered(path).values() if staged.stored}
 
 
+def platform_manifests(content: bytes) -> list[str]:
+    """The digests of the images, one for each platform, that an index names; none for what is an image itself."""
+    return [child["digest"] for child in _images(json.loads(content))]
+
+
 def _images(body: ManifestBody) -> list[Descriptor]:
     return [child for child in body.get("manifests", []) if ATTESTATION not in child.get("annotations", {})]
 

@@ -8,7 +8,7 @@ leaves nothing behind.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +19,15 @@ from build.git.client import git
 from build.git.remote import fetch_version_tags, remote_tags, urls, version_tags
 from build.git.versions import lines
 from build.process import redact
-from build.release.record import NoRecord, Record, decode, encode
+from build.release import proof
+from build.release.proof import UNSIGNED, Proof
+from build.release.record import Record, encode
 
 # The hint of VersionTaken.
 LOST_HINT = "./inv release again: it takes the next version, if this commit needs one"
 _LOCKED_SECONDS = 1.0
 _SHOWN = 8
 _READ_BACKS = (0.0, 1.0, 3.0)  # seconds before each look for a tag that was accepted: a mirror may be behind
-_MOST_PATTERNS = 100  # more tags than this on a command line cost git more than listing every tag
-_SEPARATOR = "%00"
 # No other tag is pushed along, whatever push.followTags is set to.
 _PUSH = ("push", "--quiet", "--atomic", "--no-follow-tags")
 
@@ -55,30 +55,8 @@ def fetch_claims(manifest: Manifest, remote: str) -> dict[str, str]:
     return tags
 
 
-def records(root: Path, tags: Collection[str]) -> dict[str, Record]:
-    """Map those of these tags of this clone that carry a release record to it, by one git process."""
-    if not tags:
-        return {}
-    patterns = [f"refs/tags/{tag}" for tag in tags] if len(tags) <= _MOST_PATTERNS else ["refs/tags"]
-    listing = git(root, "for-each-ref", f"--format={_SEPARATOR}%(refname:strip=2)%0a%(contents)", *patterns)
-    carried = {}
-    for part in listing.split("\0")[1:]:
-        name, _, message = part.partition("\n")
-        if name in tags and (record := _record_in(message)):
-            carried[name] = record
-    return carried
-
-
-def _record_in(message: str) -> Record | None:
-    start = message.find("\n{")
-    try:
-        return decode(message[start + 1 :].rstrip().encode()) if start >= 0 else None
-    except NoRecord:
-        return None
-
-
-def prepare(root: Path, record: Record, summary: str) -> Claim:
-    """Make the tag object of a release: a title, then the record. No name points to it yet.
+def prepare(root: Path, record: Record, summary: str, of_release: Proof = UNSIGNED) -> Claim:
+    """Make the tag object of a release: a title, its proof, then the record. No name points to it yet.
 
     Raises RepositoryError if git has no identity for the tagger.
     """
@@ -88,7 +66,9 @@ def prepare(root: Path, record: Record, summary: str) -> Claim:
         hint = "git config user.name … && git config user.email …"
         raise RepositoryError("git does not know who makes the tag", hint=hint, output=error.output) from None
     head = f"object {record.commit}\ntype commit\ntag {record.tag}\ntagger {tagger}\n\n{summary}\n\n"
-    tag_object = git(root, "mktag", stdin=head + encode(record).decode())
+    proven = "".join(f"{line}\n" for line in proof.lines(of_release))
+    message = f"{proven}\n{encode(record).decode()}" if proven else encode(record).decode()
+    tag_object = git(root, "mktag", stdin=head + message)
     return Claim(tag=record.tag, object=tag_object, commit=record.commit)
 
 

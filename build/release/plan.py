@@ -259,7 +259,8 @@ def basis(world: World) -> dict[str, str]:
     for name, known in world.known.items():
         versions[name] = sorted(map(str, known.complete | known.yanked | known.foreign))
         floating[name] = {tag: str(version) for tag, version in floats.winners(known.eligible).items()}
-    manifest = dataclasses.replace(world.manifest, root=Path())
+    unsigned = dataclasses.replace(world.manifest.signing, key_file="", password_file="")  # only where it is made
+    manifest = dataclasses.replace(world.manifest, root=Path(), signing=unsigned)
     return {
         "HEAD": world.history.commit,
         "the remote's tags": _hash(sorted(world.claims.items())),

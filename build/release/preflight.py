@@ -27,6 +27,8 @@ from build.release.ci import in_ci
 from build.release.names import release_repository, service_repository
 from build.release.plan import Plan
 from build.release.world import World
+from build.signing import keys
+from build.signing.keys import Signer
 
 
 def authority(settings: ReleaseSettings, environment: Mapping[str, str], *, local: bool) -> str:
@@ -167,6 +169,18 @@ def check_formats(manifest: Manifest, data: Mapping[str, Mapping[str, DataFormat
         if unknown := sorted(formats.keys() - volumes[service]):
             message = f"{service}: its image states the data format of {', '.join(unknown)}, and has no such volume"
             raise ReleaseRefused(message, hint=f"services.{service}.volumes: {', '.join(volumes[service]) or 'none'}")
+
+
+def signer(manifest: Manifest) -> Signer | None:
+    """The signing key, None if none is configured.
+
+    Raises ReleaseRefused where a signature is required and there is no key, SecretError for a key that can't be read.
+    """
+    own = keys.signer(manifest)
+    if own is None and manifest.signing.required:
+        message = "[signing] required is true, and this machine has no key to sign a release with"
+        raise ReleaseRefused(message, hint="[signing] key_file and password_file; ./inv keys.init makes them")
+    return own
 
 
 def check_gates(manifest: Manifest, gates: Iterable[Gate]) -> None:

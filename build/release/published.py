@@ -21,7 +21,7 @@ from build.git.versions import Line, lines, parse_tag
 from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.registry.oci import RawManifest
-from build.release import claim
+from build.release import carried
 from build.release.names import release_repository, versions_of, yank_tag
 from build.release.record import Record, is_record_of, of_record
 from build.release.stored import fetch
@@ -197,7 +197,7 @@ class Published:
     def _read(self, line: Line) -> _Read:
         if line.name not in self._lines:
             tags = versions_of(line, self._claims).values()
-            records = claim.records(self._manifest.root, list(tags)).values()
+            records = carried.records(self._manifest.root, list(tags)).values()
             ours = [record for record in records if record.registry == self._manifest.home and _is_of(record, line)]
             self._lines[line.name] = _Read(claimed={record.parsed: record for record in ours})
         return self._lines[line.name]

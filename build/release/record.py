@@ -22,6 +22,7 @@ from build.typed import from_table
 SCHEMA = 1
 RECORD_TYPE = "application/vnd.unity-claude.release.v1+json"
 YANK_TYPE = "application/vnd.unity-claude.yank.v1+json"
+_ADDED_TO_SERVICE, _ADDED_TO_GATE = ("data", "sbom"), ("findings",)
 _VERSION = "org.opencontainers.image.version"
 
 
@@ -35,10 +36,19 @@ class RecordedBase:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedDocument:
+    """A document beside an image in the registry: its digest, and its size in bytes."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedService:
     """One image of a release; `origin` is "built", or names the release or build whose digest was reused.
 
-    `data` is the format of its data, for each volume of which the image's labels state one.
+    `data` is the format of its data, for each volume of which the image's labels state one. `sbom` is its bill of
+    materials (CycloneDX), None if the scan that makes it was skipped.
     """
 
     digest: str
@@ -47,6 +57,7 @@ class RecordedService:
     platforms: tuple[str, ...] = ()
     bases: dict[str, RecordedBase] = field(default_factory=dict)
     data: dict[str, DataFormat] = field(default_factory=dict)
+    sbom: RecordedDocument | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,12 +107,14 @@ class NoRecord(RegistryError):
 def encode(record: Record) -> bytes:
     """The canonical form of a record: JSON with sorted keys and a final newline.
 
-    A service without formats of data has no such field: its record is the one that earlier versions wrote.
+    A field that was added later is left out where it says nothing: such a record is the one of earlier versions.
     """
     table = dataclasses.asdict(record)
-    for service in table["services"].values():
-        if not service["data"]:
-            del service["data"]
+    for entries, added in ((table["services"], _ADDED_TO_SERVICE), (table["gates"], _ADDED_TO_GATE)):
+        for entry in entries.values():
+            for key in added:
+                if not entry[key]:
+                    del entry[key]
     return (json.dumps(table, indent=1, sort_keys=True) + "\n").encode()
 
 

@@ -18,10 +18,12 @@ from build.release import candidates
 from build.release.candidates import Candidate
 from build.release.names import release_repository
 from build.release.plan import Plan, PlannedLine, PlannedService
+from build.release.proof import Proof
 from build.release.published import Published
-from build.release.record import SCHEMA, Record, RecordedBase, RecordedService
+from build.release.record import SCHEMA, Record, RecordedBase, RecordedDocument, RecordedService
 from build.release.request import Request
 from build.release.world import World
+from build.signing.keys import Signer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,8 +42,8 @@ class Run:
     """The state that goes from step to step; each step adds to it and leaves what others added unchanged.
 
     `claims` are the version tags that the remote had at the start, `records` the releases to publish, `finished` those
-    that an earlier run had begun. `tools` are the versions of engine, buildx, Compose and Trivy. `audit`: check every
-    float.
+    that an earlier run had begun. `tools` are the versions of engine, buildx, Compose and Trivy. `proofs` are by git
+    tag. `audit`: check every float.
     """
 
     manifest: Manifest
@@ -58,7 +60,9 @@ class Run:
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     gates: Mapping[str, GateVerdict] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
+    signer: Signer | None = None
     records: tuple[Record, ...] = ()
+    proofs: Mapping[str, Proof] = field(default_factory=dict)
     finished: tuple[Record, ...] = ()
     audit: bool = False
 
@@ -77,6 +81,13 @@ class Run:
     def fingerprints(self) -> dict[str, str]:
         """The planned fingerprint of each service that is released."""
         return {planned.service: planned.fingerprint for planned in self.services}
+
+    @property
+    def previous(self) -> dict[str, RecordedService]:
+        """The images of the releases before, by service."""
+        assert self.world is not None
+        records = (details.previous for details in self.world.details.values() if details.previous)
+        return {name: image for record in records for name, image in record.services.items()}
 
     @property
     def reused(self) -> list[Image]:
@@ -108,10 +119,13 @@ class Run:
         return staged | {name: candidate.stored for name, candidate in self.candidates.items()}
 
 
-def records_of(run: Run) -> tuple[Record, ...]:
-    """The record of each line's release, as its tag will carry it. Lines claimed together have one `created`."""
+def records_of(run: Run, bills: Mapping[str, RecordedDocument]) -> tuple[Record, ...]:
+    """The record of each line's release, as its tag will carry it; `bills` are the bills of materials by service.
+
+    Lines claimed together have one `created`.
+    """
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return tuple(_record_of(run, line, created, run.tools) for line in run.lines)
+    return tuple(_record_of(run, line, created, bills) for line in run.lines)
 
 
 def _made_of(run: Run, services: Mapping[str, RecordedService]) -> dict[str, str]:
@@ -128,7 +142,7 @@ def _made_of(run: Run, services: Mapping[str, RecordedService]) -> dict[str, str
     return found | {f"source {key}": commit for key, commit in sorted(run.world.history.inputs.commits.items())}
 
 
-def _record_of(run: Run, line: PlannedLine, created: str, tools: Mapping[str, str]) -> Record:
+def _record_of(run: Run, line: PlannedLine, created: str, bills: Mapping[str, RecordedDocument]) -> Record:
     assert run.world is not None
     assert run.build_plan is not None
     manifest, history = run.manifest, run.world.history
@@ -144,6 +158,7 @@ def _record_of(run: Run, line: PlannedLine, created: str, tools: Mapping[str, st
             platforms=run.candidates[planned.service].platforms,
             bases={key: bases[key] for key in manifest.services[planned.service].bases},
             data=run.candidates[planned.service].data,
+            sbom=bills.get(planned.service),
         )
         for planned in line.services
     }
@@ -160,6 +175,6 @@ def _record_of(run: Run, line: PlannedLine, created: str, tools: Mapping[str, st
         repository=release_repository(manifest, line.line),
         services=services,
         gates=dict(run.gates),
-        tools={**tools, **_made_of(run, services)},
+        tools={**run.tools, **_made_of(run, services)},
         authority=run.authority,
     )

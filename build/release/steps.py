@@ -25,12 +25,13 @@ from build.parallel import at_once
 from build.registry import policy as registry_policy
 from build.registry.client import RegistryClient
 from build.registry.credentials import login
-from build.release import candidates, claim, floats, plan, plan_file, preflight, publish, recovery
+from build.release import candidates, claim, floats, plan, plan_file, preflight, publish, recovery, sign
 from build.release.catalog import newest_images
 from build.release.plan import Plan
+from build.release.proof import UNSIGNED
 from build.release.published import Published
 from build.release.request import Request
-from build.release.run import Options, Run, records_of
+from build.release.run import Options, Run
 from build.release.world import examine, read_world
 from build.steps import Skip, Step, Stop
 
@@ -91,7 +92,7 @@ def _preflight(run: Run) -> Run:
     if gates:
         login(run.manifest)  # the engine and Trivy fetch the candidates themselves
     preflight.check_gates(run.manifest, gates)
-    return replace(run, tools=tools)
+    return replace(run, tools=tools, signer=preflight.signer(run.manifest))
 
 
 def _build(run: Run) -> Run:
@@ -156,14 +157,16 @@ def _claim(run: Run) -> Run:
     if lost := plan.lost(run.world, run.plan, commits):
         message = f"{'; '.join(lost)}: another release was made meanwhile; nothing of this one was published"
         raise VersionTaken(message, hint=claim.LOST_HINT)
-    records = records_of(run)
-    title = run.manifest.project.title
-    claims = [claim.prepare(root, record, f"{title}: {record.line} {record.version}") for record in records]
+    title, records = run.manifest.project.title, run.records
+    claims = [
+        claim.prepare(root, record, f"{title}: {record.line} {record.version}", run.proofs.get(record.tag, UNSIGNED))
+        for record in records
+    ]
     claim.push(root, run.remote, claims, branch=run.world.pushed_branch)
     for record in records:
         run.published.learn(record)
         console.note(f"{record.tag} is ours, on {run.remote or 'this repository'}")
-    return replace(run, records=records)
+    return run
 
 
 def _publish(run: Run) -> Run:
@@ -201,6 +204,7 @@ def _float(run: Run) -> Run:
 
 
 FINISH: tuple[Step[Run], ...] = (
+    Step("attach", "attach signatures and bills of materials", sign.attached),
     Step("publish", "publish the immutable tags", _publish),
     Step("record", "record the release", _record),
     Step("float", "move the floating tags", _float),
@@ -212,6 +216,7 @@ STEPS: tuple[Step[Run], ...] = (
     Step("build", "build what changed", _build),
     Step("stage", "stage the candidates", _stage),
     *(Step(gate.name, gate.title, partial(_gate, gate)) for gate in GATES),
+    Step("sign", "sign the release", sign.signed),
     Step("claim", "claim the version", _claim),
     *FINISH,
 )

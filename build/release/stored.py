@@ -31,9 +31,14 @@ def digest_unless_unreadable(registry: RegistryClient, repository: str, tag: str
 
 
 def fetch(registry: RegistryClient, repository: str, version: Version | str) -> Record | None:
-    """The record of a complete release, or None. Raises NoRecord if the tag names something else."""
+    """The record of a complete release, or None; `version` may be a float. Raises NoRecord for anything else there."""
     document = _document(registry, repository, str(version), RECORD_TYPE)
-    return decode(document) if document is not None else None
+    if document is None:
+        return None
+    record = decode(document)
+    if record.version != str(version) and not record.version.startswith(f"{version}."):
+        raise NoRecord(f"{repository}:{version} is the record of {record.version}", hint="./inv releases")
+    return record
 
 
 def yank_reason(registry: RegistryClient, repository: str, version: Version | str) -> str | None:

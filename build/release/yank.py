@@ -15,7 +15,7 @@ from build.git.remote import configured_remote
 from build.git.versions import Line
 from build.registry import policy
 from build.registry.client import RegistryClient
-from build.release import candidates, claim, floats, publish
+from build.release import candidates, carried, claim, floats, publish
 from build.release.floats import Move
 from build.release.names import git_tag, yank_tag
 from build.release.published import Known, Published
@@ -120,7 +120,7 @@ def _versions(manifest: Manifest, published: Published, line: Line, text: str) -
         message = f"{text!r} is not a semantic version"
         raise ReleaseRefused(message, hint='./inv yank 1.4.0 --reason "…"; or gone instead of 1.4.0') from None
     tag = git_tag(line, version)
-    if version in known.complete or tag in claim.records(manifest.root, [tag]):
+    if version in known.complete or tag in carried.records(manifest.root, [tag]):
         return [version]
     raise ReleaseRefused(f"{line.name} {version} was never released here", hint="./inv releases")
 

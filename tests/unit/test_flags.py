@@ -43,6 +43,8 @@ def _needed(task: str, flag: str) -> list[str]:
     """The other words that a task does not run without."""
     words = {
         "yank": ("--version", "1.4.0"),
+        "verify": ("--version", "1.4.0"),
+        "sbom": ("--version", "1.4.0"),
         "restore": ("--file", "b.tar.gz"),
         "secrets.rotate": ("--name", "mcp_token"),
     }

@@ -40,7 +40,14 @@ def run(manifest: Manifest, images: Mapping[str, Image], _released: Released) ->
         database=next((verdict.database for verdict in verdicts if verdict.database), ""),
         waivers=tuple(sorted({identifier for verdict in verdicts for identifier in verdict.waivers})),
         notes=tuple(f"{verdict.service}: {note}" for verdict in verdicts for note in verdict.notes),
+        findings={verdict.service: verdict.findings for verdict in verdicts},
     )
+
+
+def bills_of_materials(manifest: Manifest, services: Iterable[str]) -> dict[str, bytes]:
+    """The bills of materials (CycloneDX) that the last scan wrote, by service."""
+    reports = manifest.workspace.reports / "scan"
+    return {service: (reports / f"{service}.cdx.json").read_bytes() for service in services}
 
 
 def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict, ...]:

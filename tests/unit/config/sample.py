@@ -50,6 +50,13 @@ db_repository = "registry.example/db"
 db_max_age_hours = 24
 waivers_file = "waivers.yaml"
 require_vulnerabilities = true
+[signing]
+key_file = "~/release.key"
+password_file = "~/release.password"
+public_key = "release.pub"
+required = true
+[signing.retired]
+"old.pub" = "2026-06-30"
 [release]
 mode = "independent"
 tag_prefix = "v"

@@ -48,6 +48,7 @@ ONLY_THE_READER: dict[str, tuple[str, Path_, Any]] = {
         "two parts of the file have the same port", ("services", "web", "containers"),
         {"web-a": {"published": 8001}, "web-b": {"published": 9001}},
     ),
+    ": missing, and signing.": ("it depends on another key", ("signing", "password_file"), ""),
     "no such file: ": ("it depends on the disk", ("registry", "ca_file"), "elsewhere.pem"),
 }  # fmt: skip
 TYPES: tuple[Any, ...] = ("x", 1, 1.5, True, ["x"], {"x": "y"})
@@ -66,7 +67,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "docker/web").mkdir(parents=True)
     (folder / "docker/web/Dockerfile").touch()
     (folder / "watched").mkdir()
-    (folder / "ca.pem").touch()
+    for name in ("ca.pem", "release.pub", "old.pub"):
+        (folder / name).touch()
     return folder
 
 

@@ -15,10 +15,11 @@ from tests.support.project import Project
 
 
 def test_every_gate_is_a_step_between_stage_and_claim() -> None:
-    """Nothing is claimed before every gate has seen the candidates, in the order of the list."""
+    """Nothing is signed or claimed before every gate has seen the candidates, in the order of the list."""
     keys = [step.key for step in steps.STEPS]
 
-    assert keys[keys.index("stage") + 1 : keys.index("claim")] == [gate.name for gate in order.GATES]
+    assert keys.index("sign") < keys.index("claim")
+    assert keys[keys.index("stage") + 1 : keys.index("sign")] == [gate.name for gate in order.GATES]
 
 
 def test_only_a_gate_can_be_skipped() -> None:

@@ -1,0 +1,62 @@
+"""The two steps of a release that prove it: signing before the claim, which takes the key, and attaching after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from build import console
+from build.gates.scan import gate as scan
+from build.images.image import short
+from build.registry import policy
+from build.release import attest, carried, recovery
+from build.release.run import Run, records_of
+from build.signing.keys import trusted
+from build.steps import Skip
+
+
+def signed(run: Run) -> Run:
+    """Compute the records, and put into the registry, by digest, what will be attached to the images.
+
+    Raises ReleaseRefused if somebody else's signature is attached to one of them, RegistryError.
+    """
+    bills = attest.store_bills(run.registry, run.candidates, run.previous, _bills_of_materials(run))
+    records = records_of(run, bills)
+    if run.signer is None:
+        console.note("nothing is signed: there is no [signing] key_file")
+        return replace(run, records=records)
+    keys = trusted(run.manifest)
+    proofs = {record.tag: attest.sign(run.registry, run.signer, keys, record, run.candidates) for record in records}
+    for tag, proof in proofs.items():
+        console.note(f"{tag}: {len(proof.signatures)} signatures by {short(run.signer.public.fingerprint)}")
+    return replace(run, records=records, proofs=proofs)
+
+
+def _bills_of_materials(run: Run) -> Mapping[str, bytes]:
+    """Those that the scan of this run made, by service."""
+    if run.gates[scan.name].verdict != "passed":
+        return {}
+    return scan.bills_of_materials(run.manifest, run.candidates)
+
+
+def attached(run: Run) -> Run:
+    """Name what proves the releases, as their git tags carry it, before anything else names them.
+
+    Raises as `attest.attach` does, in words that say how far the release is.
+    """
+    tags = carried.carried(run.manifest.root, [record.tag for record in run.records])
+    written = {}
+    for record in run.records:
+        proof = tags[record.tag].proof
+        if not proof.signatures and not any(image.sbom for image in record.services.values()):
+            continue
+        with recovery.explained(record, "claimed and not published"):
+            allowed = policy.policy(run.manifest, run.registry).fallback_tags
+            written[record.tag] = attest.attach(
+                run.registry, record, proof, trusted(run.manifest), tags_allowed=allowed
+            )  # fmt: skip
+    if not written:
+        raise Skip("nothing is signed, and there are no bills of materials")
+    for tag, count in written.items():
+        console.note(f"{tag}: {count} tags of signatures, attestations and bills of materials written")
+    return run

@@ -1,0 +1,291 @@
+"""Verifies a release: its record, tags, images, signatures and attestations; what is missing or wrong, by name.
+
+The chain is short: a key signs the record, the record names the digest of each image, a digest names the bytes. The
+images' own signatures are for those who never see a record: cosign, admission controllers, other registries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+from typing import Literal
+
+from build.errors import VerificationFailed
+from build.images.image import short
+from build.parallel import at_once
+from build.registry import download
+from build.registry.client import RegistryClient
+from build.registry.transport import Altered
+from build.release import attest, candidates, statements
+from build.release.proof import Proof
+from build.release.record import Record, of_record
+from build.release.stored import ImageGone
+from build.signing import attached, payload
+from build.signing.envelope import NoAttestation, Statement
+from build.signing.keys import PublicKey
+
+_Expected = dict[str, Callable[[Statement], str]]  # a predicate's type → what is wrong with it
+State = Literal["ok", "missing", "wrong", "unchecked"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One thing that was looked at: of which image or record, what it is, and the state that it is in."""
+
+    subject: str
+    what: str
+    state: State
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verification:
+    """The checks of a release; `keys` are the fingerprints of the keys that its signatures were found to be by."""
+
+    line: str
+    version: str
+    checks: tuple[Check, ...]
+    keys: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Check, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if check.state in {"missing", "wrong"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Release:
+    """What is verified, and by what: `tagged` is the record in the git tag, None where the tag can't be had."""
+
+    registry: RegistryClient
+    record: Record
+    tagged: Record | None
+    proof: Proof
+    keys: Sequence[PublicKey]
+    tags_allowed: bool
+    whole: bool
+    used: set[str] = field(default_factory=set)
+
+    @property
+    def day(self) -> date:
+        """The day of the release."""
+        return datetime.fromisoformat(self.record.created).date()
+
+    @property
+    def manifest(self) -> str:
+        """The digest of the record's manifest."""
+        return of_record(self.record).manifest.digest
+
+
+def examine(
+    registry: RegistryClient,
+    record: Record,
+    *,
+    tagged: Record | None,
+    proof: Proof,
+    keys: Sequence[PublicKey],
+    tags_allowed: bool = True,
+    whole: bool = True,
+) -> Verification:
+    """Look at everything that belongs to a release; with `whole`, read every layer and compare it with its digest.
+
+    Signatures and attestations that the `proof` of the git tag has count too where the registry takes no tags for them
+    (`tags_allowed`). Raises RegistryError if the registry does not answer.
+    """
+    release = _Release(
+        registry=registry,
+        record=record,
+        tagged=tagged,
+        proof=proof,
+        keys=keys,
+        tags_allowed=tags_allowed,
+        whole=whole,
+    )
+    calls: list[Callable[[], list[Check]]] = [lambda: list(_record(release))]
+    calls += [partial(_of_service, release, service) for service in record.services]
+    checks = [check for result in at_once(lambda call: call(), calls) for check in result]
+    return Verification(
+        line=record.line, version=record.version, checks=tuple(checks), keys=tuple(sorted(release.used))
+    )
+
+
+def require(verifications: Sequence[Verification]) -> None:
+    """Raise VerificationFailed, naming what is missing or wrong."""
+    lines = [
+        f"{each.line} {each.version}: {check.subject}: {check.what}: {check.state}"
+        + (f" ({check.detail})" if check.detail else "")
+        for each in verifications
+        for check in each.problems
+    ]
+    if lines:
+        hint = "./inv verify VERSION shows every check; what is missing: ./inv release --resume puts it again"
+        raise VerificationFailed("\n".join(lines), hint=hint)
+
+
+def _record(release: _Release) -> Iterator[Check]:
+    record, registry = release.record, release.registry
+    yield _digest_check(release, "record", record.repository, record.version, release.manifest)
+    if release.tagged is None:
+        yield Check(subject="record", what="git tag", state="unchecked", detail=f"{record.tag} is not in this clone")
+    else:
+        same = release.tagged == record
+        detail = "" if same else f"{record.tag} carries another record"
+        yield Check(subject="record", what="git tag", state="ok" if same else "wrong", detail=detail)
+    yield _signature(release, "record", record.repository, release.manifest, by_this_release=True)
+    expected: _Expected = dict.fromkeys(statements.gates_of(record), _anything)
+    expected[statements.PROVENANCE] = partial(_commit_problem, record.commit)
+    yield from _attestations(release, "record", record.repository, release.manifest, expected)
+    if gone := [
+        name
+        for name, image in record.services.items()
+        if image.sbom and not registry.has_blob(record.repository_of(name), image.sbom.digest)
+    ]:
+        yield Check(subject="record", what="bills of materials", state="missing", detail=", ".join(gone))
+
+
+def _of_service(release: _Release, service: str) -> list[Check]:
+    return list(_service(release, service))
+
+
+def _service(release: _Release, service: str) -> Iterator[Check]:
+    record, registry = release.record, release.registry
+    repository, image = record.repository_of(service), record.services[service]
+    yield _digest_check(release, service, repository, record.version, image.digest)
+    try:
+        stored = registry.manifest(repository, image.digest)
+    except Altered as error:
+        yield Check(subject=service, what="image", state="wrong", detail=str(error))
+        return
+    if stored is None:
+        yield Check(subject=service, what="image", state="missing", detail=short(image.digest))
+        return
+    yield from _content(release, service, stored.content)
+    built = image.origin == "built"
+    for digest in (image.digest, *candidates.platform_manifests(stored.content)):
+        yield _signature(release, service, repository, digest, by_this_release=built)
+    expected: _Expected = {statements.PROVENANCE: partial(_commit_problem, record.commit if built else "")}
+    if image.sbom and built:
+        bill = registry.blob(repository, image.sbom.digest)
+        expected[statements.BILL_OF_MATERIALS] = partial(_bill_problem, bill or b"null")
+    yield from _attestations(release, service, repository, image.digest, expected)
+
+
+def _digest_check(release: _Release, subject: str, repository: str, tag: str, expected: str) -> Check:
+    try:
+        digest = release.registry.digest(repository, tag)
+    except Altered as error:
+        return Check(subject=subject, what=f"tag {tag}", state="wrong", detail=str(error))
+    if digest is None:
+        return Check(subject=subject, what=f"tag {tag}", state="missing", detail=f"{repository}:{tag}")
+    detail = "" if digest == expected else f"it names {digest}, the release has {expected}"
+    return Check(subject=subject, what=f"tag {tag}", state="wrong" if detail else "ok", detail=detail)
+
+
+def _content(release: _Release, service: str, manifest: bytes) -> Iterator[Check]:
+    """Whether the registry has all of an image, and with `whole` whether the bytes are those of the digests."""
+    registry, repository = release.registry, release.record.repository_of(service)
+    missing, wrong, blobs = [], [], set()
+    todo = [json.loads(manifest)]
+    while todo:
+        body = todo.pop()
+        for child in body.get("manifests", []):
+            try:
+                stored = registry.manifest(repository, child["digest"])
+            except Altered as error:
+                wrong.append(str(error))
+                continue
+            if stored is None:
+                missing.append(short(child["digest"]))
+            else:
+                todo.append(json.loads(stored.content))
+        blobs |= {part["digest"] for part in [body["config"], *body["layers"]]} if "config" in body else set()
+    for digest in sorted(blobs):
+        if not registry.has_blob(repository, digest):
+            missing.append(short(digest))
+        elif release.whole and (problem := download.is_intact(registry, repository, digest)):
+            wrong.append(problem)
+    state: State = "wrong" if wrong else "missing" if missing else "ok"
+    yield Check(subject=service, what="image", state=state, detail="; ".join([*wrong, *missing]))
+
+
+def _signature(release: _Release, subject: str, repository: str, digest: str, *, by_this_release: bool) -> Check:
+    what = f"signature of {short(digest)}"
+    tag = attached.tag(digest, "sig")
+    try:
+        stored = release.registry.manifest(repository, tag)
+        layers = attached.layers_of(stored.content) if stored else ()
+        signed = [attest.signed_by(release.registry, repository, digest, layer, release.keys) for layer in layers]
+    except Altered as error:
+        return Check(subject=subject, what=what, state="wrong", detail=str(error))
+    keys = [key for key in signed if key]
+    if not stored and not release.tags_allowed:
+        keys = [key for key in release.keys if _is_carried(release, repository, digest, key)]
+    if not stored and not keys:
+        return Check(subject=subject, what=what, state="missing", detail=f"{repository}:{tag}")
+    valid = [key for key in keys if not by_this_release or key.is_valid_on(release.day)]
+    if valid:
+        release.used.add(valid[0].fingerprint)
+        return Check(subject=subject, what=what, state="ok")
+    retired = [f"{key.name} signs nothing after {key.until}, and this release is of {release.day}" for key in keys]
+    return Check(
+        subject=subject, what=what, state="wrong", detail="; ".join(retired) or f"{tag} is by none of the keys"
+    )
+
+
+def _is_carried(release: _Release, repository: str, digest: str, key: PublicKey) -> bool:
+    """Whether the git tag has a signature of a manifest by this key."""
+    name = f"{release.record.registry.partition('/')[0]}/{repository}"
+    signature = release.proof.signature(repository, digest)
+    return bool(signature) and key.verifies(payload.payload(name, digest), signature)
+
+
+def _attestations(
+    release: _Release, subject: str, repository: str, digest: str, expected: _Expected
+) -> Iterator[Check]:
+    """Whether what should be attested of a manifest is, and says what the record says."""
+    tag = attached.tag(digest, "att")
+    carried = release.proof.attestations_of(repository, digest)
+    try:
+        stored = release.registry.manifest(repository, tag)
+        if stored is None and carried and not release.tags_allowed:
+            stored = release.registry.manifest(repository, carried)
+        results = (
+            list(attest.statements_in(release.registry, repository, digest, stored, release.keys)) if stored else []
+        )
+    except (Altered, ImageGone) as error:
+        yield Check(subject=subject, what="attestations", state="wrong", detail=str(error))
+        return
+    if stored is None:
+        yield Check(subject=subject, what="attestations", state="missing", detail=f"{repository}:{tag}")
+        return
+    problems = [str(result) for result in results if isinstance(result, NoAttestation)]
+    if problems:
+        yield Check(subject=subject, what="attestations", state="wrong", detail="; ".join(dict.fromkeys(problems)))
+    stated: Mapping[str, Statement] = {
+        result[0].predicate_type: result[0] for result in results if not isinstance(result, NoAttestation)
+    }
+    for kind, problem_of in expected.items():
+        name = f"attestation {kind}"
+        if kind not in stated:
+            yield Check(subject=subject, what=name, state="missing", detail=tag)
+        else:
+            problem = problem_of(stated[kind])
+            yield Check(subject=subject, what=name, state="wrong" if problem else "ok", detail=problem)
+
+
+def _anything(_statement: Statement) -> str:
+    return ""
+
+
+def _commit_problem(commit: str, statement: Statement) -> str:
+    """What is wrong with the commit that a provenance names; "" is any commit."""
+    materials = statement.predicate.get("buildDefinition", {}).get("resolvedDependencies", [])
+    stated = next((each["digest"].get("gitCommit", "") for each in materials if each.get("name") == "commit"), "")
+    return "" if commit in {"", stated} else f"it says commit {stated}, the record {commit}"
+
+
+def _bill_problem(bill: bytes, statement: Statement) -> str:
+    return "" if json.loads(bill) == statement.predicate else "it is not the document that the record names"
