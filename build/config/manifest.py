@@ -183,8 +183,8 @@ class Service:
     It listens on `port` inside its containers; without a `containers` table, `published` (default: `port`) is published
     on loopback. `contexts` maps a named build context to `source:KEY` or `stage:KEY`; `volumes` a volume to its path;
     `mounts` a source to the path where it is mounted read-only. `release_folder` is where its containers read which
-    release runs. `paths` are further paths that the image is built from.
-    `critical` are names or globs of what the service has from its sources and can't do without.
+    release runs. `paths` are further paths that the image is built from. `vendored` are the locks of packages that it
+    has as plain files. `critical` are names or globs of what the service has from its sources and can't do without.
     """
 
     folder: rules.Text
@@ -196,6 +196,7 @@ class Service:
     build_secrets: tuple[str, ...] = ()
     args: dict[str, str] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
+    vendored: tuple[str, ...] = ()
     critical: tuple[str, ...] = ()
     target: str = ""
     environment: dict[str, str] = field(default_factory=dict)

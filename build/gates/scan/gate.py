@@ -10,7 +10,7 @@ from build import console, json_file
 from build.config.manifest import Manifest
 from build.errors import ScanBroken, ScanRejected
 from build.gates.protocol import Dependency, Released
-from build.gates.scan import database, findings, gitlab, summary, trivy, waivers
+from build.gates.scan import database, findings, gitlab, summary, trivy, vendored, waivers
 from build.gates.scan.database import Database
 from build.gates.scan.image import Scanned, Settings, analyse, convert
 from build.gates.scan.verdict import ImageVerdict, counted
@@ -59,7 +59,7 @@ def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict,
     the vulnerabilities that gates.require_vulnerabilities demands.
     """
     started = datetime.now(UTC)
-    settings, known = _prepare(manifest)
+    settings, known = _prepare(manifest, images)
     every = [path for service in images for path in settings.paths(service).values()]
     for path in (*every, settings.reports / gitlab.FILE):
         path.unlink(missing_ok=True)
@@ -82,9 +82,10 @@ def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict,
     return verdicts
 
 
-def _prepare(manifest: Manifest) -> tuple[Settings, tuple[waivers.Waiver, ...]]:
-    """Read the waivers, fetch the database and make the folder of the reports."""
+def _prepare(manifest: Manifest, services: Iterable[str]) -> tuple[Settings, tuple[waivers.Waiver, ...]]:
+    """Read the waivers and the locks, fetch the database and make the folder of the reports."""
     waivers_file, known = waivers.load(manifest)
+    locked = {service: vendored.load(manifest, service) for service in services}
     vulnerabilities = _database(manifest)
     scanners = tuple(scanner for scanner in manifest.gates.scanners if scanner != "vuln" or vulnerabilities)
     if not scanners:
@@ -97,6 +98,7 @@ def _prepare(manifest: Manifest) -> tuple[Settings, tuple[waivers.Waiver, ...]]:
         severity=manifest.gates.severity,
         waivers_file=waivers_file,
         database=vulnerabilities,
+        vendored=locked,
         ca_file=(manifest.root / manifest.registry.ca_file).absolute() if manifest.registry.ca_file else None,
     )
     settings.reports.mkdir(parents=True, exist_ok=True)

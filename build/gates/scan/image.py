@@ -10,8 +10,10 @@ from typing import Any
 
 from build import json_file
 from build.errors import ScanBroken
+from build.gates.scan import sbom
 from build.gates.scan.database import OFFLINE, Database
 from build.gates.scan.trivy import REFUSED, Scanner, insecure, trivy
+from build.gates.scan.vendored import Vendored
 from build.images.image import Image
 from build.waiting import waiting
 
@@ -35,6 +37,7 @@ class Settings:
     severity: tuple[str, ...]
     waivers_file: Path | None
     database: Database | None
+    vendored: Mapping[str, Sequence[Vendored]]
     ca_file: Path | None = None
 
     def paths(self, service: str) -> dict[str, Path]:
@@ -119,7 +122,7 @@ def convert(settings: Settings, scanned: Scanned) -> bool:
     common = ("convert", "--quiet", "--ignorefile", "")
     trivy(settings.scanner, *common, "--format", "sarif", "--output", str(paths["sarif"]), str(located))
     json_file.write(paths["sarif"], _categorised(json.loads(paths["sarif"].read_text(encoding="utf-8")), service))
-    trivy(settings.scanner, *common, "--format", "cyclonedx", "--output", str(paths["cdx.json"]), str(paths["json"]))
+    _write_sbom(settings, scanned, common)
     table = trivy(
         settings.scanner, *common, "--format", "table", "--table-mode", "detailed", "--show-suppressed",
         "--severity", severity, "--exit-code", str(REFUSED), str(paths["json"]), ok_codes=(0, REFUSED),
@@ -127,6 +130,16 @@ def convert(settings: Settings, scanned: Scanned) -> bool:
     heading = f"{scanned.image.reference}\nscanners {scanners}, gate {severity}\n"
     paths["txt"].write_text(heading + (table.stdout or "no finding at the gate\n"), encoding="utf-8")
     return table.returncode == REFUSED
+
+
+def _write_sbom(settings: Settings, scanned: Scanned, common: Sequence[str]) -> None:
+    service, report = scanned.image.service, scanned.report
+    path, packages = settings.paths(service)["cdx.json"], settings.scanner.cache / f"packages-{service}.json"
+    json_file.write(packages, sbom.bare(report))
+    trivy(settings.scanner, *common, "--format", "cyclonedx", "--output", str(path), str(packages))
+    created = report["Metadata"].get("ImageConfig", {}).get("created", "")
+    written = json.loads(path.read_text(encoding="utf-8"))
+    json_file.write(path, sbom.document(written, scanned.image, created, settings.vendored.get(service, ())))
 
 
 def _located(report: Mapping[str, Any], service: str) -> dict[str, Any]:

@@ -118,6 +118,7 @@ contexts = { base = "stage:base" }
 build_secrets = ["token"]
 args = { KEY = "value" }
 paths = ["shared"]
+vendored = ["package-lock.json"]
 critical = ["Name*"]
 target = "last"
 environment = { KEY = "value" }
