@@ -417,7 +417,7 @@ def commits_check(_c: Context, *, range: str = "", message: str = "", json: bool
     "plan": "write the plan to this file and do nothing",
     "apply": "carry out the plan in this file; refused if anything changed since",
     "resume": "only finish interrupted releases, and check every floating tag",
-    "skip": "skip this gate; recorded permanently; repeat it for more",
+    "skip": "skip this gate, or only its vulnerabilities; recorded permanently; repeat it for more",
     "skip_scan": "--skip scan",
     "skip_smoke": "--skip smoke",
     "local": "release from this machine although only CI may; recorded permanently",

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -165,6 +166,26 @@ def at_once(function: Callable[[Item], Result], items: Iterable[Item]) -> list[R
     with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
         futures = [pool.submit(function, item) for item in items]
     return [future.result() for future in futures]
+
+
+def within(seconds: float, calls: Sequence[Callable[[], Result]]) -> list[Result | None]:
+    """Run the calls concurrently; return their results in order, None for one that has not ended after `seconds`.
+
+    What has not ended is abandoned, and Python does not wait for it when it exits: a look-up of a name, which no
+    timeout reaches, may go on for minutes. The calls must not raise.
+    """
+    results: dict[int, Result] = {}
+
+    def run(position: int) -> None:
+        results[position] = calls[position]()
+
+    threads = [threading.Thread(target=run, args=(position,), daemon=True) for position in range(len(calls))]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [results.get(position) for position in range(len(calls))]
 
 
 def alive(pid: int) -> bool:

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from build.errors import ManifestError
 
 T = TypeVar("T")
+# Metadata of a field that is left out of a document where it is empty: earlier documents of that type lack it.
+LATER = {"later": True}
 _NAMES = {str: "a string", int: "an integer", bool: "true or false", float: "a number"}
 
 
@@ -50,6 +52,16 @@ def from_table(cls: type[T], table: Any, path: str, *, source: str) -> T:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ManifestError(f"{source}: {_join(path, name)}: missing", hint=f"add {name} = … to [{path}]")
     return cls(**values)
+
+
+def as_table(value: Any) -> Any:
+    """What `from_table` reads: a dataclass and all in it as tables and lists, without empty fields that are LATER."""
+    if dataclasses.is_dataclass(value):
+        fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return {field.name: as_table(part) for field, part in fields if part or not field.metadata.get("later")}
+    if isinstance(value, Mapping):
+        return {key: as_table(part) for key, part in value.items()}
+    return [as_table(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def _join(path: str, key: str) -> str:

@@ -160,7 +160,7 @@ def _settable(cls: typing.Hashable) -> dict[str, Any]:
 
 
 def _parse(name: str, value: str, kind: Any) -> Any:
-    if kind is bool:
+    if bool in {kind, *typing.get_args(kind)}:
         if value.lower() not in {"true", "false", "1", "0"}:
             raise ManifestError(f"environment: {name}: expected true or false, found {value!r}")
         return value.lower() in {"true", "1"}

@@ -81,14 +81,18 @@ class Bases:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gates:
-    """What the scan looks for, the severities that refuse, and the source of the vulnerability database."""
+    """What the scan looks for, the severities that refuse, and the source of the vulnerability database.
+
+    `db_repository` is "default" (Trivy's public ones), "none" or a repository. Without `require_vulnerabilities` a
+    release needs the check of vulnerabilities and a scan does not; with it, both need it or neither does.
+    """
 
     severity: tuple[Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"], ...] = ("HIGH", "CRITICAL")
     scanners: tuple[Literal["vuln", "secret", "misconfig", "license"], ...] = ("vuln", "secret")
-    db_repository: str = ""
+    db_repository: str = "default"
     db_max_age_hours: rules.Positive = 48
     waivers_file: str = ""
-    require_vulnerabilities: bool = False
+    require_vulnerabilities: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -69,7 +69,9 @@ class _Writer:
             schema = self.of(rules.hints(kind)[name], (*path, name))
             default = _default(key)
             properties[name] = {"description": self.descriptions[kind][name]} | schema
-            if default is not None and not dataclasses.is_dataclass(default):
+            if default is None or dataclasses.is_dataclass(default):
+                continue
+            if key.default is not None or schema.get("type") != "boolean":  # a switch that may be neither
                 properties[name]["default"] = default
         table: Schema = {"type": "object", "additionalProperties": False, "properties": properties}
         if required:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from build.typed import LATER
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateVerdict:
     """A gate's verdict; `notes` are what it could not check, `waivers` the ids of the waived findings.
 
-    `findings` counts what it found in each service's image, by severity.
+    `database` is when the vulnerability database was made, `database_reference` the artifact that it was. Where
+    vulnerabilities were not checked, `unchecked_by` is the word that allowed it: a flag of this release, or a setting.
+    `findings` counts what was found in each service's image, by severity.
     """
 
     verdict: Literal["passed", "skipped"]
@@ -19,7 +23,9 @@ class GateVerdict:
     database: str = ""
     waivers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    findings: dict[str, dict[str, int]] = field(default_factory=dict)
+    database_reference: str = field(default="", metadata=LATER)
+    unchecked_by: Literal["", "flag", "setting"] = field(default="", metadata=LATER)
+    findings: dict[str, dict[str, int]] = field(default_factory=dict, metadata=LATER)
 
 
 SKIPPED = GateVerdict(verdict="skipped")

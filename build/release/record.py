@@ -7,7 +7,6 @@ release-record.schema.json beside this module describes the format.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass, field
 
@@ -17,12 +16,11 @@ from build.errors import BuildError, RegistryError
 from build.gates.verdict import GateVerdict
 from build.images.data_formats import DataFormat
 from build.registry.oci import Artifact, artifact, document_of
-from build.typed import from_table
+from build.typed import LATER, as_table, from_table
 
 SCHEMA = 1
 RECORD_TYPE = "application/vnd.unity-claude.release.v1+json"
 YANK_TYPE = "application/vnd.unity-claude.yank.v1+json"
-_ADDED_TO_SERVICE, _ADDED_TO_GATE = ("data", "sbom"), ("findings",)
 _VERSION = "org.opencontainers.image.version"
 
 
@@ -56,8 +54,8 @@ class RecordedService:
     origin: str
     platforms: tuple[str, ...] = ()
     bases: dict[str, RecordedBase] = field(default_factory=dict)
-    data: dict[str, DataFormat] = field(default_factory=dict)
-    sbom: RecordedDocument | None = None
+    data: dict[str, DataFormat] = field(default_factory=dict, metadata=LATER)
+    sbom: RecordedDocument | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,8 +84,10 @@ class Record:
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """The gates that were skipped."""
-        return tuple(name for name, gate in self.gates.items() if gate.verdict == "skipped")
+        """The gates that were skipped, and the check of vulnerabilities if that was."""
+        gates = [name for name, gate in self.gates.items() if gate.verdict == "skipped"]
+        parts = ["vulnerabilities" for gate in self.gates.values() if gate.unchecked_by == "flag"]
+        return (*gates, *parts)
 
     @property
     def stand_ins(self) -> tuple[str, ...]:
@@ -107,15 +107,9 @@ class NoRecord(RegistryError):
 def encode(record: Record) -> bytes:
     """The canonical form of a record: JSON with sorted keys and a final newline.
 
-    A field that was added later is left out where it says nothing: such a record is the one of earlier versions.
+    A field that is LATER is left out where it is empty: such a record is the one that earlier versions wrote.
     """
-    table = dataclasses.asdict(record)
-    for entries, added in ((table["services"], _ADDED_TO_SERVICE), (table["gates"], _ADDED_TO_GATE)):
-        for entry in entries.values():
-            for key in added:
-                if not entry[key]:
-                    del entry[key]
-    return (json.dumps(table, indent=1, sort_keys=True) + "\n").encode()
+    return (json.dumps(as_table(record), indent=1, sort_keys=True) + "\n").encode()
 
 
 def decode(content: bytes) -> Record:

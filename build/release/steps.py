@@ -13,7 +13,7 @@ from functools import partial
 from build import console, steps
 from build.config.manifest import Manifest
 from build.errors import BuildError, VersionTaken
-from build.gates.order import GATES
+from build.gates.order import GATES, configured, judge
 from build.gates.protocol import Gate
 from build.gates.verdict import SKIPPED
 from build.git.conventional import warnings
@@ -91,7 +91,7 @@ def _preflight(run: Run) -> Run:
     gates = [gate for gate in GATES if gate.name not in run.options.skip]
     if gates:
         login(run.manifest)  # the engine and Trivy fetch the candidates themselves
-    preflight.check_gates(run.manifest, gates)
+    preflight.check_gates(configured(run.manifest, run.options.skip), gates)
     return replace(run, tools=tools, signer=preflight.signer(run.manifest))
 
 
@@ -134,7 +134,7 @@ def _gate(gate: Gate, run: Run) -> Run:
         console.warn(f"the {gate.name} gate is skipped; the release records that permanently")
         return replace(run, gates={**run.gates, gate.name: SKIPPED})
     try:
-        verdict = gate.run(run.manifest, run.images, partial(_released, run))
+        verdict = judge(gate, run.manifest, run.images, partial(_released, run), run.options.skip)
     except BuildError:
         console.note(f"stopped by the {gate.name} gate: nothing was published")
         raise

@@ -100,7 +100,7 @@ def _title(record: Record) -> str:
     scan = record.gates.get("scan")
     notes += (
         ["vulnerabilities NOT checked"]
-        if scan and scan.verdict == "passed" and not scan.vulnerabilities_checked
+        if scan and scan.verdict == "passed" and not scan.vulnerabilities_checked and scan.unchecked_by != "flag"
         else []
     )
     notes += [f"waived: {', '.join(scan.waivers)}"] if scan and scan.waivers else []

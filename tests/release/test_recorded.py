@@ -137,7 +137,21 @@ def test_a_scan_without_a_database_is_refused_where_one_is_required(world: World
     ran = world.clone.inv("release", "--skip-smoke", UC_GATES_REQUIRE_VULNERABILITIES="true")
 
     assert ran.code == 8, ran.text
+    assert "» preflight" in ran.stderr
+    assert "» build" not in ran.stderr, "nothing is built for a release that would be refused"
+    assert "--skip vulnerabilities" in ran.stderr
     assert (world.public().git, world.public().images) == ({}, {})
+
+
+def test_a_release_without_vulnerabilities_keeps_the_word_that_allowed_it(world: World) -> None:
+    """--skip vulnerabilities leaves out that check alone, for this release, and every list shows it."""
+    required = {"UC_GATES_REQUIRE_VULNERABILITIES": "true"}
+    ran = ok(world.clone.inv("release", "--skip-smoke", "--skip", "vulnerabilities", **required))
+
+    assert "the check of vulnerabilities is skipped; the release records that permanently" in ran.stderr
+    scan = world.record("v0.1.0")["gates"]["scan"]
+    assert (scan["verdict"], scan["checks"], scan["unchecked_by"]) == ("passed", 2, "flag")
+    assert listed(world.clone)["v0.1.0"]["skipped"] == ["smoke", "vulnerabilities"]
 
 
 def test_only_ci_releases_where_it_is_the_authority(make_world: Callable[..., World]) -> None:

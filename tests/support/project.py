@@ -49,6 +49,10 @@ packages = ["python3", "python3-venv", "ca-certificates"]
 ca_bundle = "auto"
 token = ""
 
+[gates]
+db_repository = "none"
+require_vulnerabilities = false
+
 [sources]
 watched = ""
 

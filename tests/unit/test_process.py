@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from build import process
+from build import parallel, process
 from build.errors import MissingTool, ToolFailed
 
 
@@ -97,3 +99,14 @@ def test_lines_of_a_missing_program() -> None:
     """A program that is not on PATH has the same error as everywhere."""
     with pytest.raises(MissingTool, match="not-a-program is not installed"):
         [*process.lines(["not-a-program"])]
+
+
+def test_what_takes_too_long_is_abandoned() -> None:
+    """Calls with a limit end together at it: one that hangs, as a look-up of a name may, has no result."""
+    hangs = threading.Event()
+    started = time.monotonic()
+
+    results = parallel.within(0.3, [lambda: hangs.wait(20), lambda: True])
+
+    assert (results, 0.2 < time.monotonic() - started < 2) == ([None, True], True)
+    hangs.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -10,8 +11,8 @@ from build import console, json_file
 from build.config.manifest import Manifest
 from build.errors import ScanBroken, ScanRejected
 from build.gates.protocol import Dependency, Released
-from build.gates.scan import database, findings, gitlab, summary, trivy, vendored, waivers
-from build.gates.scan.database import Database
+from build.gates.scan import database, findings, gitlab, proof, summary, trivy, vendored, waivers
+from build.gates.scan.database import Absent, Database
 from build.gates.scan.image import Scanned, Settings, analyse, convert
 from build.gates.scan.verdict import ImageVerdict, counted
 from build.gates.verdict import GateVerdict
@@ -31,17 +32,26 @@ dependencies: tuple[Dependency, ...] = (
 
 def run(manifest: Manifest, images: Mapping[str, Image], _released: Released) -> GateVerdict:
     """Scan the candidates. Raises ScanRejected for findings at the gate, and what `scan` raises."""
-    verdicts = scan(manifest, images)
+    verdicts = scan(manifest, images, release=True)
     enforce(verdicts)
+    checked = all(verdict.vulnerabilities_checked for verdict in verdicts)
     return GateVerdict(
         verdict="passed",
         checks=len(verdicts),
-        vulnerabilities_checked=all(verdict.vulnerabilities_checked for verdict in verdicts),
+        vulnerabilities_checked=checked,
         database=next((verdict.database for verdict in verdicts if verdict.database), ""),
         waivers=tuple(sorted({identifier for verdict in verdicts for identifier in verdict.waivers})),
         notes=tuple(f"{verdict.service}: {note}" for verdict in verdicts for note in verdict.notes),
+        database_reference=next((verdict.database_reference for verdict in verdicts if verdict.database_reference), ""),
+        unchecked_by="" if checked else "setting",
         findings={verdict.service: verdict.findings for verdict in verdicts},
     )
+
+
+def without_vulnerabilities(manifest: Manifest) -> Manifest:
+    """The manifest of a release for which the caller has said that vulnerabilities need not be checked."""
+    scanners = tuple(scanner for scanner in manifest.gates.scanners if scanner != "vuln")
+    return replace(manifest, gates=replace(manifest.gates, scanners=scanners, require_vulnerabilities=False))
 
 
 def bills_of_materials(manifest: Manifest, services: Iterable[str]) -> dict[str, bytes]:
@@ -50,16 +60,16 @@ def bills_of_materials(manifest: Manifest, services: Iterable[str]) -> dict[str,
     return {service: (reports / f"{service}.cdx.json").read_bytes() for service in services}
 
 
-def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict, ...]:
+def scan(manifest: Manifest, images: Mapping[str, Image], *, release: bool = False) -> tuple[ImageVerdict, ...]:
     """Scan the images one by one and return their verdicts; `enforce` turns refusals into a failure.
 
     .uc/reports/scan gets SERVICE.json (everything), .sarif, .txt (what reaches the gate) and .cdx.json (the SBOM), and
     GitLab's report of them all.
     Raises MissingTool without Trivy, ManifestError for a bad waiver, ScanBroken when the scan can't be trusted or omits
-    the vulnerabilities that gates.require_vulnerabilities demands.
+    the vulnerabilities that a `release` needs, or gates.require_vulnerabilities demands.
     """
     started = datetime.now(UTC)
-    settings, known = _prepare(manifest, images)
+    settings, known, absent = _prepare(manifest, images)
     every = [path for service in images for path in settings.paths(service).values()]
     for path in (*every, settings.reports / gitlab.FILE):
         path.unlink(missing_ok=True)
@@ -67,7 +77,7 @@ def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict,
     refusals = at_once(partial(convert, settings), scanned)
     if settings.database:
         contents = {kind for image in scanned for kind in findings.contents(image.report)}
-        for kind in database.prove(settings.scanner, settings.database, contents):
+        for kind in proof.prove(settings.scanner, settings.database.reference, contents):
             console.warn(f"no probe can prove that the vulnerability database knows {kind}")
     report = gitlab.report(scanned, started=started, ended=datetime.now(UTC))
     json_file.write(settings.reports / gitlab.FILE, report)
@@ -76,18 +86,23 @@ def scan(manifest: Manifest, images: Mapping[str, Image]) -> tuple[ImageVerdict,
         _verdict(settings, image, refused=refused) for image, refused in zip(scanned, refusals, strict=True)
     )
     console.summary(summary.markdown(verdicts))
-    if manifest.gates.require_vulnerabilities and not settings.database:
-        message = f"vulnerabilities were not checked, and gates.require_vulnerabilities demands it: {', '.join(images)}"
+    if absent and database.is_required(manifest.gates, release=release):
+        if release:
+            raise database.missing(absent.reason)
+        message = f"{database.UNCHECKED}, and gates.require_vulnerabilities demands it: {', '.join(images)}"
         raise ScanBroken(message, hint="set [gates] db_repository to a registry that has trivy-db")
     return verdicts
 
 
-def _prepare(manifest: Manifest, services: Iterable[str]) -> tuple[Settings, tuple[waivers.Waiver, ...]]:
+def _prepare(manifest: Manifest, services: Iterable[str]) -> tuple[Settings, tuple[waivers.Waiver, ...], Absent | None]:
     """Read the waivers and the locks, fetch the database and make the folder of the reports."""
     waivers_file, known = waivers.load(manifest)
     locked = {service: vendored.load(manifest, service) for service in services}
-    vulnerabilities = _database(manifest)
-    scanners = tuple(scanner for scanner in manifest.gates.scanners if scanner != "vuln" or vulnerabilities)
+    provided = database.provide(manifest)
+    absent = provided if isinstance(provided, Absent) else None
+    if absent:
+        console.warn(f"{database.UNCHECKED}: {absent.reason}")
+    scanners = tuple(scanner for scanner in manifest.gates.scanners if scanner != "vuln" or not absent)
     if not scanners:
         message = "there is nothing to scan for: gates.scanners has only vuln, and there is no vulnerability database"
         raise ScanBroken(message, hint='set gates.db_repository, or add "secret" to gates.scanners')
@@ -97,19 +112,12 @@ def _prepare(manifest: Manifest, services: Iterable[str]) -> tuple[Settings, tup
         scanners=scanners,
         severity=manifest.gates.severity,
         waivers_file=waivers_file,
-        database=vulnerabilities,
+        database=provided if isinstance(provided, Database) else None,
         vendored=locked,
         ca_file=(manifest.root / manifest.registry.ca_file).absolute() if manifest.registry.ca_file else None,
     )
     settings.reports.mkdir(parents=True, exist_ok=True)
-    return settings, known
-
-
-def _database(manifest: Manifest) -> Database | None:
-    if "vuln" in manifest.gates.scanners:
-        return database.provide(trivy.Scanner.of(manifest), manifest.gates)
-    console.warn("vulnerabilities were NOT checked: gates.scanners leaves out vuln")
-    return None
+    return settings, known, absent
 
 
 def _verdict(settings: Settings, scanned: Scanned, *, refused: bool) -> ImageVerdict:
@@ -130,6 +138,7 @@ def _verdict(settings: Settings, scanned: Scanned, *, refused: bool) -> ImageVer
         reference=scanned.image.reference,
         vulnerabilities_checked=settings.database is not None,
         database=settings.database.updated.isoformat() if settings.database else "",
+        database_reference=settings.database.reference if settings.database else "",
         findings=findings.counts(every),
         refused=bool(gated),
         gated=tuple(gated),

@@ -13,7 +13,8 @@ from build.gates.scan.findings import Finding
 class ImageVerdict:
     """The verdict on one image: `findings` by severity, and the `gated` ones, which refuse it, worst first.
 
-    `database` is the date of the vulnerability database, empty where vulnerabilities were not checked. `waived` counts
+    `database` is the date of the vulnerability database, `database_reference` the artifact that it was; both are empty
+    where vulnerabilities were not checked. `waived` counts
     the findings that the `waivers` (their ids) let through.
     """
 
@@ -21,6 +22,7 @@ class ImageVerdict:
     reference: str
     vulnerabilities_checked: bool
     database: str
+    database_reference: str
     findings: dict[str, int]
     refused: bool
     gated: tuple[Finding, ...]

@@ -12,6 +12,7 @@ import pytest
 from build import json_file
 from build.config.manifest import Manifest
 from build.errors import ScanBroken
+from build.gates.scan import source
 from build.gates.scan.verdict import described
 from build.images.image import Image
 from tests.docker.scan import database_writer
@@ -22,17 +23,17 @@ def test_without_a_database_secrets_are_still_found(
     manifest: Manifest, leaking: Image, vulnerable: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No database configured: the other scanners run, and the output says what was not checked."""
-    leaked, unknown = gate(manifest, leaking, vulnerable, db_repository="")
+    leaked, unknown = gate(manifest, leaking, vulnerable, db_repository="none")
 
     assert (leaked.refused, leaked.vulnerabilities_checked) == (True, False)
     assert (unknown.refused, unknown.vulnerabilities_checked, unknown.database) == (False, False, "")
     assert described(unknown) == "passed, vulnerabilities NOT checked"
-    assert "vulnerabilities were NOT checked: gates.db_repository is empty" in capsys.readouterr().err
+    assert 'vulnerabilities were NOT checked: gates.db_repository is "none"' in capsys.readouterr().err
 
 
 def test_without_a_database_an_sbom_is_kept(manifest: Manifest, vulnerable: Image) -> None:
     """The SBOM needs no database."""
-    (verdict,) = gate(manifest, vulnerable, db_repository="")
+    (verdict,) = gate(manifest, vulnerable, db_repository="none")
 
     assert [part["purl"] for part in report(verdict, "cdx.json")["components"]] == ["pkg:pypi/jinja2@2.10"]
 
@@ -165,4 +166,89 @@ def test_a_repository_that_is_not_a_database_breaks_the_gate(
 def test_vulnerabilities_alone_without_a_database_break_the_gate(manifest: Manifest, clean: Image) -> None:
     """A scan that can check nothing is not a pass."""
     with pytest.raises(ScanBroken, match="there is nothing to scan for"):
-        gate(manifest, clean, db_repository="", scanners=("vuln",))
+        gate(manifest, clean, db_repository="none", scanners=("vuln",))
+
+
+# The public databases -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def public(registry: Registry, database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A registry that is away, and behind it one that has the database: as the public ones, by their tags."""
+    name = database.partition("@")[0] + ":2"
+    monkeypatch.setattr(source, "PUBLIC", ("127.0.0.1:1/db:2", name))
+    return name
+
+
+def test_the_first_public_database_that_answers_is_used(
+    manifest: Manifest, vulnerable: Image, public: str, database: str
+) -> None:
+    """By default Trivy's public databases are tried in turn, and the digest of the one that answered is known."""
+    (verdict,) = gate(manifest, vulnerable, db_repository="default")
+
+    assert (verdict.refused, verdict.vulnerabilities_checked) == (True, True)
+    assert verdict.database_reference == database
+    assert json_file.read(manifest.workspace.trivy / "origin.json") == {"repository": database}
+
+
+def test_a_public_registry_without_the_database_is_passed_over(
+    manifest: Manifest, vulnerable: Image, registry: Registry, public: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody has named is no wrong setting: the next one is asked."""
+    monkeypatch.setattr(source, "PUBLIC", (f"{registry.address}/nothing:2", vulnerable.reference, public))
+    (verdict,) = gate(manifest, vulnerable, db_repository="default")
+
+    assert verdict.vulnerabilities_checked
+
+
+def test_without_a_public_database_the_scan_says_why(
+    manifest: Manifest, leaking: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If none can be reached, the other scanners run, and the output has each one's problem."""
+    monkeypatch.setattr(source, "PUBLIC", ("127.0.0.1:1/a:2", "127.0.0.1:2/b:2"))
+    (verdict,) = gate(manifest, leaking, db_repository="default")
+
+    assert (verdict.refused, verdict.vulnerabilities_checked) == (True, False)
+    words = capsys.readouterr().err
+    assert "vulnerabilities were NOT checked: no public database can be reached (127.0.0.1:1/a:2: registry" in words
+    assert "127.0.0.1:2/b:2: registry 127.0.0.1:2 does not answer" in words
+
+
+def test_an_earlier_copy_of_a_public_database_serves_until_it_is_too_old(
+    manifest: Manifest,
+    vulnerable: Image,
+    public: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without network the copy here is used with a warning; one that is too old is as good as none, not a failure."""
+    gate(manifest, vulnerable, db_repository="default")
+    host, _, rest = public.partition("/")
+    away = f"{host.partition(':')[0]}:1/{rest}"
+    monkeypatch.setattr(source, "PUBLIC", (away,))
+    origin = manifest.workspace.trivy / "origin.json"
+    json_file.write(origin, {"repository": away.removesuffix(":2") + json_file.read(origin)["repository"][-72:]})
+
+    assert gate(manifest, vulnerable, db_repository="default")[0].vulnerabilities_checked
+    assert "the copy fetched earlier is used" in capsys.readouterr().err
+    metadata = manifest.workspace.trivy / "db" / "metadata.json"
+    json_file.write(metadata, json_file.read(metadata) | {"UpdatedAt": "2020-01-01T00:00:00Z"})
+    assert not gate(manifest, vulnerable, db_repository="default")[0].vulnerabilities_checked
+    assert "the copy here is of 2020-01-01, which is too old" in capsys.readouterr().err
+
+
+def test_a_newer_database_under_the_same_tag_is_fetched(
+    manifest: Manifest, vulnerable: Image, registry: Registry
+) -> None:
+    """A tag that has moved is another database, although Trivy considers its copy current."""
+    tag = registry.push("moving", database_writer.bolt(database_writer.advisories())).partition("@")[0] + ":2"
+    assert gate(manifest, vulnerable, db_repository=tag)[0].refused
+    advisories = database_writer.advisories()
+    advisories["pip::GHSA"] = {
+        "jinja2": {"CVE-2020-28493": database_writer.record({"VulnerableVersions": ["<2.11.3"]})}
+    }
+    moved = registry.push("moving", database_writer.bolt(advisories))
+
+    (verdict,) = gate(manifest, vulnerable, db_repository=tag)
+
+    assert (verdict.refused, verdict.database_reference) == (False, moved)

@@ -12,8 +12,9 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from build import json_file
-from build.config.manifest import Manifest
+from build.config.manifest import Gates, Manifest
 from build.errors import MissingTool, ScanBroken
+from build.gates import order
 from build.gates.scan import gitlab
 from build.images.image import Image
 from tests.docker.scan.conftest import JINJA2, Build, Registry, gate
@@ -62,9 +63,8 @@ def test_the_task_ends_with_the_code_of_its_kind(
 ) -> None:
     """`invoke scan` exits with 0, with 5 if findings refuse an image, and with 8 if the gate could not run."""
     reference = {"": "", "full": database, "none": f"{registry.address}/none:2"}[repository]
-    project.append(f'\n[gates]\ndb_repository = "{reference}"\n')
     json_file.write(project.root / ".uc" / "images.json", {"web": asdict(build("web", files)) | {"service": "web"}})
-    ran = project.inv("scan")
+    ran = project.inv("scan", UC_GATES_DB_REPOSITORY=reference)
 
     assert ran.code == code, ran.text
     assert ("NOT checked" in ran.text) is (repository == "")
@@ -73,10 +73,9 @@ def test_the_task_ends_with_the_code_of_its_kind(
 def test_a_pipeline_sees_the_scan(project: Project, build: Build, database: str, tmp_path: Path) -> None:
     """A refused image is an annotation and a row of the summary on GitHub, and a report that GitLab takes."""
     summary = tmp_path / "summary.md"
-    project.append(f'\n[gates]\ndb_repository = "{database}"\n')
     json_file.write(project.root / ".uc" / "images.json", {"web": asdict(build("web", JINJA2)) | {"service": "web"}})
 
-    ran = project.inv("scan", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary))
+    ran = project.inv("scan", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary), UC_GATES_DB_REPOSITORY=database)
 
     assert ran.code == 5
     assert "::error::the scan refuses 1 of 1 images%0A  web: 1 HIGH%0A" in ran.stderr
@@ -100,3 +99,31 @@ def test_two_scans_at_once_take_turns(manifest: Manifest, clean: Image) -> None:
         release.join()
 
     assert not verdict.refused
+
+
+@pytest.mark.parametrize(("skipped", "word"), [((), "setting"), (("vulnerabilities",), "flag")])
+def test_the_verdict_names_the_word_that_was_taken(
+    manifest: Manifest, vulnerable: Image, skipped: tuple[str, ...], word: str
+) -> None:
+    """A release without the check keeps for good whether a setting allowed it, or a flag of this release."""
+    required = None if skipped else False
+    allowed = replace(manifest, gates=Gates(db_repository="none", require_vulnerabilities=required))
+
+    verdict = order.judge(order.GATES[0], allowed, {"vulnerable": vulnerable}, dict, skipped)
+
+    assert (verdict.vulnerabilities_checked, verdict.unchecked_by, verdict.database_reference) == (False, word, "")
+
+
+def test_a_flag_leaves_out_a_check_that_could_be_made(manifest: Manifest, vulnerable: Image) -> None:
+    """--skip vulnerabilities skips them, and a broken or stale database with them."""
+    verdict = order.judge(order.GATES[0], manifest, {"vulnerable": vulnerable}, dict, {"vulnerabilities"})
+
+    assert (verdict.verdict, verdict.checks, verdict.unchecked_by) == ("passed", 1, "flag")
+
+
+def test_the_record_keeps_the_database(manifest: Manifest, clean: Image, database: str) -> None:
+    """The verdict of a release names the artifact that the images were checked against."""
+    verdict = order.judge(order.GATES[0], manifest, {"clean": clean}, dict, ())
+
+    assert (verdict.vulnerabilities_checked, verdict.unchecked_by) == (True, "")
+    assert verdict.database_reference == database

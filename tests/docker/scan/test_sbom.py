@@ -55,7 +55,7 @@ def test_the_place_of_the_image_changes_nothing(manifest: Manifest, packed: Imag
 
 def test_the_database_changes_nothing(manifest: Manifest, packed: Image) -> None:
     """A bill has no findings: it is the same with a database, and without one."""
-    without = replace(manifest, gates=replace(manifest.gates, db_repository=""), folder=".other")
+    without = replace(manifest, gates=replace(manifest.gates, db_repository="none"), folder=".other")
 
     assert bill(manifest, packed) == bill(without, packed)
 

@@ -18,8 +18,8 @@ from tests.support.project import Project
 
 
 def gated(project: Project, **gates: Any) -> Manifest:
-    """The project's manifest with these settings of the gates."""
-    return replace(project.load(), gates=Gates(**gates))
+    """The project's manifest with these settings of the gates, and no database."""
+    return replace(project.load(), gates=Gates(**{"db_repository": "none"} | gates))
 
 
 def test_required_vulnerabilities_are_not_optional(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,19 +48,20 @@ def test_a_bad_waiver_is_refused_before_anything_is_fetched(project: Project) ->
     ("gates", "state", "words"),
     [
         ({"scanners": ("secret",), "db_repository": "x/db"}, "skip", "does not include vuln"),
-        ({}, "warn", "none configured"),
+        ({}, "warn", '"none": vulnerabilities are not checked, and a release is refused'),
+        ({"db_repository": ""}, "warn", '"": vulnerabilities are not checked'),
+        ({"require_vulnerabilities": False}, "warn", "vulnerabilities are not checked"),
     ],
 )
 def test_the_doctor_says_what_the_database_is_for(
     project: Project, gates: dict[str, Any], state: str, words: str
 ) -> None:
-    """Where no database is wanted, or none is configured, nothing is asked of Trivy; neither is required."""
+    """Where no database is wanted, or none is configured, nothing is asked of Trivy."""
     manifest = gated(project, **gates)
 
     diagnosis = database.examine(manifest)
 
     assert (diagnosis.state, words in diagnosis.found) == (state, True)
-    database.require(manifest)
     assert not manifest.workspace.trivy.exists()
 
 
@@ -86,3 +87,25 @@ def test_failed_checks_are_named(project: Project) -> None:
     with pytest.raises(SmokeFailed, match="1 of 2 checks failed: web: token") as failure:
         smoke.enforce(manifest, results)
     assert (failure.value.exit_code, str(manifest.workspace.reports) in failure.value.hint) == (6, True)
+
+
+@pytest.mark.parametrize(("setting", "needed"), [(None, (False, True)), (True, (True, True)), (False, (False, False))])
+def test_a_release_needs_the_check_unless_it_is_said(setting: bool | None, needed: tuple[bool, bool]) -> None:
+    """By default a scan may go without, and a release may not; the setting decides for both."""
+    gates = Gates(require_vulnerabilities=setting)
+
+    assert tuple(database.is_required(gates, release=release) for release in (False, True)) == needed
+
+
+def test_a_release_without_a_database_is_told_the_ways_out(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is built: why there is none, and a mirror, the setting and the flag; the setting is obeyed."""
+    with pytest.raises(ScanBroken, match=r'a release needs that: gates\.db_repository is "none"') as refusal:
+        database.require(gated(project))
+    assert refusal.value.exit_code == 8
+    for way in ("db_repository = REGISTRY/trivy-db", "require_vulnerabilities = false", "--skip vulnerabilities"):
+        assert way in refusal.value.hint
+
+    database.require(gated(project, require_vulnerabilities=False))
+    assert "vulnerabilities were NOT checked" in capsys.readouterr().err

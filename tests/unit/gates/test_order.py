@@ -25,11 +25,12 @@ def test_every_gate_is_a_step_between_stage_and_claim() -> None:
 def test_only_a_gate_can_be_skipped() -> None:
     """A misspelt --skip would run what should be skipped: it is refused, with the nearest name."""
     assert order.named(["smoke", "scan", "scan"]) == {"scan", "smoke"}
+    assert order.named(["vulnerabilities"]) == {"vulnerabilities"}
     assert order.named([]) == frozenset()
 
     with pytest.raises(ReleaseRefused, match=r"--skip smok: unknown gate \(did you mean 'smoke'\?\)") as refusal:
         order.named(["scan", "smok"])
-    assert refusal.value.hint == "--skip scan | smoke"
+    assert refusal.value.hint == "--skip scan | smoke | vulnerabilities"
 
 
 class _Needy:

@@ -87,7 +87,7 @@ def test_gitlab_recognises_a_vulnerability_in_the_next_pipeline() -> None:
 def verdict(service: str, *gated: Finding) -> ImageVerdict:
     """A verdict with these findings at the gate."""
     return ImageVerdict(
-        service=service, reference="", vulnerabilities_checked=True, database="", findings=counts(gated),
+        service=service, reference="", vulnerabilities_checked=True, database="", database_reference="", findings=counts(gated),
         refused=bool(gated), gated=gated, waived=2, waivers=(), notes=(), reports={"txt": Path("x")},
     )  # fmt: skip
 

@@ -144,6 +144,7 @@ def verdict(service: str, gated: Sequence[Finding] = (), *, checked: bool = True
         reference=f"127.0.0.1:5000/test/{service}@sha256:1",
         vulnerabilities_checked=checked,
         database="",
+        database_reference="",
         findings=findings.counts(list(gated)),
         refused=bool(gated),
         gated=tuple(gated),

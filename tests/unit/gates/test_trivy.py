@@ -11,7 +11,7 @@ import pytest
 
 from build.config.manifest import Gates, Tools
 from build.errors import ScanBroken
-from build.gates.scan import database, trivy
+from build.gates.scan import database, proof, trivy
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -46,7 +46,7 @@ def test_a_database_out_of_its_age_is_refused(hours: int, words: str) -> None:
 )
 def test_a_probe_is_one_package_known_bad(kind: str, purls: list[str | None]) -> None:
     """For a distribution the probe also says which it is, or Trivy would not look."""
-    components = database.bill(kind)["components"]
+    components = proof.bill(kind)["components"]
 
     assert [part.get("purl") for part in components] == purls
     assert all(part["name"] and part["version"] for part in components)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from build.registry.oci import EMPTY, digest_of
@@ -14,7 +16,10 @@ from build.release.record import (
     of_record,
     of_yank,
 )
+from tests.support.project import REPOSITORY
 from tests.support.records import record
+
+SCHEMA = json.loads((REPOSITORY / "build" / "release" / "release-record.schema.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("title", ["stand-in", "", 'a "quote" and a \n break', "Überprüfung ☃", "{", "\ud7ff"])
@@ -26,6 +31,19 @@ def test_what_was_written_is_read(version: str, skipped: bool, title: str) -> No
 
     assert decode(encode(made)) == made
     assert encode(decode(encode(made))) == encode(made)
+
+
+def test_what_came_later_is_absent_where_it_is_empty() -> None:
+    """A record without what later versions added has the bytes that earlier versions wrote; with it, it fits the schema."""
+    plain = record()
+    scan = replace(plain.gates["scan"], database_reference="r/db@sha256:1", unchecked_by="flag")
+    full = replace(plain, gates=dict.fromkeys(("scan", "smoke"), scan))
+
+    assert not [key for key in ("database_reference", "unchecked_by", '"data"') if key in encode(plain).decode()]
+    assert '"notes": []' in encode(plain).decode()
+    assert decode(encode(full)) == full
+    for made in (plain, full):
+        jsonschema.validate(json.loads(encode(made)), SCHEMA)
 
 
 @pytest.mark.parametrize(

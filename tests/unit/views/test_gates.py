@@ -26,6 +26,7 @@ def verdict(*gated: Finding, checked: bool = True) -> ImageVerdict:
         reference="127.0.0.1:5000/test/web@sha256:1",
         vulnerabilities_checked=checked,
         database="",
+        database_reference="",
         findings=findings.counts(gated),
         refused=bool(gated),
         gated=gated,
