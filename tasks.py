@@ -142,24 +142,29 @@ def build_(
     build.require_complete(built)
 
 
-@task(bare="service", iterable=["service"], help=_SERVICE | _JSON | _DRY)
-def scan(_c: Context, *, service: list[str], json: bool = False, dry_run: bool = False) -> None:
+@task(bare="service", iterable=["service"], help=_SERVICE | _JSON | _DRY | {
+    "release": "a release instead of the images built here: 1.4.0, the one that 1.4 or 1 names, or newest",
+})  # fmt: skip
+def scan(
+    _c: Context, *, service: list[str], release: str = "", json: bool = False, dry_run: bool = False
+) -> None:  # fmt: skip
     """Scan the built images with Trivy.
 
-    Exit code 5 for findings at the severity gate, 8 if the scan could not run.
+    Or those of a release. Exit code 5 for findings at the severity gate, 8 if the scan could not run.
 
-    Examples: ./inv scan   |   UC_GATES_SEVERITY=CRITICAL ./inv scan docs-server
+    Examples: ./inv scan   |   UC_GATES_SEVERITY=CRITICAL ./inv scan docs-server   |   ./inv scan --release newest
     """
+    from build.deploy import rescan
     from build.gates.scan import gate
     from build.images import store
     from build.views import gates
 
     manifest = _manifest()
-    images = store.present_images(manifest, service)
+    images = rescan.images(manifest, service, release=release) if release else store.present_images(manifest, service)
     if dry_run:
         gates.planned_scan(images)
     else:
-        verdicts = gate.scan(manifest, images)
+        verdicts = gate.scan(manifest, images, needed=bool(release), bill=not release)
         gates.scan(verdicts, json=json)
         gate.enforce(verdicts)
 

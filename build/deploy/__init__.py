@@ -1,6 +1,6 @@
 """What is brought to run, by digest: the images of the last build, or a released set on a target. Read steps.py.
 
-released, start                the images of a release, read from its record; the stack of this checkout
+released, start, rescan        the images of a release, from its record; the stack of this checkout; a new scan of it
 target, kinds, targets         what every kind of target can do, the list of them, and a module for each
 sets, changes, drift           the set that a release is on a target; what it changes; what was changed by hand
 ledger, locking                what ran where, kept by the target itself; one deploy at a time

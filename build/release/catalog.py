@@ -56,15 +56,30 @@ def all_of(manifest: Manifest) -> list[Release]:
     is a warning: the tags of this clone count then. Raises RegistryError.
     """
     with RegistryClient(manifest) as registry:
-        try:
-            tags = claim.fetch_claims(manifest, configured_remote(manifest.root, manifest.release.remote))
-        except RepositoryError as error:
-            console.warn(f"{error}; the tags of this clone are listed")
-            tags = remote_tags(manifest.root, "")
+        tags = _tags(manifest)
         kept = candidates.kept(manifest.workspace.candidates)
         published = Published(manifest, registry, tags, kept=kept, audit=True)
         known = published.all_known()
         return [release for line in published.lines for release in _of_line(published, line, known[line.name], tags)]
+
+
+def newest_versions(manifest: Manifest) -> dict[str, str]:
+    """The newest release of each line that has one: a pre-release only if there is no other. Raises RegistryError."""
+    with RegistryClient(manifest) as registry:
+        known = Published(manifest, registry, _tags(manifest), audit=True).all_known()
+    eligible = {name: of_line.eligible for name, of_line in known.items() if of_line.eligible}
+    return {
+        name: str(max([version for version in versions if not version.prerelease] or versions))
+        for name, versions in eligible.items()
+    }
+
+
+def _tags(manifest: Manifest) -> Mapping[str, str]:
+    try:
+        return claim.fetch_claims(manifest, configured_remote(manifest.root, manifest.release.remote))
+    except RepositoryError as error:
+        console.warn(f"{error}; the tags of this clone count")
+        return remote_tags(manifest.root, "")
 
 
 def _of_line(published: Published, line: Line, known: Known, tags: Mapping[str, str]) -> list[Release]:

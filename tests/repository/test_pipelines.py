@@ -19,6 +19,7 @@ TASKS = [words[1:] for full in (False, True) for words in pipelines.commands(ful
 JOBS = pipelines.github_jobs()
 GITLAB_JOBS = pipelines.gitlab_jobs()
 PROTECTED = '$CI_COMMIT_BRANCH && $CI_COMMIT_REF_PROTECTED == "true"'
+UNSCHEDULED = '$CI_PIPELINE_SOURCE != "schedule"'
 CHECKOUTS = {
     place: step["with"]
     for place, job in JOBS.items()
@@ -152,7 +153,28 @@ def test_nothing_cancels_a_release() -> None:
 def test_only_protected_branches_release() -> None:
     """The right to push a branch is not enough to release from it."""
     assert JOBS["release.yml:release"]["if"] == "${{ github.ref_protected }}"
-    assert [rule["if"] for rule in GITLAB_JOBS["release"]["rules"]] == [f'$TARGET == "" && {PROTECTED}']
+    assert [rule["if"] for rule in GITLAB_JOBS["release"]["rules"]] == [
+        f'$TARGET == "" && {UNSCHEDULED} && {PROTECTED}'
+    ]
+
+
+def test_the_newest_release_is_scanned_every_night() -> None:
+    """A schedule scans what is released, with the login of its registry, and does nothing else; nobody approves it."""
+    github = pipelines.read(pipelines.WORKFLOWS[0].with_name("rescan.yml"))
+    others = [rule["if"] for name, job in GITLAB_JOBS.items() if name != "rescan" for rule in job["rules"]]
+    requests = ('$CI_PIPELINE_SOURCE == "merge_request_event"', '$TARGET != ""')
+
+    assert re.fullmatch(r"\d+ \d+ \* \* \*", github[True]["schedule"][0]["cron"])
+    assert [rule["if"] for rule in GITLAB_JOBS["rescan"]["rules"]] == [
+        f'$TARGET == "" && $CI_PIPELINE_SOURCE == "schedule" && {PROTECTED}'
+    ]
+    assert [rule for rule in others if UNSCHEDULED not in rule and not rule.startswith(requests)] == []
+    for job in (JOBS["rescan.yml:rescan"], GITLAB_JOBS["rescan"]):
+        assert "environment" not in job
+        assert "cache" not in str(job.get("steps", job.get("cache", "")))
+    assert [words for words in pipelines.commands() if "--release" in words] == [
+        ["./inv", "scan", "--release", "newest"]
+    ]
 
 
 def test_a_release_waits_for_the_checks_and_takes_nothing_from_a_cache() -> None:

@@ -17,7 +17,7 @@ from build.waiting import waiting
 
 OFFLINE = ("--skip-db-update", "--skip-java-db-update", "--offline-scan")
 UNCHECKED = "vulnerabilities were NOT checked"
-_MIRROR = "[gates] db_repository = REGISTRY/trivy-db@sha256:…, a copy of aquasec/trivy-db:2 that this machine reaches"
+MIRROR = "[gates] db_repository = REGISTRY/trivy-db@sha256:…, a copy of aquasec/trivy-db:2 that this machine reaches"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +101,7 @@ def examine(manifest: Manifest) -> Diagnosis:
     names = source.repositories(gates)
     if not names:
         refused = ", and a release is refused" if is_required(gates, release=True) else ""
-        return Diagnosis("warn", f'"{gates.db_repository}": vulnerabilities are not checked{refused}', _MIRROR)
+        return Diagnosis("warn", f'"{gates.db_repository}": vulnerabilities are not checked{refused}', MIRROR)
     scanner = Scanner.of(manifest)
     updated = download.updated_at(scanner) if download.cached(scanner, names) else None
     if updated is None or (source.is_public(gates) and _is_stale(updated, gates, datetime.now(UTC))):
@@ -115,7 +115,7 @@ def _examine_public(manifest: Manifest) -> Diagnosis:
     if answer := next((answer for answer in answers if answer.digest), None):
         return Diagnosis("ok", f"{answer.repository}, not fetched yet")
     hosts = " nor ".join(name.partition("/")[0] for name in source.PUBLIC)
-    return Diagnosis("warn", f"neither {hosts} can be reached: vulnerabilities are not checked", _MIRROR)
+    return Diagnosis("warn", f"neither {hosts} can be reached: vulnerabilities are not checked", MIRROR)
 
 
 def require(manifest: Manifest) -> None:
@@ -130,7 +130,7 @@ def require(manifest: Manifest) -> None:
 def missing(reason: str) -> ScanBroken:
     """The refusal of a release whose vulnerabilities can't be checked, with the three ways out."""
     hint = (
-        f"{_MIRROR}; or [gates] require_vulnerabilities = false, for every release; or --skip vulnerabilities, for this"
+        f"{MIRROR}; or [gates] require_vulnerabilities = false, for every release; or --skip vulnerabilities, for this"
         " one (both are recorded)"
     )
     return ScanBroken(f"vulnerabilities can't be checked, and a release needs that: {reason}", hint=hint)

@@ -32,7 +32,7 @@ dependencies: tuple[Dependency, ...] = (
 
 def run(manifest: Manifest, images: Mapping[str, Image], _released: Released) -> GateVerdict:
     """Scan the candidates. Raises ScanRejected for findings at the gate, and what `scan` raises."""
-    verdicts = scan(manifest, images, release=True)
+    verdicts = scan(manifest, images, needed=True)
     enforce(verdicts)
     checked = all(verdict.vulnerabilities_checked for verdict in verdicts)
     return GateVerdict(
@@ -60,16 +60,18 @@ def bills_of_materials(manifest: Manifest, services: Iterable[str]) -> dict[str,
     return {service: (reports / f"{service}.cdx.json").read_bytes() for service in services}
 
 
-def scan(manifest: Manifest, images: Mapping[str, Image], *, release: bool = False) -> tuple[ImageVerdict, ...]:
+def scan(
+    manifest: Manifest, images: Mapping[str, Image], *, needed: bool = False, bill: bool = True
+) -> tuple[ImageVerdict, ...]:
     """Scan the images one by one and return their verdicts; `enforce` turns refusals into a failure.
 
     .uc/reports/scan gets SERVICE.json (everything), .sarif, .txt (what reaches the gate) and .cdx.json (the SBOM), and
-    GitLab's report of them all.
+    GitLab's report of them all. Without `bill` there is no SBOM: what a release has vendored is not in this checkout.
     Raises MissingTool without Trivy, ManifestError for a bad waiver, ScanBroken when the scan can't be trusted or omits
-    the vulnerabilities that a `release` needs, or gates.require_vulnerabilities demands.
+    the vulnerabilities that gates.require_vulnerabilities demands, or that are `needed` unless it says otherwise.
     """
     started = datetime.now(UTC)
-    settings, known, absent = _prepare(manifest, images)
+    settings, known, absent = _prepare(manifest, images, bill=bill)
     every = [path for service in images for path in settings.paths(service).values()]
     for path in (*every, settings.reports / gitlab.FILE):
         path.unlink(missing_ok=True)
@@ -86,18 +88,18 @@ def scan(manifest: Manifest, images: Mapping[str, Image], *, release: bool = Fal
         _verdict(settings, image, refused=refused) for image, refused in zip(scanned, refusals, strict=True)
     )
     console.summary(summary.markdown(verdicts))
-    if absent and database.is_required(manifest.gates, release=release):
-        if release:
-            raise database.missing(absent.reason)
-        message = f"{database.UNCHECKED}, and gates.require_vulnerabilities demands it: {', '.join(images)}"
-        raise ScanBroken(message, hint="set [gates] db_repository to a registry that has trivy-db")
+    if absent and database.is_required(manifest.gates, release=needed):
+        message = f"{database.UNCHECKED}, which is required here: {absent.reason}"
+        raise ScanBroken(message, hint=database.MIRROR)
     return verdicts
 
 
-def _prepare(manifest: Manifest, services: Iterable[str]) -> tuple[Settings, tuple[waivers.Waiver, ...], Absent | None]:
+def _prepare(
+    manifest: Manifest, services: Iterable[str], *, bill: bool
+) -> tuple[Settings, tuple[waivers.Waiver, ...], Absent | None]:
     """Read the waivers and the locks, fetch the database and make the folder of the reports."""
     waivers_file, known = waivers.load(manifest)
-    locked = {service: vendored.load(manifest, service) for service in services}
+    locked = {service: vendored.load(manifest, service) for service in services} if bill else None
     provided = database.provide(manifest)
     absent = provided if isinstance(provided, Absent) else None
     if absent:
@@ -145,7 +147,7 @@ def _verdict(settings: Settings, scanned: Scanned, *, refused: bool) -> ImageVer
         waived=len(waived),
         waivers=tuple(sorted({identifier for _, identifier, _ in waived})),
         notes=tuple(notes),
-        reports=settings.paths(service),
+        reports={kind: path for kind, path in settings.paths(service).items() if path.exists()},
     )
 
 

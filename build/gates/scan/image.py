@@ -29,7 +29,10 @@ _RETRIES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The settings for all images of a run: another set of scanners would analyse every layer again."""
+    """The settings for all images of a run: another set of scanners would analyse every layer again.
+
+    `vendored` are the vendored packages of each service; None for no bills of materials.
+    """
 
     scanner: Scanner
     reports: Path
@@ -37,7 +40,7 @@ class Settings:
     severity: tuple[str, ...]
     waivers_file: Path | None
     database: Database | None
-    vendored: Mapping[str, Sequence[Vendored]]
+    vendored: Mapping[str, Sequence[Vendored]] | None
     ca_file: Path | None = None
 
     def paths(self, service: str) -> dict[str, Path]:
@@ -122,7 +125,8 @@ def convert(settings: Settings, scanned: Scanned) -> bool:
     common = ("convert", "--quiet", "--ignorefile", "")
     trivy(settings.scanner, *common, "--format", "sarif", "--output", str(paths["sarif"]), str(located))
     json_file.write(paths["sarif"], _categorised(json.loads(paths["sarif"].read_text(encoding="utf-8")), service))
-    _write_sbom(settings, scanned, common)
+    if settings.vendored is not None:
+        _write_sbom(settings, scanned, common, settings.vendored.get(service, ()))
     table = trivy(
         settings.scanner, *common, "--format", "table", "--table-mode", "detailed", "--show-suppressed",
         "--severity", severity, "--exit-code", str(REFUSED), str(paths["json"]), ok_codes=(0, REFUSED),
@@ -132,14 +136,14 @@ def convert(settings: Settings, scanned: Scanned) -> bool:
     return table.returncode == REFUSED
 
 
-def _write_sbom(settings: Settings, scanned: Scanned, common: Sequence[str]) -> None:
+def _write_sbom(settings: Settings, scanned: Scanned, common: Sequence[str], packed: Sequence[Vendored]) -> None:
     service, report = scanned.image.service, scanned.report
     path, packages = settings.paths(service)["cdx.json"], settings.scanner.cache / f"packages-{service}.json"
     json_file.write(packages, sbom.bare(report))
     trivy(settings.scanner, *common, "--format", "cyclonedx", "--output", str(path), str(packages))
     created = report["Metadata"].get("ImageConfig", {}).get("created", "")
     written = json.loads(path.read_text(encoding="utf-8"))
-    json_file.write(path, sbom.document(written, scanned.image, created, settings.vendored.get(service, ())))
+    json_file.write(path, sbom.document(written, scanned.image, created, packed))
 
 
 def _located(report: Mapping[str, Any], service: str) -> dict[str, Any]:

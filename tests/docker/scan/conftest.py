@@ -24,7 +24,7 @@ from build.errors import ToolFailed
 from build.gates.scan.gate import scan
 from build.gates.scan.verdict import ImageVerdict
 from build.images.image import Image
-from tests.docker.scan import database_writer
+from tests.support import database_writer
 from tests.support.project import Project
 from tests.support.stack import free_port
 

@@ -15,8 +15,8 @@ from build.errors import ScanBroken
 from build.gates.scan import source
 from build.gates.scan.verdict import described
 from build.images.image import Image
-from tests.docker.scan import database_writer
 from tests.docker.scan.conftest import DEBIAN, Build, Registry, gate, report, serve
+from tests.support import database_writer
 
 
 def test_without_a_database_secrets_are_still_found(

@@ -27,7 +27,7 @@ def test_required_vulnerabilities_are_not_optional(project: Project, capsys: pyt
     assert scan.scan(gated(project), {}) == ()
     assert "vulnerabilities were NOT checked" in capsys.readouterr().err
 
-    with pytest.raises(ScanBroken, match=r"gates\.require_vulnerabilities demands it") as refusal:
+    with pytest.raises(ScanBroken, match=r"vulnerabilities were NOT checked, which is required here") as refusal:
         scan.scan(gated(project, require_vulnerabilities=True), {})
     assert refusal.value.exit_code == 8
 
