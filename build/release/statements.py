@@ -122,7 +122,7 @@ def _verdict(record: Record, gate: str, verdict: GateVerdict, counts: Mapping[st
             "scanner": {
                 "uri": "pkg:github/aquasecurity/trivy",
                 "version": record.tools.get("trivy", ""),
-                "db": {"uri": "", "version": "", "lastUpdate": verdict.database},
+                "db": {"uri": verdict.database_reference, "version": "", "lastUpdate": verdict.database},
                 "result": {"findings": counts, "waivers": list(verdict.waivers), "notes": list(verdict.notes)},
             },
             "metadata": {"scanStartedOn": record.created, "scanFinishedOn": record.created},
