@@ -29,11 +29,11 @@ _ACCEPT = {"accept_data_loss": "the name of a volume whose data the release can'
 _DRY = {"dry_run": "print what would be done, and do nothing"}
 
 
-def _manifest() -> Manifest:
-    """The project's manifest with the overrides of the environment. Raises ManifestError."""
+def _manifest(**overrides: str) -> Manifest:
+    """The project's manifest with the overrides of the environment, and more of them. Raises ManifestError."""
     from build.config.load import load
 
-    return load(ROOT, os.environ)
+    return load(ROOT, {**os.environ, **overrides})
 
 
 @task(help=_JSON | {"registry": "probe what the registry allows, in a scratch repository, and remember it"})
@@ -810,6 +810,62 @@ def keys_init(_c: Context, *, folder: str = "", json: bool = False, dry_run: boo
     proofs.keys(files if dry_run else keys.create(files), planned=dry_run, json=json)
 
 
+@task(name="write", bare="version", iterable=["version", "since"], help=_JSON | {
+    "version": "a release: 1.4.0; a,b or repeated for more, which share their layers",
+    "since": "a release that the other place has already: its layers are left out",
+    "out": "the file to write (default: PROJECT-VERSION.tar)",
+})  # fmt: skip
+def bundle_write(
+    _c: Context, *, version: list[str], since: list[str], out: str = "", json: bool = False
+) -> None:  # fmt: skip
+    """Write releases to a file, for a closed place.
+
+    Images, record, signatures, attestations, bills of materials, and what each deploy target gets.
+
+    Examples: ./inv bundle.write 1.4.0   |   ./inv bundle.write 1.4.0 --since 1.3.2 --out /media/usb/1.4.0.tar
+    """
+    from build.bundle import write
+    from build.views import bundles
+
+    bundles.written(write.write(_manifest(), version, since=since, out=out))
+
+
+@task(name="verify", bare="file", help=_JSON | {
+    "file": "what ./inv bundle.write has written",
+    "key": "a file with the only public key that counts (default: those of [signing])",
+})  # fmt: skip
+def bundle_verify(_c: Context, file: str, *, key: str = "", json: bool = False) -> None:
+    """Verify a bundle: every hash, and its releases.
+
+    What is missing or wrong, by name, and then exit code 21.
+
+    Examples: ./inv bundle.verify 1.4.0.tar   |   ./inv bundle.verify 1.4.0.tar --key release.pub
+    """
+    from build.bundle import check
+    from build.views import bundles
+
+    bundles.checked(check.read(_manifest(), file, key=key), file, json=json)
+
+
+@task(name="load", bare="file", help=_JSON | {
+    "file": "what ./inv bundle.write has written",
+    "registry": "HOST:PORT of the registry (default: that of [registry])",
+    "key": "a file with the only public key that counts (default: those of [signing])",
+})  # fmt: skip
+def bundle_load(_c: Context, file: str, *, registry: str = "", key: str = "", json: bool = False) -> None:
+    """Load a bundle into a registry.
+
+    Verified before a byte is put; what is there already is not sent again; the record comes last.
+
+    Examples: ./inv bundle.load 1.4.0.tar   |   ./inv bundle.load 1.4.0.tar --registry registry.site:5000
+    """
+    from build.bundle import load
+    from build.views import bundles
+
+    manifest = _manifest(UC_REGISTRY_ADDRESS=registry) if registry else _manifest()
+    bundles.loaded(load.load(manifest, file, key=key))
+
+
 @task(name="config", help=_JSON | {"client": "claude-code, claude-desktop, cursor or vscode"})
 def mcp_config(_c: Context, client: str, *, json: bool = False) -> None:
     """Print an MCP client's configuration for the servers.
@@ -851,6 +907,7 @@ ns = Collection(
     *group("This repository", test, schema, completion),
 )
 ns.add_collection(Collection("commits", *group("This repository", commits_check)))
+ns.add_collection(Collection("bundle", *group("Release", bundle_write, bundle_verify, bundle_load)))
 ns.add_collection(Collection("keys", *group("Registry and secrets", keys_init)))
 ns.add_collection(Collection("mcp", *group("Run", mcp_config)))
 ns.add_collection(Collection("registry", *group("Registry and secrets", registry_up, registry_down, registry_ls)))

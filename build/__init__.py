@@ -11,6 +11,7 @@
     gates      a folder for each gate: scan, smoke; order.py lists them
     release    the release transaction; read steps.py
     deploy     what is brought to run: a build or a released set
+    bundle     releases in one file: written, checked, loaded
     views      results as people and programs read them: tables, JSON
     machine    .venv, doctor, quickstart, watch, checks
     program    the command line: Invoke's program with pages, bare names, completion and outcomes of our own

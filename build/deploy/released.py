@@ -14,7 +14,7 @@ from build.images.data_formats import DataFormat
 from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.release import carried, verification
-from build.release.names import release_repository
+from build.release.names import release_repository, service_repository
 from build.release.record import Record, encode
 from build.release.stored import fetch, load, yank_reason
 
@@ -47,7 +47,7 @@ def read(manifest: Manifest, release: str, services: Sequence[str], *, verify: b
     `release` is a version, or a float such as 1.4. With `verify`, the record is that of the git tag, where there is
     one, and the registry has every image that it names.
 
-    Raises ReleaseRefused when there is none, it was withdrawn, or it was made in another registry; VerificationFailed
+    Raises ReleaseRefused when there is none, it was withdrawn, or this registry lacks its images; VerificationFailed
     where [signing] has a public key, and a signature is missing or wrong; NoRecord when something else has its name;
     ImageGone for an image that the registry has lost.
     """
@@ -62,7 +62,7 @@ def read(manifest: Manifest, release: str, services: Sequence[str], *, verify: b
                 _verify(manifest, registry, line, record)
             result.records[line.name] = hashlib.sha256(encode(record)).hexdigest()
             for name, image in record.services.items():
-                reference = f"{record.registry}/{name}@{image.digest}"
+                reference = f"{manifest.image(name)}@{image.digest}"
                 result.images[name] = Released(reference, str(record.version), image.data)
     return result
 
@@ -82,10 +82,22 @@ def _record(manifest: Manifest, registry: RegistryClient, line: Line, release: s
         message = f"{line.name} has no complete release {release}"
         raise ReleaseRefused(message, hint="./inv releases; an interrupted one: ./inv release --resume")
     if record.registry != manifest.home:
-        message = f"{line.name} {record.version} was made in {record.registry}, and this is {manifest.home}"
-        raise ReleaseRefused(message, hint="set UC_REGISTRY_ADDRESS and UC_REGISTRY_NAMESPACE to where it was made")
+        _require_images(manifest, registry, record)
     _require_not_withdrawn(registry, target, line.name, record.version)
     return record
+
+
+def _require_images(manifest: Manifest, registry: RegistryClient, record: Record) -> None:
+    """Raise ReleaseRefused if this registry lacks an image of a release that was made in another one."""
+    missing = [
+        name
+        for name, image in record.services.items()
+        if registry.digest(service_repository(manifest, name), image.digest) is None
+    ]
+    if missing:
+        message = f"{record.line} {record.version} was made in {record.registry}, and {manifest.home} lacks its images"
+        hint = "./inv bundle.load FILE brings them; or set UC_REGISTRY_ADDRESS to where it was made"
+        raise ReleaseRefused(f"{message}: {', '.join(missing)}", hint=hint)
 
 
 def _require_not_withdrawn(registry: RegistryClient, repository: str, line: str, version: str) -> None:
@@ -97,7 +109,9 @@ def _require_not_withdrawn(registry: RegistryClient, repository: str, line: str,
 def _verify(manifest: Manifest, registry: RegistryClient, line: Line, record: Record) -> None:
     """Raise ReleaseRefused or ImageGone if the record is not that of the tag, or names what is not there."""
     tagged = carried.fetched(manifest, line, record.tag)
-    if tagged is None:
+    if tagged is None and manifest.signing.public_key:
+        console.note(f"{record.tag} is verified by its signatures: its git tag is not here")
+    elif tagged is None:
         remote = manifest.release.remote
         console.warn(
             f"not verified: the git tag {record.tag} is not here{f' or on {remote}' if remote else ''}, so only the "
@@ -107,5 +121,6 @@ def _verify(manifest: Manifest, registry: RegistryClient, line: Line, record: Re
         message = f"the registry's record of {record.line} {record.version} is not that of the git tag {record.tag}"
         raise ReleaseRefused(message, hint="git fetch --tags --force; if it stays so, somebody changed the registry")
     at_once(
-        lambda service: load(registry, record.repository_of(service), record.services[service].digest), record.services
+        lambda service: load(registry, service_repository(manifest, service), record.services[service].digest),
+        record.services,
     )

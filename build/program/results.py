@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict  # noqa: TID251  (no pydantic reads these)
 
+from build.bundle.load import Loaded
+from build.bundle.write import WrittenBundle
 from build.deploy.backup import BackedUp
 from build.deploy.changes import Change
 from build.deploy.ledger import DataChange
@@ -232,6 +234,14 @@ class Verified(TypedDict):
     releases: list[Verification]
 
 
+class CheckedBundle(TypedDict):
+    """A bundle whose hashes are right: its releases, and the checks of each; none without a public key."""
+
+    file: str
+    releases: list[str]
+    verified: list[Verification]
+
+
 class Manifests(TypedDict):
     """What would be applied to a target, as files by name, and the paths they were written to."""
 
@@ -275,6 +285,9 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "yank": (list[Yanked],),
     "commits.check": (Checked,),
     "keys.init": (KeyFiles,),
+    "bundle.write": (WrittenBundle,),
+    "bundle.verify": (CheckedBundle,),
+    "bundle.load": (Loaded,),
     "mcp.config": (Configuration,),
     "registry.up": (Registry,),
     "registry.down": (Stopped,),

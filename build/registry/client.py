@@ -10,12 +10,12 @@ import functools
 import re
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from urllib.parse import quote
 
 from build.config.manifest import Manifest
 from build.errors import RegistryError
 from build.registry import responses, retry
+from build.registry.body import Body
 from build.registry.connections import REDIRECTS
 from build.registry.oci import RawManifest, digest_of
 from build.registry.transport import Transport
@@ -224,7 +224,7 @@ class RegistryClient(Transport):
             return True
         return answer.status_code == 200 and answer.headers.get(responses.DIGEST, digest) == digest
 
-    def put_blob(self, repository: str, digest: str, content: bytes | Path, *, mount_from: str = "") -> bool:
+    def put_blob(self, repository: str, digest: str, content: Body, *, mount_from: str = "") -> bool:
         """Upload a blob in one request, or mount it from a sister repository; return whether bytes were sent.
 
         A broken upload is restarted from its first byte: how much of it arrived is not known on either side.

@@ -8,12 +8,11 @@ from __future__ import annotations
 import http.cookiejar
 import re
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from build.config.manifest import Manifest
 from build.errors import RegistryError
+from build.registry.body import Body, pieces_of, size_of
 from build.registry.tls import trust
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Connections:
         *,
         headers: dict[str, str],
         authorization: str = "",
-        content: bytes | Path | None = None,
+        content: Body | None = None,
         follow: bool = True,
         stream: bool = False,
         **options: Any,
@@ -90,9 +89,9 @@ class Connections:
             sent = dict(headers)
             if authorization and _origin(target) == _origin(start):
                 sent["Authorization"] = authorization
-            if isinstance(content, Path):
-                sent["Content-Length"] = str(content.stat().st_size)
-            body = _chunks(content) if isinstance(content, Path) else content
+            if content is not None:
+                sent["Content-Length"] = str(size_of(content))
+            body = None if content is None else pieces_of(content)
             try:
                 client = self._client(target)
                 request = client.build_request(method, target, headers=sent, content=body, **options)
@@ -151,9 +150,3 @@ class Connections:
 def _origin(target: httpx.URL) -> tuple[str, str, int | None]:
     # httpx leaves a scheme's default port out.
     return target.scheme, target.host, target.port
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            yield chunk

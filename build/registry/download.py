@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from build.errors import RegistryError
 from build.registry import retry
+from build.registry.body import PIECE
 from build.registry.transport import Altered, Transport
-
-_PIECE = 1 << 20  # bytes
 
 
 def download(registry: Transport, repository: str, digest: str, write: Callable[[bytes], object]) -> int:
@@ -26,7 +25,7 @@ def download(registry: Transport, repository: str, digest: str, write: Callable[
         answer = registry.request("GET", path, ok=(200, 206), headers=headers, stream=True)
         skipped = received if answer.status_code == 200 else 0  # without ranges it sends all again (RFC 9110, 14.2)
         try:
-            for piece in answer.iter_raw(_PIECE):
+            for piece in answer.iter_raw(PIECE):
                 new, skipped = piece[skipped:], max(0, skipped - len(piece))
                 hashed.update(new)
                 received += len(new)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from build.config.manifest import Manifest
 from build.errors import RegistryError
 from build.registry import responses, retry
+from build.registry.body import Body, size_of
 from build.registry.connections import Connections, is_loopback
 from build.registry.logins import Logins
 
@@ -61,7 +61,7 @@ class Transport:
         ok: Container[int],
         check: Check | None = None,
         headers: dict[str, str] | None = None,
-        content: bytes | Path | None = None,
+        content: Body | None = None,
         repeat: bool = True,
         follow: bool = True,
         stream: bool = False,
@@ -69,7 +69,7 @@ class Transport:
         """Send a request and return the response; retried on 5xx, 429, timeouts and broken connections.
 
         Retries wait as Retry-After says, else with backoff and jitter. Without `repeat` there are none (an upload
-        session accepts its body once), except after a login. A path as `content` is streamed. Any status outside `ok`
+        session accepts its body once), except after a login. A file as `content` is streamed. Any status outside `ok`
         raises RegistryError, and so does one within it if `check` goes on returning what is wrong with the answer.
         Redirects are followed, unless `follow` is False. With `stream` the body is not read yet, and whoever calls
         closes the answer.
@@ -112,7 +112,7 @@ class Transport:
         method: str,
         path: str,
         headers: dict[str, str],
-        content: bytes | Path | None,
+        content: Body | None,
         *,
         follow: bool,
         stream: bool,
@@ -146,14 +146,13 @@ class Transport:
     def _unreachable(self) -> str:
         return START if self._embedded else f"curl -v {self._connections.own}/v2/ shows where it fails"
 
-    def _refusal(self, answer: httpx.Response, method: str, path: str, content: bytes | Path | None) -> RegistryError:
+    def _refusal(self, answer: httpx.Response, method: str, path: str, content: Body | None) -> RegistryError:
         status, reason = answer.status_code, responses.reason(answer)
         problem = f"answers {status}{': ' + reason if reason else ''}"
         if status in {401, 403}:
             problem = f"refuses: {problem}"
         elif status == 413 and content is not None:
-            size = content.stat().st_size if isinstance(content, Path) else len(content)
-            problem += f" to a body of {size / 1e6:.1f} MB"
+            problem += f" to a body of {size_of(content) / 1e6:.1f} MB"
         elif answer.has_redirect_location:
             problem += f", which leads to {answer.headers['Location'].partition('?')[0]}"
         elif not self._connections.is_own(answer.request.url):

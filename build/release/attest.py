@@ -17,6 +17,7 @@ from build.errors import ReleaseRefused, VersionTaken
 from build.images.image import short
 from build.parallel import at_once
 from build.registry.client import RegistryClient
+from build.registry.content import Content
 from build.registry.oci import Artifact, RawManifest, digest_of
 from build.release import publish, statements
 from build.release.candidates import Candidate, config, platform_manifests
@@ -226,7 +227,7 @@ def _require_our_attestations(
 
 
 def signed_by(
-    registry: RegistryClient, repository: str, digest: str, layer: Layer, keys: Iterable[PublicKey]
+    registry: Content, repository: str, digest: str, layer: Layer, keys: Iterable[PublicKey]
 ) -> PublicKey | None:
     """The key that signed a manifest, by the layer of an attached signature; None if it was none of them."""
     content = registry.blob(repository, layer.digest) if layer.media_type == payload.TYPE else None
@@ -236,7 +237,7 @@ def signed_by(
 
 
 def statements_in(
-    registry: RegistryClient, repository: str, digest: str, stored: RawManifest, keys: Sequence[PublicKey]
+    registry: Content, repository: str, digest: str, stored: RawManifest, keys: Sequence[PublicKey]
 ) -> Iterator[tuple[Statement, PublicKey] | NoAttestation]:
     """What the attestations in a manifest say of another one, each with the key that signed it, or why it is none."""
     for layer in attached.layers_of(stored.content):

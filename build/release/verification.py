@@ -9,8 +9,9 @@ from build.config.manifest import Manifest
 from build.config.select import chosen
 from build.errors import ReleaseRefused, VerificationFailed
 from build.git.versions import Line, lines
-from build.registry import policy
+from build.registry import download, policy
 from build.registry.client import RegistryClient
+from build.registry.content import Relocated
 from build.release import carried, verify
 from build.release.names import release_repository
 from build.release.proof import UNSIGNED
@@ -78,13 +79,18 @@ def _examine(
     whole: bool,
 ) -> Verification:
     tagged = carried.fetched(manifest, line, record.tag)
+    here = Relocated(registry, record.registry.partition("/")[2], manifest.registry.namespace)
+
+    def altered(repository: str, digest: str) -> str:
+        return download.is_intact(registry, here.place(repository), digest)
+
     learnt = policy.cached(manifest)  # a probe would write, and whoever verifies may not be allowed to
     return verify.examine(
-        registry,
+        here,
         record,
         tagged=tagged.record if tagged else None,
         proof=tagged.proof if tagged else UNSIGNED,
         keys=trusted,
         tags_allowed=learnt.fallback_tags if learnt else True,
-        whole=whole,
+        altered=altered if whole else None,
     )

@@ -16,8 +16,7 @@ from typing import Literal
 from build.errors import VerificationFailed
 from build.images.image import short
 from build.parallel import at_once
-from build.registry import download
-from build.registry.client import RegistryClient
+from build.registry.content import Content
 from build.registry.transport import Altered
 from build.release import attest, candidates, statements
 from build.release.proof import Proof
@@ -28,6 +27,7 @@ from build.signing.envelope import NoAttestation, Statement
 from build.signing.keys import PublicKey
 
 _Expected = dict[str, Callable[[Statement], str]]  # a predicate's type → what is wrong with it
+Altering = Callable[[str, str], str]  # repository, digest → what is wrong with the bytes of a blob
 State = Literal["ok", "missing", "wrong", "unchecked"]
 
 
@@ -60,13 +60,13 @@ class Verification:
 class _Release:
     """What is verified, and by what: `tagged` is the record in the git tag, None where the tag can't be had."""
 
-    registry: RegistryClient
+    registry: Content
     record: Record
     tagged: Record | None
     proof: Proof
     keys: Sequence[PublicKey]
     tags_allowed: bool
-    whole: bool
+    altered: Altering | None
     used: set[str] = field(default_factory=set)
 
     @property
@@ -81,16 +81,16 @@ class _Release:
 
 
 def examine(
-    registry: RegistryClient,
+    registry: Content,
     record: Record,
     *,
     tagged: Record | None,
     proof: Proof,
     keys: Sequence[PublicKey],
     tags_allowed: bool = True,
-    whole: bool = True,
+    altered: Altering | None = None,
 ) -> Verification:
-    """Look at everything that belongs to a release; with `whole`, read every layer and compare it with its digest.
+    """Look at everything that belongs to a release; `altered` says of each layer what is wrong with its bytes.
 
     Signatures and attestations that the `proof` of the git tag has count too where the registry takes no tags for them
     (`tags_allowed`). Raises RegistryError if the registry does not answer.
@@ -102,7 +102,7 @@ def examine(
         proof=proof,
         keys=keys,
         tags_allowed=tags_allowed,
-        whole=whole,
+        altered=altered,
     )
     calls: list[Callable[[], list[Check]]] = [lambda: list(_record(release))]
     calls += [partial(_of_service, release, service) for service in record.services]
@@ -185,7 +185,7 @@ def _digest_check(release: _Release, subject: str, repository: str, tag: str, ex
 
 
 def _content(release: _Release, service: str, manifest: bytes) -> Iterator[Check]:
-    """Whether the registry has all of an image, and with `whole` whether the bytes are those of the digests."""
+    """Whether the registry has all of an image, and whether the bytes are those of the digests."""
     registry, repository = release.registry, release.record.repository_of(service)
     missing, wrong, blobs = [], [], set()
     todo = [json.loads(manifest)]
@@ -205,7 +205,7 @@ def _content(release: _Release, service: str, manifest: bytes) -> Iterator[Check
     for digest in sorted(blobs):
         if not registry.has_blob(repository, digest):
             missing.append(short(digest))
-        elif release.whole and (problem := download.is_intact(registry, repository, digest)):
+        elif release.altered and (problem := release.altered(repository, digest)):
             wrong.append(problem)
     state: State = "wrong" if wrong else "missing" if missing else "ok"
     yield Check(subject=service, what="image", state=state, detail="; ".join([*wrong, *missing]))

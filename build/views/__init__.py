@@ -3,6 +3,7 @@
 tables                        images, bases and containers
 gates                         scans and smoke checks
 versions, changelog, commits  what git says
+bundles                       bundles
 proofs                        keys, verified releases
 releases                      plans, releases, withdrawals, what a registry allows
 deploys                       deploys, their history, what runs on a target

@@ -47,16 +47,23 @@ def test_an_image_in_a_record_s_place_is_reported(world: World) -> None:
 
 
 def test_a_registry_under_another_name(world: World, proxy: Proxy) -> None:
-    """A release made under another registry address is foreign here, tagged or not, and its images are not started."""
+    """A release made under another address is foreign in the list; it runs from here by digest, if its images are here."""
     ok(world.clone.release())
     other = world.another()
     other.git("tag", "--delete", "v0.1.0")
     elsewhere = {"UC_REGISTRY_ADDRESS": proxy.address}
 
     ran = ok(other.inv("releases", **elsewhere))
-    up = other.inv("up", "--release", "0.1.0", **elsewhere)
+    planned = ok(other.inv("up", "--release", "0.1.0", "--dry-run", "--json", **elsewhere)).result
 
     assert "foreign" in ran.stdout
+    images = {service["image"] for service in planned["compose"]["services"].values()}
+    assert images == {
+        f"{proxy.address}/{world.namespace}/{name}@{digest}" for name, digest in digests(world, "0.1.0").items()
+    }
+
+    world.hub.delete(f"{world.namespace}/one", digests(world, "0.1.0")["one"])
+    up = other.inv("up", "--release", "0.1.0", **elsewhere)
     assert up.code == 14, up.text
     assert f"was made in {world.address}" in up.stderr
 

@@ -45,6 +45,8 @@ def _needed(task: str, flag: str) -> list[str]:
         "yank": ("--version", "1.4.0"),
         "verify": ("--version", "1.4.0"),
         "sbom": ("--version", "1.4.0"),
+        "bundle.verify": ("--file", "b.tar"),
+        "bundle.load": ("--file", "b.tar"),
         "restore": ("--file", "b.tar.gz"),
         "secrets.rotate": ("--name", "mcp_token"),
     }

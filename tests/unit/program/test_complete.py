@@ -31,7 +31,7 @@ def offered(table: Any, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "candidates"),
     [
-        (["bu"], ["build"]),
+        (["bui"], ["build"]),
         (["secrets."], ["secrets.init", "secrets.rotate"]),
         (["build", "doc"], ["docs-server"]),
         (["build", "docs-server", "doc"], []),

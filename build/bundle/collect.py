@@ -1,0 +1,133 @@
+"""What belongs to a release: every manifest and blob that it names, and what is attached to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from build.bundle.form import BundledRelease, Put
+from build.errors import RegistryError
+from build.registry.client import RegistryClient
+from build.registry.oci import RawManifest, digest_of
+from build.release.candidates import platform_manifests
+from build.release.proof import Proof
+from build.release.record import Record, of_record
+from build.release.stored import ImageGone, load
+from build.signing import attached
+
+_KINDS = ("sig", "att", "sbom")
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The releases so far: `put` in the order in which it is loaded, `manifests` by digest, `blobs` with their sizes.
+
+    `places` has a repository of this registry for each blob, `small` the blobs that no registry has, `layers` those of
+    the images by repository (below the namespace).
+    """
+
+    put: dict[Put, None] = field(default_factory=dict)
+    manifests: dict[str, bytes] = field(default_factory=dict)
+    blobs: dict[str, int] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    small: dict[str, bytes] = field(default_factory=dict)
+    layers: dict[str, set[str]] = field(default_factory=dict)
+    images: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
+
+
+def release(record: Record) -> BundledRelease:
+    """How a bundle names a release."""
+    return BundledRelease(
+        line=record.line,
+        version=record.version,
+        registry=record.registry,
+        repository=_below(record, record.repository),
+        record=of_record(record).manifest.digest,
+    )
+
+
+def add(collected: Collected, registry: RegistryClient, record: Record, proof: Proof) -> None:
+    """Add a release; its record comes last, so that it is complete only when all else is there.
+
+    Raises ImageGone for what the registry has lost, RegistryError.
+    """
+    subjects: list[tuple[str, str]] = []
+    versions: list[Put] = []
+    for service, image in record.services.items():
+        repository = record.repository_of(service)
+        for stored in _tree(registry, repository, image.digest):
+            _add(collected, record, repository, stored)
+            layers = {layer["digest"] for layer in json.loads(stored.content).get("layers", [])}
+            collected.layers.setdefault(service, set()).update(layers)
+        top = load(registry, repository, image.digest)
+        subjects += [(repository, digest) for digest in (top.digest, *platform_manifests(top.content))]
+        descriptor: dict[str, object] = {
+            "mediaType": top.media_type, "digest": top.digest, "size": len(top.content),
+        }  # fmt: skip
+        name = f"{record.registry}/{service}:{record.version}"
+        collected.images.append((name, f"{service}-{record.version}", descriptor))
+        versions.append(_put(record, repository, top, record.version))
+    own = of_record(record)
+    subjects.append((record.repository, own.manifest.digest))
+    for repository, digest in subjects:
+        for kind in _KINDS:
+            _add_attached(collected, registry, record, proof, (repository, digest, kind))
+    collected.put.update(dict.fromkeys(versions))
+    _add(collected, record, record.repository, own.manifest, record.version)
+
+
+def _tree(registry: RegistryClient, repository: str, digest: str) -> Iterator[RawManifest]:
+    """A manifest and all below it, children first: no registry takes an index before its children."""
+    stored = load(registry, repository, digest)
+    for child in json.loads(stored.content).get("manifests", []):
+        yield from _tree(registry, repository, child["digest"])
+    yield stored
+
+
+def _add(collected: Collected, record: Record, repository: str, stored: RawManifest, tag: str = "") -> None:
+    body = json.loads(stored.content)
+    collected.manifests[stored.digest] = stored.content
+    for part in [body["config"], *body["layers"]] if "config" in body else []:
+        collected.blobs[part["digest"]] = part["size"]
+        collected.places.setdefault(part["digest"], repository)
+    collected.put[_put(record, repository, stored, tag)] = None
+
+
+def _put(record: Record, repository: str, stored: RawManifest, tag: str) -> Put:
+    return Put(repository=_below(record, repository), tag=tag, digest=stored.digest, media_type=stored.media_type)
+
+
+def _below(record: Record, repository: str) -> str:
+    return repository.removeprefix(f"{record.registry.partition('/')[2]}/")
+
+
+def _add_attached(
+    collected: Collected, registry: RegistryClient, record: Record, proof: Proof, subject: tuple[str, str, str]
+) -> None:
+    """Add what is attached to a manifest in the registry, else what the git tag has of it."""
+    repository, digest, kind = subject
+    tag = attached.tag(digest, kind)
+    stored = registry.manifest(repository, tag)
+    if stored is None and kind == "sig" and (value := proof.signature(repository, digest)):
+        address = record.registry.partition("/")[0]
+        artifact = attached.image_of([attached.signature_layer(f"{address}/{repository}", digest, value)])
+        collected.small.update({digest_of(blob): blob for blob in artifact.blobs})
+        stored = artifact.manifest
+    elif stored is None and kind == "att" and (carried := proof.attestations_of(repository, digest)):
+        stored = registry.manifest(repository, carried)
+    if stored:
+        _add(collected, record, repository, stored, tag)
+
+
+def require_all(collected: Collected, registry: RegistryClient) -> None:
+    """Raise ImageGone if the registry lacks a blob."""
+    for digest, repository in collected.places.items():
+        if digest in collected.small:
+            continue
+        try:
+            there = registry.has_blob(repository, digest, strict=True)
+        except RegistryError as error:
+            raise error.with_message(f"{repository}@{digest}: {error}", hint=error.hint) from None
+        if not there:
+            raise ImageGone(f"the registry has lost {repository}@{digest}", hint="restore it, or release again")

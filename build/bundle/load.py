@@ -1,0 +1,134 @@
+"""Loads a bundle into a registry: blobs, manifests, what is attached, versions, and each release's record last."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from semver import Version
+
+from build import console
+from build.bundle import check
+from build.bundle.check import Bundle
+from build.bundle.content import name_of
+from build.bundle.form import Put
+from build.config.manifest import Manifest
+from build.errors import ReleaseRefused, VersionTaken
+from build.images.image import short
+from build.parallel import at_once
+from build.registry import policy
+from build.registry.client import RegistryClient
+from build.registry.oci import RawManifest
+from build.release import floats, publish
+from build.release.names import yank_tag
+from build.release.record import Record, of_record
+from build.release.stored import load as load_manifest
+from build.waiting import waiting
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """A bundle that was loaded: the registry, its releases, and the bytes of layers that were sent."""
+
+    registry: str
+    releases: tuple[str, ...]
+    images: dict[str, str]
+    sent: int
+
+
+def load(manifest: Manifest, file: str, *, key: str = "") -> Loaded:
+    """Check a bundle, then put all of it into the registry; what is there already is not sent again.
+
+    Raises VerificationFailed before a byte is put, VersionTaken if a version is there with another digest,
+    ReleaseRefused if the registry lacks what the bundle leaves out, RegistryError.
+    """
+    with waiting(f"checking {file}"):
+        bundle = check.read(manifest, file, key=key)
+    with RegistryClient(manifest) as registry:
+        _require_left_out(manifest, registry, bundle)
+        allowed = policy.policy(manifest, registry).fallback_tags
+        sent = 0
+        for put in bundle.contents.put:
+            if allowed or not put.tag.startswith("sha256-"):
+                sent += _put(manifest, registry, bundle, put)
+        if not allowed:
+            console.warn("this registry takes no tags for signatures: those of the bundle are not in it")
+        for record in bundle.records:
+            _move_floats(manifest, registry, record)
+    tags = {release.version for release in bundle.contents.releases}
+    return Loaded(
+        registry=manifest.home,
+        releases=tuple(f"{release.line} {release.version}" for release in bundle.contents.releases),
+        images={f"{put.repository}:{put.tag}": put.digest for put in bundle.contents.put if put.tag in tags},
+        sent=sent,
+    )
+
+
+def _require_left_out(manifest: Manifest, registry: RegistryClient, bundle: Bundle) -> None:
+    missing = [
+        f"{repository}@{short(digest)}"
+        for repository, digests in bundle.contents.left_out.items()
+        for digest in digests
+        if not registry.has_blob(f"{manifest.registry.namespace}/{repository}", digest)
+    ]
+    if missing:
+        since = ", ".join(f"{release.line} {release.version}" for release in bundle.contents.since)
+        message = f"the bundle lacks what {since} has, and {manifest.home} lacks it too: {', '.join(missing[:5])}"
+        raise ReleaseRefused(message, hint=f"load the bundle of {since} first")
+
+
+def _put(manifest: Manifest, registry: RegistryClient, bundle: Bundle, put: Put) -> int:
+    """Put a manifest with its blobs; the bytes of blobs that were sent."""
+    repository = f"{manifest.registry.namespace}/{put.repository}"
+    part = bundle.parts.get(name_of(put.digest))
+    if part is None:
+        return 0
+    content = part.read()
+    body = json.loads(content)
+    blobs = {each["digest"] for each in [body["config"], *body["layers"]]} if "config" in body else set()
+
+    def send(digest: str) -> int:
+        blob = bundle.parts.get(name_of(digest))
+        if blob is None or registry.has_blob(repository, digest):
+            return 0
+        with waiting(f"sending {put.repository}"):
+            return blob.size if registry.put_blob(repository, digest, blob) else 0
+
+    sent = sum(at_once(send, sorted(blobs)))
+    stored = RawManifest(content=content, media_type=put.media_type, digest=put.digest)
+    _name(registry, repository, put, stored)
+    return sent
+
+
+def _name(registry: RegistryClient, repository: str, put: Put, stored: RawManifest) -> None:
+    if not put.tag:
+        if registry.digest(repository, put.digest) is None:
+            registry.put_manifest(repository, put.digest, stored.content, stored.media_type)
+        return
+    try:
+        publish.pin(registry, repository, put.tag, stored)
+    except VersionTaken as error:
+        if put.tag.startswith("sha256-"):
+            console.warn(f"{repository}:{put.tag} is there with other content, and stays")
+            return
+        message = (
+            f"{repository}:{put.tag} is there with another digest: this registry has another release of that version"
+        )
+        raise VersionTaken(message, hint="./inv releases shows it") from error
+
+
+def _move_floats(manifest: Manifest, registry: RegistryClient, record: Record) -> None:
+    """Point the floats that a loaded release wins, among those that are complete here, at it."""
+    if policy.policy(manifest, registry).floats != "client":
+        return
+    below = record.repository.removeprefix(f"{record.registry.partition('/')[2]}/")
+    repository = f"{manifest.registry.namespace}/{below}"
+    tags = registry.tags(repository)
+    others = [Version.parse(tag) for tag in tags if Version.is_valid(tag) and yank_tag(tag) not in tags]
+    digests = {f"{manifest.registry.namespace}/{name}": image.digest for name, image in record.services.items()}
+    digests[repository] = of_record(record).manifest.digest  # last, as a release does it
+    for name in floats.won_by(record.parsed, others):
+        for place, digest in digests.items():
+            stored = load_manifest(registry, place, digest)
+            if registry.digest(place, name) != digest:
+                registry.put_manifest(place, name, stored.content, stored.media_type)
