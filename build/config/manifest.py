@@ -83,8 +83,9 @@ class Bases:
 class Gates:
     """What the scan looks for, the severities that refuse, and the source of the vulnerability database.
 
-    `db_repository` is "default" (Trivy's public ones), "none" or a repository. Without `require_vulnerabilities` a
-    release needs the check of vulnerabilities and a scan does not; with it, both need it or neither does.
+    `vex` are globs of OpenVEX documents. `db_repository` is "default" (Trivy's public ones), "none" or a repository.
+    Without `require_vulnerabilities` a release needs the check of vulnerabilities and a scan does not; with it, both
+    need it or neither does.
     """
 
     severity: tuple[Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"], ...] = ("HIGH", "CRITICAL")
@@ -92,6 +93,7 @@ class Gates:
     db_repository: str = "default"
     db_max_age_hours: rules.Positive = 48
     waivers_file: str = ""
+    vex: tuple[str, ...] = ("vex/*.openvex.json",)
     require_vulnerabilities: bool | None = None
 
 

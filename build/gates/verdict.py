@@ -15,6 +15,7 @@ class GateVerdict:
     `database` is when the vulnerability database was made, `database_reference` the artifact that it was. Where
     vulnerabilities were not checked, `unchecked_by` is the word that allowed it: a flag of this release, or a setting.
     `findings` counts what was found in each service's image, by severity.
+    `vex` are the ids of what VEX documents let through, `vex_documents` the digests of these by name.
     """
 
     verdict: Literal["passed", "skipped"]
@@ -26,6 +27,8 @@ class GateVerdict:
     database_reference: str = field(default="", metadata=LATER)
     unchecked_by: Literal["", "flag", "setting"] = field(default="", metadata=LATER)
     findings: dict[str, dict[str, int]] = field(default_factory=dict, metadata=LATER)
+    vex: tuple[str, ...] = field(default=(), metadata=LATER)
+    vex_documents: dict[str, str] = field(default_factory=dict, metadata=LATER)
 
 
 SKIPPED = GateVerdict(verdict="skipped")

@@ -104,6 +104,7 @@ def _title(record: Record) -> str:
         else []
     )
     notes += [f"waived: {', '.join(scan.waivers)}"] if scan and scan.waivers else []
+    notes += [f"let through by VEX: {', '.join(scan.vex)}"] if scan and scan.vex else []
     return f"{record.line} {record.version}, tag {record.tag}" + "".join(f"; {note}" for note in notes)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from build.errors import ScanBroken
+from build.gates.scan.vex import SUPPRESSING
 
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN")
 _ID_KEYS = {"vulnerability": "VulnerabilityID", "secret": "RuleID", "misconfiguration": "ID", "license": "Name"}
@@ -65,6 +66,16 @@ def waived(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         for result in report.get("Results") or []
         for entry in result.get("ExperimentalModifiedFindings") or []
         if entry.get("Status") == "ignored"
+    ]
+
+
+def stated(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The id of every finding that a statement of a VEX document lets through, and Trivy's path of the document."""
+    return [
+        (str((entry.get("Finding") or {}).get("VulnerabilityID", "")), str(entry.get("Source", "")))
+        for result in report.get("Results") or []
+        for entry in result.get("ExperimentalModifiedFindings") or []
+        if entry.get("Status") in SUPPRESSING
     ]
 
 

@@ -11,7 +11,7 @@ from build import console, json_file
 from build.config.manifest import Manifest
 from build.errors import ScanBroken, ScanRejected
 from build.gates.protocol import Dependency, Released
-from build.gates.scan import database, findings, gitlab, proof, summary, trivy, vendored, waivers
+from build.gates.scan import database, findings, gitlab, proof, summary, trivy, vendored, vex, waivers
 from build.gates.scan.database import Absent, Database
 from build.gates.scan.image import Scanned, Settings, analyse, convert
 from build.gates.scan.verdict import ImageVerdict, counted
@@ -45,6 +45,8 @@ def run(manifest: Manifest, images: Mapping[str, Image], _released: Released) ->
         database_reference=next((verdict.database_reference for verdict in verdicts if verdict.database_reference), ""),
         unchecked_by="" if checked else "setting",
         findings={verdict.service: verdict.findings for verdict in verdicts},
+        vex=tuple(sorted({identifier for verdict in verdicts for identifier in verdict.vex})),
+        vex_documents={document.name: document.digest for document in vex.load(manifest)} if checked else {},
     )
 
 
@@ -84,6 +86,13 @@ def scan(
     report = gitlab.report(scanned, started=started, ended=datetime.now(UTC))
     json_file.write(settings.reports / gitlab.FILE, report)
     _report_waivers(known, [used for image in scanned for used in findings.waived(image.report)], settings.scanners)
+    if settings.database:
+        for document, unused in vex.unused(
+            settings.vex, [used for image in scanned for used in findings.stated(image.report)]
+        ):
+            console.warn(
+                f"{document.name}: its statement on {unused.vulnerability} matches nothing in the scanned images"
+            )
     verdicts = tuple(
         _verdict(settings, image, refused=refused) for image, refused in zip(scanned, refusals, strict=True)
     )
@@ -99,6 +108,7 @@ def _prepare(
 ) -> tuple[Settings, tuple[waivers.Waiver, ...], Absent | None]:
     """Read the waivers and the locks, fetch the database and make the folder of the reports."""
     waivers_file, known = waivers.load(manifest)
+    documents = vex.load(manifest)
     locked = {service: vendored.load(manifest, service) for service in services} if bill else None
     provided = database.provide(manifest)
     absent = provided if isinstance(provided, Absent) else None
@@ -116,6 +126,7 @@ def _prepare(
         waivers_file=waivers_file,
         database=provided if isinstance(provided, Database) else None,
         vendored=locked,
+        vex=documents,
         ca_file=(manifest.root / manifest.registry.ca_file).absolute() if manifest.registry.ca_file else None,
     )
     settings.reports.mkdir(parents=True, exist_ok=True)
@@ -134,7 +145,7 @@ def _verdict(settings: Settings, scanned: Scanned, *, refused: bool) -> ImageVer
         notes.append("its distribution no longer gets security updates")
     for note in notes:
         console.warn(f"{service}: {note}")
-    waived = findings.waived(report)
+    waived, stated = findings.waived(report), findings.stated(report)
     return ImageVerdict(
         service=service,
         reference=scanned.image.reference,
@@ -144,8 +155,9 @@ def _verdict(settings: Settings, scanned: Scanned, *, refused: bool) -> ImageVer
         findings=findings.counts(every),
         refused=bool(gated),
         gated=tuple(gated),
-        waived=len(waived),
+        waived=len(waived) + len(stated),
         waivers=tuple(sorted({identifier for _, identifier, _ in waived})),
+        vex=tuple(sorted({identifier for identifier, _ in stated})),
         notes=tuple(notes),
         reports={kind: path for kind, path in settings.paths(service).items() if path.exists()},
     )

@@ -14,6 +14,7 @@ from build.gates.scan import sbom
 from build.gates.scan.database import OFFLINE, Database
 from build.gates.scan.trivy import REFUSED, Scanner, insecure, trivy
 from build.gates.scan.vendored import Vendored
+from build.gates.scan.vex import Document
 from build.images.image import Image
 from build.waiting import waiting
 
@@ -42,6 +43,7 @@ class Settings:
     database: Database | None
     vendored: Mapping[str, Sequence[Vendored]] | None
     ca_file: Path | None = None
+    vex: tuple[Document, ...] = ()
 
     def paths(self, service: str) -> dict[str, Path]:
         """The report files of a service by suffix."""
@@ -68,6 +70,7 @@ def analyse(settings: Settings, image: Image) -> Scanned:
         "--scanners", ",".join(settings.scanners), "--image-src", "remote" if image.pushed else "docker",
         "--ignorefile", str(settings.waivers_file or ""), "--output", str(output), *insecure(image.reference),
         *(("--cacert", str(settings.ca_file)) if settings.ca_file else ()),
+        *(word for document in settings.vex for word in ("--vex", str(document.path))),
     ]  # fmt: skip
     if of_configuration := [name for name in settings.scanners if name in {"secret", "misconfig"}]:
         arguments += ["--image-config-scanners", ",".join(of_configuration)]

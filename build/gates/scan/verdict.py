@@ -15,7 +15,7 @@ class ImageVerdict:
 
     `database` is the date of the vulnerability database, `database_reference` the artifact that it was; both are empty
     where vulnerabilities were not checked. `waived` counts
-    the findings that the `waivers` (their ids) let through.
+    the findings that the `waivers` (their ids) and the statements of VEX documents (the ids in `vex`) let through.
     """
 
     service: str
@@ -28,6 +28,7 @@ class ImageVerdict:
     gated: tuple[Finding, ...]
     waived: int
     waivers: tuple[str, ...]
+    vex: tuple[str, ...]
     notes: tuple[str, ...]
     reports: dict[str, Path]
 

@@ -49,6 +49,7 @@ scanners = ["vuln"]
 db_repository = "registry.example/db"
 db_max_age_hours = 24
 waivers_file = "waivers.yaml"
+vex = ["vex/a.json"]
 require_vulnerabilities = true
 [signing]
 key_file = "~/release.key"

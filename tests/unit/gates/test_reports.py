@@ -88,7 +88,7 @@ def verdict(service: str, *gated: Finding) -> ImageVerdict:
     """A verdict with these findings at the gate."""
     return ImageVerdict(
         service=service, reference="", vulnerabilities_checked=True, database="", database_reference="", findings=counts(gated),
-        refused=bool(gated), gated=gated, waived=2, waivers=(), notes=(), reports={"txt": Path("x")},
+        refused=bool(gated), gated=gated, waived=2, waivers=(), vex=(), notes=(), reports={"txt": Path("x")},
     )  # fmt: skip
 
 

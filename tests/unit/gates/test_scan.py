@@ -150,6 +150,7 @@ def verdict(service: str, gated: Sequence[Finding] = (), *, checked: bool = True
         gated=tuple(gated),
         waived=0,
         waivers=(),
+        vex=(),
         notes=(),
         reports={"txt": Path(f"{service}.txt"), "json": Path(f"{service}.json")},
     )

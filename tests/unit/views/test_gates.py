@@ -32,6 +32,7 @@ def verdict(*gated: Finding, checked: bool = True) -> ImageVerdict:
         gated=gated,
         waived=1,
         waivers=("CVE-9",),
+        vex=(),
         notes=(),
         reports={"json": Path("/reports/web.json")},
     )
