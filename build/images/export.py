@@ -29,7 +29,7 @@ class Exported:
 
 
 def export(
-    manifest: Manifest, plan: BuildPlan, services: Sequence[str], *, progress: str = "auto"
+    manifest: Manifest, plan: BuildPlan, services: Sequence[str], *, no_cache: bool = False, progress: str = "auto"
 ) -> dict[str, Exported]:
     """Bake services of the plan into an OCI layout each, and into no image store; images by service.
 
@@ -52,8 +52,9 @@ def export(
         exported: BakeFile = {"group": plan.bake_file["group"], "target": targets}
         bake_file.write(definition, staging.staged(manifest, exported, plan.left_out))
         outcome = bake.run(
-            definition, services, metadata=folder / "metadata.json", log=workspace.build_log, progress=progress
-        )
+            definition, services, metadata=folder / "metadata.json", log=workspace.build_log,
+            no_cache=no_cache, progress=progress,
+        )  # fmt: skip
     if isinstance(outcome, Failure):
         message = f"{outcome.target or 'the build'} failed: {outcome.reason}"
         raise ToolFailed(message, hint=f"less {workspace.build_log}")

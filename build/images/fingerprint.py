@@ -3,6 +3,8 @@
 Included: the bake target (arguments, stage, names of secrets), the path, kind, exec bit and content of everything that
 its contexts send, the digests of its bases, and the same of each shared stage. Not included: commit, time and version,
 which only label an image, and the content of build secrets, which is not in BuildKit's cache key either.
+Equal fingerprints are equal images, byte by byte, but for what says which commit it was: the labels revision, version
+and created, and the dates in the configuration. `nox -s reproducible` checks it.
 Content counts as git's id of its raw bytes, which git has at hand for whatever is as the commit has it; without git the
 same id is computed. Release records hold fingerprints: whatever changes their values makes every service be built again
 once.

@@ -47,6 +47,23 @@ def test_dockerfiles_keep_secrets_out_of_env_and_arg() -> None:
     assert offenders == []
 
 
+def test_an_image_is_made_of_what_has_one_date() -> None:
+    """The last stage of each Dockerfile copies whole trees to /, whose dates another stage has set; no date is an input.
+
+    A COPY from the context has the checkout's dates, a COPY to a folder gives those above it the date of the build.
+    """
+    offenders = []
+    for dockerfile in (REPOSITORY / "docker").glob("*/Dockerfile"):
+        text = dockerfile.read_text()
+        last = text[text.rindex("\nFROM ") :] if dockerfile.parent.name != "python" else ""
+        copies = re.findall(r"^(?:COPY|ADD) .*", last, re.M)
+        offenders += [line for line in copies if not re.fullmatch(r"COPY (--link )?--from=\S+ \S+ /", line)]
+        offenders += re.findall(r"^ARG SOURCE_DATE_EPOCH.*", text, re.M)
+        assert "one-date" in text or "ONE_DATE" in text, dockerfile
+
+    assert offenders == []
+
+
 def test_no_latest_anywhere_that_ships() -> None:
     """Nothing that ships refers to `latest`."""
     shipped = [

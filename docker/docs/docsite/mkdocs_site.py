@@ -17,6 +17,7 @@ os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
 from mkdocs.commands.build import build as mkdocs_build
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import Abort
+from mkdocs.utils import get_build_date
 
 from docsite.errors import SourceError
 from docsite.kinds import problems_of
@@ -66,9 +67,17 @@ def build(config_file: Path, out: Path, *, strict: bool | None, say: Say) -> Bui
                 raise SourceError(f"mkdocs: {again.problem.text}") from again
         # Its gzip header holds a date; the server sends sitemap.xml compressed anyway.
         (out / "sitemap.xml.gz").unlink(missing_ok=True)
+        _forget_build_date(out / "sitemap.xml")
     finally:
         logger.removeHandler(collector)
     return Built(problems=[*settings.problems, *problems, *collector.problems], strict=settings.strict)
+
+
+def _forget_build_date(sitemap: Path) -> None:
+    """Take the build's date from the pages that have no date of their own: they did not change on it."""
+    if sitemap.is_file():
+        text = sitemap.read_text(encoding="utf-8")
+        sitemap.write_text(text.replace(f"<lastmod>{get_build_date()}</lastmod>", ""), encoding="utf-8")
 
 
 def _own_host_only(config: MkDocsConfig, say: Say) -> None:
@@ -137,8 +146,6 @@ class _PluginBroke(Exception):
 
 def _run(config: MkDocsConfig, collector: _Collector, say: Say) -> list[Problem]:
     """Build, and return what mkdocs itself does not report."""
-    if os.environ.get("SOURCE_DATE_EPOCH") == "":
-        del os.environ["SOURCE_DATE_EPOCH"]
     config.plugins["docsite/openapi"] = OpenApiPages()
     _own_host_only(config, say)
     _help_readers(config)
