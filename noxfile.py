@@ -259,6 +259,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def reproducible(session: nox.Session) -> None:
+    """Each image built twice without a common cache, and of two commits: equal, byte by byte; `-- SERVICE` for one."""
+    locked(session)
+    session.run("python", "-m", "tests.reproducible.run", *session.posargs)
+
+
+@nox.session
 def pins(session: nox.Session) -> None:
     """Write every hash lock again from its .in file; look at the diff. A lock's header is the command that made it."""
     locked(session, tests=False)

@@ -34,10 +34,12 @@ class OwnEngine:
     """An engine below a folder; its containers have networks without any way out.
 
     With a `link`, this machine and the engine's namespace reach each other: `address` is the engine's, `machine` ours.
+    With `builds`, the steps of a build reach this machine, too: at `machine`, and nothing else.
     """
 
     folder: Path
     link: int = 0
+    builds: bool = False
 
     @property
     def address(self) -> str:
@@ -64,6 +66,11 @@ class OwnEngine:
         """Its address over the link, as DOCKER_HOST takes it."""
         return f"tcp://{self.address}:2375"
 
+    @property
+    def _bridge(self) -> str:
+        """The network of its containers, without the last number."""
+        return f"10.80.{self.link}"
+
     def docker(self, *arguments: str) -> str:
         """What `docker ARGUMENTS` prints; fails the test if it fails."""
         argv = [shutil.which("docker") or "docker", "--host", self.host, *arguments]
@@ -77,7 +84,7 @@ class OwnEngine:
             "features": {"containerd-snapshotter": True},
             "iptables": False,
             "ip6tables": False,
-            "bridge": "none",
+            **({"bip": f"{self._bridge}.1/24"} if self.builds else {"bridge": "none"}),
             "insecure-registries": [self.registry] if self.link else [],
         }
         (self.folder / "daemon.json").write_text(json.dumps(options))
@@ -143,20 +150,27 @@ def until(holds: Callable[[], bool], seconds: float, explain: Callable[[], str])
         time.sleep(0.1)
 
 
+def startable() -> str:
+    """Why no engine of its own can be started here; "" if one can."""
+    able = os.geteuid() == 0 and all(shutil.which(program, path=_PATH) for program in _PROGRAMS)
+    return "" if able else f"needs root and {', '.join(_PROGRAMS)}"
+
+
 @contextlib.contextmanager
-def own_engine(*, linked: bool = False) -> Iterator[OwnEngine]:
+def own_engine(*, linked: bool = False, builds: bool = False) -> Iterator[OwnEngine]:
     """A running engine of its own; stopped and removed at the end. Calls `lacking` where none can be started.
 
-    If `linked`, a cable between its network namespace and this machine's takes requests and pulls.
+    If `linked`, a cable between its network namespace and this machine's takes requests and pulls; if it `builds`, also
+    those of a build's steps.
     """
-    if os.geteuid() != 0 or any(shutil.which(program, path=_PATH) is None for program in _PROGRAMS):
-        lacking(f"needs root and {', '.join(_PROGRAMS)}")
+    if problem := startable():
+        lacking(problem)
     folder = Path(tempfile.mkdtemp(prefix="uce-", dir="/var/tmp"))  # a socket's path has 108 bytes at most
-    engine = OwnEngine(folder, 1 + os.getpid() % 250 if linked else 0)
+    engine = OwnEngine(folder, 1 + os.getpid() % 250 if linked or builds else 0, builds)
     _run("ip", "netns", "add", folder.name)
     try:
         _run("ip", "-n", folder.name, "link", "set", "lo", "up")
-        if linked:
+        if engine.link:
             _connect(engine)
         engine.start()
         yield engine
@@ -179,6 +193,8 @@ def _connect(engine: OwnEngine) -> None:
     _run("ip", "link", "set", ours, "up")
     _run("ip", "-n", name, "address", "add", f"{engine.address}/24", "dev", "eth0")
     _run("ip", "-n", name, "link", "set", "eth0", "up")
+    if engine.builds:
+        _run("ip", "route", "add", f"{engine._bridge}.0/24", "via", engine.address)
 
 
 def _run(*argv: str) -> None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 
 
-def _copy(source: socket.socket, sink: socket.socket) -> None:
+def copy(source: socket.socket, sink: socket.socket) -> None:
     """Copy one direction to its end, and pass the end on."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
@@ -25,9 +25,9 @@ def relayed(path: str, host: str) -> Iterator[str]:
         def handle(self) -> None:
             with socket.socket(socket.AF_UNIX) as inner:
                 inner.connect(path)
-                back = threading.Thread(target=_copy, args=(inner, self.request))
+                back = threading.Thread(target=copy, args=(inner, self.request))
                 back.start()
-                _copy(self.request, inner)
+                copy(self.request, inner)
                 back.join()
 
     with socketserver.ThreadingTCPServer((host, 0), Handler) as server:
