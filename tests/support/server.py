@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 _START_SECONDS = 60
-_CONFIG = """\
+CONFIG = """\
 version: 0.1
 log: {{ level: error }}
 storage:
@@ -46,7 +46,7 @@ class Registry:
         """Start it, and return once it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "config.yml"
-        config.write_text(_CONFIG.format(storage=self.storage, address=self.address) + self.settings)
+        config.write_text(CONFIG.format(storage=self.storage, address=self.address) + self.settings)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([self.program, "serve", str(config)], stdout=log, stderr=log)
         deadline = time.monotonic() + _START_SECONDS
