@@ -813,10 +813,10 @@ def keys_init(_c: Context, *, folder: str = "", json: bool = False, dry_run: boo
 @task(name="write", bare="version", iterable=["version", "since"], help=_JSON | {
     "version": "a release: 1.4.0; a,b or repeated for more, which share their layers",
     "since": "a release that the other place has already: its layers are left out",
-    "out": "the file to write (default: PROJECT-VERSION.tar)",
+    "out": "the file to write (default: PROJECT-VERSION.tar)", "with_db": "with the vulnerability database",
 })  # fmt: skip
 def bundle_write(
-    _c: Context, *, version: list[str], since: list[str], out: str = "", json: bool = False
+    _c: Context, *, version: list[str], since: list[str], out: str = "", with_db: bool = False, json: bool = False
 ) -> None:  # fmt: skip
     """Write releases to a file, for a closed place.
 
@@ -827,7 +827,7 @@ def bundle_write(
     from build.bundle import write
     from build.views import bundles
 
-    bundles.written(write.write(_manifest(), version, since=since, out=out))
+    bundles.written(write.write(_manifest(), version, since=since, out=out, with_db=with_db))
 
 
 @task(name="verify", bare="file", help=_JSON | {

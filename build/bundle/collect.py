@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 
 from build.bundle.form import BundledRelease, Put
 from build.errors import RegistryError
+from build.registry.body import Part
 from build.registry.client import RegistryClient
-from build.registry.oci import RawManifest, digest_of
+from build.registry.oci import EMPTY, RawManifest, digest_of
 from build.release.candidates import platform_manifests
 from build.release.proof import Proof
 from build.release.record import Record, of_record
 from build.release.stored import ImageGone, load
 from build.signing import attached
 
+DATABASE = "trivy-db"  # its repository; Trivy itself asks for the tag 2
 _KINDS = ("sig", "att", "sbom")
 
 
@@ -23,8 +25,8 @@ _KINDS = ("sig", "att", "sbom")
 class Collected:
     """The releases so far: `put` in the order in which it is loaded, `manifests` by digest, `blobs` with their sizes.
 
-    `places` has a repository of this registry for each blob, `small` the blobs that no registry has, `layers` those of
-    the images by repository (below the namespace).
+    `places` has a repository of this registry for each blob, `small` and `files` the blobs that no registry has,
+    `layers` those of the images by repository (below the namespace).
     """
 
     put: dict[Put, None] = field(default_factory=dict)
@@ -33,7 +35,20 @@ class Collected:
     places: dict[str, str] = field(default_factory=dict)
     small: dict[str, bytes] = field(default_factory=dict)
     layers: dict[str, set[str]] = field(default_factory=dict)
+    files: dict[str, Part] = field(default_factory=dict)
     images: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
+
+
+def add_database(collected: Collected, stored: RawManifest, layer: Part) -> None:
+    """Add a vulnerability database, which is put before anything else."""
+    database = Put(
+        repository=DATABASE, tag="2", digest=stored.digest, media_type=stored.media_type, floating=True
+    )  # fmt: skip
+    body = json.loads(stored.content)
+    collected.manifests[stored.digest] = stored.content
+    collected.small[body["config"]["digest"]] = EMPTY
+    collected.files[body["layers"][0]["digest"]] = layer
+    collected.put[database] = None
 
 
 def release(record: Record) -> BundledRelease:
@@ -123,8 +138,6 @@ def _add_attached(
 def require_all(collected: Collected, registry: RegistryClient) -> None:
     """Raise ImageGone if the registry lacks a blob."""
     for digest, repository in collected.places.items():
-        if digest in collected.small:
-            continue
         try:
             there = registry.has_blob(repository, digest, strict=True)
         except RegistryError as error:

@@ -20,12 +20,16 @@ _INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Put:
-    """A manifest to be put: its repository (below the namespace), its tag ("": by digest only), digest and type."""
+    """A manifest to be put: its repository (below the namespace), its tag ("": by digest only), digest and type.
+
+    A `floating` tag may name something else before.
+    """
 
     repository: str
     tag: str
     digest: str
     media_type: str
+    floating: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,12 +28,15 @@ from build.waiting import waiting
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loaded:
-    """A bundle that was loaded: the registry, its releases, and the bytes of layers that were sent."""
+    """A bundle that was loaded: the registry, its releases, the bytes of layers that were sent, and the reference
+    of the vulnerability database that it had.
+    """
 
     registry: str
     releases: tuple[str, ...]
     images: dict[str, str]
     sent: int
+    database: str = ""
 
 
 def load(manifest: Manifest, file: str, *, key: str = "") -> Loaded:
@@ -61,6 +64,9 @@ def load(manifest: Manifest, file: str, *, key: str = "") -> Loaded:
         releases=tuple(f"{release.line} {release.version}" for release in bundle.contents.releases),
         images={f"{put.repository}:{put.tag}": put.digest for put in bundle.contents.put if put.tag in tags},
         sent=sent,
+        database=next(
+            (f"{manifest.home}/{put.repository}@{put.digest}" for put in bundle.contents.put if put.floating), ""
+        ),
     )
 
 
@@ -101,6 +107,10 @@ def _put(manifest: Manifest, registry: RegistryClient, bundle: Bundle, put: Put)
 
 
 def _name(registry: RegistryClient, repository: str, put: Put, stored: RawManifest) -> None:
+    if put.floating:
+        if registry.digest(repository, put.tag) != put.digest:
+            registry.put_manifest(repository, put.tag, stored.content, stored.media_type)
+        return
     if not put.tag:
         if registry.digest(repository, put.digest) is None:
             registry.put_manifest(repository, put.digest, stored.content, stored.media_type)

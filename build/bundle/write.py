@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from build import console
-from build.bundle import archive, collect, form
+from build.bundle import archive, collect, database, form
 from build.bundle.collect import Collected
 from build.bundle.content import name_of
 from build.bundle.form import Contents
@@ -16,6 +17,7 @@ from build.config.manifest import Manifest
 from build.deploy import command as deploy
 from build.errors import ReleaseRefused, UsageError
 from build.git.versions import lines
+from build.registry.body import Part
 from build.registry.client import RegistryClient
 from build.registry.download import download
 from build.release import carried
@@ -38,19 +40,28 @@ class WrittenBundle:
     signed: bool
 
 
-def write(manifest: Manifest, versions: Sequence[str], *, since: Sequence[str] = (), out: str = "") -> WrittenBundle:
-    """Write releases to a bundle, NAME-VERSION.tar unless `out` says otherwise; without the blobs of those in `since`.
+def write(
+    manifest: Manifest, versions: Sequence[str], *, since: Sequence[str] = (), out: str = "", with_db: bool = False
+) -> WrittenBundle:  # fmt: skip
+    """Write releases to a bundle, NAME-VERSION.tar unless `out` says otherwise; without the layers of those in `since`.
 
-    Raises UsageError without a version, ReleaseRefused for a release that does not exist, ImageGone for what the
-    registry has lost, SecretError for a key that can't be read.
+    `with_db`: with the vulnerability database of this machine. Raises UsageError without a version, ReleaseRefused for
+    a release that does not exist, ImageGone for what the registry has lost, SecretError for a key that can't be read,
+    ScanBroken without a database.
     """
     if not versions:
         raise UsageError("which release?", hint="./inv bundle.write 1.4.0")
     signer = keys.signer(manifest)
-    with RegistryClient(manifest) as registry:
+    manifest.workspace.root.mkdir(parents=True, exist_ok=True)
+    with (
+        RegistryClient(manifest) as registry,
+        tempfile.TemporaryDirectory(prefix="bundle-", dir=manifest.workspace.root) as folder,
+    ):
         records = [pair for version in versions for pair in _records(manifest, registry, version)]
         earlier = [pair for version in since for pair in _records(manifest, registry, version)]
         collected, before = Collected(), Collected()
+        if with_db:
+            collect.add_database(collected, *database.pack(manifest, Path(folder)))
         for record, proof in records:
             collect.add(collected, registry, record, proof)
         for record, proof in earlier:
@@ -124,6 +135,7 @@ def _files(
     for digest, size in collected.blobs.items():
         if digest not in absent and digest not in small:
             files[name_of(digest)] = (size, _copy(registry, collected.places[digest], digest))
+    files |= {name_of(digest): (part.size, _pass(part)) for digest, part in collected.files.items()}
     hashes = {name: name.rpartition("/")[2] for name in files}
     texts = {
         form.LAYOUT: form.layout(),
@@ -140,6 +152,10 @@ def _files(
     else:
         console.note("the bundle's hashes are not signed: there is no [signing] key_file; its releases may be")
     return files
+
+
+def _pass(part: Part) -> Callable[[Callable[[bytes], object]], object]:
+    return lambda write: [write(piece) for piece in part.pieces()]
 
 
 def _copy(registry: RegistryClient, repository: str, digest: str) -> Callable[[Callable[[bytes], object]], object]:

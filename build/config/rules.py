@@ -77,7 +77,7 @@ Name = Annotated[
         expected="lower-case letters and digits, with single . _ - between them",
         pattern="[a-z0-9]+(?:[._-][a-z0-9]+)*",
     ),
-    Rule(reserved=(("release", "release records"), ("uc-probe", "probes"))),
+    Rule(reserved=(("release", "release records"), ("uc-probe", "probes"), ("trivy-db", "the vulnerability database"))),
 ]
 Text = Annotated[str, Rule(expected="a text", pattern=r"[^\n]*[^\s][^\n]*")]
 FirstVersion = Annotated[str, Rule(expected="a version as X.Y.Z", pattern=rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}")]

@@ -30,3 +30,5 @@ def loaded(result: Loaded) -> None:
     """Print what was put into which registry."""
     sent = f"{result.sent / 1e6:.1f} MB sent"
     console.outcome(f"{result.registry} has {', '.join(result.releases)}: {sent}, the record last", result)
+    if result.database:
+        console.note(f'for the scans here: [gates] db_repository = "{result.database}"')

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from build.engine import client as docker
 from tests.release.queries import ok
+from tests.support import database_writer
 from tests.support import world as worlds
 from tests.support.hub import Hub
 from tests.support.proxy import Proxy
@@ -172,6 +174,24 @@ def test_only_what_is_new_is_carried(origin: _Origin, site: Site) -> None:
     assert contents["left_out"]
     absent = {f"blobs/sha256/{digest[7:]}" for digests in contents["left_out"].values() for digest in digests}
     assert not absent & names
+
+
+def test_the_vulnerability_database_is_carried(world: World, origin: _Origin, site: Site, tmp_path: Path) -> None:
+    """With --with-db the other place gets the database too, and its scans use it; packed twice, it is the same bytes."""
+    made = datetime.now(UTC).replace(microsecond=0)
+    layer = database_writer.artifact(database_writer.bolt(database_writer.advisories()), made)
+    settings = {"UC_GATES_DB_REPOSITORY": database_writer.push(world.address, f"{world.namespace}/db", layer)}
+    ok(world.clone.release())
+    files = [tmp_path / name for name in ("first.tar", "second.tar")]
+    for file in files:
+        ok(world.clone.inv("bundle.write", "0.1.0", "--with-db", "--out", str(file), **settings))
+    assert files[0].read_bytes() == files[1].read_bytes()
+    site.environment |= {"UC_SIGNING_PUBLIC_KEY": "", "UC_REGISTRY_NAMESPACE": world.namespace}
+    loaded = ok(site.inv("bundle.load", str(files[0]), "--json")).result
+
+    scanned = site.inv("scan", "--release", "0.1.0", "--json", UC_GATES_DB_REPOSITORY=loaded["database"])
+
+    assert {verdict["vulnerabilities_checked"] for verdict in ok(scanned).result} == {True}
 
 
 def test_stock_tools_check_a_bundle(origin: _Origin, tmp_path: Path) -> None:
