@@ -506,6 +506,28 @@ def sbom(
     console.result(bills.document(_manifest(), version, service, format=format))
 
 
+@task(bare="service", iterable=["service"], help=_SERVICE | _JSON | {
+    "old": "a release: 1.3.2, or the one that 1.3 or 1 names", "new": "another release",
+    "markdown": "print it as Markdown, for release notes",
+})  # fmt: skip
+def diff(
+    _c: Context, old: str, new: str, *, service: list[str], markdown: bool = False, json: bool = False
+) -> None:  # fmt: skip
+    """Print what differs between two releases.
+
+    Commits, packages and licences that came, went or changed, findings, sizes, settings, gates, digests.
+
+    Examples: ./inv diff 1.3.2 1.4.0   |   ./inv diff 1.3 1.4 docs-server   |   ./inv diff 1.3.2 1.4.0 --markdown
+    """
+    from build.errors import UsageError
+    from build.release import compared
+    from build.views import differences
+
+    if json and markdown:
+        raise UsageError("--json prints a document, and --markdown another", hint="one of them")
+    differences.report(compared.read(_manifest(), old, new, service), json=json, markdown=markdown)
+
+
 @task(help=_JSON | _DRY | {
     "version": "the version to withdraw, or gone: every release that the registry has lost",
     "reason": "why; recorded permanently",
@@ -902,7 +924,7 @@ ns = Collection(
     *group("Start here", quickstart, init, doctor, engine),
     *group("Build and check", sources, build_, scan, bases, version, changelog),
     *group("Run", up, down, ps, logs, smoke, watch, compose),
-    *group("Release", release, releases, verify, sbom, yank),
+    *group("Release", release, releases, verify, sbom, diff, yank),
     *group("Deploy", deploy, rollback, status, deploys, backup, restore, manifests),
     *group("This repository", test, schema, completion),
 )

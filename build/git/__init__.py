@@ -14,5 +14,6 @@ status, history             the work tree and the commits of HEAD, read with few
 remote                      version tags on the remote, which decides who owns a version
 next_versions               what each bump would make of HEAD
 releases, changelog         what each release brought, as the sections of CHANGELOG.md
+between                     the commits between two releases
 markdown                    messages as Markdown
 """

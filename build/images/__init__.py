@@ -8,6 +8,7 @@
     bake_log, bake, build                        one bake invocation, its log, its digests
     image, inspect, store                        an image, what the engine says of it, what was recorded
     data_formats                                 which format of data an image writes into its volumes
+    settings                                     what an image says to whoever runs it
     layout, export, push                         images on their way to a registry
 
 The docker command is used for bake (python-on-whales returns no digests), for inspect (a build with nothing to do takes

@@ -69,7 +69,9 @@ class _Reader:
     def _leave(self) -> None:
         asks_for_help = any(word in {"--help", "-h"} for word in self._read)
         if self._needed and not asks_for_help:
-            raise UsageError(f"{self._context.name} needs a {self._needed[0].name}", hint=self._help)
+            needed = [str(argument.name) for argument in self._context.positional_args]
+            words = f"a {needed[0]}" if len(needed) == 1 else " and ".join(name.upper() for name in needed)
+            raise UsageError(f"{self._context.name} needs {words}", hint=self._help)
 
     def _plain(self, word: str) -> None:
         if self._needed:

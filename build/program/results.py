@@ -21,6 +21,7 @@ from build.images.build import Built
 from build.images.image import Image
 from build.registry.policy import Policy
 from build.release.catalog import Release
+from build.release.difference import ReleaseDifference
 from build.release.record import Record
 from build.release.verify import Verification
 from build.release.yank import Yanked
@@ -273,6 +274,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "releases": (list[Release],),
     "verify": (Verified,),
     "sbom": (dict[str, Any],),
+    "diff": (list[ReleaseDifference],),
     "deploy": (Deployed, DeployPlan),
     "rollback": (Deployed, DeployPlan),
     "status": (Status,),

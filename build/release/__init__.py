@@ -14,5 +14,7 @@ recovery               finishing what an earlier run left
 run, steps             the state of a release, and its steps
 verify, verification   what is missing or wrong in a release; which releases, by which keys
 bills                  the bills of materials of a release
+purl, packages         package URLs, and what came, went or changed between two bills
+difference, compared   what differs between two releases; what that is read from
 catalog, yank          the list of releases, and withdrawing one
 """

@@ -31,8 +31,8 @@ def document(manifest: Manifest, version: str, services: Sequence[str], *, forma
         raise UsageError(f"--format {format}: unknown format{suggest(format, FORMATS)}", hint=" or ".join(FORMATS))
     bills = read(manifest, version, services)
     single = next(iter(bills.values())) if len(bills) == 1 else None
-    bill = single or merged(bills, manifest.project.name, version)
-    return spdx(manifest, bill) if format == "spdx" else bill
+    whole = single or merged(bills, manifest.project.name, version)
+    return spdx(manifest, whole) if format == "spdx" else whole
 
 
 def read(manifest: Manifest, version: str, services: Sequence[str]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def read(manifest: Manifest, version: str, services: Sequence[str]) -> dict[str,
         for line in lines(manifest):
             wanted = [name for name in chosen(manifest, services) if name in line.services]
             if wanted and (record := fetch(registry, release_repository(manifest, line.name), version)):
-                bills |= {name: _bill(registry, record, name) for name in wanted if name in record.services}
+                bills |= {name: bill(registry, record, name) for name in wanted if name in record.services}
     if not bills:
         raise ReleaseRefused(
             f"there is no release {version} of {', '.join(services) or 'any service'}", hint="./inv releases"
@@ -54,7 +54,11 @@ def read(manifest: Manifest, version: str, services: Sequence[str]) -> dict[str,
     return bills
 
 
-def _bill(registry: RegistryClient, record: Record, service: str) -> Any:
+def bill(registry: RegistryClient, record: Record, service: str) -> Any:
+    """The bill of materials of one image of a release (CycloneDX).
+
+    Raises ReleaseRefused for a release that has none, ImageGone for one that the registry has lost.
+    """
     sbom = record.services[service].sbom
     if sbom is None:
         message = (

@@ -100,7 +100,7 @@ def read_back(registry: RegistryClient, image: Image, *, sent: int = 0) -> Candi
             f"{image.repository}@{image.digest} names {', '.join(missing)}, which the registry lacks",
             hint="./inv release again",
         )
-    platforms = tuple(_platform(child.get("platform", {})) for child in _images(body)) or (
+    platforms = tuple(platform_name(child.get("platform", {})) for child in images_of(body)) or (
         _own_platform(registry, image.repository, body),
     )
     data = _data(registry, image)
@@ -123,7 +123,7 @@ def config(registry: RegistryClient, repository: str, digest: str) -> str:
     body: ManifestBody = json.loads(stored.content) if stored else {"manifests": []}
     if "config" in body:
         return body["config"]["digest"]
-    images = _images(body)
+    images = images_of(body)
     return config(registry, repository, images[0]["digest"]) if images else ""
 
 
@@ -162,18 +162,20 @@ def kept(path: Path) -> dict[str, RawManifest]:
 
 def platform_manifests(content: bytes) -> list[str]:
     """The digests of the images, one for each platform, that an index names; none for what is an image itself."""
-    return [child["digest"] for child in _images(json.loads(content))]
+    return [child["digest"] for child in images_of(json.loads(content))]
 
 
-def _images(body: ManifestBody) -> list[Descriptor]:
+def images_of(body: ManifestBody) -> list[Descriptor]:
+    """The images, one for each platform, that an index names; none for what is an image itself."""
     return [child for child in body.get("manifests", []) if ATTESTATION not in child.get("annotations", {})]
 
 
-def _platform(platform: Platform) -> str:
+def platform_name(platform: Platform) -> str:
+    """A platform as people write it: linux/arm64/v8."""
     parts = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
     return "/".join(part for part in parts if part)
 
 
 def _own_platform(registry: RegistryClient, repository: str, body: ManifestBody) -> str:
     config = registry.blob(repository, body["config"]["digest"])
-    return _platform(json.loads(config)) if config else ""
+    return platform_name(json.loads(config)) if config else ""

@@ -49,9 +49,14 @@ def _needed(task: str, flag: str) -> list[str]:
         "bundle.load": ("--file", "b.tar"),
         "restore": ("--file", "b.tar.gz"),
         "secrets.rotate": ("--name", "mcp_token"),
+        "yank": {"--version": "1.4.0"},
+        "verify": {"--version": "1.4.0"},
+        "sbom": {"--version": "1.4.0"},
+        "diff": {"--old": "1.3.2", "--new": "1.4.0"},
+        "restore": {"--file": "b.tar.gz"},
+        "secrets.rotate": {"--name": "mcp_token"},
     }
-    needed, word = words.get(task, ("", ""))
-    return [word] if needed not in {"", flag} else []
+    return [part for pair in words.get(task, {}).items() if pair[0] != flag for part in pair]
 
 
 def _key(flag: str) -> str:

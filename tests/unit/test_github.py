@@ -96,3 +96,14 @@ def test_a_cell_shows_its_text() -> None:
     table = github.table(("a", "b"), [("<b>|x", "1\n2 & 3")])
 
     assert table.splitlines() == ["| a | b |", "| --- | --- |", "| &lt;b&gt;\\|x | 1 2 &amp; 3 |"]
+
+
+def test_a_cell_of_code_shows_its_text() -> None:
+    """A span of code where its text can stand in one; elsewhere an element, in which signs are entities."""
+    cells = [github.Code(text) for text in ("@a/b_c*", "a|b", "`", "", " x")]
+
+    table = github.table(("a",), [(cell,) for cell in cells])
+
+    assert table.splitlines()[2:] == [
+        "| `@a/b_c*` |", "| <code>a\\|b</code> |", "| <code>&#96;</code> |", "|  |", "| <code> x</code> |",
+    ]  # fmt: skip

@@ -69,6 +69,7 @@ def test_u3_bare_names_get_their_flag(line: str, words: str) -> None:
         ("release --plan --json", "--plan needs a value"),
         ("release -s", "-s needs a value"),
         ("yank", "yank needs a version"),
+        ("diff 1.3.2", "diff needs OLD and NEW"),
         ("yank --reason x", "yank needs a version"),
         ("secrets.rotate build", ""),
         ("build -- docs-server", "no task takes words after --"),
