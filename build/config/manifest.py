@@ -84,6 +84,7 @@ class Gates:
     """What the scan looks for, the severities that refuse, and the source of the vulnerability database.
 
     `vex` are globs of OpenVEX documents. `db_repository` is "default" (Trivy's public ones), "none" or a repository.
+    `debian_security`: what packages older than Debian's security suite do.
     Without `require_vulnerabilities` a release needs the check of vulnerabilities and a scan does not; with it, both
     need it or neither does.
     """
@@ -94,6 +95,7 @@ class Gates:
     db_max_age_hours: rules.Positive = 48
     waivers_file: str = ""
     vex: tuple[str, ...] = ("vex/*.openvex.json",)
+    debian_security: Literal["warn", "refuse", "off"] = "warn"
     require_vulnerabilities: bool | None = None
 
 

@@ -16,6 +16,7 @@ class GateVerdict:
     vulnerabilities were not checked, `unchecked_by` is the word that allowed it: a flag of this release, or a setting.
     `findings` counts what was found in each service's image, by severity.
     `vex` are the ids of what VEX documents let through, `vex_documents` the digests of these by name.
+    `security_suites` are Debian's suites that packages were compared with, `outdated` the older ones by service.
     """
 
     verdict: Literal["passed", "skipped"]
@@ -29,6 +30,8 @@ class GateVerdict:
     findings: dict[str, dict[str, int]] = field(default_factory=dict, metadata=LATER)
     vex: tuple[str, ...] = field(default=(), metadata=LATER)
     vex_documents: dict[str, str] = field(default_factory=dict, metadata=LATER)
+    security_suites: tuple[str, ...] = field(default=(), metadata=LATER)
+    outdated: dict[str, tuple[str, ...]] = field(default_factory=dict, metadata=LATER)
 
 
 SKIPPED = GateVerdict(verdict="skipped")

@@ -52,6 +52,7 @@ token = ""
 [gates]
 db_repository = "none"
 require_vulnerabilities = false
+debian_security = "off"
 
 [sources]
 watched = ""

@@ -11,8 +11,9 @@ from build import console, json_file
 from build.config.manifest import Manifest
 from build.errors import ScanBroken, ScanRejected
 from build.gates.protocol import Dependency, Released
-from build.gates.scan import database, findings, gitlab, proof, summary, trivy, vendored, vex, waivers
+from build.gates.scan import database, debian, findings, gitlab, proof, summary, trivy, vendored, vex, waivers
 from build.gates.scan.database import Absent, Database
+from build.gates.scan.debian import Compared
 from build.gates.scan.image import Scanned, Settings, analyse, convert
 from build.gates.scan.verdict import ImageVerdict, counted
 from build.gates.verdict import GateVerdict
@@ -27,6 +28,7 @@ title = "scan the candidates"
 dependencies: tuple[Dependency, ...] = (
     Dependency(name="Trivy", examine=trivy.examine, require=trivy.require),
     Dependency(name="vulnerability database", examine=database.examine, require=database.require),
+    Dependency(name="Debian's security updates", examine=debian.examine, require=debian.require),
 )
 
 
@@ -35,18 +37,24 @@ def run(manifest: Manifest, images: Mapping[str, Image], _released: Released) ->
     verdicts = scan(manifest, images, needed=True)
     enforce(verdicts)
     checked = all(verdict.vulnerabilities_checked for verdict in verdicts)
+    compared = [verdict.security for verdict in verdicts]
     return GateVerdict(
         verdict="passed",
         checks=len(verdicts),
         vulnerabilities_checked=checked,
         database=next((verdict.database for verdict in verdicts if verdict.database), ""),
         waivers=tuple(sorted({identifier for verdict in verdicts for identifier in verdict.waivers})),
-        notes=tuple(f"{verdict.service}: {note}" for verdict in verdicts for note in verdict.notes),
+        notes=(
+            *(f"{verdict.service}: {note}" for verdict in verdicts for note in verdict.notes),
+            *_uncompared(verdicts),
+        ),
         database_reference=next((verdict.database_reference for verdict in verdicts if verdict.database_reference), ""),
         unchecked_by="" if checked else "setting",
         findings={verdict.service: verdict.findings for verdict in verdicts},
         vex=tuple(sorted({identifier for verdict in verdicts for identifier in verdict.vex})),
         vex_documents={document.name: document.digest for document in vex.load(manifest)} if checked else {},
+        security_suites=tuple(sorted({f"{known.suite} of {known.date}" for known in compared if known.date})),
+        outdated={verdict.service: verdict.security.outdated for verdict in verdicts if verdict.security.outdated},
     )
 
 
@@ -94,8 +102,10 @@ def scan(
                 f"{document.name}: its statement on {unused.vulnerability} matches nothing in the scanned images"
             )
     verdicts = tuple(
-        _verdict(settings, image, refused=refused) for image, refused in zip(scanned, refusals, strict=True)
+        _verdict(settings, image, debian.compare(manifest, image.report), refused=refused)
+        for image, refused in zip(scanned, refusals, strict=True)
     )
+    verdicts = _with_security(manifest, verdicts)
     console.summary(summary.markdown(verdicts))
     if absent and database.is_required(manifest.gates, release=needed):
         message = f"{database.UNCHECKED}, which is required here: {absent.reason}"
@@ -133,7 +143,34 @@ def _prepare(
     return settings, known, absent
 
 
-def _verdict(settings: Settings, scanned: Scanned, *, refused: bool) -> ImageVerdict:
+def _with_security(manifest: Manifest, verdicts: Sequence[ImageVerdict]) -> tuple[ImageVerdict, ...]:
+    """The verdicts, refused for outdated packages where that is wanted; what could not be compared is said once."""
+    for problem in _uncompared(verdicts):
+        console.warn(problem)
+    for verdict in verdicts:
+        if verdict.security.outdated:
+            more = (
+                f" and {len(verdict.security.outdated) - _SHOWN} more"
+                if len(verdict.security.outdated) > _SHOWN
+                else ""
+            )
+            console.warn(
+                f"{verdict.service}: {verdict.security}: {'; '.join(verdict.security.outdated[:_SHOWN])}{more}"
+            )
+    if manifest.gates.debian_security != "refuse":
+        return tuple(verdicts)
+    for verdict in verdicts:
+        if verdict.security.problem:
+            raise debian.uncompared(verdict.security)
+    return tuple(replace(verdict, refused=verdict.refused or bool(verdict.security.outdated)) for verdict in verdicts)
+
+
+def _uncompared(verdicts: Sequence[ImageVerdict]) -> list[str]:
+    problems = [(verdict.security.suite, verdict.security.problem) for verdict in verdicts if verdict.security.problem]
+    return [f"packages were NOT compared with {suite}: {problem}" for suite, problem in dict.fromkeys(problems)]
+
+
+def _verdict(settings: Settings, scanned: Scanned, security: Compared, *, refused: bool) -> ImageVerdict:
     service, report, notes = scanned.image.service, scanned.report, list(scanned.left_out)
     every = list(findings.read(report))
     gated = sorted((finding for finding in every if finding.severity in settings.severity), key=lambda each: each.rank)
@@ -158,6 +195,7 @@ def _verdict(settings: Settings, scanned: Scanned, *, refused: bool) -> ImageVer
         waived=len(waived) + len(stated),
         waivers=tuple(sorted({identifier for _, identifier, _ in waived})),
         vex=tuple(sorted({identifier for identifier, _ in stated})),
+        security=security,
         notes=tuple(notes),
         reports={kind: path for kind, path in settings.paths(service).items() if path.exists()},
     )
@@ -181,7 +219,9 @@ def enforce(verdicts: Sequence[ImageVerdict]) -> None:
         return
     lines = [f"the scan refuses {len(refused)} of {len(verdicts)} images"]
     for verdict in refused:
-        lines.append(f"  {verdict.service}: {counted(verdict)}")
+        lines.append(
+            f"  {verdict.service}: {', '.join(part for part in (counted(verdict), str(verdict.security)) if part)}"
+        )
         lines += [f"    {finding}" for finding in verdict.gated[:_SHOWN]]
         if len(verdict.gated) > _SHOWN:
             lines.append(f"    … and {len(verdict.gated) - _SHOWN} more in {verdict.reports['txt']}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build.gates.scan import findings
+from build.gates.scan.debian import Compared
 from build.gates.scan.findings import Finding
 
 
@@ -16,6 +17,7 @@ class ImageVerdict:
     `database` is the date of the vulnerability database, `database_reference` the artifact that it was; both are empty
     where vulnerabilities were not checked. `waived` counts
     the findings that the `waivers` (their ids) and the statements of VEX documents (the ids in `vex`) let through.
+    `security` compares its packages with Debian's security suite.
     """
 
     service: str
@@ -29,14 +31,19 @@ class ImageVerdict:
     waived: int
     waivers: tuple[str, ...]
     vex: tuple[str, ...]
+    security: Compared
     notes: tuple[str, ...]
     reports: dict[str, Path]
 
 
 def described(verdict: ImageVerdict) -> str:
     """The verdict in a few words, for a table."""
-    unchecked = "" if verdict.vulnerabilities_checked else ", vulnerabilities NOT checked"
-    return f"{'refused: ' + counted(verdict) if verdict.refused else 'passed'}{unchecked}"
+    unchecked = [] if verdict.vulnerabilities_checked else ["vulnerabilities NOT checked"]
+    older = [str(verdict.security)] if verdict.security.outdated else []
+    found = [counted(verdict)] if verdict.gated else []
+    if not verdict.refused:
+        return ", ".join(["passed", *unchecked, *older])
+    return "refused: " + ", ".join([*found, *older, *unchecked])
 
 
 def counted(verdict: ImageVerdict) -> str:

@@ -50,6 +50,7 @@ db_repository = "registry.example/db"
 db_max_age_hours = 24
 waivers_file = "waivers.yaml"
 vex = ["vex/a.json"]
+debian_security = "refuse"
 require_vulnerabilities = true
 [signing]
 key_file = "~/release.key"

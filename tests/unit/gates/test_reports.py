@@ -11,6 +11,7 @@ import pytest
 
 from build.gates.scan import gitlab
 from build.gates.scan import summary as scan_summary
+from build.gates.scan.debian import Compared
 from build.gates.scan.findings import Finding, counts
 from build.gates.scan.image import Scanned
 from build.gates.scan.verdict import ImageVerdict
@@ -88,7 +89,7 @@ def verdict(service: str, *gated: Finding) -> ImageVerdict:
     """A verdict with these findings at the gate."""
     return ImageVerdict(
         service=service, reference="", vulnerabilities_checked=True, database="", database_reference="", findings=counts(gated),
-        refused=bool(gated), gated=gated, waived=2, waivers=(), vex=(), notes=(), reports={"txt": Path("x")},
+        refused=bool(gated), gated=gated, waived=2, waivers=(), vex=(), security=Compared(), notes=(), reports={"txt": Path("x")},
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from build.errors import ScanBroken, ScanRejected
 from build.gates.scan import findings, gate, image
+from build.gates.scan.debian import Compared
 from build.gates.scan.findings import Finding
 from build.gates.scan.verdict import ImageVerdict, described
 from build.views import gates as view
@@ -151,6 +152,7 @@ def verdict(service: str, gated: Sequence[Finding] = (), *, checked: bool = True
         waived=0,
         waivers=(),
         vex=(),
+        security=Compared(),
         notes=(),
         reports={"txt": Path(f"{service}.txt"), "json": Path(f"{service}.json")},
     )

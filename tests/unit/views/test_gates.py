@@ -9,6 +9,7 @@ import pytest
 
 from build import console
 from build.gates.scan import findings
+from build.gates.scan.debian import Compared
 from build.gates.scan.findings import Finding
 from build.gates.scan.verdict import ImageVerdict
 from build.gates.smoke.checks import CheckResult
@@ -33,6 +34,7 @@ def verdict(*gated: Finding, checked: bool = True) -> ImageVerdict:
         waived=1,
         waivers=("CVE-9",),
         vex=(),
+        security=Compared(),
         notes=(),
         reports={"json": Path("/reports/web.json")},
     )
