@@ -42,16 +42,11 @@ def test_c5_an_empty_value_is_not_an_absent_flag(
 def _needed(task: str, flag: str) -> list[str]:
     """The other words that a task does not run without."""
     words = {
-        "yank": ("--version", "1.4.0"),
-        "verify": ("--version", "1.4.0"),
-        "sbom": ("--version", "1.4.0"),
-        "bundle.verify": ("--file", "b.tar"),
-        "bundle.load": ("--file", "b.tar"),
-        "restore": ("--file", "b.tar.gz"),
-        "secrets.rotate": ("--name", "mcp_token"),
         "yank": {"--version": "1.4.0"},
         "verify": {"--version": "1.4.0"},
         "sbom": {"--version": "1.4.0"},
+        "bundle.verify": {"--file": "b.tar"},
+        "bundle.load": {"--file": "b.tar"},
         "diff": {"--old": "1.3.2", "--new": "1.4.0"},
         "restore": {"--file": "b.tar.gz"},
         "secrets.rotate": {"--name": "mcp_token"},
