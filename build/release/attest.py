@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from build import console
 from build.errors import ReleaseRefused, VersionTaken
@@ -71,9 +72,11 @@ def sign(
     keys: Sequence[PublicKey],
     record: Record,
     candidates: Mapping[str, Candidate],
+    vex: Iterable[Mapping[str, Any]] = (),
 ) -> Proof:
     """Sign a record and every manifest of its images, and put their attestations into the registry by digest.
 
+    `vex` are the documents that the scan went by.
     Raises ReleaseRefused if somebody else's signature is attached to one of them, RegistryError.
     """
     todo = list(_subjects(registry, record, {name: candidates[name].stored for name in record.services}))
@@ -95,7 +98,7 @@ def sign(
 
     attestations = at_once(of_service, record.services)
     own = of_record(record).manifest.digest
-    attestations.append(_attest(registry, signer, record.repository, own, statements.of_release(record)))
+    attestations.append(_attest(registry, signer, record.repository, own, statements.of_release(record, vex)))
     return Proof(signatures, tuple(attestations))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from build import console
 from build.gates.scan import gate as scan
+from build.gates.scan import vex
 from build.images.image import short
 from build.registry import policy
 from build.release import attest, carried, recovery
@@ -26,7 +27,15 @@ def signed(run: Run) -> Run:
         console.note("nothing is signed: there is no [signing] key_file")
         return replace(run, records=records)
     keys = trusted(run.manifest)
-    proofs = {record.tag: attest.sign(run.registry, run.signer, keys, record, run.candidates) for record in records}
+    recorded = run.gates[scan.name].vex_documents
+    documents = [
+        document.content
+        for document in (vex.load(run.manifest) if recorded else ())
+        if recorded.get(document.name) == document.digest
+    ]
+    proofs = {
+        record.tag: attest.sign(run.registry, run.signer, keys, record, run.candidates, documents) for record in records
+    }
     for tag, proof in proofs.items():
         console.note(f"{tag}: {len(proof.signatures)} signatures by {short(run.signer.public.fingerprint)}")
     return replace(run, records=records, proofs=proofs)

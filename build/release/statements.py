@@ -6,7 +6,7 @@ Every statement follows from the record, the bill of materials and the image's o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ BILL_OF_MATERIALS = "https://cyclonedx.org/bom"
 VULNERABILITIES = (
     "https://cosign.sigstore.dev/attestation/vuln/v1"  # sigstore/cosign, specs/COSIGN_VULN_ATTESTATION_SPEC.md
 )
+VEX = "https://openvex.dev/ns"  # as cosign names it: https://github.com/openvex/spec
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 _BUILD_TYPE = "urn:unity-claude:build-type:{}:v1"
 
@@ -48,8 +49,11 @@ def of_image(record: Record, service: str, described: Described) -> Iterator[Sta
     yield from _verdicts(record, subjects, [service])
 
 
-def of_release(record: Record) -> Iterator[Statement]:
-    """The statements about the release as a whole: its record, and every image that the record names."""
+def of_release(record: Record, vex: Iterable[Mapping[str, Any]] = ()) -> Iterator[Statement]:
+    """The statements about the release as a whole: its record, and every image that the record names.
+
+    `vex` are the documents that the scan went by.
+    """
     subjects = {f"{record.registry}/{service}": image.digest for service, image in record.services.items()}
     subjects[f"{record.registry.partition('/')[0]}/{record.repository}"] = of_record(record).manifest.digest
     parameters = {"line": record.line, "version": record.version, "previous": record.previous}
@@ -57,11 +61,13 @@ def of_release(record: Record) -> Iterator[Statement]:
     materials = [_commit(record.commit), *_sources(record), *_bases(bases)]
     yield Statement(subjects, PROVENANCE, _provenance(record, "release", parameters, materials))
     yield from _verdicts(record, subjects, record.services)
+    yield from (Statement(subjects, VEX, document) for document in vex)
 
 
 def gates_of(record: Record) -> list[str]:
-    """The types of the statements by which a release says what its gates said."""
-    return [statement.predicate_type for statement in _verdicts(record, {}, record.services)]
+    """The types of the statements by which a release says what its gates said, and went by."""
+    stated = [statement.predicate_type for statement in _verdicts(record, {}, record.services)]
+    return stated + ([VEX] if any(gate.vex_documents for gate in record.gates.values()) else [])
 
 
 def _provenance(record: Record, kind: str, parameters: Mapping[str, str], materials: list[Any]) -> dict[str, Any]:

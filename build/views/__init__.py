@@ -5,6 +5,7 @@ gates                         scans and smoke checks
 versions, changelog, commits  what git says
 bundles                       bundles
 proofs                        keys, verified releases
+differences                   what differs between two releases
 releases                      plans, releases, withdrawals, what a registry allows
 deploys                       deploys, their history, what runs on a target
 backups                       what was backed up, and what came back

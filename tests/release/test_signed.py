@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.release.queries import is_public_write, ok
+from tests.support import database_writer
 from tests.support.hub import Hub
 from tests.support.policies import immutable, three_parts
 from tests.support.proxy import Proxy
@@ -23,6 +24,24 @@ _POLICY = """\
 predicateType: "https://slsa.dev/provenance/v1"
 predicate: buildDefinition: externalParameters: version: "{version}"
 """
+
+_VEX = json.dumps(
+    {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://example.invalid/vex/1",
+        "author": "Test",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "version": 1,
+        "statements": [
+            {
+                "vulnerability": {"name": "CVE-2019-10906"},
+                "products": [{"@id": "pkg:pypi/jinja2@2.10"}],
+                "status": "not_affected",
+                "justification": "vulnerable_code_not_in_execute_path",
+            }
+        ],
+    }
+)
 
 
 @pytest.fixture
@@ -114,6 +133,30 @@ def test_stock_tools_verify_a_release(world: World, keys: Keys, tmp_path: Path) 
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert verified.stdout == "Verified OK\n"
+
+
+def test_what_the_scan_said_and_went_by_is_attested(world: World, keys: Keys) -> None:
+    """A scan for vulnerabilities is attested as one, with its database; VEX documents that it went by are, too."""
+    made = datetime.now(UTC).replace(microsecond=0)
+    layer = database_writer.artifact(database_writer.bolt(database_writer.advisories()), made)
+    database = database_writer.push(world.address, f"{world.namespace}/db", layer)
+    world.clone.project.write("vex/one.openvex.json", _VEX)
+    world.clone.share("feat: a statement")
+
+    ok(world.clone.inv("release", "--skip-smoke", UC_GATES_DB_REPOSITORY=database, **keys.signing))
+
+    with Proxy(free_address("127.0.0.1"), world.address) as proxy:
+        place = f"{proxy.address}/{world.namespace}"
+        stated = {}
+        for name, kind in (("one", "vuln"), ("release", "vuln"), ("release", "openvex")):
+            image = f"{place}/{name}@{_digest(world, name)}"
+            ran = cosign("verify-attestation", "--key", keys.public, "--type", kind, image)
+            assert ran.returncode == 0, ran.stderr
+            stated[name, kind] = json.loads(base64.b64decode(json.loads(ran.stdout)["payload"]))["predicate"]
+    assert stated["one", "vuln"]["scanner"]["db"]["uri"] == database
+    assert set(stated["release", "vuln"]["scanner"]["result"]["findings"]) == set(SERVICES)
+    assert stated["release", "openvex"] == json.loads(_VEX)
+    assert ok(world.clone.inv("verify", "0.1.0", "--json", **keys.verifying)).result["verified"] is True
 
 
 def test_an_image_of_two_releases_is_signed_once(faulty: World, proxy: Proxy, tmp_path: Path) -> None:
