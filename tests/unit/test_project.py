@@ -47,6 +47,17 @@ def test_dockerfiles_keep_secrets_out_of_env_and_arg() -> None:
     assert offenders == []
 
 
+def test_no_secret_is_read_into_an_environment() -> None:
+    """What runs in a build is given the path of a secret, never its value: processes show their environment and words."""
+    offenders = [
+        path.name
+        for path in (REPOSITORY / "docker").rglob("*")
+        if path.is_file() and "tests" not in path.parts and re.search(rb"(?:cat|<) */run/secrets", path.read_bytes())
+    ]
+
+    assert offenders == []
+
+
 def test_an_image_is_made_of_what_has_one_date() -> None:
     """The last stage of each Dockerfile copies whole trees to /, whose dates another stage has set; no date is an input.
 
