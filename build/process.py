@@ -20,7 +20,7 @@ from build import console, interrupts, variables
 from build.errors import MissingTool, ToolFailed
 from build.parallel import children, stop_group
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s\"<>]+@", re.IGNORECASE)
 _STANDARD_ERROR = 2
 _CHUNK = 1 << 16
 

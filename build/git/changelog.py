@@ -46,7 +46,7 @@ class Web:
 
 def web(remote: str) -> Web | None:
     """Return the web pages of a remote on GitHub, GitLab, Gitea, Forgejo or Codeberg; None for any other."""
-    match = re.fullmatch(r"(?:https?|ssh|git)://(?:[^@/]+@)?(?P<host>[^/:]+)(?::\d+)?/(?P<path>.+)", remote)
+    match = re.fullmatch(r"(?:https?|ssh|git)://(?:[^/]+@)?(?P<host>[^/:]+)(?::\d+)?/(?P<path>.+)", remote)
     match = match or _SCP.fullmatch(remote)
     if not match:
         return None

@@ -155,6 +155,9 @@ def git_bytes(
     return raw_output(["git", *arguments], cwd=root, env=env or _environment(), stdin=stdin, ok_codes=ok_codes)
 
 
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:(?P<user>[^/]*)@)?(?P<rest>[^?#]*)", re.IGNORECASE)
+
+
 def remote_url(root: Path, name: str) -> str:
     """Return the URL of a remote as the repository has it, "" if there is none of that name.
 
@@ -164,3 +167,15 @@ def remote_url(root: Path, name: str) -> str:
         return git(root, "config", "--get-all", f"remote.{name}.url").partition("\n")[0]
     except ToolFailed:
         return ""
+
+
+def public_url(url: str) -> str:
+    """The URL of a remote without what may be secret in it: user, password, query; ssh keeps its user, which is a name.
+
+    git takes passwords that no parser of URLs would, with an @ or a % in them.
+    """
+    match = _URL.match(url)
+    if not match:
+        return url
+    name = match["user"].partition(":")[0] + "@" if match["user"] and match["scheme"].endswith("ssh") else ""
+    return f"{match['scheme']}://{name}{match['rest']}"

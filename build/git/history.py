@@ -18,7 +18,7 @@ from pathlib import Path
 from build.config.manifest import Manifest, ReleaseSettings
 from build.errors import RepositoryError, ToolFailed
 from build.git import status
-from build.git.client import git, git_records, remote_url
+from build.git.client import git, git_records, public_url, remote_url
 from build.git.commits import Commit, parse
 from build.git.inputs import Inputs, compare
 from build.git.tags import Key, Versions, of_key, precedence, tags_of
@@ -26,7 +26,6 @@ from build.git.versions import History, Line, LineHistory, lines
 from build.parallel import together
 
 _LOG = ("--literal-pathspecs", "log", "-z", "--encoding=UTF-8", "--format=%m%H %ct %P%n%B")
-_USER = re.compile(r"(?<=^http://)[^/@]+@|(?<=^https://)[^/@]+@")
 _FETCH = "git fetch --unshallow --tags"
 
 
@@ -69,7 +68,7 @@ def read(manifest: Manifest, *, tags: Collection[str] | None = None, origin: boo
 
     def read_remote() -> None:
         nonlocal remote
-        remote = remote_url(root, manifest.release.remote or "origin")
+        remote = public_url(remote_url(root, manifest.release.remote or "origin"))
 
     try:
         together([read_lines, read_status, *([read_remote] if origin else []), read_inputs])
@@ -83,7 +82,7 @@ def read(manifest: Manifest, *, tags: Collection[str] | None = None, origin: boo
     return History(
         commit=commit, committed=committed, branch=tree.branch, shallow=shallow == "true",
         dirty=tree.dirty, changed=tree.changed, differences=tree.differences,
-        remote=_USER.sub("", remote), lines=histories, inputs=inputs,
+        remote=remote, lines=histories, inputs=inputs,
     )  # fmt: skip
 
 

@@ -250,9 +250,13 @@ def test_a_password_in_the_remote_s_url_is_not_shown(released: Project) -> None:
     released.git("remote", "add", "origin", "https://me:hunter2@git.example.invalid/a/b.git")
     assert read(released).remote == "https://git.example.invalid/a/b.git"
 
-    released.git("remote", "set-url", "origin", "ssh://git@git.example.invalid/a/b.git")
+    for user, shown in (("git", "git@"), ("git:hunter2", "git@")):
+        released.git("remote", "set-url", "origin", f"ssh://{user}@git.example.invalid/a/b.git")
+        assert read(released).remote == f"ssh://{shown}git.example.invalid/a/b.git"
 
-    assert read(released).remote == "ssh://git@git.example.invalid/a/b.git"
+    for user in ("me:hunt@hunter2", "me:5%hunter2", "hunter2", "me:@"):
+        released.git("remote", "set-url", "origin", f"https://{user}@git.example.invalid/a/b.git?token=hunter2#hunter2")
+        assert read(released).remote == "https://git.example.invalid/a/b.git"
 
 
 def test_no_repository(empty_project: Project) -> None:

@@ -66,6 +66,8 @@ def test_a_folder_that_is_not_there_is_not_the_tool_s_fault(tmp_path: Path) -> N
     [
         ("https://user:pass@host/x", "https://***@host/x"),
         ("see http://token@h and HTTPS://a:b@c", "see http://***@h and HTTPS://***@c"),
+        ("fatal: unable to access 'https://me:p@ss@word@host/x/'", "fatal: unable to access 'https://***@host/x/'"),
+        ('{"url":"https://host","mail":"me@host"}', '{"url":"https://host","mail":"me@host"}'),
         ("no credentials at https://host/path@2", "no credentials at https://host/path@2"),
     ],
 )

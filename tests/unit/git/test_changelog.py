@@ -76,6 +76,7 @@ def test_a_release_with_nothing_to_tell_says_so() -> None:
         ("git@github.com:a/b.git", "https://github.com/a/b"),
         ("ssh://git@gitlab.example.com:2222/a/b/c.git", "https://gitlab.example.com/a/b/c"),
         ("https://me:token@codeberg.org/a/b", "https://codeberg.org/a/b"),
+        ("https://me:to@ken@codeberg.org/a/b", "https://codeberg.org/a/b"),
         ("/srv/git/github/b.git", None),
         ("file:///srv/git/b.git", None),
         ("https://example.com/a/b.git", None),
