@@ -266,6 +266,13 @@ def reproducible(session: nox.Session) -> None:
 
 
 @nox.session
+def canary(session: nox.Session) -> None:
+    """Builds, a release and a stack with a canary in every secret, and a search of all that they leave."""
+    locked(session)
+    session.run("python", "-m", "tests.canary.run", *session.posargs)
+
+
+@nox.session
 def pins(session: nox.Session) -> None:
     """Write every hash lock again from its .in file; look at the diff. A lock's header is the command that made it."""
     locked(session, tests=False)

@@ -35,7 +35,9 @@ _BESIDE = (
 )  # fmt: skip
 _LANES = 3
 _WITHOUT_TEST_PACKAGES = {"services", "smoke", "pins"}
-_ON_THE_ENGINE = {"docker", "release", "fault", "deploy", "stack", "owner", "smoke", "bench", "deep", "reproducible"}
+_ON_THE_ENGINE = {
+    "docker", "release", "fault", "deploy", "stack", "owner", "smoke", "bench", "deep", "reproducible", "canary",
+}  # fmt: skip
 _BEGINS = "nox > Running session "
 _LIST = ".venv/bin/nox --list"
 _FAILED = {"failed", "aborted"}  # results of a session in the report of nox

@@ -15,9 +15,9 @@ import pytest
 from build.errors import RegistryError
 from build.registry.oci import digest_of
 from tests.release.queries import BLOB, INDEX, OTHER, client
-from tests.release.secured import serve
 from tests.release.token_service import HTPASSWD, IDENTITY, ISSUER, PASSWORD, SERVICE, USER, TokenService
 from tests.support.project import Project
+from tests.support.secured import serve
 from tests.support.server import free_address
 from tests.support.world import World
 

@@ -15,10 +15,10 @@ from build.machine import supply_checks
 from build.registry import tls as tls_settings
 from build.registry.oci import digest_of
 from tests.release.queries import BLOB, client
-from tests.release.secured import serve
 from tests.support.certificates import certify
 from tests.support.machine import as_root
 from tests.support.project import Project
+from tests.support.secured import serve
 from tests.support.server import free_address
 from tests.support.world import World
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +37,7 @@ class Authority:
 
 
 def certify(folder: Path, name: str) -> Authority:
-    """A CA made now, and a certificate for a host name."""
+    """A CA made now, and a certificate for a host name or an address."""
     made = Authority(folder)
     elliptic = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
     openssl(
@@ -44,7 +46,13 @@ def certify(folder: Path, name: str) -> Authority:
     )  # fmt: skip
     openssl(
         "req", "-x509", *elliptic, "-days", "2", "-subj", "/CN=registry", "-keyout", str(made.key),
-        "-CA", str(made.ca), "-CAkey", str(folder / "ca.key"), "-addext", f"subjectAltName=DNS:{name}",
+        "-CA", str(made.ca), "-CAkey", str(folder / "ca.key"), "-addext", f"subjectAltName={_kind(name)}:{name}",
         "-addext", "basicConstraints=critical,CA:FALSE", "-out", str(made.certificate),
     )  # fmt: skip
     return made
+
+
+def _kind(name: str) -> str:
+    with contextlib.suppress(ValueError):
+        return "IP" if ipaddress.IPv4Address(name) else ""
+    return "DNS"

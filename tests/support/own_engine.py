@@ -34,7 +34,7 @@ class OwnEngine:
     """An engine below a folder; its containers have networks without any way out.
 
     With a `link`, this machine and the engine's namespace reach each other: `address` is the engine's, `machine` ours.
-    With `builds`, the steps of a build reach this machine, too: at `machine`, and nothing else.
+    With `builds`, the steps of a build reach this machine, too: at `machine`, which is also their name server.
     """
 
     folder: Path
@@ -84,7 +84,7 @@ class OwnEngine:
             "features": {"containerd-snapshotter": True},
             "iptables": False,
             "ip6tables": False,
-            **({"bip": f"{self._bridge}.1/24"} if self.builds else {"bridge": "none"}),
+            **({"bip": f"{self._bridge}.1/24", "dns": [self.machine]} if self.builds else {"bridge": "none"}),
             "insecure-registries": [self.registry] if self.link else [],
         }
         (self.folder / "daemon.json").write_text(json.dumps(options))
