@@ -57,7 +57,7 @@ def read(root: Path, before: str, after: str, paths: Sequence[str], settings: Re
 
 
 def _has(root: Path, commit: str) -> bool:
-    if not _HASH.fullmatch(commit):  # a record is what somebody wrote: it must not be an option of git
+    if not _HASH.fullmatch(commit):  # a record is what somebody wrote: HEAD, or an option of git
         return False
     try:
         git(root, "cat-file", "-e", f"{commit}^{{commit}}")

@@ -49,7 +49,7 @@ def parse(text: str) -> Purl | None:
     if scheme.lower() != "pkg" or not colon or not slash or not _TYPE.fullmatch(kind):
         return None
     before, at, version = rest.rpartition("@")
-    if not at or not before or "/" in version:  # an @ that begins a scope which is not encoded
+    if not at or not before:  # without a name before it, an @ begins a scope of npm that is not encoded
         before, version = rest, ""
     parts = [unquote(part) for part in before.split("/") if part]
     if not parts:

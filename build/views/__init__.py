@@ -7,6 +7,7 @@ bundles                       bundles
 proofs                        keys, verified releases
 differences                   what differs between two releases
 releases                      plans, releases, withdrawals, what a registry allows
+differences                   what differs between two releases
 deploys                       deploys, their history, what runs on a target
 backups                       what was backed up, and what came back
 doctor, quickstart            the machine

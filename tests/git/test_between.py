@@ -51,13 +51,13 @@ def test_a_line_has_the_commits_of_its_paths(project: Project) -> None:
 
 
 def test_a_clone_that_lacks_a_commit_says_so(project: Project, tmp_path: Path) -> None:
-    """The commits are unknown, with what fetches them; a record's text is never an option of git."""
+    """The commits are unknown, with what fetches them; a record's text is a hash or nothing to git."""
     start = project.commit("feat: start")
     end = project.commit("fix: more")
 
     result = between.read(project.root, start, "d" * 40, (), SETTINGS)
     assert result == Between(unknown="this clone lacks ddddddd: git fetch --tags origin")
-    assert between.read(project.root, "--output=x", end, (), SETTINGS).unknown.startswith("this clone lacks --outp")
+    assert between.read(project.root, "HEAD", end, (), SETTINGS).unknown.startswith("this clone lacks HEAD")
 
     shallow = clone(project, tmp_path / "shallow", "--depth", "1")
     assert between.read(shallow.root, start, end, (), SETTINGS).unknown.startswith(f"this clone lacks {start[:7]}")

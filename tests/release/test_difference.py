@@ -154,24 +154,39 @@ def test_another_clone_without_the_commits_says_so(released: World) -> None:
     assert "git fetch --tags origin" in ran.stderr
 
 
-def test_an_image_that_the_registry_lost_is_named(make_world: Callable[..., World]) -> None:
-    """In independent mode each line that has both releases is compared; a lost image leaves its size unknown."""
+@pytest.fixture(scope="module")
+def lines(make_world: Callable[..., World]) -> World:
+    """Independent lines: `one` has 0.1.0 and 0.1.1, `two` has 0.1.0."""
     world = make_world(mode='"independent"')
     ok(world.clone.release())
     world.clone.commit("one", "fix: change")
     ok(world.clone.release())
+    return world
 
-    (difference,) = ok(world.clone.inv("diff", "0.1.0", "0.1.1", "--json")).result
+
+def test_each_line_that_has_both_is_compared(lines: World) -> None:
+    """In independent mode the versions are those of a line; where none has both, the refusal says what each has."""
+    (difference,) = ok(lines.clone.inv("diff", "0.1.0", "0.1.1", "--json")).result
     assert (difference["line"], [each["service"] for each in difference["services"]]) == ("one", ["one"])
-    assert ok(world.clone.inv("diff", "one/v0.1.0", "one/v0.1.1", "--json")).result == [difference]
-    refused = world.clone.inv("diff", "0.1.1", "0.2.0")
-    assert refused.code == 14
-    assert "no line has both 0.1.1 and 0.2.0: one has 0.1.1, two has neither" in refused.stderr
-    refused = world.clone.inv("diff", "0.1.0", "0.1.1", "two")
-    assert (refused.code, "there is no release 0.1.1" in refused.stderr) == (14, True), refused.text
+    assert ok(lines.clone.inv("diff", "one/v0.1.0", "one/v0.1.1", "--json")).result == [difference]
 
-    digest = recorded(world, "one/v0.1.0")["one"]
-    assert world.hub.delete(f"{world.namespace}/one", digest) == 202
-    (lost,) = ok(world.clone.inv("diff", "0.1.0", "0.1.1", "--json")).result[0]["services"]
-    assert (lost["settings"], [size["before"] for size in lost["sizes"]]) == (None, [None])
-    assert "the registry has lost the image of 0.1.0" in json.dumps(lost["notes"])
+    for words, message in (
+        (("0.1.1", "0.2.0"), "no line has both 0.1.1 and 0.2.0: one has 0.1.1, two has neither"),
+        (("0.1.0", "0.1.1", "two"), "there is no release 0.1.1"),
+    ):
+        refused = lines.clone.inv("diff", *words)
+        assert (refused.code, message in refused.stderr) == (14, True), refused.text
+
+
+def test_what_is_lost_or_withdrawn_is_named(lines: World) -> None:
+    """A lost image leaves its size and settings unknown, a withdrawn release is warned of, and the rest is compared."""
+    digest = recorded(lines, "one/v0.1.0")["one"]
+    assert lines.hub.delete(f"{lines.namespace}/one", digest) == 202
+    ok(lines.clone.inv("yank", "0.1.1", "--service", "one", "--reason", "too bad"))
+
+    document = ok(lines.clone.inv("diff", "0.1.0", "0.1.1", "--json")).document
+
+    (one,) = document["result"][0]["services"]
+    assert (one["settings"], [size["before"] for size in one["sizes"]]) == (None, [None])
+    assert "the registry has lost the image of 0.1.0" in json.dumps(one["notes"])
+    assert document["warnings"] == ["one 0.1.1 was withdrawn: too bad"]

@@ -22,6 +22,7 @@ from build.release.purl import parse
         ("pkg:pypi/Typing_Extensions@4.0", "pkg:pypi/typing-extensions", "typing-extensions", "4.0"),
         ("PKG:NPM//a", "pkg:npm/a", "a", ""),
         ("pkg:generic/a%20b@1%2F2", "pkg:generic/a%20b", "a b", "1/2"),
+        ("pkg:github/A/b@feature/x", "pkg:github/a/b", "a/b", "feature/x"),
         ("pkg:generic/x:y@1:2", "pkg:generic/x:y", "x:y", "1:2"),
     ],
 )
