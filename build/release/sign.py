@@ -11,6 +11,7 @@ from build.gates.scan import vex
 from build.images.image import short
 from build.registry import policy
 from build.release import attest, carried, recovery
+from build.release.proof import UNSIGNED, Proof
 from build.release.run import Run, records_of
 from build.signing.keys import trusted
 from build.steps import Skip
@@ -25,7 +26,7 @@ def signed(run: Run) -> Run:
     records = records_of(run, bills)
     if run.signer is None:
         console.note("nothing is signed: there is no [signing] key_file")
-        return replace(run, records=records)
+        return replace(run, records=records, proofs={record.tag: UNSIGNED for record in records})
     keys = trusted(run.manifest)
     recorded = run.gates[scan.name].vex_documents
     documents = [
@@ -48,15 +49,22 @@ def _bills_of_materials(run: Run) -> Mapping[str, bytes]:
     return scan.bills_of_materials(run.manifest, run.candidates)
 
 
+def _carried(run: Run) -> dict[str, Proof]:
+    """What the git tags of the releases carry, by tag."""
+    tags = carried.carried(run.manifest.root, [record.tag for record in run.records])
+    return {tag: each.proof for tag, each in tags.items()}
+
+
 def attached(run: Run) -> Run:
     """Name what proves the releases, as their git tags carry it, before anything else names them.
 
     Raises as `attest.attach` does, in words that say how far the release is.
     """
-    tags = carried.carried(run.manifest.root, [record.tag for record in run.records])
+    # What was claimed just now need not have a tag in this clone: the claim is the remote's.
+    proofs = dict(run.proofs) or _carried(run)
     written = {}
     for record in run.records:
-        proof = tags[record.tag].proof
+        proof = proofs[record.tag]
         if not proof.signatures and not any(image.sbom for image in record.services.values()):
             continue
         with recovery.explained(record, "claimed and not published"):

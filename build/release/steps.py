@@ -28,7 +28,6 @@ from build.registry.credentials import login
 from build.release import candidates, claim, floats, plan, plan_file, preflight, publish, recovery, sign
 from build.release.catalog import newest_images
 from build.release.plan import Plan
-from build.release.proof import UNSIGNED
 from build.release.published import Published
 from build.release.request import Request
 from build.release.run import Options, Run
@@ -159,7 +158,7 @@ def _claim(run: Run) -> Run:
         raise VersionTaken(message, hint=claim.LOST_HINT)
     title, records = run.manifest.project.title, run.records
     claims = [
-        claim.prepare(root, record, f"{title}: {record.line} {record.version}", run.proofs.get(record.tag, UNSIGNED))
+        claim.prepare(root, record, f"{title}: {record.line} {record.version}", run.proofs[record.tag])
         for record in records
     ]
     claim.push(root, run.remote, claims, branch=run.world.pushed_branch)

@@ -27,6 +27,7 @@ def assert_invariants(world: World, *, settled: bool = True) -> None:
     assert len(owners) == len(records), "two tags claim one version"
     _released_once(records)
     _immutable(world, public.git, public.images)
+    _attached(world, public.images, records)
     _owned(public.images, owners)
     complete, yanked = _released(public.images)
     for version in complete:
@@ -59,9 +60,11 @@ def _versions(tags: list[str]) -> dict[str, Version]:
 
 
 def _immutable(world: World, git: dict[str, str], images: dict[str, str]) -> None:
-    """Assert that a full version never names another digest."""
+    """Assert that a full version, and what is attached to an image, never names another digest."""
     fixed = {f"git {tag}": found for tag, found in git.items()}
-    fixed |= {name: digest for name, digest in images.items() if _versions([name.partition(":")[2]])}
+    fixed |= {
+        name: digest for name, digest in images.items() if _versions([name.partition(":")[2]]) or is_attached(name)
+    }
     for name, before in world.memory.items():
         if not name.startswith(("float ", "whole ")) and name.rpartition(":")[2] not in world.forgotten:
             assert fixed.get(name) == before, f"{name} was {before} and is {fixed.get(name)}"
@@ -137,6 +140,23 @@ def winners(eligible: set[Version]) -> dict[str, Version]:
     return {name: version for version in stable for name in (f"{version.major}.{version.minor}", f"{version.major}")}
 
 
+def is_attached(name: str) -> bool:
+    """Whether REPOSITORY:TAG is a signature, attestations or a bill of materials."""
+    return name.partition(":")[2].startswith("sha256-")
+
+
+def _attached(world: World, images: dict[str, str], records: dict[str, Any]) -> None:
+    """Assert that nothing is attached to what no release has claimed."""
+    claimed = {(name, service["digest"]) for record in records.values() for name, service in record["services"].items()}
+    for repository, digest in list(claimed):
+        index = world.hub.manifest(f"{world.namespace}/{repository}", digest) or {}
+        claimed |= {(repository, child["digest"]) for child in index.get("manifests", [])}
+    for name in filter(is_attached, images):
+        repository, _, tag = name.partition(":")
+        digest = tag.rpartition(".")[0].replace("-", ":")
+        assert repository == "release" or (repository, digest) in claimed, f"{name} is of no release"
+
+
 def _floats(
     world: World, images: dict[str, str], eligible: set[Version], owners: dict[str, tuple[str, Any]], *, settled: bool
 ) -> None:
@@ -144,7 +164,7 @@ def _floats(
     wanted = winners(eligible)
     for name, digest in images.items():
         repository, _, tag = name.partition(":")
-        if _versions([tag]) or tag.endswith("-yanked") or repository == "release":
+        if _versions([tag]) or tag.endswith("-yanked") or repository == "release" or is_attached(name):
             continue
         of_digest = [
             version
