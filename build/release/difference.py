@@ -90,13 +90,18 @@ class RecordedFindings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateChange:
-    """A gate of both releases: its verdicts, "" where it is not in the record, and the waivers that came and went."""
+    """A gate of both releases: its verdicts, "" where it is not in the record, and what was let through on one side.
+
+    `waivers_…` are the ids of waivers, `vex_…` those of findings that VEX documents say do not apply.
+    """
 
     gate: str
     before: str
     after: str
     waivers_came: tuple[str, ...]
     waivers_went: tuple[str, ...]
+    vex_came: tuple[str, ...]
+    vex_went: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,10 +252,12 @@ def _findings(record: Record, service: str) -> RecordedFindings | None:
 def _gates(before: Mapping[str, GateVerdict], after: Mapping[str, GateVerdict]) -> Iterator[GateChange]:
     for name in dict.fromkeys([*before, *after]):
         old, new = before.get(name), after.get(name)
-        waived = [set(gate.waivers) if gate else set() for gate in (old, new)]
+        waived = [set(gate.waivers if gate else ()) for gate in (old, new)]
+        vex = [set(gate.vex if gate else ()) for gate in (old, new)]
         yield GateChange(
             gate=name, before=_verdict(name, old), after=_verdict(name, new),
             waivers_came=tuple(sorted(waived[1] - waived[0])), waivers_went=tuple(sorted(waived[0] - waived[1])),
+            vex_came=tuple(sorted(vex[1] - vex[0])), vex_went=tuple(sorted(vex[0] - vex[1])),
         )  # fmt: skip
 
 

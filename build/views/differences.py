@@ -94,7 +94,7 @@ def _sections(difference: ReleaseDifference) -> Iterator[_Section]:
         ), list(_licenses(both))),
         _Section("Settings", (Column("service"), Column("setting"), *details), list(_settings(both))),
         _Section("Gates", (
-            Column("gate"), *details, Column("waivers", yields=2, prose=True)
+            Column("gate"), *details, Column("let through", yields=2, prose=True)
         ), list(_gates(difference))),
         _Section("Built with", (Column("tool"), *details), [
             (change.name, *map(_value, (change.before, change.after))) for change in difference.tools
@@ -212,9 +212,10 @@ def _value(value: str | None) -> str:
 
 def _gates(difference: ReleaseDifference) -> Iterator[tuple[str, ...]]:
     for gate in difference.gates:
-        waivers = [f"+{name}" for name in gate.waivers_came] + [f"-{name}" for name in gate.waivers_went]
-        if gate.before != gate.after or waivers:
-            yield gate.gate, gate.before or "(none)", gate.after or "(none)", ", ".join(waivers)
+        through = [f"+{name}" for name in gate.waivers_came] + [f"-{name}" for name in gate.waivers_went]
+        through += [f"+{name} (VEX)" for name in gate.vex_came] + [f"-{name} (VEX)" for name in gate.vex_went]
+        if gate.before != gate.after or through:
+            yield gate.gate, gate.before or "(none)", gate.after or "(none)", ", ".join(through)
 
 
 def _commit_rows(commits: Between) -> Iterator[tuple[str, ...]]:

@@ -145,10 +145,14 @@ def test_findings_are_as_the_record_has_them(gates: dict[str, GateVerdict], find
 def test_gates_have_their_verdicts_and_waivers() -> None:
     """A gate that was skipped, left something out or let something through is told of on both sides."""
     before = {"scan": GateVerdict(verdict="passed", vulnerabilities_checked=True, waivers=("A", "B")), "old": SKIPPED}
-    after = {"scan": GateVerdict(verdict="passed", waivers=("B", "C")), "new": GateVerdict(verdict="passed")}
+    after = {
+        "scan": GateVerdict(verdict="passed", waivers=("B", "C"), vex=("D",)),
+        "new": GateVerdict(verdict="passed"),
+    }
 
     gates = compare(side("1.3.2", gates=before), side("1.4.0", gates=after), Between()).gates
 
+    assert (gates[0].vex_came, gates[0].vex_went) == (("D",), ())
     assert [(gate.gate, gate.before, gate.after, gate.waivers_came, gate.waivers_went) for gate in gates] == [
         ("scan", "passed", "passed; vulnerabilities NOT checked", ("C",), ("A",)),
         ("old", "skipped", "", (), ()),

@@ -163,3 +163,17 @@ def test_unknown_commits_are_not_none(capsys: pytest.CaptureFixture[str]) -> Non
     output = capsys.readouterr()
     assert "web 1.3.2 → 1.4.0: commits not known, " in output.out
     assert "commits: this clone lacks aaaaaaa: git fetch --tags origin" in output.err
+
+
+def test_what_a_gate_let_through_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Waivers and findings that VEX documents answer are told apart; a gate as it was before has no row."""
+    made = record("1.4.0")
+    scan = replace(made.gates["scan"], waivers=("CVE-2",), vex=("CVE-3",))
+    after = Side(record=replace(made, gates={"scan": scan, "smoke": made.gates["smoke"]}))
+
+    differences.report([compare(Side(record=record("1.3.2")), after, Between())])
+
+    lines = capsys.readouterr().out.splitlines()
+    rows = lines[lines.index("Gates") + 2 : lines.index("Gates") + 4]
+    assert rows[0].endswith("+CVE-2, -CVE-1, +CVE-3 (VEX)")
+    assert not any(row.startswith("smoke") for row in rows)
