@@ -148,9 +148,7 @@ def is_attached(name: str) -> bool:
 def _attached(world: World, images: dict[str, str], records: dict[str, Any]) -> None:
     """Assert that nothing is attached to what no release has claimed."""
     claimed = {(name, service["digest"]) for record in records.values() for name, service in record["services"].items()}
-    for repository, digest in list(claimed):
-        index = world.hub.manifest(f"{world.namespace}/{repository}", digest) or {}
-        claimed |= {(repository, child["digest"]) for child in index.get("manifests", [])}
+    claimed |= {pair for tag in records for pair in world.signed(tag)}
     for name in filter(is_attached, images):
         repository, _, tag = name.partition(":")
         digest = tag.rpartition(".")[0].replace("-", ":")

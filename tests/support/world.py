@@ -125,6 +125,12 @@ class World:
         start = message.find("\n{")
         return json.loads(message[start:]) if start >= 0 else None
 
+    def signed(self, tag: str) -> set[tuple[str, str]]:
+        """What the signatures in a tag on the remote are of: repository (below the namespace) and digest."""
+        message = _git(self.remote, "for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
+        lines = [line.split() for line in message.partition("\n{")[0].splitlines()]
+        return {(line[1].removeprefix(f"{self.namespace}/"), line[2]) for line in lines if line[:1] == ["signature"]}
+
     def forget(self, version: str, repositories: Collection[str] = (*SERVICES, "release")) -> None:
         """Delete what a version names in the registry, as a clean-up policy does; what other versions share, too."""
         lost = {}
