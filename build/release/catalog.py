@@ -56,7 +56,7 @@ def all_of(manifest: Manifest) -> list[Release]:
     is a warning: the tags of this clone count then. Raises RegistryError.
     """
     with RegistryClient(manifest) as registry:
-        tags = _tags(manifest)
+        tags = _tags(manifest, "are listed")
         kept = candidates.kept(manifest.workspace.candidates)
         published = Published(manifest, registry, tags, kept=kept, audit=True)
         known = published.all_known()
@@ -66,7 +66,7 @@ def all_of(manifest: Manifest) -> list[Release]:
 def newest_versions(manifest: Manifest) -> dict[str, str]:
     """The newest release of each line that has one: a pre-release only if there is no other. Raises RegistryError."""
     with RegistryClient(manifest) as registry:
-        known = Published(manifest, registry, _tags(manifest), audit=True).all_known()
+        known = Published(manifest, registry, _tags(manifest, "count"), audit=True).all_known()
     eligible = {name: of_line.eligible for name, of_line in known.items() if of_line.eligible}
     return {
         name: str(max([version for version in versions if not version.prerelease] or versions))
@@ -74,11 +74,11 @@ def newest_versions(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def _tags(manifest: Manifest) -> Mapping[str, str]:
+def _tags(manifest: Manifest, otherwise: str) -> Mapping[str, str]:
     try:
         return claim.fetch_claims(manifest, configured_remote(manifest.root, manifest.release.remote))
     except RepositoryError as error:
-        console.warn(f"{error}; the tags of this clone count")
+        console.warn(f"{error}; the tags of this clone {otherwise}")
         return remote_tags(manifest.root, "")
 
 
