@@ -66,11 +66,9 @@ def analyse(settings: Settings, image: Image) -> Scanned:
     """
     output = settings.paths(image.service)["json"]
     arguments = [
-        "image", *OFFLINE, "--skip-check-update", "--no-progress", "--format", "json", "--show-suppressed",
-        "--scanners", ",".join(settings.scanners), "--image-src", "remote" if image.pushed else "docker",
-        "--ignorefile", str(settings.waivers_file or ""), "--output", str(output), *insecure(image.reference),
-        *(("--cacert", str(settings.ca_file)) if settings.ca_file else ()),
-        *(word for document in settings.vex for word in ("--vex", str(document.path))),
+        "image", *OFFLINE, "--skip-check-update", "--no-progress", "--scanners", ",".join(settings.scanners),
+        "--image-src", "remote" if image.pushed else "docker", *_decided(settings, output),
+        *insecure(image.reference), *(("--cacert", str(settings.ca_file)) if settings.ca_file else ()),
     ]  # fmt: skip
     if of_configuration := [name for name in settings.scanners if name in {"secret", "misconfig"}]:
         arguments += ["--image-config-scanners", ",".join(of_configuration)]
@@ -80,12 +78,41 @@ def analyse(settings: Settings, image: Image) -> Scanned:
     # Trivy copies the image's configuration into the report, where a token in its ENV would be readable.
     for part in ("config", "history"):
         report["Metadata"].get("ImageConfig", {}).pop(part, None)
+    report["Results"] = [*(report.get("Results") or []), *_of_vendored(settings, image.service)]
     json_file.write(output, report)
     scanned = report["Metadata"].get("RepoDigests") or []
     if image.reference not in scanned:
         other = ", ".join(scanned) or "an image without digest"
         raise ScanBroken(f"Trivy was given {image.reference} and scanned {other}")
     return Scanned(image=image, report=report, left_out=left_out)
+
+
+def _decided(settings: Settings, output: Path) -> list[str]:
+    """What every scan has: waivers, VEX documents, and a report with what these let through."""
+    documents = [word for document in settings.vex for word in ("--vex", str(document.path))]
+    return [
+        "--format", "json", "--show-suppressed", "--ignorefile", str(settings.waivers_file or ""), *documents,
+        "--output", str(output),
+    ]  # fmt: skip
+
+
+def _of_vendored(settings: Settings, service: str) -> list[dict[str, Any]]:
+    """The results of a scan of what the service has vendored, which Trivy does not see in the image."""
+    packages = (settings.vendored or {}).get(service, ())
+    if not packages or not settings.database:
+        return []
+    bill, output = (settings.scanner.cache / f"vendored-{service}.{kind}" for kind in ("cdx.json", "json"))
+    json_file.write(bill, sbom.of_vendored(packages))
+    # Trivy writes beside the output, and in a container only there.
+    trivy(settings.scanner, "sbom", *OFFLINE, "--scanners", "vuln", *_decided(settings, output), str(bill))
+    target = f"vendored: {', '.join(sorted({package.lock for package in packages}))}"
+    # The packages themselves are in the bill of materials anyway, and with their hashes.
+    parts = [{key: value for key, value in part.items() if key != "Packages"} for part in _results(output)]
+    return [{**part, "Target": target} for part in parts]
+
+
+def _results(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text(encoding="utf-8")).get("Results") or []
 
 
 def _read(path: Path) -> dict[str, Any]:

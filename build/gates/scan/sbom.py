@@ -35,6 +35,12 @@ def bare(report: Mapping[str, Any]) -> dict[str, Any]:
     return {**report, "Results": results}
 
 
+def of_vendored(packages: Sequence[Vendored]) -> dict[str, Any]:
+    """A document of vendored packages alone, for Trivy to scan."""
+    components = [package.component for package in packages]
+    return {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": components}
+
+
 def document(written: Mapping[str, Any], image: Image, created: str, vendored: Sequence[Vendored]) -> dict[str, Any]:
     """The document for an image, from what Trivy has `written`; `created` is the time in the image's configuration."""
     root = _root(written["metadata"]["component"], image)

@@ -75,3 +75,20 @@ def test_what_is_vendored_is_in_the_bill(manifest: Manifest, build: Build) -> No
     root = document["metadata"]["component"]["bom-ref"]
     assert root == f"pkg:oci/web@{image.digest}?arch=amd64"
     assert {"ref": root, "dependsOn": [mermaid["purl"]]} in document["dependencies"]
+
+
+def test_what_is_vendored_is_scanned(manifest: Manifest, build: Build) -> None:
+    """A vulnerability of a package that Trivy can't see in the image refuses it, by the lock that pins it."""
+    image = build("site", {"a": "a"})
+    lock = {"packages": {"": {"dependencies": {"lodash": "4.17.4"}}, "node_modules/lodash": {"version": "4.17.4"}}}
+    (manifest.root / "package-lock.json").write_text(json.dumps(lock))
+    site = replace(next(iter(manifest.services.values())), vendored=("package-lock.json",))
+    own = replace(manifest, services={"site": site})
+    (verdict,) = gate(own, image, severity=("MEDIUM",))
+
+    assert verdict.refused
+    assert [finding.subject for finding in verdict.gated] == ["lodash 4.17.4"]
+    assert "vendored: package-lock.json" in verdict.reports["txt"].read_text()
+    assert report(verdict, "sarif")["runs"][0]["results"]
+    bare = gate(own, image, db_repository="none")[0].reports["cdx.json"].read_bytes()
+    assert gate(own, image)[0].reports["cdx.json"].read_bytes() == bare
