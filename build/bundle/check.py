@@ -12,7 +12,7 @@ from build.bundle import archive, form
 from build.bundle.content import BundleContent, name_of
 from build.bundle.form import BundledRelease, Contents
 from build.config.manifest import Manifest
-from build.errors import VerificationFailed
+from build.errors import UsageError, VerificationFailed
 from build.registry.body import Part
 from build.registry.oci import document_of
 from build.release import verify
@@ -38,9 +38,12 @@ class Bundle:
 def read(manifest: Manifest, file: str, *, key: str = "") -> Bundle:
     """Read a bundle and check all of it; where there are public keys, its signatures and those of its releases too.
 
-    `key` is a file with the only key that counts. Raises VerificationFailed, naming what is missing or wrong.
+    `key` is a file with the only key that counts. Raises UsageError for a file that is not there, VerificationFailed
+    naming what is missing or wrong.
     """
     path = Path(file)
+    if not path.is_file():
+        raise UsageError(f"no such file: {file}", hint="name what ./inv bundle.write has written")
     trusted = keys.trusted(manifest, key)
     parts = archive.read(path)
     _check_sums(path, parts, trusted)

@@ -45,12 +45,14 @@ def write(
 ) -> WrittenBundle:  # fmt: skip
     """Write releases to a bundle, NAME-VERSION.tar unless `out` says otherwise; without the layers of those in `since`.
 
-    `with_db`: with the vulnerability database of this machine. Raises UsageError without a version, ReleaseRefused for
-    a release that does not exist, ImageGone for what the registry has lost, SecretError for a key that can't be read,
-    ScanBroken without a database.
+    `with_db`: with the vulnerability database of this machine. Raises UsageError without a version or for a folder that
+    does not exist, ReleaseRefused for a release that does not, ImageGone for what the registry has lost, SecretError
+    for a key that can't be read, ScanBroken without a database.
     """
     if not versions:
         raise UsageError("which release?", hint="./inv bundle.write 1.4.0")
+    if out and not Path(out).absolute().parent.is_dir():
+        raise UsageError(f"--out: no such folder: {Path(out).parent}", hint="create it, or name another file")
     signer = keys.signer(manifest)
     manifest.workspace.root.mkdir(parents=True, exist_ok=True)
     with (

@@ -121,7 +121,7 @@ def require(verifications: Sequence[Verification]) -> None:
         for check in each.problems
     ]
     if lines:
-        hint = "./inv verify VERSION shows every check; what is missing: ./inv release --resume puts it again"
+        hint = "./inv verify VERSION shows every check; ask whoever made the release, and do not run it"
         raise VerificationFailed("\n".join(lines), hint=hint)
 
 

@@ -1,0 +1,99 @@
+"""Bundles of two signed releases, and the closed places that they are carried to."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.release.queries import ok
+from tests.support import world as worlds
+from tests.support.hub import Hub
+from tests.support.server import Registry, free_address
+from tests.support.signing import Keys, make_keys
+from tests.support.world import Clone, World
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A world with two signed releases, 0.1.0 and 0.1.1, and bundles of them."""
+
+    world: World
+    keys: Keys
+    folder: Path
+
+    @property
+    def bundle(self) -> Path:
+        """The bundle of 0.1.0."""
+        return self.folder / "first.tar"
+
+    @property
+    def newer(self) -> Path:
+        """What 0.1.1 has and 0.1.0 has not."""
+        return self.folder / "newer.tar"
+
+
+@pytest.fixture(scope="session")
+def origin(registry_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
+    """Two releases, and their bundles; their registry is gone by then."""
+    folder = tmp_path_factory.mktemp("bundles")
+    registry = Registry(registry_program, folder / "registry", free_address("127.11.0.1"), folder / "storage")
+    registry.start()
+    hub = Hub(registry.address)
+    world = worlds.make(folder / "world", f"w{os.getpid()}-bundle", registry.address, hub)
+    keys = make_keys(world.clone, folder / "keys")
+    result = Origin(world, keys, folder)
+    ok(world.clone.inv("release", "--skip-smoke", **keys.signing))
+    ok(world.clone.inv("bundle.write", "0.1.0", "--out", str(result.bundle), **keys.signing))
+    world.clone.commit("one")
+    ok(world.clone.inv("release", "--skip-smoke", **keys.signing))
+    newer = ("bundle.write", "0.1.1", "--since", "0.1.0", "--out", str(result.newer))
+    ok(world.clone.inv(*newer, **keys.signing))
+    hub.close()
+    registry.stop()
+    yield result
+
+
+@dataclass(slots=True)
+class Site:
+    """A closed place: an empty registry, and a checkout without a remote and without the release's git tag."""
+
+    registry: Registry
+    hub: Hub
+    clone: Clone
+    namespace: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def inv(self, *arguments: str, **environment: str) -> Any:
+        """Run a task there."""
+        return self.clone.inv(*arguments, **self.environment, **environment)
+
+
+@pytest.fixture
+def site(origin: Origin, registry_program: str, tmp_path: Path) -> Iterator[Site]:
+    """A place that has the project and the public key, and nothing else."""
+    registry = Registry(registry_program, tmp_path / "registry", free_address("127.0.0.1"), tmp_path / "storage")
+    registry.start()
+    hub = Hub(registry.address)
+    clone = origin.world.another()
+    clone.git("remote", "remove", "origin")
+    for tag in clone.git("tag").split():
+        clone.git("tag", "--delete", tag)
+    settings = {
+        "UC_REGISTRY_ADDRESS": registry.address,
+        "UC_RELEASE_REMOTE": "",
+        "UC_SIGNING_PUBLIC_KEY": origin.keys.public,
+    }
+    yield Site(registry, hub, clone, origin.world.namespace, settings)
+    hub.close()
+    registry.stop()
+
+
+def read_entries(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as archive:
+        return {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
