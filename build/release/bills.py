@@ -29,29 +29,32 @@ def document(manifest: Manifest, version: str, services: Sequence[str], *, forma
     """
     if format not in FORMATS:
         raise UsageError(f"--format {format}: unknown format{suggest(format, FORMATS)}", hint=" or ".join(FORMATS))
-    bills = read(manifest, version, services)
+    bills, versions = read(manifest, version, services)
     single = next(iter(bills.values())) if len(bills) == 1 else None
-    whole = single or merged(bills, manifest.project.name, version)
+    whole = single or merged(bills, manifest.project.name, ", ".join(dict.fromkeys(versions.values())))
     return spdx(manifest, whole) if format == "spdx" else whole
 
 
-def read(manifest: Manifest, version: str, services: Sequence[str]) -> dict[str, Any]:
-    """The bill of materials of each image of a release (CycloneDX), by service; a release without any is refused.
+def read(manifest: Manifest, version: str, services: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The bill of materials of each image of a release (CycloneDX), and the release's version, by service.
 
     `version` may be a float such as 1.4. Raises ReleaseRefused for a release or a bill that does not exist, ImageGone
     for one that the registry has lost.
     """
     bills: dict[str, Any] = {}
+    versions: dict[str, str] = {}
     with RegistryClient(manifest) as registry:
         for line in lines(manifest):
             wanted = [name for name in chosen(manifest, services) if name in line.services]
             if wanted and (record := fetch(registry, release_repository(manifest, line.name), version)):
-                bills |= {name: bill(registry, record, name) for name in wanted if name in record.services}
+                has = [name for name in wanted if name in record.services]
+                bills |= {name: bill(registry, record, name) for name in has}
+                versions |= dict.fromkeys(has, record.version)
     if not bills:
         raise ReleaseRefused(
             f"there is no release {version} of {', '.join(services) or 'any service'}", hint="./inv releases"
         )
-    return bills
+    return bills, versions
 
 
 def bill(registry: RegistryClient, record: Record, service: str) -> Any:
