@@ -59,6 +59,10 @@ class Running:
         finally:
             if held:
                 os.killpg(self.process.pid, signal.SIGCONT)
+                # A child that was stopped in the middle of setsid(2) is in no group of ours any more.
+                for pid in _descendants(self.process.pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGCONT)
 
     def _read_stdout(self) -> None:
         assert self.process.stdout is not None
@@ -86,13 +90,18 @@ class Running:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill(children=True)
+            self.process.wait()
+            self._close()
             raise AssertionError("it hangs:\n" + "\n".join(self.lines)) from None
+        self._close()
+        return Ran(code, self.stdout, "\n".join(self.lines) + "\n")
+
+    def _close(self) -> None:
         for thread in self._threads:
             thread.join(20)
         for stream in (self.process.stderr, self.process.stdout):
             assert stream is not None
             stream.close()
-        return Ran(code, self.stdout, "\n".join(self.lines) + "\n")
 
     @property
     def step(self) -> str:
