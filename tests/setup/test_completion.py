@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells")
 
 INV = str(REPOSITORY / "inv")
 ASKED = {
-    "bu": "build",
+    "bui": "build",
     "secrets.r": "secrets.rotate",
     "build docs": "docs-server",
     "build --service docs-server,mon": "docs-server,monitoring",
