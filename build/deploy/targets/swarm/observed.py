@@ -77,9 +77,10 @@ def _drift(
 
 
 def _error(service: Mapping[str, Any], every: Sequence[Task]) -> str:
-    """Why it does not run as it should."""
+    """Why it does not run as it should: what is to run says so, before what has ended, which may be the later event."""
     update = service.get("UpdateStatus") or {}
-    reason = next((task.error for task in every if task.error), "")
+    reasons = [task.error for task in sorted(every, key=lambda task: task.desired in ENDED) if task.error]
+    reason = next(iter(reasons), "")
     if update.get("State") in {None, "completed", "updating"}:
         return reason
     return reason or f"update {update['State']}: {update.get('Message', '')}"
