@@ -8,7 +8,7 @@ from typing import Any
 
 from build.images import data_formats
 
-# Each image has its own; the formats of its data are told by themselves.
+# Each image has its own; the formats of its data are listed separately.
 _OF_THE_BUILD = {f"org.opencontainers.image.{name}" for name in ("version", "revision", "created")}
 _SECOND = 1_000_000_000
 _VALUES = {

@@ -1,7 +1,7 @@
 """Signs a release before it is claimed, and attaches signatures, attestations and bills of materials to its images.
 
-Before the claim everything is in the registry by digest, like the candidates: nobody names it. Afterwards the tags
-that name it are a matter of reading and putting, for which no key is needed. Each is put once: what an earlier release
+Before the claim everything is in the registry by digest, like the candidates, without a tag. Afterwards the tags are
+written, for which no key is needed. Each is put once: what an earlier release
 attached to the same image stays, and what somebody else attached is not added to.
 """
 

@@ -21,7 +21,6 @@ from build.registry.transport import Altered
 from build.release import attest, candidates, statements
 from build.release.proof import Proof
 from build.release.record import Record, of_record
-from build.release.stored import ImageGone
 from build.signing import attached, payload
 from build.signing.envelope import NoAttestation, Statement
 from build.signing.keys import PublicKey
@@ -255,7 +254,7 @@ def _attestations(
         results = (
             list(attest.statements_in(release.registry, repository, digest, stored, release.keys)) if stored else []
         )
-    except (Altered, ImageGone) as error:
+    except Altered as error:
         yield Check(subject=subject, what="attestations", state="wrong", detail=str(error))
         return
     if stored is None:

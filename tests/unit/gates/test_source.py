@@ -77,7 +77,7 @@ def test_the_limit_holds_for_all_repositories_together(
 
 @pytest.mark.parametrize("name", ["127.0.0.1:1/db:2", "no such address/db", "127.0.0.1:99999/db"])
 def test_what_refuses_at_once_is_no_silence(project: Project, name: str) -> None:
-    """A closed port, or what is no address at all: the problem is told, and Trivy may report it better."""
+    """A closed port, or what is no address at all: the problem is named, and Trivy may report it better."""
     (answer,) = source.ask(_of(project, name))
 
     assert (answer.silent, answer.digest, bool(answer.problem)) == (False, "", True)

@@ -138,12 +138,12 @@ def test_another_scanner_is_said() -> None:
     ],
 )
 def test_findings_are_as_the_record_has_them(gates: dict[str, GateVerdict], findings: RecordedFindings) -> None:
-    """Not counted, not checked and skipped are told apart from nothing found."""
+    """Not counted, not checked and skipped are shown as different from no findings."""
     assert web(compare(side("1.3.2", gates=gates), side("1.4.0"), Between())).findings_before == findings
 
 
 def test_gates_have_their_verdicts_and_waivers() -> None:
-    """A gate that was skipped, left something out or let something through is told of on both sides."""
+    """A gate that was skipped, left something out or let something through is listed on both sides."""
     before = {"scan": GateVerdict(verdict="passed", vulnerabilities_checked=True, waivers=("A", "B")), "old": SKIPPED}
     after = {
         "scan": GateVerdict(verdict="passed", waivers=("B", "C"), vex=("D",)),

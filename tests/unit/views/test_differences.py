@@ -166,7 +166,7 @@ def test_unknown_commits_are_not_none(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_what_a_gate_let_through_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    """Waivers and findings that VEX documents answer are told apart; a gate as it was before has no row."""
+    """Waivers and findings that VEX documents answer are listed separately; a gate as it was before has no row."""
     made = record("1.4.0")
     scan = replace(made.gates["scan"], waivers=("CVE-2",), vex=("CVE-3",))
     after = Side(record=replace(made, gates={"scan": scan, "smoke": made.gates["smoke"]}))
