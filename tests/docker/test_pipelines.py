@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
 from tests.support import commands, pipelines
-from tests.support.project import Project
+from tests.support.project import REPOSITORY, Project
 
 FLAGS = {str(context.name): set(context.flags) for context in commands.CONTEXTS}
 
@@ -39,6 +40,7 @@ def test_a_gitlab_job_releases_what_a_person_may_not(stack_project: Project, tmp
     subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
     stack_project.append('\n[release]\nauthority = "ci"\nstand_ins = ["python"]\n')
     stack_project.git("remote", "add", "origin", str(remote))
+    shutil.copytree(REPOSITORY / ".ci", stack_project.root / ".ci")
     commit = stack_project.commit("feat: Serve two")
     stack_project.git("push", "--quiet", "origin", "main")
     stack_project.git("checkout", "--quiet", "--detach")

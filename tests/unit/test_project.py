@@ -12,6 +12,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from build.config.load import load
 from build.machine.installer import requirements
@@ -144,7 +145,7 @@ def test_tasks_need_what_their_lock_has_and_no_more() -> None:
     names = {name.partition(".")[0] for tree in trees for name in imported(tree)}
     owners = packages_distributions()
     lines = (REPOSITORY / "requirements.in").read_text().splitlines()
-    named = {line.split("#")[0].partition(";")[0].strip() for line in lines} - {""}
+    named = {Requirement(text).name for line in lines if (text := line.split("#")[0].strip())}
 
     assert {owners[name][0].lower() for name in names - {"build", "tasks", *sys.stdlib_module_names}} | {
         "nox",
