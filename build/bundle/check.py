@@ -9,6 +9,7 @@ from pathlib import Path
 
 from build import console
 from build.bundle import archive, form
+from build.bundle.blob_names import blob_names
 from build.bundle.content import BundleContent, name_of
 from build.bundle.form import BundledRelease, Contents
 from build.config.manifest import Manifest
@@ -75,16 +76,19 @@ def _check_sums(path: Path, parts: Mapping[str, Part], trusted: Sequence[PublicK
             raise VerificationFailed(message, hint=_AGAIN)
     expected = form.parse_sums(content)
     actual = set(parts) - {form.SUMS, form.SIGNATURE}
-    problems = [f"{name}: missing" for name in sorted(expected.keys() - actual)]
-    problems += [f"{name}: not in {form.SUMS}" for name in sorted(actual - expected.keys())]
+    problems = [(name, "missing") for name in sorted(expected.keys() - actual)]
+    problems += [(name, f"not in {form.SUMS}") for name in sorted(actual - expected.keys())]
     for name in sorted(actual & expected.keys()):
         value = archive.hash_of(parts[name])
         if value != expected[name]:
-            problems.append(f"{name}: its bytes are not those of {form.SUMS}")
+            problems.append((name, f"its bytes are not those of {form.SUMS}"))
         elif name.startswith(form.BLOBS) and name.rpartition("/")[2] != value:
-            problems.append(f"{name}: its name is not its hash")
+            problems.append((name, "its name is not its hash"))
     if problems:
-        raise VerificationFailed("\n".join(f"{path.name}: {problem}" for problem in problems), hint=_AGAIN)
+        known = blob_names(parts)
+        named = [f"{name} ({known[name]})" if name in known else name for name, _ in problems]
+        text = "\n".join(f"{path.name}: {name}: {problem}" for name, (_, problem) in zip(named, problems, strict=True))
+        raise VerificationFailed(text, hint=_AGAIN)
 
 
 def _problems(contents: Contents, parts: Mapping[str, Part]) -> Iterator[str]:

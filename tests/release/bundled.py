@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from tests.support.hub import Hub
 from tests.support.server import Registry, free_address
 from tests.support.signing import Keys, make_keys
 from tests.support.world import Clone, World
+
+Change = Callable[[dict[str, bytes]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +101,40 @@ def site(origin: Origin, registry_program: str, tmp_path: Path) -> Iterator[Site
 def read_entries(path: Path) -> dict[str, bytes]:
     with tarfile.open(path) as archive:
         return {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+
+
+def pack(path: Path, entries: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, content in entries.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def flip(name: Callable[[dict[str, bytes]], str]) -> Change:
+    def change(entries: dict[str, bytes]) -> None:
+        content = bytearray(entries[name(entries)])
+        content[len(content) // 2] ^= 1
+        entries[name(entries)] = bytes(content)
+
+    return change
+
+
+def blob_of(repository: str, tag: str, key: str) -> Callable[[dict[str, bytes]], str]:
+    """The blob that the manifest with such a tag names under `key`; of an index, its first child."""
+
+    def find(entries: dict[str, bytes]) -> str:
+        puts = json.loads(entries["bundle.json"])["put"]
+        digest = next(put["digest"] for put in puts if put["repository"] == repository and put["tag"].endswith(tag))
+        body = json.loads(entries[_file(digest)])
+        if "manifests" in body:
+            body = json.loads(entries[_file(body["manifests"][0]["digest"])])
+        part = body[key]
+        return _file((part[0] if isinstance(part, list) else part)["digest"])
+
+    return find
+
+
+def _file(digest: str) -> str:
+    return f"blobs/sha256/{digest.removeprefix('sha256:')}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from build.engine import client as docker
-from tests.release.bundled import Origin, Site, read_entries
+from tests.release.bundled import Origin, Site, blob_of, flip, pack, read_entries
 from tests.release.queries import ok
 from tests.support import database_writer
 from tests.support.proxy import Proxy
@@ -80,7 +80,10 @@ def test_only_what_is_new_is_carried(origin: Origin, site: Site) -> None:
 
 
 def test_the_vulnerability_database_is_carried(world: World, origin: Origin, site: Site, tmp_path: Path) -> None:
-    """With --with-db the other place gets the database too, and its scans use it; packed twice, it is the same bytes."""
+    """With --with-db the other place gets the database too, and its scans use it; packed twice, it is the same bytes.
+
+    One that was altered is refused.
+    """
     made = datetime.now(UTC).replace(microsecond=0)
     layer = database_writer.artifact(database_writer.bolt(database_writer.advisories()), made)
     settings = {"UC_GATES_DB_REPOSITORY": database_writer.push(world.address, f"{world.namespace}/db", layer)}
@@ -90,6 +93,10 @@ def test_the_vulnerability_database_is_carried(world: World, origin: Origin, sit
         ok(world.clone.inv("bundle.write", "0.1.0", "--with-db", "--out", str(file), **settings))
     assert files[0].read_bytes() == files[1].read_bytes()
     site.environment |= {"UC_SIGNING_PUBLIC_KEY": "", "UC_REGISTRY_NAMESPACE": world.namespace}
+    spoilt = read_entries(files[0])
+    flip(blob_of("trivy-db", "2", "layers"))(spoilt)
+    refused = site.inv("bundle.load", str(pack(tmp_path / "spoilt.tar", spoilt)))
+    assert (refused.code, "(content of the vulnerability database): its bytes" in refused.stderr) == (21, True)
     loaded = ok(site.inv("bundle.load", str(files[0]), "--json")).result
 
     scanned = site.inv("scan", "--release", "0.1.0", "--json", UC_GATES_DB_REPOSITORY=loaded["database"])

@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.release.bundled import Origin, Site, read_entries
+from tests.release.bundled import Change, Origin, Site, blob_of, flip, pack, read_entries
 from tests.support.world import SERVICES
-
-
-def _pack(path: Path, entries: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name, content in entries.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return path
-
-
-Change = Callable[[dict[str, bytes]], object]
-
-
-def _flip(name: Callable[[dict[str, bytes]], str]) -> Change:
-    def change(entries: dict[str, bytes]) -> None:
-        content = bytearray(entries[name(entries)])
-        content[len(content) // 2] ^= 1
-        entries[name(entries)] = bytes(content)
-
-    return change
 
 
 def _largest(entries: dict[str, bytes]) -> str:
@@ -91,13 +67,22 @@ def _other_image(entries: dict[str, bytes]) -> None:
 
 
 _SPOILT: dict[str, tuple[Change, str]] = {
-    "a layer was altered": (_flip(_largest), "its bytes are not those of SHA256SUMS"),
-    "a layer and its sum were altered": (_summed(_flip(_largest)), "none of the keys signed SHA256SUMS"),
-    "the table was altered": (_flip(lambda _: "bundle.json"), "bundle.json: its bytes are not those"),
+    "a layer was altered": (flip(_largest), "its bytes are not those of SHA256SUMS"),
+    "a layer of an image was altered": (flip(blob_of("one", "0.1.0", "layers")), "(layer of one): its bytes"),
+    "a config was altered": (flip(blob_of("one", "0.1.0", "config")), "(config of one): its bytes"),
+    "the record was altered": (flip(blob_of("release", "0.1.0", "layers")), "(record of 0.1.0): its bytes"),
+    "a bill of materials was altered": (flip(blob_of("one", ".sbom", "layers")), "(bill of materials of one): its bytes"),
+    "attestations were altered": (flip(blob_of("two", ".att", "layers")), "(attestations of two): its bytes"),
+    "a signature was altered": (flip(blob_of("two", ".sig", "layers")), "(signature of two): its bytes"),
+    "the record and its sum were altered": (
+        _unsigned(flip(blob_of("release", "0.1.0", "layers"))), "(record of 0.1.0): its name is not its hash",
+    ),
+    "a layer and its sum were altered": (_summed(flip(_largest)), "none of the keys signed SHA256SUMS"),
+    "the table was altered": (flip(lambda _: "bundle.json"), "bundle.json: its bytes are not those"),
     "a blob is missing": (lambda entries: entries.pop(_largest(entries)), "missing"),
     "a blob and its sum are missing": (_unsigned(lambda entries: entries.pop(_largest(entries))), "is missing"),
     "a file was added": (lambda entries: entries.update({"more": b""}), "more: not in SHA256SUMS"),
-    "the signature was altered": (_flip(lambda _: "SHA256SUMS.sig"), "none of the keys signed SHA256SUMS"),
+    "the signature was altered": (flip(lambda _: "SHA256SUMS.sig"), "none of the keys signed SHA256SUMS"),
     "no sums": (lambda entries: entries.pop("SHA256SUMS"), "lacks SHA256SUMS"),
     "no table": (lambda entries: entries.pop("bundle.json"), "lacks bundle.json"),
     "the signatures were left out": (_unsigned(_without(".sig")), "signature of"),
@@ -117,7 +102,7 @@ def test_a_spoilt_bundle_puts_nothing(origin: Origin, site: Site, tmp_path: Path
     change, reason = _SPOILT[name]
     entries = read_entries(origin.bundle)
     change(entries)
-    file = _pack(tmp_path / "spoilt.tar", entries)
+    file = pack(tmp_path / "spoilt.tar", entries)
 
     ran = site.inv("bundle.load", str(file))
 
