@@ -125,7 +125,7 @@ def require(verifications: Sequence[Verification]) -> None:
 
 
 def _record(release: _Release) -> Iterator[Check]:
-    record, registry = release.record, release.registry
+    record = release.record
     yield _digest_check(release, "record", record.repository, record.version, release.manifest)
     if release.tagged is None:
         yield Check(subject="record", what="git tag", state="unchecked", detail=f"{record.tag} is not in this clone")
@@ -137,12 +137,6 @@ def _record(release: _Release) -> Iterator[Check]:
     expected: _Expected = dict.fromkeys(statements.gates_of(record), _anything)
     expected[statements.PROVENANCE] = partial(_commit_problem, record.commit)
     yield from _attestations(release, "record", record.repository, release.manifest, expected)
-    if gone := [
-        name
-        for name, image in record.services.items()
-        if image.sbom and not registry.has_blob(record.repository_of(name), image.sbom.digest)
-    ]:
-        yield Check(subject="record", what="bills of materials", state="missing", detail=", ".join(gone))
 
 
 def _of_service(release: _Release, service: str) -> list[Check]:
@@ -166,9 +160,11 @@ def _service(release: _Release, service: str) -> Iterator[Check]:
     for digest in (image.digest, *candidates.platform_manifests(stored.content)):
         yield _signature(release, service, repository, digest, by_this_release=built)
     expected: _Expected = {statements.PROVENANCE: partial(_commit_problem, record.commit if built else "")}
-    if image.sbom and built:
-        bill = registry.blob(repository, image.sbom.digest)
-        expected[statements.BILL_OF_MATERIALS] = partial(_bill_problem, bill or b"null")
+    if image.sbom:
+        check, bill = _bill(release, service, image.sbom.digest)
+        yield check
+        if built:
+            expected[statements.BILL_OF_MATERIALS] = partial(_bill_problem, bill)
     yield from _attestations(release, service, repository, image.digest, expected)
 
 
@@ -208,6 +204,17 @@ def _content(release: _Release, service: str, manifest: bytes) -> Iterator[Check
             wrong.append(problem)
     state: State = "wrong" if wrong else "missing" if missing else "ok"
     yield Check(subject=service, what="image", state=state, detail="; ".join([*wrong, *missing]))
+
+
+def _bill(release: _Release, service: str, digest: str) -> tuple[Check, bytes]:
+    """Whether the registry has a bill of materials, and its bytes: b"null" where it has not."""
+    what = "bill of materials"
+    try:
+        bill = release.registry.blob(release.record.repository_of(service), digest)
+    except Altered as error:
+        return Check(subject=service, what=what, state="wrong", detail=str(error)), b"null"
+    detail = "" if bill else short(digest)
+    return Check(subject=service, what=what, state="ok" if bill else "missing", detail=detail), bill or b"null"
 
 
 def _signature(release: _Release, subject: str, repository: str, digest: str, *, by_this_release: bool) -> Check:

@@ -96,15 +96,31 @@ def _move_tag(world: World, _registry: Registry, _keys: Keys) -> None:
     assert world.hub.put(f"{world.namespace}/one", "0.1.0", OTHER, INDEX) == 201
 
 
-def _alter_layer(world: World, registry: Registry, _keys: Keys) -> None:
-    """Change the bytes of a layer where the registry keeps them."""
+def _alter(key: str, kind: str = "") -> Spoil:
+    """Change the bytes of a layer or config of an image, or of what is attached to it, where the registry keeps them."""
+
+    def spoil(world: World, registry: Registry, _keys: Keys) -> None:
+        place = f"{world.namespace}/one"
+        digest = world.hub.digest(place, "0.1.0")
+        below = (
+            f"{digest.replace(':', '-')}.{kind}"
+            if kind
+            else world.hub.manifest(place, digest)["manifests"][0]["digest"]
+        )
+        part = world.hub.manifest(place, below)[key]
+        value = (part if key == "config" else part[0])["digest"].removeprefix("sha256:")
+        path = registry.storage / f"docker/registry/v2/blobs/sha256/{value[:2]}/{value}/data"
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+    return spoil
+
+
+def _lose_bill(world: World, _registry: Registry, _keys: Keys) -> None:
     place = f"{world.namespace}/one"
-    index = world.hub.manifest(place, "0.1.0")
-    layer = world.hub.manifest(place, index["manifests"][0]["digest"])["layers"][0]["digest"].removeprefix("sha256:")
-    path = registry.storage / f"docker/registry/v2/blobs/sha256/{layer[:2]}/{layer}/data"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    tag = f"{world.hub.digest(place, '0.1.0').replace(':', '-')}.sbom"
+    assert world.hub.forget(place, world.hub.manifest(place, tag)["layers"][0]["digest"]) == 202
 
 
 def _lose_layer(world: World, _registry: Registry, _keys: Keys) -> None:
@@ -154,12 +170,19 @@ _SPOILT = {
     "a signature of another image": (_swap("sig"), "one: signature of", "wrong"),
     "attestations of another image": (_swap("att"), "one: attestations: wrong (it is about another image)", "wrong"),
     "a tag was moved": (_move_tag, "one: tag 0.1.0", "wrong"),
-    "a layer was altered": (_alter_layer, "one: image", "wrong"),
+    "a layer was altered": (_alter("layers"), "one: image", "wrong"),
+    "a config was altered": (_alter("config"), "one: image", "wrong"),
+    "a bill of materials was altered": (_alter("layers", "sbom"), "one: bill of materials", "wrong"),
+    "a bill of materials is gone": (_lose_bill, "one: bill of materials", "missing"),
+    "an attestation was altered": (_alter("layers", "att"), "one: attestations", "wrong"),
     "a layer is gone": (_lose_layer, "one: image", "missing"),
     "a signature was altered": (_alter_signature, "record: signature of", "wrong"),
     "another key": (_other_key, "one: signature of", "wrong"),
     "another record": (_other_record, "record: git tag", "wrong"),
 }  # fmt: skip
+
+
+_SEEN_WHEN_FETCHED = {"a layer was altered", "a config was altered"}
 
 
 def test_a_whole_release_verifies(signed: _Signed) -> None:
@@ -181,6 +204,6 @@ def test_what_is_missing_or_wrong_is_named(signed: _Signed, name: str) -> None:
 
     assert ran.code == 21, ran.text
     assert [line for line in ran.stderr.splitlines() if what in line and state in line], ran.text
-    if name != "a layer was altered":  # whoever fetches it sees that
+    if name not in _SEEN_WHEN_FETCHED:  # whoever fetches it sees that
         ran = world.clone.inv("up", "--release", "0.1.0", **signed.keys.verifying)
         assert ran.code == 21, ran.text
