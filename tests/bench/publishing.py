@@ -111,7 +111,7 @@ def bench_publish(manifest: Manifest, rounds: int) -> Rows:
     ]  # fmt: skip
 
 
-def _six(world: World) -> World:
+def six(world: World) -> World:
     """The world with six services."""
     project = world.clone.project
     for number in range(4):
@@ -141,7 +141,7 @@ def bench_release(manifest: Manifest, _rounds: int) -> Rows:
     with tempfile.TemporaryDirectory() as name, own_registry(manifest, Path(name)) as server:
         hub = Hub(server.address)
         with contextlib.closing(hub), Proxy(free_address(HOST), server.address) as proxy:
-            world = _six(worlds.make(Path(name) / "world", NAMESPACE, proxy.address, hub))
+            world = six(worlds.make(Path(name) / "world", NAMESPACE, proxy.address, hub))
             first = world.clone.release()
             assert first.code == 0, first.text
             world.clone.commit("one")

@@ -1,7 +1,7 @@
 """`nox -s bench`: ratios to a bare tool or a peer, measured in one run with interleaved rounds (A B A B …), as medians.
 
 usage: run.py [--rounds N] [--only NAME,…] [--json FILE] [--seconds N] [--minutes N]
-build, ps, up, scan, size, envelope and publish need the six images (./inv build --push); ps needs the stack (./inv up)
+build, ps, up, scan, size, envelope, publish and bills need the six images (./inv build --push); ps needs the stack (./inv up)
 services, stops and endurance run the services' programs without Docker, in the venvs of ./inv test --session services
 endurance takes more than ten minutes (--minutes), so it runs only when --only names it; all others do by default
 Nothing is asserted: the figures depend on the machine; the ratios are comparable.
@@ -27,6 +27,7 @@ from tests.bench.deploys import bench_deploy, bench_swarm
 from tests.bench.endurance import measure_endurance
 from tests.bench.inputs import bench_inputs
 from tests.bench.powershell import bench_envelope
+from tests.bench.proofs import bench_bills, bench_bundle, bench_proofs
 from tests.bench.publishing import bench_publish, bench_release
 from tests.bench.services import measure_services
 from tests.bench.stops import measure_stops
@@ -139,6 +140,9 @@ BENCHES = {
     "versions": bench_versions,
     "publish": bench_publish,
     "release": bench_release,
+    "proofs": bench_proofs,
+    "bills": bench_bills,
+    "bundle": bench_bundle,
     "deploy": bench_deploy,
     "swarm": bench_swarm,
 }
@@ -148,7 +152,7 @@ MEASURES: dict[str, Callable[[Manifest, Options], Table]] = {
     "stops": measure_stops,
     "endurance": measure_endurance,
 }
-_WITH_IMAGES = {"build", "ps", "up", "scan", "size", "envelope", "publish"}
+_WITH_IMAGES = {"build", "ps", "up", "scan", "size", "envelope", "publish", "bills"}
 
 
 def main() -> None:
