@@ -7,6 +7,7 @@ import re
 from tests.support.project import REPOSITORY
 
 DEPLOYING = ("./inv deploy", "./inv rollback", "./inv status")  # need a target: run by the suite that has some
+PROVING = ("./inv keys.init", "./inv verify", "./inv sbom", "./inv diff", "./inv bundle.write")  # need releases
 
 
 def readme_commands() -> list[str]:
