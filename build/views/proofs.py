@@ -26,8 +26,7 @@ versions.local.toml here, or variables of the CI job (UC_SIGNING_KEY_FILE, UC_SI
   key_file = "{files.key_file}"
   password_file = "{files.password_file}"
 
-versions.toml, for everybody, after copying {files.public_key} into the repository:
-  [signing]
+For everybody: copy {files.public_key} into the repository, and name it in the table [signing] of versions.toml:
   public_key = "{files.public_key.name}"
 """
     )
