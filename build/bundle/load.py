@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from semver import Version
 
@@ -50,10 +51,12 @@ def load(manifest: Manifest, file: str, *, key: str = "") -> Loaded:
     with RegistryClient(manifest) as registry:
         _require_left_out(manifest, registry, bundle)
         allowed = policy.policy(manifest, registry).fallback_tags
-        sent = 0
-        for put in bundle.contents.put:
-            if allowed or not put.tag.startswith("sha256-"):
-                sent += _put(manifest, registry, bundle, put)
+        sending = _Sending(registry, bundle, manifest.registry.namespace)
+        total = sum(part.size for part in bundle.parts.values())
+        with waiting(f"sending {total / 1e6:.1f} MB, or what is not there of it", sending.progress):
+            for put in bundle.contents.put:
+                if allowed or not put.tag.startswith("sha256-"):
+                    sending.put(put)
         if not allowed:
             console.warn("this registry takes no tags for signatures: those of the bundle are not in it")
         for record in bundle.records:
@@ -63,7 +66,7 @@ def load(manifest: Manifest, file: str, *, key: str = "") -> Loaded:
         registry=manifest.home,
         releases=tuple(f"{release.line} {release.version}" for release in bundle.contents.releases),
         images={f"{put.repository}:{put.tag}": put.digest for put in bundle.contents.put if put.tag in tags},
-        sent=sent,
+        sent=sending.sent,
         database=next(
             (f"{manifest.home}/{put.repository}@{put.digest}" for put in bundle.contents.put if put.floating), ""
         ),
@@ -83,27 +86,44 @@ def _require_left_out(manifest: Manifest, registry: RegistryClient, bundle: Bund
         raise ReleaseRefused(message, hint=f"load the bundle of {since} first")
 
 
-def _put(manifest: Manifest, registry: RegistryClient, bundle: Bundle, put: Put) -> int:
-    """Put a manifest with its blobs; the bytes of blobs that were sent."""
-    repository = f"{manifest.registry.namespace}/{put.repository}"
-    part = bundle.parts.get(name_of(put.digest))
-    if part is None:
-        return 0
-    content = part.read()
-    body = json.loads(content)
-    blobs = {each["digest"] for each in [body["config"], *body["layers"]]} if "config" in body else set()
+@dataclass(slots=True)
+class _Sending:
+    """What was sent so far, in bytes of layers, and a repository that has each blob."""
 
-    def send(digest: str) -> int:
-        blob = bundle.parts.get(name_of(digest))
-        if blob is None or registry.has_blob(repository, digest):
+    registry: RegistryClient
+    bundle: Bundle
+    namespace: str
+    sent: int = 0
+    places: dict[str, str] = field(default_factory=dict)
+
+    def progress(self) -> str:
+        """How much was sent."""
+        return f"{self.sent / 1e6:.1f} MB sent"
+
+    def put(self, put: Put) -> None:
+        """Put a manifest with its blobs."""
+        repository = f"{self.namespace}/{put.repository}"
+        part = self.bundle.parts.get(name_of(put.digest))
+        if part is None:
+            return
+        content = part.read()
+        body = json.loads(content)
+        blobs = {each["digest"] for each in [body["config"], *body["layers"]]} if "config" in body else set()
+        self.sent += sum(at_once(partial(self._send, repository), sorted(blobs)))
+        stored = RawManifest(content=content, media_type=put.media_type, digest=put.digest)
+        _name(self.registry, repository, put, stored)
+
+    def _send(self, repository: str, digest: str) -> int:
+        """Upload a blob that the repository lacks, or mount it from one that has it; the bytes that were sent."""
+        blob = self.bundle.parts.get(name_of(digest))
+        if blob is None:
             return 0
-        with waiting(f"sending {put.repository}"):
-            return blob.size if registry.put_blob(repository, digest, blob) else 0
-
-    sent = sum(at_once(send, sorted(blobs)))
-    stored = RawManifest(content=content, media_type=put.media_type, digest=put.digest)
-    _name(registry, repository, put, stored)
-    return sent
+        there = self.registry.has_blob(repository, digest)
+        origin = self.places.setdefault(digest, repository)
+        sent = not there and self.registry.put_blob(
+            repository, digest, blob, mount_from="" if origin == repository else origin
+        )
+        return blob.size if sent else 0
 
 
 def _name(registry: RegistryClient, repository: str, put: Put, stored: RawManifest) -> None:

@@ -18,7 +18,7 @@ from tests.support import world as worlds
 from tests.support.hub import Hub
 from tests.support.server import Registry, free_address
 from tests.support.signing import Keys, make_keys
-from tests.support.world import Clone, World
+from tests.support.world import SERVICES, Clone, World
 
 Change = Callable[[dict[str, bytes]], object]
 
@@ -50,6 +50,7 @@ def origin(registry_program: str, tmp_path_factory: pytest.TempPathFactory) -> I
     registry.start()
     hub = Hub(registry.address)
     world = worlds.make(folder / "world", f"w{os.getpid()}-bundle", registry.address, hub)
+    _share_a_layer(world)
     keys = make_keys(world.clone, folder / "keys")
     result = Origin(world, keys, folder)
     ok(world.clone.inv("release", "--skip-smoke", **keys.signing))
@@ -61,6 +62,15 @@ def origin(registry_program: str, tmp_path_factory: pytest.TempPathFactory) -> I
     hub.close()
     registry.stop()
     yield result
+
+
+def _share_a_layer(world: World) -> None:
+    """Both images begin with the same layer: what a tar is unpacked to has the times that the tar says."""
+    for name in SERVICES:
+        service = world.clone.project.root / "docker" / name
+        (service / "Dockerfile").write_text("FROM scratch\nADD shared.tar /\nCOPY content /content\n")
+        pack(service / "shared.tar", {"shared": b"the same\n"})
+    world.clone.share("feat: share")
 
 
 @dataclass(slots=True)

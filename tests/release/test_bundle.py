@@ -35,6 +35,19 @@ def test_a_bundle_is_loaded_and_verified_in_a_closed_place(origin: Origin, site:
     assert (ran.result["sent"] > 0, again.result["sent"]) == (True, 0)
 
 
+def test_what_several_repositories_have_is_sent_once(origin: Origin, site: Site) -> None:
+    """A blob goes over the network once, and the other repositories mount it."""
+    entries = read_entries(origin.bundle)
+    manifests = {put["digest"] for put in json.loads(entries["bundle.json"])["put"]}
+    blobs = {name: len(content) for name, content in entries.items() if name.startswith("blobs/")}
+
+    loaded = ok(site.inv("bundle.load", str(origin.bundle), "--json")).result
+
+    assert loaded["sent"] == sum(
+        size for name, size in blobs.items() if f"sha256:{name.rpartition('/')[2]}" not in manifests
+    )
+
+
 def test_a_load_that_was_killed_is_finished_by_the_same_command(origin: Origin, site: Site) -> None:
     """After kill -9 the release is not complete there, and the same command completes it, sending only what lacks."""
     with Proxy(free_address("127.12.0.1"), site.registry.address) as proxy:
