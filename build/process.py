@@ -98,14 +98,17 @@ def run(
 
 def raw_output(
     argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str | None] | None = None, stdin: bytes = b"",
-    ok_codes: Sequence[int] = (0,),
+    ok_codes: Sequence[int] = (0,), timeout: float | None = None, hint: str = "",
 ) -> bytes:  # fmt: skip
     """Run argv with `stdin` and return its stdout as it is, for names that are in no encoding. Raises as `run` does."""
-    shown = _announce(argv)
+    shown = _announce(argv, hint)
     with _child(
-        argv, cwd=cwd, env=environment(env), stdin=subprocess.PIPE, output=subprocess.PIPE, text=False
+        argv, hint=hint, cwd=cwd, env=environment(env), stdin=subprocess.PIPE, output=subprocess.PIPE, text=False
     ) as process:
-        stdout, stderr = process.communicate(stdin)
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise ToolFailed(f"timed out after {timeout:g} s: {shown}", hint=hint) from None
     if process.returncode not in ok_codes:
         said = redact(stderr.decode("utf-8", "replace"))
         raise ToolFailed(f"exit code {process.returncode}: {shown}", output=said, returncode=process.returncode)

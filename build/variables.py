@@ -115,6 +115,11 @@ RULES: tuple[Rule, ...] = (
         "a login, and the CA of a registry",
     ),
     _rule("Trivy", "neutralised", "TRIVY_*", "each is a flag: one left in a shell would open the gate"),
+    _rule("cosign", "honoured", "SIGSTORE_*", "a login for keyless signatures, and which services of it are trusted"),
+    _rule(
+        "cosign", "neutralised", "COSIGN_*",
+        "another password, place or form of signatures; the password is in signing.password_file",
+    ),
     _rule("kubectl", "honoured", "KUBECONFIG KUBECACHEDIR", "which clusters there are, and where its cache is"),
     _rule("kubectl", "neutralised", "KUBECTL_* KUBERC", "another program for differences, and flags that mean others"),
     _rule(

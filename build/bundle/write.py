@@ -25,8 +25,8 @@ from build.release.names import release_repository
 from build.release.proof import UNSIGNED, Proof
 from build.release.record import Record
 from build.release.stored import fetch
-from build.signing import keys
-from build.signing.keys import Signer
+from build.signing import signer as signing
+from build.signing.signer import Signer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,13 +47,13 @@ def write(
 
     `with_db`: with the vulnerability database of this machine. Raises UsageError without a version or for a folder that
     does not exist, ReleaseRefused for a release that does not, ImageGone for what the registry has lost, SecretError
-    for a key that can't be read, ScanBroken without a database.
+    for a key that can't be read, MissingTool and ToolFailed as cosign does, ScanBroken without a database.
     """
     if not versions:
         raise UsageError("which release?", hint="./inv bundle.write 1.4.0")
     if out and not Path(out).absolute().parent.is_dir():
         raise UsageError(f"--out: no such folder: {Path(out).parent}", hint="create it, or name another file")
-    signer = keys.signer(manifest)
+    signer = signing.signer(manifest)
     manifest.workspace.root.mkdir(parents=True, exist_ok=True)
     with (
         RegistryClient(manifest) as registry,
@@ -152,7 +152,7 @@ def _files(
     if signer:
         files[form.SIGNATURE] = signer.sign(sums)
     else:
-        console.note("the bundle's hashes are not signed: there is no [signing] key_file; its releases may be")
+        console.note("the bundle's hashes are not signed: there is no [signing] key; its releases may be")
     return files
 
 

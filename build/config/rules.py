@@ -115,6 +115,14 @@ TrivyMirror = Annotated[
     str, Rule(expected="an http(s) address with {system} in it", pattern=r"(?:https?://\S*\{system\}\S*)?")
 ]
 Day = Annotated[str, Rule(expected="a date as YYYY-MM-DD", pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}", is_date=True)]
+# As cosign names a key elsewhere. A key in a variable or at a web address is none that anybody guards.
+KeyReference = Annotated[
+    str,
+    Rule(
+        expected="PROVIDER://NAME as cosign has it, such as awskms:///alias/release, without a user or password",
+        pattern=r"(?:(?!(?:env|file|https?):)[a-z][a-z0-9]*://[^\s@]+)?",
+    ),
+]
 Port = Annotated[int, Rule(expected="a port between 1 and 65535", minimum=1, maximum=65535)]
 PortOrZero = Annotated[int, Rule(expected="a port between 1 and 65535, or 0", minimum=0, maximum=65535)]
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"

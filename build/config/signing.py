@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from build.config import rules
 
@@ -13,11 +14,15 @@ from build.config import rules
 class SigningSettings:
     """What signs a release and what verifies it; paths are relative to versions.toml, `~` is the home folder.
 
+    `signer` is what makes the signatures: the toolkit itself, or the program cosign, which knows the keys of others:
+    `key` is such a key, as cosign names it (awskms:///alias/release).
     `key_file` is the private key, encrypted, and `password_file` has its password: both only where releases are made.
     `public_key` verifies a release before it is deployed. `retired` maps the public keys of before to the last day
     (YYYY-MM-DD) of a release that they signed. `required`: nothing is released or deployed without a signature.
     """
 
+    signer: Literal["builtin", "cosign"] = "builtin"
+    key: rules.KeyReference = ""
     key_file: str = ""
     password_file: str = ""
     public_key: str = ""
@@ -41,5 +46,9 @@ def problems(root: Path, settings: SigningSettings) -> Iterator[str]:
     if bool(settings.key_file) != bool(settings.password_file):
         missing, given = ("password_file", "key_file") if settings.key_file else ("key_file", "password_file")
         yield f"signing.{missing}: missing, and signing.{given} needs it (./inv keys.init makes both)"
+    if settings.key and settings.key_file:
+        yield "signing.key: signing.key_file is set too, and one key signs"
+    if settings.key and settings.signer != "cosign":
+        yield f'signing.key: belongs to signer = "cosign", and signing.signer is {settings.signer!r}'
     if settings.retired and not settings.public_key:
         yield "signing.public_key: missing, and signing.retired is what was used before it"

@@ -99,6 +99,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("bases", _alone(supply_checks.bases)),
     ("sources", _alone(supply_checks.sources)),
     *_of_gates(),
+    ("signing", _alone(supply_checks.signing)),
     ("build secrets", _alone(supply_checks.build_secrets)),
     ("runtime secrets", _alone(supply_checks.runtime_secrets)),
     ("ports", _asking(docker_checks.ports)),

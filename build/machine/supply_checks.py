@@ -17,6 +17,7 @@ from build.process import run
 from build.registry import credentials
 from build.registry.client import RegistryClient
 from build.registry.transport import START
+from build.signing import cosign
 from build.sources import examine
 from build.stack import secret_folder
 from build.stack import secrets as stack_secrets
@@ -98,6 +99,12 @@ def sources(manifest: Manifest) -> Diagnosis:
     if stopping:
         return Diagnosis("fail", f"{stopping[0].text}; {summary}", "./inv sources")
     return Diagnosis("warn", summary, "./inv sources") if others else Diagnosis("ok", summary)
+
+
+def signing(manifest: Manifest) -> Iterator[tuple[str, Diagnosis]]:
+    """A row for cosign, where it signs releases."""
+    if found := cosign.diagnosis(manifest):
+        yield cosign.PROGRAM, found
 
 
 def build_secrets(manifest: Manifest) -> Iterator[tuple[str, Diagnosis]]:

@@ -29,7 +29,8 @@ from build.release.stored import load
 from build.signing import attached, envelope, payload
 from build.signing.attached import Layer
 from build.signing.envelope import NoAttestation, Statement
-from build.signing.keys import PublicKey, Signer
+from build.signing.keys import PublicKey
+from build.signing.signer import Signer
 
 CYCLONEDX = "application/vnd.cyclonedx+json"
 _HINT = "name its public key in [signing.retired], if it was yours; or remove that tag from the registry"
@@ -77,16 +78,18 @@ def sign(
     """Sign a record and every manifest of its images, and put their attestations into the registry by digest.
 
     `vex` are the documents that the scan went by.
-    Raises ReleaseRefused if somebody else's signature is attached to one of them, RegistryError.
+    Raises ReleaseRefused if somebody else's signature is attached to one of them, RegistryError, as the signer does.
     """
     todo = list(_subjects(registry, record, {name: candidates[name].stored for name in record.services}))
     trusted = (*keys, signer.public)
     at_once(partial(_require_ours, registry, trusted), todo)
     address = record.registry.partition("/")[0]
-    signatures = tuple(
-        Signature(repository, digest, signer.sign(payload.payload(f"{address}/{repository}", digest)))
-        for repository, digest in todo
-    )
+
+    def signature(subject: tuple[str, str]) -> Signature:
+        repository, digest = subject
+        return Signature(repository, digest, signer.sign(payload.payload(f"{address}/{repository}", digest)))
+
+    signatures = tuple(at_once(signature, todo))
 
     def of_service(service: str) -> Attestations:
         repository, digest = record.repository_of(service), record.services[service].digest

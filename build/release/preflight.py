@@ -27,8 +27,8 @@ from build.release.ci import in_ci
 from build.release.names import release_repository, service_repository
 from build.release.plan import Plan
 from build.release.world import World
-from build.signing import keys
-from build.signing.keys import Signer
+from build.signing import signer as signing
+from build.signing.signer import Signer
 
 
 def authority(settings: ReleaseSettings, environment: Mapping[str, str], *, local: bool) -> str:
@@ -174,12 +174,15 @@ def check_formats(manifest: Manifest, data: Mapping[str, Mapping[str, DataFormat
 def signer(manifest: Manifest) -> Signer | None:
     """The signing key, None if none is configured.
 
-    Raises ReleaseRefused where a signature is required and there is no key, SecretError for a key that can't be read.
+    Raises ReleaseRefused where a signature is required and there is no key, otherwise as the signer does.
     """
-    own = keys.signer(manifest)
+    own = signing.signer(manifest)
     if own is None and manifest.signing.required:
         message = "[signing] required is true, and this machine has no key to sign a release with"
-        raise ReleaseRefused(message, hint="[signing] key_file and password_file; ./inv keys.init makes them")
+        raise ReleaseRefused(
+            message,
+            hint='[signing] key_file and password_file; ./inv keys.init makes them. Or signer = "cosign" and key',
+        )
     return own
 
 

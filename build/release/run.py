@@ -23,7 +23,7 @@ from build.release.published import Published
 from build.release.record import SCHEMA, Record, RecordedBase, RecordedDocument, RecordedService
 from build.release.request import Request
 from build.release.world import World
-from build.signing.keys import Signer
+from build.signing.signer import Signer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,7 +25,7 @@ def signed(run: Run) -> Run:
     bills = attest.store_bills(run.registry, run.candidates, run.previous, _bills_of_materials(run))
     records = records_of(run, bills)
     if run.signer is None:
-        console.note("nothing is signed: there is no [signing] key_file")
+        console.note("nothing is signed: there is no [signing] key")
         return replace(run, records=records, proofs={record.tag: UNSIGNED for record in records})
     keys = trusted(run.manifest)
     recorded = run.gates[scan.name].vex_documents

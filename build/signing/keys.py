@@ -60,13 +60,14 @@ class PublicKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
-    """The private key, decrypted. It never shows itself."""
+class KeySigner:
+    """The private key, decrypted. It never shows itself; `export` is a command that prints the public half."""
 
     key: EllipticCurvePrivateKey
+    export: str = ""
 
     def __repr__(self) -> str:
-        return f"Signer({self.public.fingerprint})"
+        return f"KeySigner({self.public.fingerprint})"
 
     @property
     def public(self) -> PublicKey:
@@ -102,9 +103,13 @@ def fingerprint(key: EllipticCurvePublicKey) -> str:
 def planned(manifest: Manifest, folder: str) -> KeyFiles:
     """The files that `create` would make: as [signing] names them, else in `folder`, else beside the user's settings.
 
-    Raises SecretError if one of them exists, or would be in the checkout, from which images are built.
+    Raises SecretError if one of them exists, or would be in the checkout, from which images are built; ManifestError
+    where cosign signs, which does not read such a key.
     """
     settings = manifest.signing
+    if settings.signer == "cosign":
+        message = "[signing] signer is 'cosign', and cosign makes its own keys"
+        raise ManifestError(message, hint="cosign generate-key-pair   or, in a KMS, with --kms awskms:///alias/NAME")
     home = Path(folder).expanduser().absolute() if folder else _settings_folder() / manifest.project.name
     named = (settings.key_file, settings.password_file) if not folder else ("", "")
     private = [
@@ -163,11 +168,10 @@ def _settings_folder() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
 
 
-def signer(manifest: Manifest) -> Signer | None:
-    """The signing key of [signing], None if there is none.
+def signer(manifest: Manifest) -> KeySigner | None:
+    """The key of signing.key_file, None if there is none.
 
-    Raises SecretError if a file is missing, open to others or not what it should be, or the password is wrong;
-    ManifestError if signing.public_key is not its public half.
+    Raises SecretError if a file is missing, open to others or not what it should be, or the password is wrong.
     """
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -176,8 +180,11 @@ def signer(manifest: Manifest) -> Signer | None:
     if not settings.key_file:
         return None
     path = place(manifest.root, settings.key_file)
-    content = _private(path, "signing.key_file")
-    password = _private(place(manifest.root, settings.password_file), "signing.password_file").strip()
+    content = private(path, "signing.key_file")
+    password = private(place(manifest.root, settings.password_file), "signing.password_file").strip()
+    if is_of_cosign(content):
+        message = f"signing.key_file: {path} is a key of cosign"
+        raise SecretError(message, hint='[signing] signer = "cosign"')
     if b"ENCRYPTED" not in content:
         message = f"signing.key_file: {path} is not encrypted"
         hint = "openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW, with the password of signing.password_file"
@@ -189,17 +196,16 @@ def signer(manifest: Manifest) -> Signer | None:
         raise SecretError(message, hint=f"it must be {_KIND} (PKCS#8), encrypted with that password") from None
     if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name != _CURVE:
         raise SecretError(f"signing.key_file: {path} is not {_KIND}", hint=_HINT)
-    own = Signer(key)
-    if settings.public_key and (current := trusted(manifest)[0]).fingerprint != own.public.fingerprint:
-        message = f"signing.public_key: {current.name} is not the public half of signing.key_file"
-        raise ManifestError(
-            message, hint=f"openssl pkey -in {path} -pubout   prints it; the old one goes to [signing.retired]"
-        )
-    return own
+    return KeySigner(key, f"openssl pkey -in {path} -pubout")
 
 
-def _private(path: Path, key: str) -> bytes:
-    """The content of a file that only its owner and group may read. Raises SecretError for another one."""
+def is_of_cosign(content: bytes) -> bool:
+    """Whether a file is a private key as `cosign generate-key-pair` writes it."""
+    return b"ENCRYPTED SIGSTORE PRIVATE KEY" in content or b"ENCRYPTED COSIGN PRIVATE KEY" in content
+
+
+def private(path: Path, key: str) -> bytes:
+    """Return the content of a file that only its owner and group may read. Raises SecretError for another one."""
     try:
         content = path.read_bytes()
         mode = path.stat().st_mode
@@ -236,19 +242,27 @@ def trusted(manifest: Manifest, file: str = "") -> tuple[PublicKey, ...]:
 
 
 def _public(path: Path, name: str, key: str, until: date | None = None) -> PublicKey:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
     try:
-        public: Any = load_pem_public_key(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise ManifestError(
             f"{key}: {name}: {str(error.strerror).lower()}", hint="a file with the public key"
         ) from None
-    except ValueError:
-        public = None
+    if public := public_in(content, name, until):
+        return public
+    raise ManifestError(f"{key}: {name} is not the public half of {_KIND}", hint="./inv keys.init writes one: *.pub")
+
+
+def public_in(content: bytes, name: str, until: date | None = None) -> PublicKey | None:
+    """Return the public key in PEM under a name; None for anything but a key of the one kind that is used."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        public: Any = load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
     if not isinstance(public, EllipticCurvePublicKey) or public.curve.name != _CURVE:
-        raise ManifestError(
-            f"{key}: {name} is not the public half of {_KIND}", hint="./inv keys.init writes one: *.pub"
-        )
+        return None
     return PublicKey(name, public, until)

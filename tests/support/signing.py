@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +43,34 @@ class Keys:
         return [(self.folder / "release.password").read_bytes().strip(), key]
 
 
+@dataclass(frozen=True, slots=True)
+class CosignKeys(Keys):
+    """A signing key in a folder, as cosign makes it, and the program on PATH."""
+
+    @property
+    def signing(self) -> dict[str, str]:
+        """The settings of a machine that signs by cosign."""
+        path = os.pathsep.join([str(Path(_program().path).parent), os.environ["PATH"]])
+        return {**super(CosignKeys, self).signing, "UC_SIGNING_SIGNER": "cosign", "PATH": path}
+
+
+def make_cosign_keys(folder: Path) -> CosignKeys:
+    """Make a key by cosign, with a password that is in no other text."""
+    folder.mkdir(mode=0o700)
+    password = secrets.token_urlsafe(24)
+    subprocess.run(
+        [_program().path, "generate-key-pair", "--output-key-prefix", "release"],
+        cwd=folder, env=_program().environment | {"COSIGN_PASSWORD": password}, capture_output=True, check=True,
+    )  # fmt: skip
+    (folder / "release.password").write_text(f"{password}\n")
+    (folder / "release.password").chmod(0o600)
+    return CosignKeys(folder)
+
+
+def _program() -> debian.Program:
+    return debian.program("cosign", "cosign", "usr/bin/cosign")
+
+
 def make_keys(clone: Clone, folder: Path) -> Keys:
     """Make a key by the task."""
     ran = clone.inv("keys.init", "--folder", str(folder))
@@ -50,7 +80,7 @@ def make_keys(clone: Clone, folder: Path) -> Keys:
 
 def cosign(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Debian's cosign; the test is skipped, in CI failed, where it can't be had."""
-    program = debian.program("cosign", "cosign", "usr/bin/cosign")
+    program = _program()
     offline = ["--insecure-ignore-tlog"] if arguments[0].startswith("verify") else []
     return subprocess.run(
         [program.path, arguments[0], *offline, *arguments[1:]],

@@ -34,6 +34,12 @@ def test_an_expected_code_is_no_failure() -> None:
     assert process.run([sys.executable, "-c", "raise SystemExit(3)"], ok_codes=(0, 3)).returncode == 3
 
 
+def test_a_child_that_reads_and_says_nothing_is_stopped() -> None:
+    """A child whose bytes are waited for is stopped after the time that it has."""
+    with pytest.raises(ToolFailed, match=r"timed out after 0\.2 s"):
+        process.raw_output([sys.executable, "-c", "import time; time.sleep(60)"], stdin=b"bytes", timeout=0.2)
+
+
 def test_a_missing_tool_has_an_error_of_its_own() -> None:
     """A tool that is not there is MissingTool, not a failure of the tool."""
     with pytest.raises(MissingTool, match="no-such-tool-here"):

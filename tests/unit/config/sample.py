@@ -53,6 +53,8 @@ vex = ["vex/a.json"]
 debian_security = "refuse"
 require_vulnerabilities = true
 [signing]
+signer = "builtin"
+key = ""
 key_file = "~/release.key"
 password_file = "~/release.password"
 public_key = "release.pub"

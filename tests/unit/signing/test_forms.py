@@ -15,16 +15,16 @@ from build.release import proof
 from build.release.proof import Attestations, Proof, Signature
 from build.signing import attached, envelope, payload
 from build.signing.envelope import NoAttestation, Statement
-from build.signing.keys import Signer
+from build.signing.keys import KeySigner
 
 _DIGEST = f"sha256:{'ab' * 32}"
 _STATEMENT = Statement({"registry/one": _DIGEST}, "https://slsa.dev/provenance/v1", {"größe": [1, None, "ü"]})
 
 
 @pytest.fixture(scope="module")
-def signer() -> Signer:
+def signer() -> KeySigner:
     """A key."""
-    return Signer(ec.generate_private_key(ec.SECP256R1()))
+    return KeySigner(ec.generate_private_key(ec.SECP256R1()))
 
 
 def test_a_payload_names_an_image_and_nothing_else() -> None:
@@ -43,7 +43,7 @@ def test_what_is_no_payload_is_about_nothing(content: bytes) -> None:
     assert payload.subject(content) == ("", "")
 
 
-def test_an_envelope_gives_its_statement_back(signer: Signer) -> None:
+def test_an_envelope_gives_its_statement_back(signer: KeySigner) -> None:
     """An envelope has the statement that was sealed, and says which key did it; sealed again, it has equal bytes."""
     sealed = envelope.seal(_STATEMENT, signer.sign)
 
@@ -78,14 +78,14 @@ _SPOILT: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("name", _SPOILT)
-def test_a_changed_envelope_is_none(signer: Signer, name: str) -> None:
+def test_a_changed_envelope_is_none(signer: KeySigner, name: str) -> None:
     """Whatever is changed in an envelope, it is no attestation any more."""
     with pytest.raises(NoAttestation):
         envelope.unseal(_SPOILT[name](envelope.seal(_STATEMENT, signer.sign)), [signer.public])
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"_type": "https://in-toto.io/Statement/v1", "subject": 3}'])
-def test_what_was_signed_and_is_no_statement_is_refused(signer: Signer, body: bytes) -> None:
+def test_what_was_signed_and_is_no_statement_is_refused(signer: KeySigner, body: bytes) -> None:
     """A signature makes no statement out of something else."""
     signed = signer.sign(b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(body), body))
     table = {
@@ -98,15 +98,15 @@ def test_what_was_signed_and_is_no_statement_is_refused(signer: Signer, body: by
         envelope.unseal(json.dumps(table).encode(), [signer.public])
 
 
-def test_a_key_of_others_signs_nothing_for_us(signer: Signer) -> None:
+def test_a_key_of_others_signs_nothing_for_us(signer: KeySigner) -> None:
     """An envelope of a key that is not among ours is none."""
-    other = Signer(ec.generate_private_key(ec.SECP256R1()))
+    other = KeySigner(ec.generate_private_key(ec.SECP256R1()))
 
     with pytest.raises(NoAttestation, match="none of the keys"):
         envelope.unseal(envelope.seal(_STATEMENT, other.sign), [signer.public])
 
 
-def test_layers_are_read_as_they_were_written(signer: Signer) -> None:
+def test_layers_are_read_as_they_were_written(signer: KeySigner) -> None:
     """The image of attached layers names them with digests, sizes and annotations; its bytes follow from them."""
     layers = [
         attached.signature_layer("registry/one", _DIGEST, signer.sign(b"x")),

@@ -15,7 +15,7 @@ import pytest
 from build.config.manifest import Manifest
 from build.config.signing import SigningSettings
 from build.errors import ManifestError, SecretError
-from build.signing import keys
+from build.signing import keys, signer
 from build.signing.keys import KeyFiles
 from tests.support.project import Project
 
@@ -157,8 +157,10 @@ def test_the_public_key_must_be_that_of_the_private_one(manifest: Manifest, tmp_
     _, other = _made(manifest, tmp_path / "other")
     settings = replace(signing.signing, public_key=str(other.public_key))
 
-    with pytest.raises(ManifestError, match="is not the public half"):
-        keys.signer(replace(signing, signing=settings))
+    with pytest.raises(ManifestError, match="is not the public half") as caught:
+        signer.signer(replace(signing, signing=settings))
+
+    assert f"openssl pkey -in {signing.signing.key_file} -pubout" in caught.value.hint
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"])
@@ -170,11 +172,24 @@ def test_what_is_no_public_key_is_refused(manifest: Manifest, tmp_path: Path, co
         keys.trusted(manifest, str(tmp_path / "release.pub"))
 
 
+def test_a_key_of_cosign_is_known_as_one(manifest: Manifest, tmp_path: Path) -> None:
+    """A key that cosign made is refused with the setting that uses it, and where cosign signs none of ours is made."""
+    signing, files = _made(manifest, tmp_path / "keys")
+    files.key_file.write_text("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n")
+
+    with pytest.raises(SecretError, match="is a key of cosign") as caught:
+        keys.signer(signing)
+    assert caught.value.hint == '[signing] signer = "cosign"'
+
+    with pytest.raises(ManifestError, match="cosign makes its own keys"):
+        keys.planned(replace(manifest, signing=SigningSettings(signer="cosign")), str(tmp_path / "new"))
+
+
 def test_a_signer_does_not_show_its_key(manifest: Manifest, tmp_path: Path) -> None:
     """What Python prints of a signer is its fingerprint."""
     signing, files = _made(manifest, tmp_path / "keys")
 
-    assert repr(keys.signer(signing)) == f"Signer({files.fingerprint})"
+    assert repr(keys.signer(signing)) == f"KeySigner({files.fingerprint})"
 
 
 def test_a_retired_key_has_a_last_day(manifest: Manifest, tmp_path: Path) -> None:
@@ -195,9 +210,18 @@ def test_a_retired_key_has_a_last_day(manifest: Manifest, tmp_path: Path) -> Non
         ({"UC_SIGNING_PUBLIC_KEY": "missing.pub"}, "signing.public_key: no such file: missing.pub"),
         ({"UC_SIGNING_KEY_FILE": "release.key"}, "signing.password_file: missing, and signing.key_file needs it"),
         ({"UC_SIGNING_PASSWORD_FILE": "password"}, "signing.key_file: missing, and signing.password_file needs it"),
+        ({"UC_SIGNING_KEY": "awskms:///alias/release"}, 'signing.key: belongs to signer = "cosign"'),
+        (
+            {"UC_SIGNING_KEY": "k8s://ci/release", "UC_SIGNING_KEY_FILE": "a", "UC_SIGNING_PASSWORD_FILE": "b"},
+            "signing.key: signing.key_file is set too",
+        ),
+        *(
+            ({"UC_SIGNING_SIGNER": "cosign", "UC_SIGNING_KEY": key}, "signing.key: expected PROVIDER://NAME")
+            for key in ("release.key", "env://KEY", "https://web.example/key", "hashivault://user:secret@release")
+        ),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(project: Project, settings: dict[str, str], problem: str) -> None:
-    """A public key that is not there, and half a private one, are refused when the settings are read."""
+    """Half a key, two of them, and one where nobody guards it are refused when the settings are read."""
     with pytest.raises(ManifestError, match=problem):
         project.load(**settings)
