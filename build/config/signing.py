@@ -15,7 +15,8 @@ class SigningSettings:
     """What signs a release and what verifies it; paths are relative to versions.toml, `~` is the home folder.
 
     `signer` is what makes the signatures: the toolkit itself, or the program cosign, which knows the keys of others:
-    `key` is such a key, as cosign names it (awskms:///alias/release).
+    `key` is such a key, as cosign names it (awskms:///alias/release). With an `identity`, and the `issuer` that vouches
+    for it, cosign signs without a key (keyless), and signatures count that it has by that identity.
     `key_file` is the private key, encrypted, and `password_file` has its password: both only where releases are made.
     `public_key` verifies a release before it is deployed. `retired` maps the public keys of before to the last day
     (YYYY-MM-DD) of a release that they signed. `required`: nothing is released or deployed without a signature.
@@ -28,6 +29,8 @@ class SigningSettings:
     public_key: str = ""
     retired: dict[str, rules.Day] = field(default_factory=dict)
     required: bool = False
+    identity: str = ""
+    issuer: str = ""
 
 
 def place(root: Path, value: str) -> Path:
@@ -50,5 +53,17 @@ def problems(root: Path, settings: SigningSettings) -> Iterator[str]:
         yield "signing.key: signing.key_file is set too, and one key signs"
     if settings.key and settings.signer != "cosign":
         yield f'signing.key: belongs to signer = "cosign", and signing.signer is {settings.signer!r}'
+    yield from _keyless_problems(settings)
     if settings.retired and not settings.public_key:
         yield "signing.public_key: missing, and signing.retired is what was used before it"
+
+
+def _keyless_problems(settings: SigningSettings) -> Iterator[str]:
+    others = [key for key in ("key", "key_file", "public_key") if getattr(settings, key)]
+    if settings.identity and others:
+        yield f"signing.identity: signing.{others[0]} is set too: a release is signed with a key or without one"
+    elif settings.identity and settings.signer != "cosign":
+        yield f'signing.identity: belongs to signer = "cosign", and signing.signer is {settings.signer!r}'
+    elif bool(settings.identity) != bool(settings.issuer):
+        missing, given = ("issuer", "identity") if settings.identity else ("identity", "issuer")
+        yield f"signing.{missing}: missing, and signing.{given} needs it"

@@ -109,7 +109,7 @@ def _require_not_withdrawn(registry: RegistryClient, repository: str, line: str,
 def _verify(manifest: Manifest, registry: RegistryClient, line: Line, record: Record) -> None:
     """Raise ReleaseRefused or ImageGone if the record is not that of the tag, or names what is not there."""
     tagged = carried.fetched(manifest, line, record.tag)
-    if tagged is None and manifest.signing.public_key:
+    if tagged is None and (manifest.signing.public_key or manifest.signing.identity):
         console.note(f"{record.tag} is verified by its signatures: its git tag is not here")
     elif tagged is None:
         remote = manifest.release.remote

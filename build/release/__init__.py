@@ -7,12 +7,14 @@ world, reuse, plan     what a plan depends on, read first; the plan, computed wi
 preflight, ci          what would stop a release later; who makes it
 candidates             images in the registry by digest, without a tag
 statements, attest     what a release attests; signing it, and attaching signatures to its images
+keyless                what cosign signs, attaches and verifies itself
 sign                   both as steps of a release
 claim, proof, carried  the git tag that takes the version, and carries the record and the signatures
 publish, floats        immutable tags and the record; X.Y and X
 recovery               finishing what an earlier run left
 run, steps             the state of a release, and its steps
 verify, verification   what is missing or wrong in a release; which releases, by which keys
+expected               what its attestations must say
 bills                  the bills of materials of a release
 purl, packages         package URLs, and what came, went or changed between two bills
 difference, compared   what differs between two releases; what that is read from

@@ -55,7 +55,7 @@ def store_bills(
 
     def put(service: str) -> RecordedDocument:
         bill = bills[service]
-        _stage(registry, candidates[service].image.repository, attached.image_of([_bill(bill)]))
+        stage(registry, candidates[service].image.repository, attached.image_of([_bill(bill)]))
         return RecordedDocument(digest=digest_of(bill), size=len(bill))
 
     documents = {service: document for service in candidates if (document := kept(service))}
@@ -80,7 +80,7 @@ def sign(
     `vex` are the documents that the scan went by.
     Raises ReleaseRefused if somebody else's signature is attached to one of them, RegistryError, as the signer does.
     """
-    todo = list(_subjects(registry, record, {name: candidates[name].stored for name in record.services}))
+    todo = list(subjects(registry, record, {name: candidates[name].stored for name in record.services}))
     trusted = (*keys, signer.public)
     at_once(partial(_require_ours, registry, trusted), todo)
     address = record.registry.partition("/")[0]
@@ -96,8 +96,8 @@ def sign(
         if existing := registry.manifest(repository, attached.tag(digest, "att")):
             _require_our_attestations(registry, trusted, repository, digest, existing)
             return Attestations(repository, digest, existing.digest)
-        described = _described(registry, record, service)
-        return _attest(registry, signer, repository, digest, statements.of_image(record, service, described))
+        known = described(registry, record, service)
+        return _attest(registry, signer, repository, digest, statements.of_image(record, service, known))
 
     attestations = at_once(of_service, record.services)
     own = of_record(record).manifest.digest
@@ -105,7 +105,7 @@ def sign(
     return Proof(signatures, tuple(attestations))
 
 
-def _subjects(registry: RegistryClient, record: Record, stored: Mapping[str, RawManifest]) -> Iterator[tuple[str, str]]:
+def subjects(registry: RegistryClient, record: Record, stored: Mapping[str, RawManifest]) -> Iterator[tuple[str, str]]:
     """What is signed, as repository and digest: each image, its manifest for each platform, and the record.
 
     Podman, CRI-O and skopeo look for the signature of the platform's manifest, cosign for that of the image.
@@ -118,7 +118,8 @@ def _subjects(registry: RegistryClient, record: Record, stored: Mapping[str, Raw
     yield record.repository, of_record(record).manifest.digest
 
 
-def _described(registry: RegistryClient, record: Record, service: str) -> Described:
+def described(registry: RegistryClient, record: Record, service: str) -> Described:
+    """What is known of an image beside the record, as the registry has it. Raises RegistryError."""
     repository, image = record.repository_of(service), record.services[service]
     content = registry.blob(repository, config(registry, repository, image.digest))
     labels = json.loads(content or b"{}").get("config", {}).get("Labels") or {}
@@ -131,11 +132,11 @@ def _attest(
 ) -> Attestations:
     layers = [attached.attestation_layer(envelope.seal(each, signer.sign), each.predicate_type) for each in stated]
     artifact = attached.image_of(layers)
-    _stage(registry, repository, artifact)
+    stage(registry, repository, artifact)
     return Attestations(repository, digest, artifact.manifest.digest)
 
 
-def _stage(registry: RegistryClient, repository: str, artifact: Artifact) -> None:
+def stage(registry: RegistryClient, repository: str, artifact: Artifact) -> None:
     """Put an artifact under its digest, without a tag."""
     manifest = artifact.manifest
     if registry.digest(repository, manifest.digest, new=True):

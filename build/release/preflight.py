@@ -27,6 +27,7 @@ from build.release.ci import in_ci
 from build.release.names import release_repository, service_repository
 from build.release.plan import Plan
 from build.release.world import World
+from build.signing import cosign
 from build.signing import signer as signing
 from build.signing.signer import Signer
 
@@ -171,11 +172,17 @@ def check_formats(manifest: Manifest, data: Mapping[str, Mapping[str, DataFormat
             raise ReleaseRefused(message, hint=f"services.{service}.volumes: {', '.join(volumes[service]) or 'none'}")
 
 
-def signer(manifest: Manifest) -> Signer | None:
-    """The signing key, None if none is configured.
+def signer(manifest: Manifest, rules: Policy) -> Signer | None:
+    """The signing key, None if none is configured: nothing is signed then, or cosign signs without a key.
 
     Raises ReleaseRefused where a signature is required and there is no key, otherwise as the signer does.
     """
+    if manifest.signing.identity:
+        cosign.signing_options()
+        if not rules.fallback_tags:
+            message = "this registry takes no tags for signatures, and those without a key have no other place"
+            raise ReleaseRefused(message, hint="[signing] key or key_file; see docs/pages/verifying.md")
+        return None
     own = signing.signer(manifest)
     if own is None and manifest.signing.required:
         message = "[signing] required is true, and this machine has no key to sign a release with"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 _DIGEST = "sha256:[0-9a-f]{64}"
 _SIGNATURE = re.compile(rf"signature (?P<repository>\S+) (?P<digest>{_DIGEST}) (?P<value>[A-Za-z0-9+/=]+)")
 _ATTESTATIONS = re.compile(rf"attestations (?P<repository>\S+) (?P<digest>{_DIGEST}) (?P<manifest>{_DIGEST})")
+_KEYLESS = "signatures by cosign, without a key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,14 @@ class Attestations:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The signatures and attestations of a release; an unsigned one has none."""
+    """The signatures and attestations of a release; an unsigned one has none.
+
+    `keyless`: cosign makes and attaches them once the release is claimed, and they are nowhere but in the registry.
+    """
 
     signatures: tuple[Signature, ...] = ()
     attestations: tuple[Attestations, ...] = ()
+    keyless: bool = False
 
     def signature(self, repository: str, digest: str) -> bytes:
         """The signature of a manifest, b"" if there is none."""
@@ -58,6 +63,8 @@ UNSIGNED = Proof()
 
 def lines(proof: Proof) -> Iterable[str]:
     """The proof as lines of a tag's message."""
+    if proof.keyless:
+        yield _KEYLESS
     for signature in proof.signatures:
         value = base64.b64encode(signature.value).decode()
         yield f"signature {signature.repository} {signature.digest} {value}"
@@ -68,7 +75,8 @@ def lines(proof: Proof) -> Iterable[str]:
 def read(message: str) -> Proof:
     """The proof in a tag's message; what stands after the record, or is no line of a proof, does not count."""
     signatures, attestations = [], []
-    for line in message.partition("\n{")[0].splitlines():
+    stated = message.partition("\n{")[0].splitlines()
+    for line in stated:
         if match := _SIGNATURE.fullmatch(line):
             try:
                 value = base64.b64decode(match["value"], validate=True)
@@ -77,4 +85,4 @@ def read(message: str) -> Proof:
             signatures.append(Signature(match["repository"], match["digest"], value))
         elif match := _ATTESTATIONS.fullmatch(line):
             attestations.append(Attestations(match["repository"], match["digest"], match["manifest"]))
-    return Proof(tuple(signatures), tuple(attestations))
+    return Proof(tuple(signatures), tuple(attestations), keyless=_KEYLESS in stated)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from build import console
+from build.errors import ReleaseRefused
 from build.gates.scan import gate as scan
 from build.gates.scan import vex
 from build.images.image import short
 from build.registry import policy
-from build.release import attest, carried, recovery
-from build.release.proof import UNSIGNED, Proof
+from build.registry.credentials import login
+from build.release import attest, carried, keyless, recovery
+from build.release.proof import Proof
+from build.release.record import Record
 from build.release.run import Run, records_of
+from build.signing.keyless import configured as cosign_of
 from build.signing.keys import trusted
 from build.steps import Skip
 
@@ -25,21 +30,28 @@ def signed(run: Run) -> Run:
     bills = attest.store_bills(run.registry, run.candidates, run.previous, _bills_of_materials(run))
     records = records_of(run, bills)
     if run.signer is None:
-        console.note("nothing is signed: there is no [signing] key")
-        return replace(run, records=records, proofs={record.tag: UNSIGNED for record in records})
+        without_key = cosign_of(run.manifest) is not None
+        later = "cosign signs it without a key, once it is claimed"
+        console.note(later if without_key else "nothing is signed: there is no [signing] key")
+        return replace(run, records=records, proofs={record.tag: Proof(keyless=without_key) for record in records})
     keys = trusted(run.manifest)
-    recorded = run.gates[scan.name].vex_documents
-    documents = [
-        document.content
-        for document in (vex.load(run.manifest) if recorded else ())
-        if recorded.get(document.name) == document.digest
-    ]
     proofs = {
-        record.tag: attest.sign(run.registry, run.signer, keys, record, run.candidates, documents) for record in records
+        record.tag: attest.sign(run.registry, run.signer, keys, record, run.candidates, _documents(run, record))
+        for record in records
     }
     for tag, proof in proofs.items():
         console.note(f"{tag}: {len(proof.signatures)} signatures by {short(run.signer.public.fingerprint)}")
     return replace(run, records=records, proofs=proofs)
+
+
+def _documents(run: Run, record: Record) -> list[Mapping[str, Any]]:
+    """The VEX documents that the scan of a release went by, as far as they are what they were."""
+    recorded = record.gates[scan.name].vex_documents if scan.name in record.gates else {}
+    return [
+        document.content
+        for document in (vex.load(run.manifest) if recorded else ())
+        if recorded.get(document.name) == document.digest
+    ]
 
 
 def _bills_of_materials(run: Run) -> Mapping[str, bytes]:
@@ -58,22 +70,35 @@ def _carried(run: Run) -> dict[str, Proof]:
 def attached(run: Run) -> Run:
     """Name what proves the releases, as their git tags carry it, before anything else names them.
 
-    Raises as `attest.attach` does, in words that say how far the release is.
+    Without a key, cosign signs now. Raises as `attest.attach` and `keyless.attach` do, in words that say how far the
+    release is.
     """
     # What was claimed just now need not have a tag in this clone: the claim is the remote's.
     proofs = dict(run.proofs) or _carried(run)
     written = {}
     for record in run.records:
         proof = proofs[record.tag]
-        if not proof.signatures and not any(image.sbom for image in record.services.values()):
+        if not proof.keyless and not proof.signatures and not any(image.sbom for image in record.services.values()):
             continue
         with recovery.explained(record, "claimed and not published"):
             allowed = policy.policy(run.manifest, run.registry).fallback_tags
             written[record.tag] = attest.attach(
                 run.registry, record, proof, trusted(run.manifest), tags_allowed=allowed
             )  # fmt: skip
+            if proof.keyless:
+                count = _signed_without_a_key(run, record)
+                console.note(f"{record.tag}: cosign signed {count} manifests without a key")
     if not written:
         raise Skip("nothing is signed, and there are no bills of materials")
     for tag, count in written.items():
         console.note(f"{tag}: {count} tags of signatures, attestations and bills of materials written")
     return run
+
+
+def _signed_without_a_key(run: Run, record: Record) -> int:
+    cosign = cosign_of(run.manifest)
+    if cosign is None:
+        message = "cosign is to sign it without a key, and [signing] here has no identity"
+        raise ReleaseRefused(message, hint="./inv release --resume   where [signing] is as it was when it was claimed")
+    login(run.manifest)
+    return keyless.attach(run.registry, cosign, record, _documents(run, record))

@@ -86,12 +86,12 @@ def _preflight(run: Run) -> Run:
     preflight.check_branch(run.world, run.remote)
     preflight.check_bases(run.manifest, run.plan, run.build_plan.bases)
     preflight.check_room(run.manifest)
-    preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, run.world.pushed_branch)
+    rules = preflight.check_rights(run.manifest, run.registry, run.plan, run.remote, run.world.pushed_branch)
     gates = [gate for gate in GATES if gate.name not in run.options.skip]
     if gates:
         login(run.manifest)  # the engine and Trivy fetch the candidates themselves
     preflight.check_gates(configured(run.manifest, run.options.skip), gates)
-    return replace(run, tools=tools, signer=preflight.signer(run.manifest))
+    return replace(run, tools=tools, signer=preflight.signer(run.manifest, rules))
 
 
 def _build(run: Run) -> Run:

@@ -12,13 +12,16 @@ from build.git.versions import Line, lines
 from build.registry import download, policy
 from build.registry.client import RegistryClient
 from build.registry.content import Relocated
+from build.registry.credentials import login
 from build.release import carried, verify
+from build.release.keyless import Witness
 from build.release.names import release_repository
 from build.release.proof import UNSIGNED
 from build.release.record import Record
 from build.release.stored import fetch, yank_reason
 from build.release.verify import Verification
 from build.signing import keys
+from build.signing.keyless import configured
 from build.signing.keys import PublicKey
 
 
@@ -30,7 +33,7 @@ def read(manifest: Manifest, version: str, services: Sequence[str] = (), *, key:
     not answer.
     """
     trusted = keys.trusted(manifest, key)
-    if not trusted:
+    if not trusted and not manifest.signing.identity:
         hint = "--key release.pub, or [signing] public_key in versions.toml"
         raise VerificationFailed("there is no public key to verify with", hint=hint)
     results = []
@@ -57,12 +60,12 @@ def _record(manifest: Manifest, registry: RegistryClient, line: Line, version: s
 
 
 def require(manifest: Manifest, registry: RegistryClient, line: Line, record: Record) -> None:
-    """Verify a release before it is run, if [signing] has a public key; layers are verified by whoever fetches them.
+    """Verify a release before it is run, if [signing] says what to trust; layers are verified by whoever fetches them.
 
     Raises VerificationFailed if something is missing or wrong, and where [signing] requires a signature and there is no
     key to verify one with.
     """
-    if trusted := keys.trusted(manifest):
+    if (trusted := keys.trusted(manifest)) or manifest.signing.identity:
         verify.require([_examine(manifest, registry, line, record, trusted, whole=False)])
     elif manifest.signing.required:
         message = "[signing] required is true, and there is no public key to verify a release with"
@@ -84,6 +87,9 @@ def _examine(
     def altered(repository: str, digest: str) -> str:
         return download.is_intact(registry, here.place(repository), digest)
 
+    cosign = None if trusted else configured(manifest)
+    if cosign:
+        login(manifest)
     learnt = policy.cached(manifest)  # a probe would write, and whoever verifies may not be allowed to
     return verify.examine(
         here,
@@ -93,4 +99,5 @@ def _examine(
         keys=trusted,
         tags_allowed=learnt.fallback_tags if learnt else True,
         altered=altered if whole else None,
+        witness=Witness(cosign, manifest.registry.address, here.place) if cosign else None,
     )

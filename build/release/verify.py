@@ -18,14 +18,15 @@ from build.images.image import short
 from build.parallel import at_once
 from build.registry.content import Content
 from build.registry.transport import Altered
-from build.release import attest, candidates, statements
+from build.release import attest, candidates, expected
+from build.release.expected import Expected
+from build.release.keyless import Witness
 from build.release.proof import Proof
 from build.release.record import Record, of_record
 from build.signing import attached, payload
 from build.signing.envelope import NoAttestation, Statement
 from build.signing.keys import PublicKey
 
-_Expected = dict[str, Callable[[Statement], str]]  # a predicate's type → what is wrong with it
 Altering = Callable[[str, str], str]  # repository, digest → what is wrong with the bytes of a blob
 State = Literal["ok", "missing", "wrong", "unchecked"]
 
@@ -42,7 +43,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verification:
-    """The checks of a release; `keys` are the fingerprints of the keys that its signatures were found to be by."""
+    """The checks of a release; `keys` are the fingerprints of those that signed it, or its identity."""
 
     line: str
     version: str
@@ -66,6 +67,7 @@ class _Release:
     keys: Sequence[PublicKey]
     tags_allowed: bool
     altered: Altering | None
+    witness: Witness | None
     used: set[str] = field(default_factory=set)
 
     @property
@@ -88,11 +90,13 @@ def examine(
     keys: Sequence[PublicKey],
     tags_allowed: bool = True,
     altered: Altering | None = None,
+    witness: Witness | None = None,
 ) -> Verification:
     """Look at everything that belongs to a release; `altered` says of each layer what is wrong with its bytes.
 
     Signatures and attestations that the `proof` of the git tag has count too where the registry takes no tags for them
-    (`tags_allowed`). Raises RegistryError if the registry does not answer.
+    (`tags_allowed`). Where there is a `witness`, it is asked for both instead. Raises RegistryError if the registry
+    does not answer, ToolFailed if the witness does not.
     """
     release = _Release(
         registry=registry,
@@ -102,13 +106,13 @@ def examine(
         keys=keys,
         tags_allowed=tags_allowed,
         altered=altered,
+        witness=witness,
     )
     calls: list[Callable[[], list[Check]]] = [lambda: list(_record(release))]
     calls += [partial(_of_service, release, service) for service in record.services]
     checks = [check for result in at_once(lambda call: call(), calls) for check in result]
-    return Verification(
-        line=record.line, version=record.version, checks=tuple(checks), keys=tuple(sorted(release.used))
-    )
+    used = [witness.name] if witness else sorted(release.used)
+    return Verification(line=record.line, version=record.version, checks=tuple(checks), keys=tuple(used))
 
 
 def require(verifications: Sequence[Verification]) -> None:
@@ -134,9 +138,7 @@ def _record(release: _Release) -> Iterator[Check]:
         detail = "" if same else f"{record.tag} carries another record"
         yield Check(subject="record", what="git tag", state="ok" if same else "wrong", detail=detail)
     yield _signature(release, "record", record.repository, release.manifest, by_this_release=True)
-    expected: _Expected = dict.fromkeys(statements.gates_of(record), _anything)
-    expected[statements.PROVENANCE] = partial(_commit_problem, record.commit)
-    yield from _attestations(release, "record", record.repository, release.manifest, expected)
+    yield from _attestations(release, "record", record.repository, release.manifest, expected.of_release(record))
 
 
 def _of_service(release: _Release, service: str) -> list[Check]:
@@ -159,13 +161,12 @@ def _service(release: _Release, service: str) -> Iterator[Check]:
     built = image.origin == "built"
     for digest in (image.digest, *candidates.platform_manifests(stored.content)):
         yield _signature(release, service, repository, digest, by_this_release=built)
-    expected: _Expected = {statements.PROVENANCE: partial(_commit_problem, record.commit if built else "")}
+    bill = None
     if image.sbom:
         check, bill = _bill(release, service, image.sbom.digest)
         yield check
-        if built:
-            expected[statements.BILL_OF_MATERIALS] = partial(_bill_problem, bill)
-    yield from _attestations(release, service, repository, image.digest, expected)
+    stated = expected.of_image(record.commit, bill) if built else expected.of_image("", None)
+    yield from _attestations(release, service, repository, image.digest, stated)
 
 
 def _digest_check(release: _Release, subject: str, repository: str, tag: str, expected: str) -> Check:
@@ -219,6 +220,9 @@ def _bill(release: _Release, service: str, digest: str) -> tuple[Check, bytes]:
 
 def _signature(release: _Release, subject: str, repository: str, digest: str, *, by_this_release: bool) -> Check:
     what = f"signature of {short(digest)}"
+    if release.witness:
+        problem = release.witness.problem(repository, digest)
+        return Check(subject=subject, what=what, state="wrong" if problem else "ok", detail=problem)
     tag = attached.tag(digest, "sig")
     try:
         stored = release.registry.manifest(repository, tag)
@@ -249,9 +253,15 @@ def _is_carried(release: _Release, repository: str, digest: str, key: PublicKey)
 
 
 def _attestations(
-    release: _Release, subject: str, repository: str, digest: str, expected: _Expected
+    release: _Release, subject: str, repository: str, digest: str, stated_by: Expected
 ) -> Iterator[Check]:
     """Whether what should be attested of a manifest is, and says what the record says."""
+    if release.witness:
+        for kind, problem_of in stated_by.items():
+            answer = release.witness.statement(repository, digest, kind)
+            problem = answer if isinstance(answer, str) else problem_of(answer)
+            yield Check(subject=subject, what=f"attestation {kind}", state="wrong" if problem else "ok", detail=problem)
+        return
     tag = attached.tag(digest, "att")
     carried = release.proof.attestations_of(repository, digest)
     try:
@@ -273,25 +283,10 @@ def _attestations(
     stated: Mapping[str, Statement] = {
         result[0].predicate_type: result[0] for result in results if not isinstance(result, NoAttestation)
     }
-    for kind, problem_of in expected.items():
+    for kind, problem_of in stated_by.items():
         name = f"attestation {kind}"
         if kind not in stated:
             yield Check(subject=subject, what=name, state="missing", detail=tag)
         else:
             problem = problem_of(stated[kind])
             yield Check(subject=subject, what=name, state="wrong" if problem else "ok", detail=problem)
-
-
-def _anything(_statement: Statement) -> str:
-    return ""
-
-
-def _commit_problem(commit: str, statement: Statement) -> str:
-    """What is wrong with the commit that a provenance names; "" is any commit."""
-    materials = statement.predicate.get("buildDefinition", {}).get("resolvedDependencies", [])
-    stated = next((each["digest"].get("gitCommit", "") for each in materials if each.get("name") == "commit"), "")
-    return "" if commit in {"", stated} else f"it says commit {stated}, the record {commit}"
-
-
-def _bill_problem(bill: bytes, statement: Statement) -> str:
-    return "" if json.loads(bill) == statement.predicate else "it is not the document that the record names"

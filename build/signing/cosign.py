@@ -26,9 +26,9 @@ PROGRAM = "cosign"
 _DOCTOR_SECONDS = 10.0
 SECONDS = 60.0  # a KMS answers in less than one; a program of a provider may log in first
 _INSTALL = "https://docs.sigstore.dev/cosign/system_config/installation/ (apt-get install cosign on Debian 13)"
-_MISSING = f'{_INSTALL}; or [signing] signer = "builtin", with a key of ./inv keys.init'
+MISSING = f'{_INSTALL}; or [signing] signer = "builtin", with a key of ./inv keys.init'
 # Cosign 3 writes another form and asks a public service for its settings, unless it is forbidden.
-_WHERE_KNOWN = ("--new-bundle-format=false", "--use-signing-config=false")
+WHERE_KNOWN = ("--new-bundle-format=false", "--use-signing-config=false")
 _NO_LOG = "--tlog-upload=false"  # since cosign 2.0
 _PROOF = b"a signature before a release: whether this machine may use the key"
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSPHRASE|CREDENTIAL|(?:^|_)PIN$|ACCESS_KEY")
@@ -83,7 +83,7 @@ def _ask(signer: CosignSigner, *arguments: str, content: bytes = b"") -> bytes:
             env={"COSIGN_PASSWORD": signer.password},
             stdin=content,
             timeout=signer.seconds,
-            hint=_MISSING,
+            hint=MISSING,
         )
     except ToolFailed as error:
         raise _explained(signer, error) from None
@@ -127,11 +127,11 @@ def signing_options() -> tuple[str, ...]:
     What it can do is read from its help: a distribution's cosign may not know its own version.
     Raises MissingTool if it is not installed or too old.
     """
-    help_text = run([PROGRAM, "sign-blob", "--help"], timeout=10, hint=_MISSING).stdout
+    help_text = run([PROGRAM, "sign-blob", "--help"], timeout=10, hint=MISSING).stdout
     if _NO_LOG.partition("=")[0] not in help_text:
         message = "cosign is too old: it can't sign without a public transparency log, as 2.0 and later can"
-        raise MissingTool(message, hint=_MISSING)
-    return (_NO_LOG, *(option for option in _WHERE_KNOWN if option.partition("=")[0] in help_text))
+        raise MissingTool(message, hint=MISSING)
+    return (_NO_LOG, *(option for option in WHERE_KNOWN if option.partition("=")[0] in help_text))
 
 
 def signer(manifest: Manifest, *, seconds: float = SECONDS) -> CosignSigner | None:
@@ -162,6 +162,9 @@ def diagnosis(manifest: Manifest) -> Diagnosis | None:
     if manifest.signing.signer != PROGRAM:
         return None
     try:
+        if manifest.signing.identity:
+            signing_options()
+            return Diagnosis("ok", f"signs without a key; trusted is {manifest.signing.identity}")
         own = signer(manifest, seconds=_DOCTOR_SECONDS)
     except BuildError as error:
         return Diagnosis("warn", f"{error}; a release from here would be refused", error.hint)

@@ -77,6 +77,15 @@ def unseal(content: bytes, keys: Iterable[PublicKey]) -> tuple[Statement, Public
     return _statement(body, kind), key
 
 
+def stated_in(content: bytes) -> Statement:
+    """The statement in an envelope whose signature somebody else has verified. Raises NoAttestation for other bytes."""
+    try:
+        table = json.loads(content)
+        return _statement(base64.b64decode(table["payload"], validate=True), str(table["payloadType"]))
+    except (ValueError, LookupError, TypeError, binascii.Error):
+        raise NoAttestation("it is not a DSSE envelope") from None
+
+
 def _statement(body: bytes, kind: str) -> Statement:
     try:
         table = json.loads(body)

@@ -120,6 +120,7 @@ _AWS = {
     "AWS_SECRET_ACCESS_KEY": "a-secret-of-nobody",
     "AWS_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_MAX_ATTEMPTS": "1",
 }
 
 
@@ -220,4 +221,8 @@ def test_the_doctor_says_which_key_signs(signing: Manifest, tmp_path: Path) -> N
     assert (works.state, "sha256:" in works.found) == ("ok", True)
     assert fails is not None
     assert (fails.state, "nosuchkms://" in fails.found) == ("warn", True)
+    without_key = SigningSettings(signer="cosign", identity="release@acme.example", issuer="https://acme.example")
+    keyless = cosign.diagnosis(replace(signing, signing=without_key))
+    assert keyless is not None
+    assert (keyless.state, "release@acme.example" in keyless.found) == ("ok", True)
     assert cosign.diagnosis(replace(signing, signing=SigningSettings())) is None

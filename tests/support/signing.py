@@ -50,14 +50,18 @@ class CosignKeys(Keys):
     @property
     def signing(self) -> dict[str, str]:
         """The settings of a machine that signs by cosign."""
-        path = os.pathsep.join([str(Path(_program().path).parent), os.environ["PATH"]])
-        return {**super(CosignKeys, self).signing, "UC_SIGNING_SIGNER": "cosign", "PATH": path}
+        return {**super(CosignKeys, self).signing, "UC_SIGNING_SIGNER": "cosign", "PATH": path_with_cosign()}
 
 
-def make_cosign_keys(folder: Path) -> CosignKeys:
-    """Make a key by cosign, with a password that is in no other text."""
+def path_with_cosign() -> str:
+    """A PATH on which cosign is."""
+    return os.pathsep.join([str(Path(_program().path).parent), os.environ["PATH"]])
+
+
+def make_cosign_keys(folder: Path, password: str | None = None) -> CosignKeys:
+    """Make a key by cosign, with this password, else with one that is in no other text."""
     folder.mkdir(mode=0o700)
-    password = secrets.token_urlsafe(24)
+    password = secrets.token_urlsafe(24) if password is None else password
     subprocess.run(
         [_program().path, "generate-key-pair", "--output-key-prefix", "release"],
         cwd=folder, env=_program().environment | {"COSIGN_PASSWORD": password}, capture_output=True, check=True,

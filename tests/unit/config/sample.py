@@ -55,6 +55,8 @@ require_vulnerabilities = true
 [signing]
 signer = "builtin"
 key = ""
+identity = ""
+issuer = ""
 key_file = "~/release.key"
 password_file = "~/release.password"
 public_key = "release.pub"

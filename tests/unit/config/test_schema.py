@@ -48,6 +48,9 @@ ONLY_THE_READER: dict[str, tuple[str, Path_, Any]] = {
         "two parts of the file have the same port", ("services", "web", "containers"),
         {"web-a": {"published": 8001}, "web-b": {"published": 9001}},
     ),
+    " is set too: a release is signed with a key ": (
+        "two keys exclude each other", ("signing", "identity"), "release@acme.example",
+    ),
     ": missing, and signing.": ("it depends on another key", ("signing", "password_file"), ""),
     "no such file: ": ("it depends on the disk", ("registry", "ca_file"), "elsewhere.pem"),
 }  # fmt: skip

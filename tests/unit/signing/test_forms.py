@@ -136,7 +136,9 @@ def test_a_proof_is_read_from_a_message_before_its_record() -> None:
         (Attestations("ns/one", _DIGEST, f"sha256:{'cd' * 32}"),),
     )
     text = "\n".join(proof.lines(given))
+    later = Proof(keyless=True)
 
+    assert proof.read("\n".join(["title", "", *proof.lines(later), "", "{"])) == later
     assert proof.read(f"title\n\n{text}\n\n{{\n}}\n") == given
     assert proof.read(f"title\n\n{{\n}}\n{text}\n") == Proof()
     assert proof.read(f"signature ns/one {_DIGEST} ===\nsignature ns/one sha256:12 AA==\nsignature\n") == Proof()

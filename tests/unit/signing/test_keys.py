@@ -215,6 +215,20 @@ def test_a_retired_key_has_a_last_day(manifest: Manifest, tmp_path: Path) -> Non
             {"UC_SIGNING_KEY": "k8s://ci/release", "UC_SIGNING_KEY_FILE": "a", "UC_SIGNING_PASSWORD_FILE": "b"},
             "signing.key: signing.key_file is set too",
         ),
+        (
+            {"UC_SIGNING_SIGNER": "cosign", "UC_SIGNING_IDENTITY": "a@b.example"},
+            "signing.issuer: missing, and signing.identity needs it",
+        ),
+        ({"UC_SIGNING_IDENTITY": "a", "UC_SIGNING_ISSUER": "b"}, 'signing.identity: belongs to signer = "cosign"'),
+        (
+            {
+                "UC_SIGNING_SIGNER": "cosign",
+                "UC_SIGNING_IDENTITY": "a",
+                "UC_SIGNING_ISSUER": "b",
+                "UC_SIGNING_KEY": "k8s://ci/release",
+            },
+            "signing.identity: signing.key is set too",
+        ),
         *(
             ({"UC_SIGNING_SIGNER": "cosign", "UC_SIGNING_KEY": key}, "signing.key: expected PROVIDER://NAME")
             for key in ("release.key", "env://KEY", "https://web.example/key", "hashivault://user:secret@release")

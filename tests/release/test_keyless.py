@@ -1,0 +1,113 @@
+"""Releases that cosign signs without a key, as far as they go without its public services."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from build.registry.client import RegistryClient
+from build.release import keyless, verify
+from build.release.keyless import Witness
+from build.release.proof import UNSIGNED
+from build.release.record import Record
+from build.release.stored import fetch
+from build.signing.keyless import Keyless
+from tests.release.queries import ok
+from tests.support import world as worlds
+from tests.support.hub import Hub
+from tests.support.server import Registry, free_address
+from tests.support.signing import make_cosign_keys, path_with_cosign
+from tests.support.world import SERVICES, World
+
+_NOWHERE = "http://127.0.0.1:9"
+_IDENTITY = {
+    "UC_SIGNING_SIGNER": "cosign",
+    "UC_SIGNING_IDENTITY": "https://git.example/acme/app/.github/workflows/release.yml@refs/heads/main",
+    "UC_SIGNING_ISSUER": "https://token.git.example",
+    "HTTPS_PROXY": _NOWHERE,
+    "NO_PROXY": "127.0.0.0/8",
+    "SIGSTORE_ID_TOKEN": "",
+}
+
+
+def test_a_release_without_a_certificate_stops_before_its_version(world: World) -> None:
+    """Where no certificate can be had, X.Y.Z is not published, and the release says what finishes it.
+
+    It is never finished without a signature. What cosign can't verify does not run, and is told apart from a refusal.
+    """
+    settings = {**_IDENTITY, "PATH": path_with_cosign(), "UC_SIGNING_REQUIRED": "true"}
+    ok(world.clone.release())
+    for task in (("verify", "0.1.0"), ("up", "--release", "0.1.0")):
+        ran = world.clone.inv(*task, **settings)
+        assert ran.code == 4, ran.text
+        assert "cosign can't verify " in ran.text
+    before = world.public().images
+    world.clone.commit("one")
+
+    refused = world.clone.release(**settings)
+    again = world.another().inv("release", "--resume", **settings)
+    unsigned = world.another().inv("release", "--resume")
+
+    for ran in (refused, again):
+        assert ran.code == 4, ran.text
+        assert "v0.1.1 is claimed and not published: cosign sign " in ran.text
+        assert "getting key from Fulcio" in ran.text
+        assert "./inv release --resume" in ran.text
+    assert unsigned.code == 14, unsigned.text
+    assert "[signing] here has no identity" in unsigned.text
+    assert set(world.git_tags()) == {"v0.1.0", "v0.1.1"}
+    assert world.public().images == before
+
+
+@pytest.fixture
+def loopback(registry_program: str, tmp_path: Path) -> Iterator[World]:
+    """A world whose registry has the address to which cosign speaks plain HTTP."""
+    registry = Registry(registry_program, tmp_path / "registry", free_address("127.0.0.1"), tmp_path / "storage")
+    registry.start()
+    hub = Hub(registry.address)
+    yield worlds.make(tmp_path / "world", f"w{os.getpid()}-keyless", registry.address, hub)
+    hub.close()
+    registry.stop()
+
+
+def test_cosign_signs_attests_and_verifies_each_image_once(
+    loopback: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything of a release is signed and attested by cosign, once, and what it verifies says what the record says.
+
+    A key stands here in place of the certificate, which only a public service gives.
+    """
+    ok(loopback.clone.release())
+    monkeypatch.setenv("PATH", path_with_cosign())
+    keys, others = (make_cosign_keys(tmp_path / name, password="") for name in ("keys", "others"))
+    cosign = Keyless(
+        signing=("--key", str(keys.folder / "release.key"), "--tlog-upload=false"),
+        trust=("--key", keys.public, "--insecure-ignore-tlog"),
+    )
+
+    with RegistryClient(loopback.clone.project.load()) as registry:
+        record = fetch(registry, f"{loopback.namespace}/release", "0.1.0")
+        assert record is not None
+        assert _problems(registry, loopback, record, cosign)
+
+        keyless.attach(registry, cosign, record)
+        attached = loopback.public().images
+        keyless.attach(registry, cosign, record)
+
+        assert loopback.public().images == attached
+        assert {name.partition(":")[0] for name in attached if name.endswith(".att")} == {*SERVICES, "release"}
+        assert _problems(registry, loopback, record, cosign) == set()
+        changed = replace(record, commit="f" * 40)
+        assert "attestation https://slsa.dev/provenance/v1" in _problems(registry, loopback, changed, cosign)
+        stranger = replace(cosign, trust=("--key", others.public, "--insecure-ignore-tlog"))
+        assert any(what.startswith("signature of") for what in _problems(registry, loopback, record, stranger))
+
+
+def _problems(registry: RegistryClient, world: World, record: Record, cosign: Keyless) -> set[str]:
+    witness = Witness(cosign, world.address, str)
+    examined = verify.examine(registry, record, tagged=record, proof=UNSIGNED, keys=(), witness=witness)
+    return {check.what for check in examined.problems}
