@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -192,6 +193,19 @@ def test_a_key_that_cosign_cannot_use_is_named(
     shown = f"{caught.value} {caught.value.hint} {caught.value.output}"
     assert caught.value.hint
     assert not [secret for secret in (password, *_AWS.values()) if len(secret) > 12 and secret in shown]
+
+
+def test_a_signature_by_another_key_is_not_taken(signing: Manifest, tmp_path: Path) -> None:
+    """Where the key is replaced while a release is made, what it signs then is refused: nobody could verify it."""
+    first, second = (make_cosign_keys(tmp_path / name, password="the same") for name in ("first", "second"))
+    changes = {"key_file": f"{first.folder}/release.key", "password_file": f"{first.folder}/release.password"}
+    own = signer.signer(_set(public_key=first.public, **changes)(signing, tmp_path))
+    assert own is not None
+
+    shutil.copyfile(second.folder / "release.key", first.folder / "release.key")
+
+    with pytest.raises(ToolFailed, match="is not a signature by the public half of"):
+        own.sign(b"what is signed")
 
 
 def test_a_provider_that_says_nothing_is_not_waited_for(signing: Manifest, tmp_path: Path) -> None:

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from build.errors import ReleaseRefused
 from build.registry.client import RegistryClient
-from build.release import keyless, verify
+from build.registry.policy import Policy
+from build.release import keyless, preflight, verify
 from build.release.keyless import Witness
 from build.release.proof import UNSIGNED
 from build.release.record import Record
 from build.release.stored import fetch
-from build.signing.keyless import Keyless
+from build.signing.keyless import Keyless, configured
 from tests.release.queries import ok
 from tests.support import world as worlds
 from tests.support.hub import Hub
+from tests.support.project import Project
 from tests.support.server import Registry, free_address
-from tests.support.signing import make_cosign_keys, path_with_cosign
+from tests.support.signing import certify, path_with_cosign
 from tests.support.world import SERVICES, World
 
 _NOWHERE = "http://127.0.0.1:9"
@@ -63,6 +66,25 @@ def test_a_release_without_a_certificate_stops_before_its_version(world: World) 
     assert world.public().images == before
 
 
+def test_a_registry_that_refuses_the_names_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no tag of a signature may be written, a release without a key is refused before anything is built."""
+    monkeypatch.setenv("PATH", path_with_cosign())
+    settings = project.load(**{name: value for name, value in _IDENTITY.items() if name[:3] == "UC_"})
+    rules = Policy(
+        address=settings.home,
+        immutable=False,
+        equal_put=True,
+        floats="server",
+        referrers=False,
+        fallback_tags=False,
+        deletes=False,
+    )
+
+    with pytest.raises(ReleaseRefused, match="this registry takes no tags for signatures"):
+        preflight.signer(settings, rules)
+    assert preflight.signer(settings, replace(rules, fallback_tags=True)) is None
+
+
 @pytest.fixture
 def loopback(registry_program: str, tmp_path: Path) -> Iterator[World]:
     """A world whose registry has the address to which cosign speaks plain HTTP."""
@@ -77,19 +99,22 @@ def loopback(registry_program: str, tmp_path: Path) -> Iterator[World]:
 def test_cosign_signs_attests_and_verifies_each_image_once(
     loopback: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Everything of a release is signed and attested by cosign, once, and what it verifies says what the record says.
+    """Everything of a release is signed and attested by cosign, once; only the identity that is trusted verifies.
 
-    A key stands here in place of the certificate, which only a public service gives.
+    The certificate is by an authority of the test, because a public service gives the others; no log has its entry.
     """
     ok(loopback.clone.release())
     monkeypatch.setenv("PATH", path_with_cosign())
-    keys, others = (make_cosign_keys(tmp_path / name, password="") for name in ("keys", "others"))
-    cosign = Keyless(
-        signing=("--key", str(keys.folder / "release.key"), "--tlog-upload=false"),
-        trust=("--key", keys.public, "--insecure-ignore-tlog"),
-    )
+    certified = certify(tmp_path / "certified", _IDENTITY["UC_SIGNING_IDENTITY"], _IDENTITY["UC_SIGNING_ISSUER"])
+    settings = loopback.clone.project.load(**{name: value for name, value in _IDENTITY.items() if name[:3] == "UC_"})
+    cosign = configured(settings)
+    assert cosign is not None
+    unlogged = ("--ca-roots", certified.authority, "--insecure-ignore-tlog", "--insecure-ignore-sct")
+    cosign = replace(
+        cosign, signing=(*certified.options, "--tlog-upload=false"), trust=(*cosign.trust, *unlogged)
+    )  # fmt: skip
 
-    with RegistryClient(loopback.clone.project.load()) as registry:
+    with RegistryClient(settings) as registry:
         record = fetch(registry, f"{loopback.namespace}/release", "0.1.0")
         assert record is not None
         assert _problems(registry, loopback, record, cosign)
@@ -103,8 +128,10 @@ def test_cosign_signs_attests_and_verifies_each_image_once(
         assert _problems(registry, loopback, record, cosign) == set()
         changed = replace(record, commit="f" * 40)
         assert "attestation https://slsa.dev/provenance/v1" in _problems(registry, loopback, changed, cosign)
-        stranger = replace(cosign, trust=("--key", others.public, "--insecure-ignore-tlog"))
-        assert any(what.startswith("signature of") for what in _problems(registry, loopback, record, stranger))
+        for value in ("UC_SIGNING_IDENTITY", "UC_SIGNING_ISSUER"):
+            others = tuple("https://other.example" if each == _IDENTITY[value] else each for each in cosign.trust)
+            problems = _problems(registry, loopback, record, replace(cosign, trust=others))
+            assert any(what.startswith("signature of") for what in problems)
 
 
 def _problems(registry: RegistryClient, world: World, record: Record, cosign: Keyless) -> set[str]:

@@ -6,10 +6,20 @@ import os
 import secrets
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.support import debian
 from tests.support.world import Clone
+
+# Fulcio's extension with the issuer of an identity: sigstore/fulcio, docs/oid-info.md.
+_ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,54 @@ def make_keys(clone: Clone, folder: Path) -> Keys:
     ran = clone.inv("keys.init", "--folder", str(folder))
     assert ran.code == 0, ran.text
     return Keys(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """A key of cosign with a certificate for an identity, and the authority that gave it: files, all in one folder."""
+
+    folder: Path
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """How cosign signs by it."""
+        files = {"--key": "release.key", "--certificate": "release.pem", "--certificate-chain": "authority.pem"}
+        return tuple(part for option, name in files.items() for part in (option, str(self.folder / name)))
+
+    @property
+    def authority(self) -> str:
+        """The certificate of the authority."""
+        return str(self.folder / "authority.pem")
+
+
+def certify(folder: Path, identity: str, issuer: str) -> Certified:
+    """Make a key by cosign, without a password, and a certificate as Fulcio gives them, by an authority of our own."""
+    public = load_pem_public_key(Path(make_cosign_keys(folder, password="").public).read_bytes())
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = _certificate("authority", authority_key.public_key())
+    authority = authority.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    leaf = _certificate("release", public)
+    leaf = leaf.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity)]), critical=True)
+    leaf = leaf.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+    leaf = leaf.add_extension(x509.UnrecognizedExtension(_ISSUER, issuer.encode()), critical=False)
+    for name, builder in (("authority", authority), ("release", leaf)):
+        content = builder.sign(authority_key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        (folder / f"{name}.pem").write_bytes(content)
+    return Certified(folder)
+
+
+def _certificate(name: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")]))
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(minutes=10))
+    )
 
 
 def cosign(*arguments: str) -> subprocess.CompletedProcess[str]:
