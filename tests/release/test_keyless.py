@@ -105,13 +105,17 @@ def test_cosign_signs_attests_and_verifies_each_image_once(
     """
     ok(loopback.clone.release())
     monkeypatch.setenv("PATH", path_with_cosign())
-    certified = certify(tmp_path / "certified", _IDENTITY["UC_SIGNING_IDENTITY"], _IDENTITY["UC_SIGNING_ISSUER"])
+    first, second = (
+        certify(tmp_path / name, _IDENTITY["UC_SIGNING_IDENTITY"], _IDENTITY["UC_SIGNING_ISSUER"])
+        for name in ("first", "second")
+    )
+    (tmp_path / "roots.pem").write_text(Path(first.authority).read_text() + Path(second.authority).read_text())
     settings = loopback.clone.project.load(**{name: value for name, value in _IDENTITY.items() if name[:3] == "UC_"})
     cosign = configured(settings)
     assert cosign is not None
-    unlogged = ("--ca-roots", certified.authority, "--insecure-ignore-tlog", "--insecure-ignore-sct")
+    unlogged = ("--ca-roots", f"{tmp_path}/roots.pem", "--insecure-ignore-tlog", "--insecure-ignore-sct")
     cosign = replace(
-        cosign, signing=(*certified.options, "--tlog-upload=false"), trust=(*cosign.trust, *unlogged)
+        cosign, signing=(*first.options, "--tlog-upload=false"), trust=(*cosign.trust, *unlogged)
     )  # fmt: skip
 
     with RegistryClient(settings) as registry:
@@ -121,7 +125,7 @@ def test_cosign_signs_attests_and_verifies_each_image_once(
 
         keyless.attach(registry, cosign, record)
         attached = loopback.public().images
-        keyless.attach(registry, cosign, record)
+        keyless.attach(registry, replace(cosign, signing=(*second.options, "--tlog-upload=false")), record)
 
         assert loopback.public().images == attached
         assert {name.partition(":")[0] for name in attached if name.endswith(".att")} == {*SERVICES, "release"}
