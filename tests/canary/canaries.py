@@ -12,7 +12,7 @@ MARK = "uc-canary-" + "4be1f09d27c6-"
 # place in run.py that hands it over.
 KINDS = (
     "index-user", "index-password", "npm-token", "ca-comment", "modules-user", "modules-password", "git-user",
-    "git-password", "registry-password", "runtime",
+    "git-password", "registry-password", "signing-password", "runtime",
 )  # fmt: skip
 REGISTRY_USER = "release"
 # bcrypt of the registry's password, as `htpasswd -B` writes it.
@@ -40,15 +40,14 @@ def _in_base64(text: bytes) -> Iterator[bytes]:
         yield encoded[4 if shift else 0 : len(encoded) - 4]
 
 
-def needles() -> dict[str, bytes]:
-    """What is searched for, by how the canary is encoded."""
-    mark = MARK.encode()
-    once = list(_in_base64(mark))
+def needles(secret: bytes = MARK.encode()) -> dict[str, bytes]:
+    """What is searched for, by how the secret is encoded: every canary, or another secret."""
+    once = list(_in_base64(secret))
     twice = [inner for outer in once for inner in _in_base64(outer)]
     return {
-        "as it is": mark,
-        "hexadecimal": mark.hex().encode(),
-        "UTF-16": MARK.encode("utf-16-le"),
+        "as it is": secret,
+        "hexadecimal": secret.hex().encode(),
+        "UTF-16": secret.decode("latin-1").encode("utf-16-le"),
         **{f"base64 ({number})": text for number, text in enumerate(once)},
         **{f"base64 in base64 ({number})": text for number, text in enumerate(twice)},
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from build import console
 from build.config.load import load
 from build.engine import client as docker
+from tests.canary import search, signing_key
 from tests.canary.canaries import MARK, REGISTRY_USER, value, write
 from tests.canary.index import Index
 from tests.canary.search import Found
@@ -51,7 +52,8 @@ class Checkout:
         root = folder / "checkout"
         subprocess.run(["git", "clone", "--quiet", str(source), str(root)], check=True)
         checkout = cls(root, folder, engine)
-        checkout._settings(index, *cas)
+        checkout.settings(index, *cas)
+        search.also(signing_key.secrets(folder / "private"))
         for name, text in (("psd1", _MANIFEST), ("psm1", "# needs what nobody has\n")):
             Project(root).write(f"Modules/{_MODULE}/{_MODULE}.{name}", text)
         checkout._git("switch", "--quiet", "--force-create", "main")
@@ -64,7 +66,8 @@ class Checkout:
         checkout._bases()
         return checkout
 
-    def _settings(self, index: Index, ca_of_index: Path, ca_of_registry: Path) -> None:
+    def settings(self, index: Index, ca_of_index: Path, ca_of_registry: Path) -> None:
+        """Write versions.local.toml, and files with a canary for each secret that it names or a service is given."""
         private = self.folder / "private"
         secrets = {
             "ca_bundle": write(private, "ca", f"# {value('ca-comment')}\n{ca_of_index.read_text()}"),
@@ -84,7 +87,8 @@ class Checkout:
             *(f'{name} = "{path}"' for name, path in secrets.items()),
         ]
         archives = [str((ROOT / folder).resolve()) for folder in load(ROOT, os.environ).bases.archives]
-        lines.append(f"[bases]\narchives = {json.dumps(archives)}")
+        lines.append(f"[bases]\narchives = {json.dumps(archives)}\n[signing]\nrequired = true")
+        lines += [f'{name} = "{path}"' for name, path in signing_key.make(private).items()]
         Project(self.root).write("versions.local.toml", "\n".join(lines) + "\n")
         runtime = self.root / ".uc" / "secrets"
         runtime.mkdir(parents=True, mode=0o700)
@@ -108,12 +112,20 @@ class Checkout:
         self.inv("scan", *only, codes=(0, 5))
         if set(services) == set(load(self.root, {}).services):  # a release builds them all
             self.inv("release", "--skip-scan", "--skip-smoke")
+            self._require_signed()
         self.inv("secrets.init")
         self.inv("up", *only, codes=(0, 6, 7, 13))
         self._look_at_containers()
         self.inv("down")
         self._refused(services)
         return self.problems
+
+    def _require_signed(self) -> None:
+        """A release that the key did not sign would prove nothing about the key."""
+        argv = ["git", "-C", str(self.folder / "remote.git"), "tag", "--sort=-creatordate"]
+        tags = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+        if tags:  # without one, the release has failed already
+            self.inv("verify", tags[0].removeprefix("v"))
 
     def _export(self, services: Sequence[str]) -> None:
         """Export the cache to the registry, and images with all that provenance may say, from the last build's file."""
