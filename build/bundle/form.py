@@ -130,8 +130,8 @@ def guide(contents: Contents, *, signed: bool) -> bytes:
     lines += [f"    {put.repository}:{put.tag}  {put.digest}" for put in contents.put if put.tag[:1].isdigit()]
     lines += [
         "",
-        "`docker load --input FILE` (containerd image store) and `skopeo copy oci:FOLDER:NAME-VERSION` take them,",
-        "and keep the digests. `./inv bundle.load FILE` puts all of it into a registry: images, signatures,",
+        "`docker load --input FILE` (containerd image store) and `skopeo copy --all oci:FOLDER:NAME-VERSION TO` take",
+        "them, and keep the digests. `./inv bundle.load FILE` puts all of it into a registry: images, signatures,",
         "attestations, bills of materials, and the record last. There, cosign 2.5 verifies each image:", "",
         "    cosign verify --key release.pub --insecure-ignore-tlog REGISTRY/REPOSITORY@DIGEST", "",
     ]  # fmt: skip

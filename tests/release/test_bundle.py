@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from build.engine import client as docker
 from tests.release.bundled import Origin, Site, blob_of, flip, pack, read_entries
 from tests.release.queries import ok
-from tests.support import database_writer
+from tests.support import database_writer, debian
 from tests.support.proxy import Proxy
 from tests.support.server import free_address
 from tests.support.signing import cosign
+from tests.support.stack import clean, free_port, reuse_bases
 from tests.support.world import SERVICES, World
 
 
@@ -138,7 +142,7 @@ def test_stock_tools_check_a_bundle(origin: Origin, tmp_path: Path) -> None:
 def test_docker_loads_the_images_of_a_bundle(origin: Origin) -> None:
     """`docker load` takes the images from it, and nothing else, under their names and with their digests."""
     contents = json.loads(read_entries(origin.bundle)["bundle.json"])
-    expected = {put["repository"]: put["digest"] for put in contents["put"] if put["tag"] == "0.1.0"}
+    expected = _digests(origin.bundle)
     home = contents["releases"][0]["registry"]
     try:
         printed = docker.cli("load", "--input", str(origin.bundle)).stdout
@@ -149,6 +153,41 @@ def test_docker_loads_the_images_of_a_bundle(origin: Origin) -> None:
     finally:
         for name in SERVICES:
             docker.cli("image", "rm", "--force", f"{home}/{name}:0.1.0")
+
+
+def test_a_bundle_is_loaded_into_the_embedded_registry(origin: Origin, site: Site, python_base: dict[str, Any]) -> None:
+    """Where nothing but an engine is, `registry.up` and `bundle.load` are enough: all verifies, and the engine pulls."""
+    address = f"127.0.0.{2 + os.getpid() % 200}:{free_port()}"
+    reuse_bases(site.clone.project, python_base)
+    site.environment["UC_REGISTRY_ADDRESS"] = address
+    image = f"{address}/{site.namespace}/one"
+    try:
+        ok(site.inv("registry.up"))
+        ok(site.inv("bundle.load", str(origin.bundle)))
+
+        assert ok(site.inv("verify", "0.1.0", "--json")).result["verified"] is True
+        digest = _digests(origin.bundle)["one"]
+        docker.cli("pull", f"{image}@{digest}")
+        assert docker.cli("image", "inspect", "--format", "{{.Id}}", f"{image}@{digest}").stdout.strip() == digest
+    finally:
+        clean(site.clone.project.load().project.name, address)
+
+
+def test_skopeo_copies_an_image_out_of_a_bundle(origin: Origin, tmp_path: Path) -> None:
+    """As VERIFY.md says, skopeo takes an image from the unpacked bundle; from the file itself too. Its digest is kept."""
+    subprocess.run(["tar", "--extract", "--file", str(origin.bundle), "--directory", str(tmp_path)], check=True)
+    assert "skopeo copy --all oci:FOLDER:NAME-VERSION TO" in (tmp_path / "VERIFY.md").read_text()
+    expected = _digests(origin.bundle)
+    skopeo = debian.program("skopeo", "skopeo", "usr/bin/skopeo")
+    for source in (f"oci:{tmp_path}", f"oci-archive:{origin.bundle}"):
+        copy = tmp_path / f"by {source.partition(':')[0]}" / "one"
+        copy.parent.mkdir()
+        argv = [skopeo.path, "--insecure-policy", "copy", "--all", f"{source}:one-0.1.0", f"dir:{copy}"]
+        subprocess.run(argv, env=skopeo.environment, check=True, capture_output=True)
+
+        digest = hashlib.sha256((copy / "manifest.json").read_bytes()).hexdigest()
+
+        assert f"sha256:{digest}" == expected["one"]
 
 
 def test_a_version_that_is_there_is_not_replaced(origin: Origin, site: Site) -> None:
@@ -172,3 +211,9 @@ def test_a_file_or_folder_that_is_not_there_is_named(site: Site, tmp_path: Path)
         assert (ran.code, f"no such file: {missing}" in ran.stderr) == (1, True), ran.text
     ran = site.inv("bundle.write", "0.1.0", "--out", str(missing))
     assert (ran.code, f"no such folder: {missing.parent}" in ran.stderr) == (1, True), ran.text
+
+
+def _digests(bundle: Path) -> dict[str, str]:
+    """The digest of each image of 0.1.0, and of its record, by repository."""
+    contents = json.loads(read_entries(bundle)["bundle.json"])
+    return {put["repository"]: put["digest"] for put in contents["put"] if put["tag"] == "0.1.0"}
