@@ -14,7 +14,7 @@ from build.errors import ReleaseRefused, UsageError
 from build.gates.scan.trivy import Scanner, trivy
 from build.git.versions import lines
 from build.registry.client import RegistryClient
-from build.release.names import release_repository
+from build.release.names import release_repository, service_repository
 from build.release.record import Record
 from build.release.stored import ImageGone, fetch
 from build.typed import suggest
@@ -48,7 +48,7 @@ def read(manifest: Manifest, version: str, services: Sequence[str]) -> tuple[dic
             wanted = [name for name in chosen(manifest, services) if name in line.services]
             if wanted and (record := fetch(registry, release_repository(manifest, line.name), version)):
                 has = [name for name in wanted if name in record.services]
-                bills |= {name: bill(registry, record, name) for name in has}
+                bills |= {name: bill(manifest, registry, record, name) for name in has}
                 versions |= dict.fromkeys(has, record.version)
     if not bills:
         raise ReleaseRefused(
@@ -57,7 +57,7 @@ def read(manifest: Manifest, version: str, services: Sequence[str]) -> tuple[dic
     return bills, versions
 
 
-def bill(registry: RegistryClient, record: Record, service: str) -> Any:
+def bill(manifest: Manifest, registry: RegistryClient, record: Record, service: str) -> Any:
     """The bill of materials of one image of a release (CycloneDX).
 
     Raises ReleaseRefused for a release that has none, ImageGone for one that the registry has lost.
@@ -68,7 +68,7 @@ def bill(registry: RegistryClient, record: Record, service: str) -> Any:
             f"{record.tag} has no bill of materials of {service}: its scan was skipped, or it is of an older toolkit"
         )
         raise ReleaseRefused(message, hint="./inv releases shows which releases skipped a gate")
-    content = registry.blob(record.repository_of(service), sbom.digest)
+    content = registry.blob(service_repository(manifest, service), sbom.digest)
     if content is None:
         raise ImageGone(f"the registry has lost the bill of materials of {service} {record.version}", hint="restore it")
     return json.loads(content)

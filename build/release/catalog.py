@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from semver import Version
@@ -30,8 +30,9 @@ class Release:
 
     `state` is complete, interrupted (claimed, and not all in the registry yet), gone (removed from the registry),
     altered (a tag names another image than the record), yanked, or foreign: a version in git or in the release
-    repository that no release of this registry made. `missing` are the services without their image. `skipped` are its
-    skipped gates, `digests` its services' images.
+    repository that is not a release whose images are here. `missing` are the services without their image. `skipped`
+    are its skipped gates, `digests` its services' images. `made_in` is the registry that it was carried from, "" for
+    one that was made in this one.
     """
 
     line: str
@@ -47,6 +48,7 @@ class Release:
     reason: str = ""
     missing: tuple[str, ...] = ()
     digests: dict[str, str] | None = None
+    made_in: str = ""
 
 
 def all_of(manifest: Manifest) -> list[Release]:
@@ -87,25 +89,28 @@ def _of_line(published: Published, line: Line, known: Known, tags: Mapping[str, 
     records = dict(claimed)
     for version in known.complete - claimed.keys():
         record = published.record(line, version)
-        if record and record.registry == published.home:
+        if record:
             records[version] = record
     tags_of = _tags_of(published, [records[version] for version in records if version in known.eligible])
     releases = []
     for version in sorted({*tagged, *known.complete, *known.foreign}, reverse=True):
         record, tag = records.get(version), tagged.get(version, "")
-        if record is None:
+        found = {name: digest for (of, name), digest in tags_of.items() if of == version}
+        made_in = record.registry if record and record.registry != published.home else ""
+        if record is None or (made_in and version in known.eligible and not any(found.values())):
             releases.append(Release(line=line.name, version=str(version), tag=tag, state="foreign"))
             continue
-        found = {name: digest for (of, name), digest in tags_of.items() if of == version}
-        reason = yank_reason(published.registry, record.repository, version) if version in known.yanked else None
-        releases.append(_release(line, tag or record.tag, record, _state(known, record, found), found, reason or ""))
+        withdrawn = version in known.yanked
+        reason = yank_reason(published.registry, published.repository(line), version) if withdrawn else None
+        release = _release(line, tag or record.tag, record, _state(known, record, found), found, reason or "")
+        releases.append(replace(release, made_in=made_in))
     return releases
 
 
 def _tags_of(published: Published, records: list[Record]) -> dict[tuple[Version, str], str]:
     """The digest that each image's X.Y.Z names, "" for none, by version and service."""
     wanted = [(record, name) for record in records for name in record.services]
-    digests = at_once(lambda one: published.registry.digest(one[0].repository_of(one[1]), one[0].version) or "", wanted)
+    digests = at_once(lambda one: published.registry.digest(published.images_of(one[1]), one[0].version) or "", wanted)
     return {(record.parsed, name): digest for (record, name), digest in zip(wanted, digests, strict=True)}
 
 

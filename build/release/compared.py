@@ -19,7 +19,7 @@ from build.registry.client import RegistryClient
 from build.release import bills
 from build.release.candidates import images_of, platform_name
 from build.release.difference import ReadImage, ReleaseDifference, Side, compare
-from build.release.names import release_repository
+from build.release.names import release_repository, service_repository
 from build.release.record import Record
 from build.release.stored import ImageGone, fetch, load, yank_reason
 
@@ -36,10 +36,11 @@ def read(manifest: Manifest, before: str, after: str, services: Sequence[str] = 
     with RegistryClient(manifest) as registry:
         differences = []
         for line, pair in _pairs(manifest, registry, before, after, services):
+            repository = release_repository(manifest, line.name)
             for record in pair:
-                if (reason := yank_reason(registry, record.repository, record.version)) is not None:
+                if (reason := yank_reason(registry, repository, record.version)) is not None:
                     console.warn(f"{line.name} {record.version} was withdrawn: {reason}")
-            sides = [_side(registry, record, services) for record in pair]
+            sides = [_side(manifest, registry, record, services) for record in pair]
             commits = between.read(manifest.root, pair[0].commit, pair[1].commit, line.paths, manifest.release)
             differences.append(compare(sides[0], sides[1], commits, services))
     return differences
@@ -78,7 +79,7 @@ def _missing(before: str, after: str, asked: Sequence[Line], stored: Sequence[Se
     return f"no line has both {before} and {after}: {', '.join(each)}"
 
 
-def _side(registry: RegistryClient, record: Record, services: Sequence[str]) -> Side:
+def _side(manifest: Manifest, registry: RegistryClient, record: Record, services: Sequence[str]) -> Side:
     names = [name for name in record.services if name in services or not services]
     images: dict[str, dict[str, ReadImage]] = {}
     documents: dict[str, Any] = {}
@@ -87,11 +88,11 @@ def _side(registry: RegistryClient, record: Record, services: Sequence[str]) -> 
 
     def read_one(name: str) -> None:
         try:
-            images[name] = _images(registry, record.repository_of(name), record.services[name].digest)
+            images[name] = _images(registry, service_repository(manifest, name), record.services[name].digest)
         except ImageGone:
             lost[name] = f"the registry has lost the image of {record.version}: its size and settings are not known"
         try:
-            documents[name] = bills.bill(registry, record, name)
+            documents[name] = bills.bill(manifest, registry, record, name)
         except (ReleaseRefused, ImageGone) as error:
             unbilled[name] = f"packages and licences are not compared: {error}"
 

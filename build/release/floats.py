@@ -108,7 +108,7 @@ def move_floats(
             moving = [move.name for move in todo if move.version == version]
             try:
                 results = _point(
-                    registry, _record_of(published, line, version), moving, staged or {},
+                    published, line, _record_of(published, line, version), moving, staged or {},
                     remembered=published.stands_still(line, known),
                 )  # fmt: skip
             except ImageGone as error:
@@ -153,7 +153,8 @@ class _Pointed:
 
 
 def _point(
-    registry: RegistryClient,
+    published: Published,
+    line: Line,
     record: Record,
     floats: Sequence[str],
     staged: Mapping[str, RawManifest],
@@ -164,18 +165,20 @@ def _point(
 
     With `remembered`, what this run read of a float earlier still holds.
     """
+    registry = published.registry
 
     def point(service: str) -> list[_Pointed]:
         digest = record.services[service].digest
         local = staged.get(service)
         stored = local if local and local.digest == digest else None
-        return _point_repository(registry, record.repository_of(service), floats, digest, stored, remembered=remembered)
+        repository = published.images_of(service)
+        return _point_repository(registry, repository, floats, digest, stored, remembered=remembered)
 
     results = [pointed for of_service in at_once(point, record.services) for pointed in of_service]
     settled = [name for name in floats if all(pointed.stayed for pointed in results if pointed.name == name)]
     manifest = of_record(record).manifest
     return results + _point_repository(
-        registry, record.repository, settled, manifest.digest, manifest, remembered=remembered
+        registry, published.repository(line), settled, manifest.digest, manifest, remembered=remembered
     )
 
 

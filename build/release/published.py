@@ -22,7 +22,7 @@ from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.registry.oci import RawManifest
 from build.release import carried
-from build.release.names import release_repository, versions_of, yank_tag
+from build.release.names import release_repository, service_repository, versions_of, yank_tag
 from build.release.record import Record, is_record_of, of_record
 from build.release.stored import fetch
 
@@ -108,6 +108,10 @@ class Published:
         """The repository of the line's release records."""
         return release_repository(self._manifest, line.name)
 
+    def images_of(self, service: str) -> str:
+        """The repository of a service's images here, wherever a release of it was made."""
+        return service_repository(self._manifest, service)
+
     def claimed(self, line: Line) -> Mapping[Version, Record]:
         """The records that the line's git tags carry for this registry."""
         return self._read(line).claimed
@@ -190,7 +194,7 @@ class Published:
     def has_images(self, record: Record) -> bool:
         """Whether the registry has every image of a release."""
         digests = at_once(
-            lambda name: self.registry.digest(record.repository_of(name), record.services[name].digest), record.services
+            lambda name: self.registry.digest(self.images_of(name), record.services[name].digest), record.services
         )
         return all(digests)
 

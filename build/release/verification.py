@@ -39,10 +39,11 @@ def read(manifest: Manifest, version: str, services: Sequence[str] = (), *, key:
     results = []
     with RegistryClient(manifest) as registry:
         for line in lines(manifest):
+            repository = release_repository(manifest, line.name)
             if set(line.services) & set(chosen(manifest, services)) and (
                 record := _record(manifest, registry, line, version)
             ):
-                if (reason := yank_reason(registry, record.repository, record.version)) is not None:
+                if (reason := yank_reason(registry, repository, record.version)) is not None:
                     console.warn(f"{line.name} {record.version} was withdrawn: {reason}")
                 results.append(_examine(manifest, registry, line, record, trusted, whole=True))
     if not results:

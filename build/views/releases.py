@@ -145,7 +145,8 @@ def releases(every: Sequence[Release], *, json: bool = False) -> None:
 
 
 def _remarks(release: Release) -> str:
-    remarks = [f"{name} SKIPPED" for name in release.skipped]
+    remarks = [f"made in {release.made_in}"] if release.made_in else []
+    remarks += [f"{name} SKIPPED" for name in release.skipped]
     remarks += [f"waived {', '.join(release.waivers)}"] if release.waivers else []
     remarks += [f"stand-ins {', '.join(release.stand_ins)}"] if release.stand_ins else []
     remarks += [f"yanked: {release.reason}"] if release.reason else []

@@ -35,6 +35,8 @@ def test_a_bundle_is_loaded_and_verified_in_a_closed_place(origin: Origin, site:
         assert {site.hub.digest(f"{site.namespace}/{name}", short) for short in ("0.1", "0")} == {digest}
         image = f"{site.registry.address}/{site.namespace}/{name}@{digest}"
         assert cosign("verify", "--key", origin.keys.public, image).returncode == 0
+    (release,) = ok(site.inv("releases", "--json")).result
+    assert (release["state"], release["made_in"]) == ("complete", f"{origin.world.address}/{site.namespace}")
     again = ok(site.inv("bundle.load", str(origin.bundle), "--json"))
     assert (ran.result["sent"] > 0, again.result["sent"]) == (True, 0)
 

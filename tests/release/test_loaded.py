@@ -1,0 +1,70 @@
+"""A release that a bundle brought to another registry is a release there, under whatever namespace it was loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.release.bundled import Origin, Site
+from tests.release.queries import ok
+from tests.support.world import SERVICES
+
+NAMESPACE = "site/of-another"
+
+
+@pytest.fixture
+def loaded(origin: Origin, site: Site) -> Site:
+    """A place with both releases, under another namespace than they were made in."""
+    site.environment["UC_REGISTRY_NAMESPACE"] = NAMESPACE
+    for bundle in (origin.bundle, origin.newer):
+        ok(site.inv("bundle.load", str(bundle)))
+    return site
+
+
+def test_every_command_that_reads_a_release_reads_a_loaded_one(origin: Origin, loaded: Site) -> None:
+    """It is listed as complete, with where it was made; its images, packages, difference and proofs are read there."""
+    releases = ok(loaded.inv("releases", "--json")).result
+
+    home = f"{origin.world.address}/{origin.world.namespace}"
+    assert [(one["version"], one["state"], one["made_in"]) for one in releases] == [
+        ("0.1.1", "complete", home), ("0.1.0", "complete", home),
+    ]  # fmt: skip
+    assert ok(loaded.inv("verify", "0.1.1", "--json")).result["verified"] is True
+    assert "one" in ok(loaded.inv("sbom", "0.1.0", "--service", "one")).stdout
+    (difference,) = ok(loaded.inv("diff", "0.1.0", "0.1.1", "--json")).result
+    assert {one["service"]: (one["change"], one["notes"]) for one in difference["services"]} == {
+        "one": ("changed", []), "two": ("same", []),
+    }  # fmt: skip
+    assert {one["service"] for one in ok(loaded.inv("scan", "--release", "0.1.0", "--json")).result} == {*SERVICES}
+
+
+def test_the_next_release_stands_on_a_loaded_one_only_where_git_has_its_tag(origin: Origin, loaded: Site) -> None:
+    """Without the git tag its number is taken, and that is all; with it, the plan says which images are its own."""
+    without = _planned(loaded)
+    loaded.clone.git("fetch", "--quiet", str(origin.world.remote), "refs/tags/*:refs/tags/*")
+    loaded.clone.commit("two")
+
+    with_tag = _planned(loaded)
+
+    assert (without["previous"], without["version"]) == ("", "0.1.2")
+    assert {one["action"] for one in without["services"]} == {"build"}
+    assert (with_tag["previous"], with_tag["version"]) == ("0.1.1", "0.1.2")
+    assert {one["service"]: one["why"] for one in with_tag["services"]} == {
+        "one": "unchanged since 0.1.1", "two": "changed since 0.1.1",
+    }  # fmt: skip
+
+
+def test_a_loaded_release_is_withdrawn_where_it_was_loaded(loaded: Site) -> None:
+    """Its floats move back in the place that has it, and whoever asks for it there is warned."""
+    ok(loaded.inv("yank", "0.1.1", "--reason", "broken"))
+
+    floats = {loaded.hub.digest(f"{NAMESPACE}/{name}", "0.1") for name in (*SERVICES, "release")}
+    assert floats == {loaded.hub.digest(f"{NAMESPACE}/{name}", "0.1.0") for name in (*SERVICES, "release")}
+    assert "was withdrawn: broken" in ok(loaded.inv("verify", "0.1.1")).stderr
+    assert loaded.inv("up", "--release", "0.1.1").code == 14
+
+
+def _planned(site: Site) -> Any:
+    (line,) = ok(site.inv("release", "--dry-run", "--json")).result["lines"]
+    return line
