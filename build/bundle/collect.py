@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from build.bundle.form import BundledRelease, Put
 from build.errors import RegistryError
 from build.registry.body import Part
 from build.registry.client import RegistryClient
 from build.registry.oci import EMPTY, RawManifest, digest_of
+from build.registry.tree import Descriptor, ManifestBody, parts, walk
 from build.release.candidates import platform_manifests
 from build.release.proof import Proof
 from build.release.record import Record, of_record
@@ -71,11 +72,11 @@ def add(collected: Collected, registry: RegistryClient, record: Record, proof: P
     versions: list[Put] = []
     for service, image in record.services.items():
         repository = record.repository_of(service)
-        for stored in _tree(registry, repository, image.digest):
-            _add(collected, record, repository, stored)
-            layers = {layer["digest"] for layer in json.loads(stored.content).get("layers", [])}
-            collected.layers.setdefault(service, set()).update(layers)
         top = load(registry, repository, image.digest)
+        for stored in walk(top, _body, partial(_child, registry, repository)):
+            _add(collected, record, repository, stored)
+            layers = {layer["digest"] for layer in _body(stored).get("layers", [])}
+            collected.layers.setdefault(service, set()).update(layers)
         subjects += [(repository, digest) for digest in (top.digest, *platform_manifests(top.content))]
         descriptor: dict[str, object] = {
             "mediaType": top.media_type, "digest": top.digest, "size": len(top.content),
@@ -92,18 +93,18 @@ def add(collected: Collected, registry: RegistryClient, record: Record, proof: P
     _add(collected, record, record.repository, own.manifest, record.version)
 
 
-def _tree(registry: RegistryClient, repository: str, digest: str) -> Iterator[RawManifest]:
-    """A manifest and all below it, children first: no registry takes an index before its children."""
-    stored = load(registry, repository, digest)
-    for child in json.loads(stored.content).get("manifests", []):
-        yield from _tree(registry, repository, child["digest"])
-    yield stored
+def _body(stored: RawManifest) -> ManifestBody:
+    body: ManifestBody = json.loads(stored.content)
+    return body
+
+
+def _child(registry: RegistryClient, repository: str, descriptor: Descriptor) -> RawManifest:
+    return load(registry, repository, descriptor["digest"])
 
 
 def _add(collected: Collected, record: Record, repository: str, stored: RawManifest, tag: str = "") -> None:
-    body = json.loads(stored.content)
     collected.manifests[stored.digest] = stored.content
-    for part in [body["config"], *body["layers"]] if "config" in body else []:
+    for part in parts(_body(stored)):
         collected.blobs[part["digest"]] = part["size"]
         collected.places.setdefault(part["digest"], repository)
     collected.put[_put(record, repository, stored, tag)] = None

@@ -5,38 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict  # noqa: TID251  (pydantic never reads these, and typing_extensions is slow)
 
 from build.errors import ToolFailed
+from build.registry.tree import Descriptor, ManifestBody, parts, walk
 
 # moby/buildkit docs/attestations/attestation-storage.md: the annotation that tells an attestation from an image.
 ATTESTATION = "vnd.docker.reference.type"
-
-
-class Platform(TypedDict, total=False):
-    """What an image runs on."""
-
-    os: str
-    architecture: str
-    variant: str
-
-
-class Descriptor(TypedDict):
-    """How one piece of content names another (OCI image specification, descriptor.md)."""
-
-    mediaType: str
-    digest: str
-    size: int
-    annotations: NotRequired[dict[str, str]]
-    platform: NotRequired[Platform]
-
-
-class ManifestBody(TypedDict, total=False):
-    """An index (with `manifests`) or the manifest of an image (with `config` and `layers`)."""
-
-    manifests: list[Descriptor]
-    config: Descriptor
-    layers: list[Descriptor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +32,10 @@ class Layout:
 
         Raises ToolFailed when one of them is missing.
         """
-        return self._below(self.top())
+        return list(walk(self._read(self.top()), lambda pair: pair[1], self._read))
 
-    def _below(self, descriptor: Descriptor) -> list[tuple[Descriptor, ManifestBody]]:
-        manifest: ManifestBody = json.loads(self.blob(descriptor["digest"]).read_bytes())
-        children = [pair for child in manifest.get("manifests", []) for pair in self._below(child)]
-        return [*children, (descriptor, manifest)]
+    def _read(self, descriptor: Descriptor) -> tuple[Descriptor, ManifestBody]:
+        return descriptor, json.loads(self.blob(descriptor["digest"]).read_bytes())
 
     def blob(self, digest: str) -> Path:
         """The file of a blob or manifest. Raises ToolFailed when the layout lacks it."""
@@ -77,7 +49,7 @@ class Layout:
         blobs = {
             blob["digest"]: blob["size"]
             for descriptor, manifest in self.manifests()
-            if ATTESTATION not in descriptor.get("annotations", {}) and "config" in manifest
-            for blob in (manifest["config"], *manifest["layers"])
+            if ATTESTATION not in descriptor.get("annotations", {})
+            for blob in parts(manifest)
         }
         return sum(blobs.values())

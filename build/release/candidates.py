@@ -17,10 +17,11 @@ from build.images import data_formats
 from build.images.data_formats import DataFormat
 from build.images.export import Exported
 from build.images.image import Image
-from build.images.layout import ATTESTATION, Descriptor, ManifestBody, Platform
+from build.images.layout import ATTESTATION
 from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.registry.oci import RawManifest, digest_of
+from build.registry.tree import Descriptor, ManifestBody, Platform, parts
 from build.release.stored import load
 
 _SMALL = 4096  # bytes; a blob up to that size, most often a new configuration, is sent without asking for it
@@ -63,12 +64,7 @@ def _push(registry: RegistryClient, exported: Exported, origins: dict[str, str])
     """Upload one image; `origins` (blob → a repository that has it) is extended."""
     repository, layout = exported.image.repository, exported.layout
     manifests = layout.manifests()
-    blobs = {
-        blob["digest"]: blob["size"]
-        for _, manifest in manifests
-        if "config" in manifest
-        for blob in (manifest["config"], *manifest["layers"])
-    }
+    blobs = {blob["digest"]: blob["size"] for _, manifest in manifests for blob in parts(manifest)}
 
     def send(digest: str) -> int:
         if blobs[digest] > _SMALL and registry.has_blob(repository, digest):

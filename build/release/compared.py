@@ -13,9 +13,9 @@ from build.errors import ReleaseRefused
 from build.git import between
 from build.git.versions import Line, lines
 from build.images import settings
-from build.images.layout import ManifestBody
 from build.parallel import at_once
 from build.registry.client import RegistryClient
+from build.registry.tree import ManifestBody
 from build.release import bills
 from build.release.candidates import images_of, platform_name
 from build.release.difference import ReadImage, ReleaseDifference, Side, compare

@@ -17,7 +17,9 @@ from build.errors import VerificationFailed
 from build.images.image import short
 from build.parallel import at_once
 from build.registry.content import Content
+from build.registry.oci import RawManifest
 from build.registry.transport import Altered
+from build.registry.tree import Descriptor, parts, walk
 from build.release import attest, candidates, expected
 from build.release.expected import Expected
 from build.release.keyless import Witness
@@ -157,7 +159,7 @@ def _service(release: _Release, service: str) -> Iterator[Check]:
     if stored is None:
         yield Check(subject=service, what="image", state="missing", detail=short(image.digest))
         return
-    yield from _content(release, service, stored.content)
+    yield from _content(release, service, stored)
     built = image.origin == "built"
     for digest in (image.digest, *candidates.platform_manifests(stored.content)):
         yield _signature(release, service, repository, digest, by_this_release=built)
@@ -180,24 +182,23 @@ def _digest_check(release: _Release, subject: str, repository: str, tag: str, ex
     return Check(subject=subject, what=f"tag {tag}", state="wrong" if detail else "ok", detail=detail)
 
 
-def _content(release: _Release, service: str, manifest: bytes) -> Iterator[Check]:
+def _content(release: _Release, service: str, top: RawManifest) -> Iterator[Check]:
     """Whether the registry has all of an image, and whether the bytes are those of the digests."""
     registry, repository = release.registry, release.record.repository_of(service)
-    missing, wrong, blobs = [], [], set()
-    todo = [json.loads(manifest)]
-    while todo:
-        body = todo.pop()
-        for child in body.get("manifests", []):
-            try:
-                stored = registry.manifest(repository, child["digest"])
-            except Altered as error:
-                wrong.append(str(error))
-                continue
-            if stored is None:
-                missing.append(short(child["digest"]))
-            else:
-                todo.append(json.loads(stored.content))
-        blobs |= {part["digest"] for part in [body["config"], *body["layers"]]} if "config" in body else set()
+    missing, wrong = [], []
+
+    def read(child: Descriptor) -> RawManifest | None:
+        try:
+            below = registry.manifest(repository, child["digest"])
+        except Altered as error:
+            wrong.append(str(error))
+            return None
+        if below is None:
+            missing.append(short(child["digest"]))
+        return below
+
+    manifests = walk(top, lambda stored: json.loads(stored.content), read)
+    blobs = {part["digest"] for stored in manifests for part in parts(json.loads(stored.content))}
     for digest in sorted(blobs):
         if not registry.has_blob(repository, digest):
             missing.append(short(digest))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from build.images.layout import ATTESTATION, Layout, ManifestBody
+from build.images.layout import ATTESTATION, Layout
+from build.registry.tree import ManifestBody
 
 _MOST = 20  # of one kind, in one layer
 # Two commits with equal content differ in these: they say which commit it was.
