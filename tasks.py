@@ -421,7 +421,7 @@ def commits_check(_c: Context, *, range: str = "", message: str = "", json: bool
     "dry_run": "print the plan and do nothing",
     "plan": "write the plan to this file and do nothing",
     "apply": "carry out the plan in this file; refused if anything changed since",
-    "resume": "only finish interrupted releases, and check every floating tag",
+    "resume": "only finish interrupted releases, check every floating tag, put lost signatures back",
     "skip": "skip this gate, or only its vulnerabilities; recorded permanently; repeat it for more",
     "skip_scan": "--skip scan",
     "skip_smoke": "--skip smoke",

@@ -1,14 +1,14 @@
 """Signs a release before it is claimed, and attaches signatures, attestations and bills of materials to its images.
 
 Before the claim everything is in the registry by digest, like the candidates, without a tag. Afterwards the tags are
-written, for which no key is needed. Each is put once: what an earlier release
-attached to the same image stays, and what somebody else attached is not added to.
+written, for which no key is needed. Each is put once: what an earlier release attached to the same image stays, and
+what somebody else attached is not added to.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,12 +20,13 @@ from build.parallel import at_once
 from build.registry.client import RegistryClient
 from build.registry.content import Content
 from build.registry.oci import Artifact, RawManifest, digest_of
+from build.registry.tree import parts
 from build.release import publish, statements
 from build.release.candidates import Candidate, config, platform_manifests
 from build.release.proof import Attestations, Proof, Signature
 from build.release.record import Record, RecordedDocument, RecordedService, of_record
 from build.release.statements import Described
-from build.release.stored import load
+from build.release.stored import ImageGone, load
 from build.signing import attached, envelope, payload
 from build.signing.attached import Layer
 from build.signing.envelope import NoAttestation, Statement
@@ -161,6 +162,49 @@ def attach(
     return sum(at_once(partial(_attach, registry, keys), work))
 
 
+def is_any_absent(record: Record, proof: Proof, listed: Mapping[str, Collection[str]]) -> bool:
+    """Whether a tag that `attach` writes is not `listed`, by repository."""
+    names = [(each.repository, attached.tag(each.digest, "sig")) for each in proof.signatures]
+    names += [(each.repository, attached.tag(each.digest, "att")) for each in proof.attestations]
+    names += [(bill.repository, attached.tag(bill.digest, "sbom")) for bill in _bills(record)]
+    return any(tag not in listed[repository] for repository, tag in names)
+
+
+def put_back(
+    registry: RegistryClient,
+    record: Record,
+    proof: Proof,
+    keys: Sequence[PublicKey],
+    listed: Mapping[str, Collection[str]],
+) -> tuple[int, list[str]]:
+    """Write the tags of `attach` that are not `listed`, by repository; how many, and those whose content is lost.
+
+    Signatures are made again of what the proof has, the same bytes. Attestations and bills of materials have to be in
+    the registry still, under their digests. Raises as `attach` does, but for what is lost.
+    """
+
+    def is_absent(repository: str, digest: str, kind: str) -> bool:
+        return attached.tag(digest, kind) not in listed[repository]
+
+    signatures = tuple(each for each in proof.signatures if is_absent(each.repository, each.digest, "sig"))
+    work, lost = list(_signatures(record, Proof(signatures))), []
+    for each in proof.attestations:
+        if is_absent(each.repository, each.digest, "att"):
+            try:
+                work += _attestations(registry, Proof(attestations=(each,)))
+            except ImageGone:
+                lost.append(f"{each.repository}:{attached.tag(each.digest, 'att')}")
+    work += [bill for bill in _bills(record) if is_absent(bill.repository, bill.digest, "sbom")]
+    possible = [each for each in work if each.artifact.blobs or _has_parts(registry, each)]
+    lost += [f"{each.repository}:{attached.tag(each.digest, each.kind)}" for each in work if each not in possible]
+    return sum(at_once(partial(_attach, registry, keys), possible)), lost
+
+
+def _has_parts(registry: RegistryClient, attachment: _Attachment) -> bool:
+    body = json.loads(attachment.artifact.manifest.content)
+    return all(registry.has_blob(attachment.repository, part["digest"]) for part in parts(body))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Attachment:
     repository: str
@@ -181,8 +225,7 @@ def _signatures(record: Record, proof: Proof) -> Iterator[_Attachment]:
 
 def _attestations(registry: RegistryClient, proof: Proof) -> Iterator[_Attachment]:
     for each in proof.attestations:
-        stored = load(registry, each.repository, each.manifest)
-        artifact = Artifact(manifest=stored, blobs=())
+        artifact = Artifact(manifest=load(registry, each.repository, each.manifest), blobs=())
         yield _Attachment(repository=each.repository, digest=each.digest, kind="att", artifact=artifact)
 
 

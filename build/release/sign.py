@@ -1,8 +1,11 @@
-"""The two steps of a release that prove it: signing before the claim, which takes the key, and attaching after it."""
+"""The two steps of a release that prove it: signing before the claim, which takes the key, and attaching after it.
+
+What was attached and is lost since is put back, as far as the git tag and the registry still have it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +14,12 @@ from build.errors import ReleaseRefused
 from build.gates.scan import gate as scan
 from build.gates.scan import vex
 from build.images.image import short
+from build.parallel import at_once
 from build.registry import policy
 from build.registry.credentials import login
 from build.release import attest, carried, keyless, recovery
 from build.release.proof import Proof
+from build.release.published import Known
 from build.release.record import Record
 from build.release.run import Run, records_of
 from build.signing.keyless import configured as cosign_of
@@ -78,7 +83,7 @@ def attached(run: Run) -> Run:
     written = {}
     for record in run.records:
         proof = proofs[record.tag]
-        if not proof.keyless and not proof.signatures and not any(image.sbom for image in record.services.values()):
+        if not proof.keyless and not _has_proof(record, proof):
             continue
         with recovery.explained(record, "claimed and not published"):
             allowed = policy.policy(run.manifest, run.registry).fallback_tags
@@ -102,3 +107,45 @@ def _signed_without_a_key(run: Run, record: Record) -> int:
         raise ReleaseRefused(message, hint="./inv release --resume   where [signing] is as it was when it was claimed")
     login(run.manifest)
     return keyless.attach(run.registry, cosign, record, _documents(run, record))
+
+
+def put_back(run: Run, known: Mapping[str, Known]) -> list[Record]:
+    """Put back what complete releases have lost of their proofs; the releases that something was put back of.
+
+    What can't be made again is a warning with the command that can. Nothing is put back of a release that was
+    withdrawn, or whose images are gone. Raises RegistryError.
+    """
+    records = [
+        record
+        for line in run.published.lines
+        for version, record in sorted(run.published.claimed(line).items())  # the first has the attestations of an image
+        if version in known[line.name].eligible
+    ]
+    proofs = _carried(replace(run, records=tuple(records)))
+    proven = [record for record in records if _has_proof(record, proofs[record.tag])]
+    if not proven or not policy.policy(run.manifest, run.registry).fallback_tags:
+        return []
+    repositories = list(dict.fromkeys(name for record in proven for name in _repositories(record)))
+    listed = dict(zip(repositories, map(set, at_once(run.registry.tags, repositories)), strict=True))
+    return [record for record in proven if _put_back(run, record, proofs[record.tag], listed)]
+
+
+def _has_proof(record: Record, proof: Proof) -> bool:
+    return bool(proof.signatures) or any(image.sbom for image in record.services.values())
+
+
+def _repositories(record: Record) -> list[str]:
+    return [record.repository, *(record.repository_of(service) for service in record.services)]
+
+
+def _put_back(run: Run, record: Record, proof: Proof, listed: Mapping[str, Collection[str]]) -> bool:
+    if not attest.is_any_absent(record, proof, listed) or not run.published.has_images(record):
+        return False
+    written, lost = attest.put_back(run.registry, record, proof, trusted(run.manifest), listed)
+    if written:
+        console.note(f"{record.tag}: {written} tags of signatures, attestations and bills of materials put back")
+    if lost:
+        console.warn(
+            f"{record.tag}: the registry has lost {', '.join(lost)}; ./inv bundle.load FILE restores it from a bundle"
+        )
+    return written > 0

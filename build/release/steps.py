@@ -45,7 +45,8 @@ def _resume(run: Run) -> Run:
         steps.execute(FINISH, replace(run, records=tuple(interrupted)))
         known = run.published.all_known()
     moved = recovery.settle_floats(run.manifest, run.published, known, run.claims, audit=run.audit)
-    if not interrupted and not moved:
+    proven = sign.put_back(run, known) if run.audit else []
+    if not interrupted and not moved and not proven:
         raise Skip("nothing was interrupted")
     for line, moves in moved.items():
         console.note(f"{line}: {', '.join(move.name for move in moves)} was behind and is current again")

@@ -30,6 +30,7 @@ from build.signing.envelope import NoAttestation, Statement
 from build.signing.keys import PublicKey
 
 Altering = Callable[[str, str], str]  # repository, digest → what is wrong with the bytes of a blob
+_ATTACHED = ("signature", "attestation", "bill of materials")
 State = Literal["ok", "missing", "wrong", "unchecked"]
 
 
@@ -126,8 +127,18 @@ def require(verifications: Sequence[Verification]) -> None:
         for check in each.problems
     ]
     if lines:
-        hint = "./inv verify VERSION shows every check; ask whoever made the release, and do not run it"
-        raise VerificationFailed("\n".join(lines), hint=hint)
+        raise VerificationFailed("\n".join(lines), hint=_hint(verifications))
+
+
+def _hint(verifications: Sequence[Verification]) -> str:
+    """What to do about the problems: what is only missing can be put back, by whoever may release."""
+    problems = [problem for each in verifications for problem in each.problems]
+    if any(problem.state == "wrong" for problem in problems):
+        return "./inv verify VERSION shows every check; ask whoever made the release, and do not run it"
+    bundle = "from a bundle of it: ./inv bundle.load FILE"
+    if all(problem.what.startswith(_ATTACHED) for problem in problems):
+        return f"./inv release --resume puts back what the git tag has of it; {bundle}; do not run it before"
+    return f"{bundle}; ./inv verify VERSION shows every check; do not run it before"
 
 
 def _record(release: _Release) -> Iterator[Check]:

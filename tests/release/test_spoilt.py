@@ -207,3 +207,37 @@ def test_what_is_missing_or_wrong_is_named(signed: _Signed, name: str) -> None:
     if name not in _SEEN_WHEN_FETCHED:  # whoever fetches it sees that
         ran = world.clone.inv("up", "--release", "0.1.0", **signed.keys.verifying)
         assert ran.code == 21, ran.text
+
+
+_DROPPED = (("release", "sig", ""), ("one", "sig", ""), ("one", "sig", "platform"), ("one", "sbom", ""))
+
+
+def test_what_was_deleted_is_put_back_by_a_machine_without_the_key(signed: _Signed) -> None:
+    """Signatures are made again from the git tag, bills and attestations named again: the same bytes as before."""
+    world, before = signed.world, signed.world.public().images
+    for dropped in _DROPPED:
+        _drop(*dropped)(world, signed.registry, signed.keys)
+    place = f"{world.namespace}/two"
+    tag = f"{world.hub.digest(place, '0.1.0').replace(':', '-')}.att"
+    shutil.rmtree(signed.registry.storage / f"docker/registry/v2/repositories/{place}/_manifests/tags/{tag}")
+    ran = world.clone.inv("verify", "0.1.0", **signed.keys.verifying)
+    assert (ran.code, "./inv release --resume puts back" in ran.stderr) == (21, True), ran.text
+
+    ran = ok(world.another().inv("release", "--resume", **signed.keys.verifying))
+
+    assert "v0.1.0: 5 tags of signatures, attestations and bills of materials put back" in ran.stderr
+    assert world.public().images == before
+    assert ok(world.clone.inv("verify", "0.1.0", "--json", **signed.keys.verifying)).result["verified"] is True
+
+
+def test_lost_attestations_come_back_from_a_bundle(signed: _Signed, tmp_path: Path) -> None:
+    """What only the key could make again is named with the command that restores it, and that does."""
+    world, bundle = signed.world, str(tmp_path / "bundle.tar")
+    ok(world.clone.inv("bundle.write", "0.1.0", "--out", bundle, **signed.keys.signing))
+    _drop("one", "att")(world, signed.registry, signed.keys)
+
+    ran = ok(world.clone.inv("release", "--resume", **signed.keys.verifying))
+
+    assert "./inv bundle.load FILE" in ran.stderr
+    ok(world.clone.inv("bundle.load", bundle, **signed.keys.verifying))
+    assert ok(world.clone.inv("verify", "0.1.0", "--json", **signed.keys.verifying)).result["verified"] is True
