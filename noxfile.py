@@ -124,7 +124,7 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Rules of the library that need no daemon, in seconds."""
     locked(session)
-    pytest(session, "tests/unit", env=in_memory())
+    pytest(session, "tests/unit", "tests/canary", env=in_memory())
 
 
 @nox.session
