@@ -832,13 +832,14 @@ def keys_init(_c: Context, *, folder: str = "", json: bool = False, dry_run: boo
     proofs.keys(files if dry_run else keys.create(files), planned=dry_run, json=json)
 
 
-@task(name="write", bare="version", iterable=["version", "since"], help=_JSON | {
+@task(name="write", bare="version", iterable=["version", "since"], help=_JSON | _DRY | {
     "version": "a release: 1.4.0; a,b or repeated for more, which share their layers",
     "since": "a release that the other place has already: its layers are left out",
     "out": "the file to write (default: PROJECT-VERSION.tar)", "with_db": "with the vulnerability database",
 })  # fmt: skip
 def bundle_write(
-    _c: Context, *, version: list[str], since: list[str], out: str = "", with_db: bool = False, json: bool = False
+    _c: Context, *, version: list[str], since: list[str], out: str = "", with_db: bool = False, json: bool = False,
+    dry_run: bool = False,
 ) -> None:  # fmt: skip
     """Write releases to a file, for a closed place.
 
@@ -849,7 +850,8 @@ def bundle_write(
     from build.bundle import write
     from build.views import bundles
 
-    bundles.written(write.write(_manifest(), version, since=since, out=out, with_db=with_db))
+    written = write.write(_manifest(), version, since=since, out=out, with_db=with_db, dry_run=dry_run)
+    bundles.written(written, dry_run=dry_run)
 
 
 @task(name="verify", bare="file", help=_JSON | {

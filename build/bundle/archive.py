@@ -19,6 +19,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*"
 Source = tuple[int, Callable[[Callable[[bytes], object]], object]]  # a size, and what passes that many bytes on
 
 
+def size(files: Mapping[str, bytes | Source]) -> int:
+    """The bytes of a tar with these files."""
+    sizes = (len(content) if isinstance(content, bytes) else content[0] for content in files.values())
+    return sum(_BLOCK + each + -each % _BLOCK for each in sizes) + 2 * _BLOCK
+
+
 def write(path: Path, files: Mapping[str, bytes | Source]) -> int:
     """Write the files, by name, to a tar that appears when it is whole; the bytes written.
 

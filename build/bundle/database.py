@@ -33,8 +33,7 @@ def pack(manifest: Manifest, folder: Path) -> tuple[RawManifest, Part]:
     """
     provided = database.provide(manifest)
     if isinstance(provided, Absent):
-        message = f"--with-db: there is no vulnerability database: {provided.reason}"
-        raise ScanBroken(message, hint=database.MIRROR)
+        raise _missing(provided.reason)
     cache = Scanner.of(manifest).cache / "db"
     path = folder / "db.tar.gz"
     metadata = json.loads((cache / "metadata.json").read_text(encoding="utf-8")) | {"DownloadedAt": _NEVER}
@@ -49,6 +48,16 @@ def pack(manifest: Manifest, folder: Path) -> tuple[RawManifest, Part]:
         _add(archive, "trivy.db", (cache / "trivy.db").stat().st_size, source)
     layer = Part(path, 0, path.stat().st_size)
     return _manifest(layer), layer
+
+
+def require(manifest: Manifest) -> None:
+    """Raise ScanBroken if there would be no database to pack; nothing is fetched."""
+    if reason := database.unobtainable(manifest):
+        raise _missing(reason)
+
+
+def _missing(reason: str) -> ScanBroken:
+    return ScanBroken(f"--with-db: there is no vulnerability database: {reason}", hint=database.MIRROR)
 
 
 def _add(archive: tarfile.TarFile, name: str, size: int, content: io.BufferedIOBase) -> None:

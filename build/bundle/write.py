@@ -41,11 +41,13 @@ class WrittenBundle:
 
 
 def write(
-    manifest: Manifest, versions: Sequence[str], *, since: Sequence[str] = (), out: str = "", with_db: bool = False
+    manifest: Manifest, versions: Sequence[str], *, since: Sequence[str] = (), out: str = "", with_db: bool = False,
+    dry_run: bool = False,
 ) -> WrittenBundle:  # fmt: skip
     """Write releases to a bundle, NAME-VERSION.tar unless `out` says otherwise; without the layers of those in `since`.
 
-    `with_db`: with the vulnerability database of this machine. Raises UsageError without a version or for a folder that
+    `with_db`: with the vulnerability database of this machine. `dry_run`: the file is not written, the database not
+    fetched, and its size not counted. Raises UsageError without a version or for a folder that
     does not exist, ReleaseRefused for a release that does not, ImageGone for what the registry has lost, SecretError
     for a key that can't be read, MissingTool and ToolFailed as cosign does, ScanBroken without a database.
     """
@@ -62,7 +64,9 @@ def write(
         records = [pair for version in versions for pair in _records(manifest, registry, version)]
         earlier = [pair for version in since for pair in _records(manifest, registry, version)]
         collected, before = Collected(), Collected()
-        if with_db:
+        if with_db and dry_run:
+            database.require(manifest)
+        elif with_db:
             collect.add_database(collected, *database.pack(manifest, Path(folder)))
         for record, proof in records:
             collect.add(collected, registry, record, proof)
@@ -72,7 +76,8 @@ def write(
         contents = _contents(manifest, collected, before, [one for one, _ in records], [one for one, _ in earlier])
         rendered = _rendered(manifest, [record.version for record, _ in records])
         path = Path(out or f"{manifest.project.name}-{'+'.join(dict.fromkeys(r.version for r, _ in records))}.tar")
-        size = archive.write(path, _files(registry, contents, collected, rendered, signer))
+        files = _files(registry, contents, collected, rendered, signer)
+        size = archive.size(files) if dry_run else archive.write(path, files)
     images = {put.repository: put.digest for put in contents.put if put.tag in {r.version for r, _ in records}}
     return WrittenBundle(
         file=str(path),

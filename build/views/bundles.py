@@ -9,10 +9,11 @@ from build.bundle.write import WrittenBundle
 from build.views import proofs
 
 
-def written(result: WrittenBundle) -> None:
-    """Print where a bundle is, and how large."""
+def written(result: WrittenBundle, *, dry_run: bool = False) -> None:
+    """Print where a bundle is, or would be, and how large."""
     signed = "signed" if result.signed else "not signed"
-    console.outcome(f"{result.file}: {', '.join(result.releases)}, {result.size / 1e6:.1f} MB, {signed}", result)
+    text = f"{result.file}: {', '.join(result.releases)}, {result.size / 1e6:.1f} MB, {signed}"
+    console.outcome(f"write {text}" if dry_run else text, result, planned=dry_run)
 
 
 def checked(bundle: Bundle, file: str, *, json: bool) -> None:

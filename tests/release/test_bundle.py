@@ -123,6 +123,28 @@ def test_the_vulnerability_database_is_carried(world: World, origin: Origin, sit
     assert {verdict["vulnerabilities_checked"] for verdict in ok(scanned).result} == {True}
 
 
+def test_a_dry_run_writes_nothing_and_says_what_would_stop_it(origin: Origin, site: Site, tmp_path: Path) -> None:
+    """It has the size of the file to the byte, and a database that is not to be had is a failure as in earnest."""
+    ok(site.inv("bundle.load", str(origin.bundle)))
+    file = tmp_path / "release.tar"
+    write = ("bundle.write", "0.1.0", "--out", str(file))
+    silent = f"{free_address('127.0.0.1')}/trivy-db:2"
+
+    dry = ok(site.inv(*write, "--dry-run", "--json")).result
+    refused = [
+        site.inv(*write, "--with-db", *more, UC_GATES_DB_REPOSITORY=db)
+        for db in ("none", silent)
+        for more in (("--dry-run",), ())
+    ]
+
+    assert not file.exists()
+    assert ok(site.inv(*write, "--json")).result == dry
+    assert dry["size"] == file.stat().st_size
+    assert [(ran.code, "--with-db: there is no vulnerability database" in ran.stderr) for ran in refused] == [
+        (8, True)
+    ] * 4
+
+
 def test_stock_tools_check_a_bundle(origin: Origin, tmp_path: Path) -> None:
     """sha256sum checks every file of it, and openssl who signed the sums; VERIFY.md has these very commands."""
     subprocess.run(["tar", "--extract", "--file", str(origin.bundle), "--directory", str(tmp_path)], check=True)

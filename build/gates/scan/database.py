@@ -118,6 +118,22 @@ def _examine_public(manifest: Manifest) -> Diagnosis:
     return Diagnosis("warn", f"neither {hosts} can be reached: vulnerabilities are not checked", MIRROR)
 
 
+def unobtainable(manifest: Manifest) -> str:
+    """Why there is no database to be had now, "" if the cache has one or a repository does; nothing is fetched.
+
+    Raises ScanBroken for a stale one in the cache.
+    """
+    names = source.repositories(manifest.gates)
+    diagnosis = examine(manifest)
+    if diagnosis.state != "ok":
+        return diagnosis.found
+    scanner = Scanner.of(manifest)
+    if download.cached(scanner, names) and download.updated_at(scanner):
+        return ""
+    answers = source.ask(manifest)
+    return "" if any(answer.digest for answer in answers) else source.problems(answers)
+
+
 def require(manifest: Manifest) -> None:
     """Fetch the database. Raises ScanBroken for one that can't be trusted, and for none where a release needs it."""
     provided = provide(manifest)
