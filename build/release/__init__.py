@@ -17,6 +17,7 @@ verify, verification   what is missing or wrong in a release; which releases, by
 expected               what its attestations must say
 bills                  the bills of materials of a release
 purl, packages         package URLs, and what came, went or changed between two bills
+gate_changes           what differs between the gates of two releases
 difference, compared   what differs between two releases; what that is read from
 catalog, yank          the list of releases, and withdrawing one
 """

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from build.gates.verdict import GateVerdict
 from build.git.between import Between
-from build.release import packages
+from build.release import gate_changes, packages
+from build.release.gate_changes import GateChange, RecordedFindings
 from build.release.packages import LicenseChange, PackageChange
 from build.release.record import Record, RecordedBase
 
@@ -80,31 +80,6 @@ class SizeChange:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedFindings:
-    """What a release's scan found in an image, by severity: `counts` is None where that was not recorded."""
-
-    scan: Literal["passed", "skipped", "none"]
-    vulnerabilities_checked: bool
-    counts: dict[str, int] | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GateChange:
-    """A gate of both releases: its verdicts, "" where it is not in the record, and what was let through on one side.
-
-    `waivers_…` are the ids of waivers, `vex_…` those of findings that VEX documents say do not apply.
-    """
-
-    gate: str
-    before: str
-    after: str
-    waivers_came: tuple[str, ...]
-    waivers_went: tuple[str, ...]
-    vex_came: tuple[str, ...]
-    vex_went: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceDifference:
     """What differs between the two images of a service, which came, went, changed, or is the same by digest.
 
@@ -151,7 +126,7 @@ def compare(before: Side, after: Side, commits: Between, services: Iterable[str]
         after=_compared(after.record),
         commits=commits,
         services=tuple(_service(name, before, after) for name in every if name in wanted),
-        gates=tuple(_gates(before.record.gates, after.record.gates)),
+        gates=tuple(gate_changes.changes(before.record.gates, after.record.gates)),
         tools=values(before.record.tools, after.record.tools),
     )
 
@@ -187,8 +162,8 @@ def _service(name: str, before: Side, after: Side) -> ServiceDifference:
         settings=() if same else _setting_changes(name, before, after),
         packages=packages.changes(*contents) if contents else None,
         licenses=packages.license_changes(*contents) if contents else None,
-        findings_before=_findings(before.record, name),
-        findings_after=_findings(after.record, name),
+        findings_before=gate_changes.findings(before.record, name),
+        findings_after=gate_changes.findings(after.record, name),
         notes=tuple(_notes(name, before, after, same=same)),
     )
 
@@ -239,41 +214,12 @@ def _contents(
     return packages.of_bill(before.bills.get(name, {})), packages.of_bill(after.bills.get(name, {}))
 
 
-def _findings(record: Record, service: str) -> RecordedFindings | None:
-    if service not in record.services:
-        return None
-    gate = record.gates.get("scan")
-    if gate is None:
-        return RecordedFindings(scan="none", vulnerabilities_checked=False, counts=None)
-    counts = gate.findings.get(service)
-    return RecordedFindings(scan=gate.verdict, vulnerabilities_checked=gate.vulnerabilities_checked, counts=counts)
-
-
-def _gates(before: Mapping[str, GateVerdict], after: Mapping[str, GateVerdict]) -> Iterator[GateChange]:
-    for name in dict.fromkeys([*before, *after]):
-        old, new = before.get(name), after.get(name)
-        waived = [set(gate.waivers if gate else ()) for gate in (old, new)]
-        vex = [set(gate.vex if gate else ()) for gate in (old, new)]
-        yield GateChange(
-            gate=name, before=_verdict(name, old), after=_verdict(name, new),
-            waivers_came=tuple(sorted(waived[1] - waived[0])), waivers_went=tuple(sorted(waived[0] - waived[1])),
-            vex_came=tuple(sorted(vex[1] - vex[0])), vex_went=tuple(sorted(vex[0] - vex[1])),
-        )  # fmt: skip
-
-
-def _verdict(name: str, gate: GateVerdict | None) -> str:
-    """A verdict in words, with what its scan left out."""
-    if gate is None:
-        return ""
-    unchecked = name == "scan" and gate.verdict == "passed" and not gate.vulnerabilities_checked
-    return f"{gate.verdict}; vulnerabilities NOT checked" if unchecked else gate.verdict
-
-
 def _notes(name: str, before: Side, after: Side, *, same: bool) -> Iterator[str]:
     """What could not be compared, and what else has to be known; one digest has one content, however it was scanned."""
     for side in (before, after):
         if name in side.lost:
             yield side.lost[name]
+    yield from gate_changes.not_compared(before.record, after.record, name)
     if same:
         return
     for side in (before, after):

@@ -11,7 +11,8 @@ from build.gates.scan.findings import SEVERITIES
 from build.git.between import Between, CommitBetween
 from build.github import Code
 from build.images.image import short
-from build.release.difference import RecordedFindings, ReleaseDifference, ServiceDifference, SizeChange, ValueChange
+from build.release.difference import ReleaseDifference, ServiceDifference, SizeChange, ValueChange
+from build.release.gate_changes import RecordedFindings
 from build.release.packages import PackageChange
 from build.release.record import RecordedBase
 
@@ -92,10 +93,16 @@ def _sections(difference: ReleaseDifference) -> Iterator[_Section]:
         _Section("Licences", (
             Column(""), Column("licence"), Column("service"), Column("packages", yields=1, prose=True),
         ), list(_licenses(both))),
+        _Section("Outdated packages", (
+            Column(""), Column("package", yields=1, prose=True), Column("services", yields=2, prose=True),
+        ), list(_outdated(both))),
         _Section("Settings", (Column("service"), Column("setting"), *details), list(_settings(both))),
         _Section("Gates", (
             Column("gate"), *details, Column("let through", yields=2, prose=True)
         ), list(_gates(difference))),
+        _Section("Notes of gates", (
+            Column(""), Column("gate"), Column("note", yields=1, prose=True)
+        ), list(_gate_notes(difference))),
         _Section("Built with", (Column("tool"), *details), [
             (change.name, *map(_value, (change.before, change.after))) for change in difference.tools
         ]),
@@ -157,6 +164,7 @@ def _findings(findings: RecordedFindings | None) -> str:
         return {"skipped": "scan SKIPPED", "none": "no scan"}[findings.scan]
     counts = findings.counts
     found = "not recorded" if counts is None else _by_severity(counts)
+    found += f", {len(findings.outdated)} outdated" if findings.outdated else ""
     return found if findings.vulnerabilities_checked else f"{found}, vulnerabilities NOT checked"
 
 
@@ -182,6 +190,27 @@ def _licenses(services: Sequence[ServiceDifference]) -> Iterator[tuple[str, ...]
     for service in services:
         for change in service.licenses or ():
             yield _SIGN[change.change], change.license, service.service, Code(", ".join(change.packages))
+
+
+def _outdated(services: Sequence[ServiceDifference]) -> Iterator[tuple[str, ...]]:
+    """A row for each package that is older than its security suite in one of two images, with the services."""
+    sharing: dict[tuple[str, str], list[str]] = {}
+    for service in services:
+        before, after = service.findings_before, service.findings_after
+        if before is None or after is None or before.outdated is None or after.outdated is None:
+            continue
+        for sign, these, those in (("+", before.outdated, after.outdated), ("-", after.outdated, before.outdated)):
+            known = {_installed(entry) for entry in these}
+            for entry in those:
+                if _installed(entry) not in known:
+                    sharing.setdefault((sign, entry), []).append(service.service)
+    for (sign, entry), names in sorted(sharing.items()):
+        yield sign, entry, ", ".join(names)
+
+
+def _installed(entry: str) -> str:
+    """The package and the version that an image has: a suite that moved on makes no other package outdated."""
+    return entry.partition(", there ")[0]
 
 
 def _settings(services: Sequence[ServiceDifference]) -> Iterator[tuple[str, ...]]:
@@ -216,6 +245,15 @@ def _gates(difference: ReleaseDifference) -> Iterator[tuple[str, ...]]:
         through += [f"+{name} (VEX)" for name in gate.vex_came] + [f"-{name} (VEX)" for name in gate.vex_went]
         if gate.before != gate.after or through:
             yield gate.gate, gate.before or "(none)", gate.after or "(none)", ", ".join(through)
+        if gate.suites_before != gate.suites_after:
+            suites = (", ".join(gate.suites_before) or "(none)", ", ".join(gate.suites_after) or "(none)")
+            yield f"{gate.gate}, security suites", *suites, ""
+
+
+def _gate_notes(difference: ReleaseDifference) -> Iterator[tuple[str, ...]]:
+    for gate in difference.gates:
+        yield from (("+", gate.gate, note) for note in gate.notes_came)
+        yield from (("-", gate.gate, note) for note in gate.notes_went)
 
 
 def _commit_rows(commits: Between) -> Iterator[tuple[str, ...]]:

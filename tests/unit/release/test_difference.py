@@ -12,16 +12,17 @@ from build.git.between import Between
 from build.images.data_formats import DataFormat
 from build.release.difference import (
     ReadImage,
-    RecordedFindings,
     ReleaseDifference,
     ServiceDifference,
     Side,
     ValueChange,
     compare,
 )
+from build.release.gate_changes import RecordedFindings
 from build.release.record import Record, RecordedBase, RecordedService
 from tests.support.records import record
 
+SUITES = ("trixie-security of 2026-11-28",)
 OLD, NEW = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
 
@@ -135,6 +136,14 @@ def test_another_scanner_is_said() -> None:
             {"scan": GateVerdict(verdict="passed", findings={"web": {"HIGH": 2}})},
             RecordedFindings(scan="passed", vulnerabilities_checked=False, counts={"HIGH": 2}),
         ),
+        (
+            {"scan": GateVerdict(verdict="passed", security_suites=SUITES)},
+            RecordedFindings(scan="passed", vulnerabilities_checked=False, counts=None, outdated=()),
+        ),
+        (
+            {"scan": GateVerdict(verdict="passed", security_suites=SUITES, outdated={"web": ("a 1, there 2",)})},
+            RecordedFindings(scan="passed", vulnerabilities_checked=False, counts=None, outdated=("a 1, there 2",)),
+        ),
     ],
 )
 def test_findings_are_as_the_record_has_them(gates: dict[str, GateVerdict], findings: RecordedFindings) -> None:
@@ -158,6 +167,31 @@ def test_gates_have_their_verdicts_and_waivers() -> None:
         ("old", "skipped", "", (), ()),
         ("new", "", "passed", (), ()),
     ]
+
+
+def test_what_gates_could_not_check_is_compared() -> None:
+    """A note or a security suite that only one of two releases has is listed, whatever the verdicts are."""
+    before = {"scan": GateVerdict(verdict="passed", notes=("x", "y"))}
+    after = {"scan": GateVerdict(verdict="passed", notes=("y", "z"), security_suites=SUITES)}
+
+    (gate,) = compare(side("1.3.2", gates=before), side("1.4.0", gates=after), Between()).gates
+
+    assert (gate.notes_came, gate.notes_went) == (("z",), ("x",))
+    assert (gate.suites_before, gate.suites_after) == ((), SUITES)
+
+
+def test_outdated_packages_are_compared_only_where_both_scans_asked_a_suite() -> None:
+    """Of a release that was compared with no suite nothing is known, which is said; two such releases have no note."""
+    asked, silent = (
+        {"scan": GateVerdict(verdict="passed", security_suites=suites)} for suites in (SUITES, ())
+    )  # fmt: skip
+
+    notes = [
+        web(compare(side("1.3.2", gates=before), side("1.4.0", gates=after), Between())).notes
+        for before, after in ((silent, asked), (asked, asked), (silent, silent))
+    ]
+
+    assert notes == [("outdated packages are not compared: the scan of 1.3.2 asked no security suite",), (), ()]
 
 
 def _service(**changes: Any) -> dict[str, RecordedService]:

@@ -11,7 +11,8 @@ from markdown_it import MarkdownIt
 from build import github
 from build.gates.verdict import GateVerdict
 from build.git.between import Between, CommitBetween
-from build.release.difference import ReadImage, RecordedFindings, ReleaseDifference, Side, compare
+from build.release.difference import ReadImage, ReleaseDifference, Side, compare
+from build.release.gate_changes import RecordedFindings
 from build.views import differences
 from tests.support.records import record
 
@@ -177,3 +178,27 @@ def test_what_a_gate_let_through_is_listed(capsys: pytest.CaptureFixture[str]) -
     rows = lines[lines.index("Gates") + 2 : lines.index("Gates") + 4]
     assert rows[0].endswith("+CVE-2, -CVE-1, +CVE-3 (VEX)")
     assert not any(row.startswith("smoke") for row in rows)
+
+
+def test_packages_that_became_outdated_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """One row for each package that an image has newly outdated, or no more; not for a suite that has moved on."""
+    outdated = (
+        ("curl 1, there 2", "gone 1, there 2"),
+        ("curl 1, there 3", "new 1, there 2"),
+    )
+    sides = []
+    for version, packages in zip(("1.3.2", "1.4.0"), outdated, strict=True):
+        made = record(version)
+        scan = replace(
+            made.gates["scan"], security_suites=(f"suite at {version}",), outdated={"web": packages}, notes=(version,)
+        )
+        sides.append(Side(record=replace(made, gates={"scan": scan})))
+
+    differences.report([compare(sides[0], sides[1], Between())])
+
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    rows = lines[lines.index("Outdated packages") + 2 :][:3]
+    assert rows == ["+ new 1, there 2 web", "- gone 1, there 2 web", ""]
+    assert "scan, security suites suite at 1.3.2 suite at 1.4.0" in lines
+    assert lines[lines.index("Notes of gates") + 2 :][:2] == ["+ scan 1.4.0", "- scan 1.3.2"]
+    assert any(", 2 outdated" in line for line in lines)
