@@ -10,6 +10,7 @@ from build.bundle.form import BundledRelease, Put
 from build.errors import RegistryError
 from build.registry.body import Part
 from build.registry.client import RegistryClient
+from build.registry.content import Relocated
 from build.registry.oci import EMPTY, RawManifest, digest_of
 from build.registry.tree import Descriptor, ManifestBody, parts, walk
 from build.release.candidates import platform_manifests
@@ -63,9 +64,10 @@ def release(record: Record) -> BundledRelease:
     )
 
 
-def add(collected: Collected, registry: RegistryClient, record: Record, proof: Proof) -> None:
+def add(collected: Collected, registry: Relocated, record: Record, proof: Proof) -> None:
     """Add a release; its record comes last, so that it is complete only when all else is there.
 
+    `registry` is where it is now, which need not be the namespace that it was made in.
     Raises ImageGone for what the registry has lost, RegistryError.
     """
     subjects: list[tuple[str, str]] = []
@@ -74,7 +76,7 @@ def add(collected: Collected, registry: RegistryClient, record: Record, proof: P
         repository = record.repository_of(service)
         top = load(registry, repository, image.digest)
         for stored in walk(top, _body, partial(_child, registry, repository)):
-            _add(collected, record, repository, stored)
+            _add(collected, registry, record, repository, stored)
             layers = {layer["digest"] for layer in _body(stored).get("layers", [])}
             collected.layers.setdefault(service, set()).update(layers)
         subjects += [(repository, digest) for digest in (top.digest, *platform_manifests(top.content))]
@@ -90,7 +92,7 @@ def add(collected: Collected, registry: RegistryClient, record: Record, proof: P
         for kind in _KINDS:
             _add_attached(collected, registry, record, proof, (repository, digest, kind))
     collected.put.update(dict.fromkeys(versions))
-    _add(collected, record, record.repository, own.manifest, record.version)
+    _add(collected, registry, record, record.repository, own.manifest, record.version)
 
 
 def _body(stored: RawManifest) -> ManifestBody:
@@ -98,15 +100,17 @@ def _body(stored: RawManifest) -> ManifestBody:
     return body
 
 
-def _child(registry: RegistryClient, repository: str, descriptor: Descriptor) -> RawManifest:
+def _child(registry: Relocated, repository: str, descriptor: Descriptor) -> RawManifest:
     return load(registry, repository, descriptor["digest"])
 
 
-def _add(collected: Collected, record: Record, repository: str, stored: RawManifest, tag: str = "") -> None:
+def _add(
+    collected: Collected, registry: Relocated, record: Record, repository: str, stored: RawManifest, tag: str = ""
+) -> None:  # fmt: skip
     collected.manifests[stored.digest] = stored.content
     for part in parts(_body(stored)):
         collected.blobs[part["digest"]] = part["size"]
-        collected.places.setdefault(part["digest"], repository)
+        collected.places.setdefault(part["digest"], registry.place(repository))
     collected.put[_put(record, repository, stored, tag)] = None
 
 
@@ -119,7 +123,7 @@ def _below(record: Record, repository: str) -> str:
 
 
 def _add_attached(
-    collected: Collected, registry: RegistryClient, record: Record, proof: Proof, subject: tuple[str, str, str]
+    collected: Collected, registry: Relocated, record: Record, proof: Proof, subject: tuple[str, str, str]
 ) -> None:
     """Add what is attached to a manifest in the registry, else what the git tag has of it."""
     repository, digest, kind = subject
@@ -133,7 +137,7 @@ def _add_attached(
     elif stored is None and kind == "att" and (carried := proof.attestations_of(repository, digest)):
         stored = registry.manifest(repository, carried)
     if stored:
-        _add(collected, record, repository, stored, tag)
+        _add(collected, registry, record, repository, stored, tag)
 
 
 def require_all(collected: Collected, registry: RegistryClient) -> None:

@@ -19,6 +19,7 @@ from build.errors import ReleaseRefused, UsageError
 from build.git.versions import lines
 from build.registry.body import Part
 from build.registry.client import RegistryClient
+from build.registry.content import Relocated
 from build.registry.download import download
 from build.release import carried
 from build.release.names import release_repository
@@ -69,9 +70,9 @@ def write(
         elif with_db:
             collect.add_database(collected, *database.pack(manifest, Path(folder)))
         for record, proof in records:
-            collect.add(collected, registry, record, proof)
+            collect.add(collected, _place(manifest, registry, record), record, proof)
         for record, proof in earlier:
-            collect.add(before, registry, record, proof)
+            collect.add(before, _place(manifest, registry, record), record, proof)
         collect.require_all(collected, registry)
         contents = _contents(manifest, collected, before, [one for one, _ in records], [one for one, _ in earlier])
         rendered = _rendered(manifest, [record.version for record, _ in records])
@@ -99,6 +100,10 @@ def _records(manifest: Manifest, registry: RegistryClient, version: str) -> Iter
             yield record, tagged.proof if tagged and tagged.record == record else UNSIGNED
     if none:
         raise ReleaseRefused(f"there is no complete release {version}", hint="./inv releases")
+
+
+def _place(manifest: Manifest, registry: RegistryClient, record: Record) -> Relocated:
+    return Relocated(registry, record.registry.partition("/")[2], manifest.registry.namespace)
 
 
 def _contents(

@@ -8,6 +8,7 @@ from semver import Version
 
 from build.errors import RegistryError
 from build.registry.client import RegistryClient
+from build.registry.content import Content
 from build.registry.oci import RawManifest, document_of
 from build.release.names import yank_tag
 from build.release.record import RECORD_TYPE, YANK_TYPE, NoRecord, Record, decode
@@ -65,7 +66,7 @@ class ImageGone(RegistryError):
     """An image that a release names is not in the registry any more."""
 
 
-def load(registry: RegistryClient, repository: str, digest: str) -> RawManifest:
+def load(registry: Content, repository: str, digest: str) -> RawManifest:
     """The manifest with this digest. Raises ImageGone if the registry lacks it."""
     stored = registry.manifest(repository, digest)
     if stored is None:

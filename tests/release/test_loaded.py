@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,15 @@ def test_every_command_that_reads_a_release_reads_a_loaded_one(origin: Origin, l
         "one": ("changed", []), "two": ("same", []),
     }  # fmt: skip
     assert {one["service"] for one in ok(loaded.inv("scan", "--release", "0.1.0", "--json")).result} == {*SERVICES}
+
+
+def test_a_loaded_release_is_carried_on_as_it_came(origin: Origin, loaded: Site, tmp_path: Path) -> None:
+    """A bundle of it, written in the place that it was loaded into, is the bundle that it came in, byte for byte."""
+    signing = {name: value for name, value in origin.keys.signing.items() if "PUBLIC" not in name}
+
+    ok(loaded.inv("bundle.write", "0.1.0", "--out", str(tmp_path / "again.tar"), **signing))
+
+    assert (tmp_path / "again.tar").read_bytes() == origin.bundle.read_bytes()
 
 
 def test_the_next_release_stands_on_a_loaded_one_only_where_git_has_its_tag(origin: Origin, loaded: Site) -> None:
