@@ -14,6 +14,7 @@ from build.bundle.content import BundleContent, name_of
 from build.bundle.form import BundledRelease, Contents
 from build.config.manifest import Manifest
 from build.errors import UsageError, VerificationFailed
+from build.registry import tree
 from build.registry.body import Part
 from build.registry.oci import document_of
 from build.release import verify
@@ -101,8 +102,7 @@ def _problems(contents: Contents, parts: Mapping[str, Part]) -> Iterator[str]:
             yield f"{put.repository}@{put.digest} is named by {form.BUNDLE} and missing"
             continue
         body = json.loads(parts[name_of(put.digest)].read())
-        below = [body["config"], *body["layers"]] if "config" in body else body.get("manifests", [])
-        for part in below:
+        for part in [*tree.parts(body), *body.get("manifests", [])]:
             if part["digest"] not in absent and name_of(part["digest"]) not in parts:
                 yield f"{put.repository}@{part['digest']} is missing"
     order = {(put.repository, put.tag): position for position, put in enumerate(contents.put)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from semver import Version
@@ -20,6 +20,7 @@ from build.parallel import at_once
 from build.registry import policy
 from build.registry.client import RegistryClient
 from build.registry.oci import RawManifest
+from build.registry.tree import parts
 from build.release import floats, publish
 from build.release.names import yank_tag
 from build.release.record import Record, of_record
@@ -55,10 +56,9 @@ def load(manifest: Manifest, file: str, *, key: str = "") -> Loaded:
         total = sum(part.size for part in bundle.parts.values())
         with waiting(f"sending {total / 1e6:.1f} MB, or what is not there of it", sending.progress):
             for put in bundle.contents.put:
-                if allowed or not put.tag.startswith("sha256-"):
-                    sending.put(put)
+                sending.put(put if allowed or not put.tag.startswith("sha256-") else replace(put, tag=""))
         if not allowed:
-            console.warn("this registry takes no tags for signatures: those of the bundle are not in it")
+            console.warn("this registry takes no tags for signatures: what the git tag of a release has verifies it")
         for record in bundle.records:
             _move_floats(manifest, registry, record)
     tags = {release.version for release in bundle.contents.releases}
@@ -108,7 +108,7 @@ class _Sending:
             return
         content = part.read()
         body = json.loads(content)
-        blobs = {each["digest"] for each in [body["config"], *body["layers"]]} if "config" in body else set()
+        blobs = {each["digest"] for each in parts(body)}
         self.sent += sum(at_once(partial(self._send, repository), sorted(blobs)))
         stored = RawManifest(content=content, media_type=put.media_type, digest=put.digest)
         _name(self.registry, repository, put, stored)

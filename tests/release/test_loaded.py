@@ -9,6 +9,9 @@ import pytest
 
 from tests.release.bundled import Origin, Site
 from tests.release.queries import ok
+from tests.support.policies import three_parts
+from tests.support.proxy import Proxy
+from tests.support.server import free_address
 from tests.support.world import SERVICES
 
 NAMESPACE = "site/of-another"
@@ -47,6 +50,21 @@ def test_a_loaded_release_is_carried_on_as_it_came(origin: Origin, loaded: Site,
     ok(loaded.inv("bundle.write", "0.1.0", "--out", str(tmp_path / "again.tar"), **signing))
 
     assert (tmp_path / "again.tar").read_bytes() == origin.bundle.read_bytes()
+
+
+def test_a_registry_that_refuses_the_tags_has_what_they_name(origin: Origin, site: Site) -> None:
+    """Bills of materials and attestations are there by digest: with the git tag, which names them, all verifies."""
+    with Proxy(free_address("127.0.0.1"), site.registry.address) as proxy:
+        proxy.rules = [three_parts(site.hub)]
+        site.environment["UC_REGISTRY_ADDRESS"] = proxy.address
+
+        ran = ok(site.inv("bundle.load", str(origin.bundle)))
+
+        assert "takes no tags for signatures" in ran.stderr
+        assert not [tag for tag in site.hub.tags(f"{site.namespace}/one") if tag.startswith("sha256-")]
+        ok(site.inv("sbom", "0.1.0"))
+        site.clone.git("fetch", "--quiet", str(origin.world.remote), "refs/tags/*:refs/tags/*")
+        assert ok(site.inv("verify", "0.1.0", "--json")).result["verified"] is True
 
 
 def test_the_next_release_stands_on_a_loaded_one_only_where_git_has_its_tag(origin: Origin, loaded: Site) -> None:
