@@ -480,12 +480,12 @@ def verify(_c: Context, version: str, *, service: list[str], key: str = "", json
 
     Examples: ./inv verify 1.4.0   |   ./inv verify 1.4.0 --key release.pub --json
     """
-    from build.release import verification, verify
+    from build.release import checks, verification
     from build.views import proofs
 
     results = verification.read(_manifest(), version, service, key=key)
     proofs.verified(results, json=json)
-    verify.require(results)
+    checks.require(results)
 
 
 @task(bare="version", iterable=["service"], help=_SERVICE | _JSON | {

@@ -17,10 +17,10 @@ from build.errors import UsageError, VerificationFailed
 from build.registry import tree
 from build.registry.body import Part
 from build.registry.oci import document_of
-from build.release import verify
+from build.release import checks, verify
+from build.release.checks import Verification
 from build.release.proof import UNSIGNED
 from build.release.record import RECORD_TYPE, NoRecord, Record, decode
-from build.release.verify import Verification
 from build.signing import keys
 from build.signing.keys import PublicKey
 
@@ -59,7 +59,7 @@ def read(manifest: Manifest, file: str, *, key: str = "") -> Bundle:
         raise VerificationFailed("\n".join(f"{path.name}: {problem}" for problem in problems), hint=_AGAIN)
     records = tuple(_record(contents, parts, release) for release in contents.releases)
     results = tuple(_verified(contents, parts, record, trusted) for record in records) if trusted else ()
-    verify.require(results)
+    checks.require(results)
     return Bundle(contents, parts, records, results)
 
 

@@ -21,9 +21,9 @@ from build.images.build import Built
 from build.images.image import Image
 from build.registry.policy import Policy
 from build.release.catalog import Release
+from build.release.checks import Verification
 from build.release.difference import ReleaseDifference
 from build.release.record import Record
-from build.release.verify import Verification
 from build.release.yank import Yanked
 from build.signing.keys import KeyFiles
 from build.sources.examination import Examined

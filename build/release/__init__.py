@@ -14,6 +14,7 @@ publish, floats        immutable tags and the record; X.Y and X
 recovery               finishing what an earlier run left
 run, steps             the state of a release, and its steps
 verify, verification   what is missing or wrong in a release; which releases, by which keys
+checks                 what was looked at, and the refusal of a release where something is missing or wrong
 expected               what its attestations must say
 bills                  the bills of materials of a release
 purl, packages         package URLs, and what came, went or changed between two bills

@@ -13,13 +13,13 @@ from build.registry import download, policy
 from build.registry.client import RegistryClient
 from build.registry.content import Relocated
 from build.registry.credentials import login
-from build.release import carried, verify
+from build.release import carried, checks, verify
+from build.release.checks import Verification
 from build.release.keyless import Witness
 from build.release.names import release_repository
 from build.release.proof import UNSIGNED
 from build.release.record import Record
 from build.release.stored import fetch, yank_reason
-from build.release.verify import Verification
 from build.signing import keys
 from build.signing.keyless import configured
 from build.signing.keys import PublicKey
@@ -67,7 +67,7 @@ def require(manifest: Manifest, registry: RegistryClient, line: Line, record: Re
     key to verify one with.
     """
     if (trusted := keys.trusted(manifest)) or manifest.signing.identity:
-        verify.require([_examine(manifest, registry, line, record, trusted, whole=False)])
+        checks.require([_examine(manifest, registry, line, record, trusted, whole=False)])
     elif manifest.signing.required:
         message = "[signing] required is true, and there is no public key to verify a release with"
         raise VerificationFailed(message, hint="[signing] public_key in versions.toml")

@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
-from typing import Literal
 
-from build.errors import VerificationFailed
 from build.images.image import short
 from build.parallel import at_once
 from build.registry.content import Content
@@ -21,6 +19,7 @@ from build.registry.oci import RawManifest
 from build.registry.transport import Altered
 from build.registry.tree import Descriptor, parts, walk
 from build.release import attest, candidates, expected
+from build.release.checks import Check, State, Verification
 from build.release.expected import Expected
 from build.release.keyless import Witness
 from build.release.proof import Proof
@@ -30,33 +29,6 @@ from build.signing.envelope import NoAttestation, Statement
 from build.signing.keys import PublicKey
 
 Altering = Callable[[str, str], str]  # repository, digest → what is wrong with the bytes of a blob
-_ATTACHED = ("signature", "attestation", "bill of materials")
-State = Literal["ok", "missing", "wrong", "unchecked"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
-    """One thing that was looked at: of which image or record, what it is, and the state that it is in."""
-
-    subject: str
-    what: str
-    state: State
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verification:
-    """The checks of a release; `keys` are the fingerprints of those that signed it, or its identity."""
-
-    line: str
-    version: str
-    checks: tuple[Check, ...]
-    keys: tuple[str, ...] = ()
-
-    @property
-    def problems(self) -> tuple[Check, ...]:
-        """The checks that failed."""
-        return tuple(check for check in self.checks if check.state in {"missing", "wrong"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,29 +88,6 @@ def examine(
     checks = [check for result in at_once(lambda call: call(), calls) for check in result]
     used = [witness.name] if witness else sorted(release.used)
     return Verification(line=record.line, version=record.version, checks=tuple(checks), keys=tuple(used))
-
-
-def require(verifications: Sequence[Verification]) -> None:
-    """Raise VerificationFailed, naming what is missing or wrong."""
-    lines = [
-        f"{each.line} {each.version}: {check.subject}: {check.what}: {check.state}"
-        + (f" ({check.detail})" if check.detail else "")
-        for each in verifications
-        for check in each.problems
-    ]
-    if lines:
-        raise VerificationFailed("\n".join(lines), hint=_hint(verifications))
-
-
-def _hint(verifications: Sequence[Verification]) -> str:
-    """What to do about the problems: what is only missing can be put back, by whoever may release."""
-    problems = [problem for each in verifications for problem in each.problems]
-    if any(problem.state == "wrong" for problem in problems):
-        return "./inv verify VERSION shows every check; ask whoever made the release, and do not run it"
-    bundle = "from a bundle of it: ./inv bundle.load FILE"
-    if all(problem.what.startswith(_ATTACHED) for problem in problems):
-        return f"./inv release --resume puts back what the git tag has of it; {bundle}; do not run it before"
-    return f"{bundle}; ./inv verify VERSION shows every check; do not run it before"
 
 
 def _record(release: _Release) -> Iterator[Check]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from build import console
 from build.columns import Column
-from build.release.verify import Verification
+from build.release.checks import Verification
 from build.signing.keys import KeyFiles
 
 _MARKS = {"ok": "ok", "missing": "fail", "wrong": "fail", "unchecked": "skip"}
