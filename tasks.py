@@ -772,6 +772,25 @@ def registry_ls(_c: Context, *, json: bool = False) -> None:
         )
 
 
+@task(name="clean", help=_JSON | _DRY | {
+    "keep": "how many of the newest development builds stay in each repository; 0 for none",
+})  # fmt: skip
+def registry_clean(_c: Context, *, keep: str = "10", json: bool = False, dry_run: bool = False) -> None:
+    """Delete what no release, deploy target or float needs.
+
+    Old candidates and development builds, signatures without their image, leftovers of probes; never a release.
+
+    Examples: ./inv registry.clean --dry-run   |   ./inv registry.clean   |   ./inv registry.clean --keep 3
+    """
+    from build.deploy import in_use
+    from build.release import clean
+    from build.views import cleaning
+
+    manifest = _manifest()
+    result = clean.clean(manifest, in_use.images(manifest), keep=keep, dry_run=dry_run)
+    cleaning.cleaned(result, json=json, dry_run=dry_run)
+
+
 @task(name="init", help=_JSON | _DRY)
 def secrets_init(_c: Context, *, json: bool = False, dry_run: bool = False) -> None:
     """Create the missing secrets; none is overwritten.
@@ -934,5 +953,7 @@ ns.add_collection(Collection("commits", *group("This repository", commits_check)
 ns.add_collection(Collection("bundle", *group("Release", bundle_write, bundle_verify, bundle_load)))
 ns.add_collection(Collection("keys", *group("Registry and secrets", keys_init)))
 ns.add_collection(Collection("mcp", *group("Run", mcp_config)))
-ns.add_collection(Collection("registry", *group("Registry and secrets", registry_up, registry_down, registry_ls)))
+ns.add_collection(
+    Collection("registry", *group("Registry and secrets", registry_up, registry_down, registry_ls, registry_clean))
+)
 ns.add_collection(Collection("secrets", *group("Registry and secrets", secrets_init, secrets_rotate)))

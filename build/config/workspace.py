@@ -48,6 +48,11 @@ class Workspace:
         return self.root / "candidates.json"
 
     @property
+    def staged(self) -> Path:
+        """Every image that was staged from this checkout, and when, until it is cleaned from the registry (JSON)."""
+        return self.root / "staged.json"
+
+    @property
     def registry_policy(self) -> Path:
         """The cached result of a registry probe (JSON)."""
         return self.root / "registry-policy.json"

@@ -4,6 +4,7 @@ released, start, rescan        the images of a release, from its record; the sta
 target, kinds, targets         what every kind of target can do, the list of them, and a module for each
 sets, changes, drift           the set that a release is on a target; what it changes; what was changed by hand
 ledger, locking                what ran where, kept by the target itself; one deploy at a time
+in_use                         the images that the journals of all targets name
 run, steps, preflight          the state of a deploy, its steps, and what forbids it
 converge, recovery, smoke      one container after the other; what follows a failure; the checks asked of a target
 formats, kept                  whether an image can read the data; what is kept of it

@@ -140,6 +140,15 @@ def revision(version: str, prefix: str) -> str:
     return match[1] if match else f"refs/tags/{prefix}{version}"
 
 
+def snapshot_of(tag: str) -> Version | None:
+    """Return the version of an image tag that `snapshot` made of a commit without a release, None for any other tag."""
+    from semver import Version
+
+    if not _SNAPSHOT.search(tag.removesuffix(".dirty")) or not Version.is_valid(tag):
+        return None
+    return Version.parse(tag)
+
+
 def _fitting(version: str) -> str:
     if len(version) > LONGEST_TAG:
         message = f"{version} has {len(version)} characters, and an image tag {LONGEST_TAG} at most"

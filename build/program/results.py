@@ -22,6 +22,7 @@ from build.images.image import Image
 from build.registry.policy import Policy
 from build.release.catalog import Release
 from build.release.checks import Verification
+from build.release.clean import Cleaned
 from build.release.difference import ReleaseDifference
 from build.release.record import Record
 from build.release.yank import Yanked
@@ -30,7 +31,7 @@ from build.sources.examination import Examined
 from build.stack.logs import Line
 from build.stack.mcp_clients import Configuration
 from build.stack.status import Running
-from build.views.tables import Start
+from build.views.tables import Start, Stopped
 
 
 class Bases(TypedDict):
@@ -38,13 +39,6 @@ class Bases(TypedDict):
 
     bases: dict[str, Resolved]
     unavailable: dict[str, str]
-
-
-class Stopped(TypedDict):
-    """The containers that were removed, and whether their volumes were."""
-
-    removed: list[str]
-    volumes: bool
 
 
 class PlannedStart(TypedDict):
@@ -294,6 +288,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "registry.up": (Registry,),
     "registry.down": (Stopped,),
     "registry.ls": (dict[str, list[str]],),
+    "registry.clean": (Cleaned,),
     "secrets.init": (dict[str, str],),
     "secrets.rotate": (Rotated,),
 }

@@ -10,4 +10,5 @@ tree                        what an index and a manifest name, and the walk over
 client, download            manifests, tags and blobs; large blobs, piece by piece
 policy                      what a registry allows, probed
 embedded                    the registry that this toolkit serves on loopback
+deletion                    deleting manifests, and what frees the disk
 """

@@ -20,6 +20,9 @@ _START = (
     " && exec $(command -v registry || command -v docker-registry) serve /tmp/config.yml"
 )
 
+# Tried: it needs no restart, because this configuration has no cache of blobs, and works beside the running server.
+COLLECT = "sh -c '$(command -v registry || command -v docker-registry) garbage-collect /tmp/config.yml'"
+
 
 def container(manifest: Manifest) -> str:
     """Return the name of the embedded registry's container, which is also its volume's."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,7 @@ _REFUSALS = {400, 405, 409, 412, 415, 422}
 _TYPE = "application/vnd.unity-claude.probe.v1+json"
 _SLOTS = 8  # probes that may run at once; each leaves three tags where nothing can be deleted
 _FLOATS = 100
+_PROBED = re.compile(rf"1\.[0-{_SLOTS - 1}](\.0)?|{_FLOATS // 10}[0-{_SLOTS - 1}]|sha256-[0-9a-f]{{64}}\.sig")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,9 +87,19 @@ class _Names:
         return f"{_FLOATS + self.slot}"
 
 
+def scratch_repository(manifest: Manifest) -> str:
+    """Return the repository that probes write to."""
+    return f"{manifest.registry.namespace}/{SCRATCH}"
+
+
+def is_of_a_probe(tag: str) -> bool:
+    """Whether a tag in the scratch repository is one that a probe leaves when it is killed, or can't delete."""
+    return _PROBED.fullmatch(tag) is not None
+
+
 def _probe(manifest: Manifest, registry: RegistryClient) -> Policy:
     """Probe with names that no other probe uses just now; what two of them agree about is believed."""
-    repository = f"{manifest.registry.namespace}/{SCRATCH}"
+    repository = scratch_repository(manifest)
     slots = random.sample(range(_SLOTS), _SLOTS)
     result = _probe_with(manifest, registry, _Names(repository=repository, slot=slots[0]))
     if result.immutable or result.floats != "client":

@@ -21,4 +21,6 @@ purl, packages         package URLs, and what came, went or changed between two 
 gate_changes           what differs between the gates of two releases
 difference, compared   what differs between two releases; what that is read from
 catalog, yank          the list of releases, and withdrawing one
+needed, inventory      what must stay in the registry; what a repository of it has
+leftovers, clean       what nothing needs; deleting it
 """

@@ -38,7 +38,7 @@ _HINT = "name its public key in [signing.retired], if it was yours; or remove th
 _REVISION = "org.opencontainers.image.revision"
 
 
-def store_bills(
+def storebills(
     registry: RegistryClient,
     candidates: Mapping[str, Candidate],
     previous: Mapping[str, RecordedService],
@@ -155,7 +155,7 @@ def attach(
     A tag that is there keeps what it names, if that is ours. Unless `tags_allowed` nothing is written: the registry
     refuses such names. Raises ReleaseRefused for somebody else's, ImageGone for attestations that were lost.
     """
-    work = [*_signatures(record, proof), *_attestations(registry, proof), *_bills(record)]
+    work = [*_signatures(record, proof), *_attestations(registry, proof), *bills(record)]
     if work and not tags_allowed:
         console.note("this registry takes no tags for signatures: those of this release are in its git tag")
         return 0
@@ -166,7 +166,7 @@ def is_any_absent(record: Record, proof: Proof, listed: Mapping[str, Collection[
     """Whether a tag that `attach` writes is not `listed`, by repository."""
     names = [(each.repository, attached.tag(each.digest, "sig")) for each in proof.signatures]
     names += [(each.repository, attached.tag(each.digest, "att")) for each in proof.attestations]
-    names += [(bill.repository, attached.tag(bill.digest, "sbom")) for bill in _bills(record)]
+    names += [(bill.repository, attached.tag(bill.digest, "sbom")) for bill in bills(record)]
     return any(tag not in listed[repository] for repository, tag in names)
 
 
@@ -194,50 +194,53 @@ def put_back(
                 work += _attestations(registry, Proof(attestations=(each,)))
             except ImageGone:
                 lost.append(f"{each.repository}:{attached.tag(each.digest, 'att')}")
-    work += [bill for bill in _bills(record) if is_absent(bill.repository, bill.digest, "sbom")]
+    work += [bill for bill in bills(record) if is_absent(bill.repository, bill.digest, "sbom")]
     possible = [each for each in work if each.artifact.blobs or _has_parts(registry, each)]
     lost += [f"{each.repository}:{attached.tag(each.digest, each.kind)}" for each in work if each not in possible]
     return sum(at_once(partial(_attach, registry, keys), possible)), lost
 
 
-def _has_parts(registry: RegistryClient, attachment: _Attachment) -> bool:
+def _has_parts(registry: RegistryClient, attachment: Attachment) -> bool:
     body = json.loads(attachment.artifact.manifest.content)
     return all(registry.has_blob(attachment.repository, part["digest"]) for part in parts(body))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Attachment:
+class Attachment:
+    """What is attached to a manifest in a repository, by digest: its kind (sig, att or sbom) and its own artifact."""
+
     repository: str
     digest: str
     kind: str
     artifact: Artifact
 
 
-def _signatures(record: Record, proof: Proof) -> Iterator[_Attachment]:
+def _signatures(record: Record, proof: Proof) -> Iterator[Attachment]:
     address = record.registry.partition("/")[0]
     for signature in proof.signatures:
         name = f"{address}/{signature.repository}"
         layer = attached.signature_layer(name, signature.digest, signature.value)
-        yield _Attachment(
+        yield Attachment(
             repository=signature.repository, digest=signature.digest, kind="sig", artifact=attached.image_of([layer])
         )
 
 
-def _attestations(registry: RegistryClient, proof: Proof) -> Iterator[_Attachment]:
+def _attestations(registry: RegistryClient, proof: Proof) -> Iterator[Attachment]:
     for each in proof.attestations:
         artifact = Artifact(manifest=load(registry, each.repository, each.manifest), blobs=())
-        yield _Attachment(repository=each.repository, digest=each.digest, kind="att", artifact=artifact)
+        yield Attachment(repository=each.repository, digest=each.digest, kind="att", artifact=artifact)
 
 
-def _bills(record: Record) -> Iterator[_Attachment]:
+def bills(record: Record) -> Iterator[Attachment]:
+    """The bills of materials of a release's images, as they are attached."""
     for service, image in record.services.items():
         if image.sbom:
             artifact = attached.image_of([Layer(image.sbom.digest, CYCLONEDX, size=image.sbom.size)])
             bare = Artifact(manifest=artifact.manifest, blobs=())
-            yield _Attachment(repository=record.repository_of(service), digest=image.digest, kind="sbom", artifact=bare)
+            yield Attachment(repository=record.repository_of(service), digest=image.digest, kind="sbom", artifact=bare)
 
 
-def _attach(registry: RegistryClient, keys: Sequence[PublicKey], attachment: _Attachment) -> bool:
+def _attach(registry: RegistryClient, keys: Sequence[PublicKey], attachment: Attachment) -> bool:
     tag = attached.tag(attachment.digest, attachment.kind)
     existing = registry.manifest(attachment.repository, tag)
     if existing is None:

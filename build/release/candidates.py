@@ -6,9 +6,11 @@ tag, and a tag is public.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from build import json_file
@@ -135,6 +137,30 @@ def remember(path: Path, candidates: Mapping[str, Candidate]) -> None:
         for name, candidate in candidates.items()
     }
     json_file.write(path, json_file.read(path) | entries)
+
+
+def note(path: Path, images: Iterable[Image], at: datetime) -> None:
+    """Add images that are about to be staged to a file: no tag will name those that come to nothing."""
+    entries = {f"{image.repository}@{image.digest}": at.isoformat(timespec="seconds") for image in images}
+    if entries:
+        json_file.write(path, json_file.read(path) | entries)
+
+
+def noted(path: Path) -> dict[tuple[str, str], datetime]:
+    """The images that `note` wrote and `forget` did not remove, by repository and digest, and when they were staged."""
+    entries = {}
+    for name, at in json_file.read(path).items():
+        repository, _, digest = name.partition("@")
+        with contextlib.suppress(TypeError, ValueError):
+            entries[repository, digest] = datetime.fromisoformat(at)
+    return entries
+
+
+def forget(path: Path, images: Iterable[tuple[str, str]]) -> None:
+    """Remove images, by repository and digest, from what `note` wrote."""
+    gone = {f"{repository}@{digest}" for repository, digest in images}
+    if gone:
+        json_file.write(path, {name: at for name, at in json_file.read(path).items() if name not in gone})
 
 
 def remembered(path: Path) -> dict[str, Staged]:

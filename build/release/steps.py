@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 from build import console, steps
@@ -111,6 +112,7 @@ def _build(run: Run) -> Run:
 
 
 def _stage(run: Run) -> Run:
+    candidates.note(run.manifest.workspace.staged, (each.image for each in run.exports.values()), datetime.now(UTC))
     staged = candidates.push(run.registry, run.exports)
     reused = at_once(partial(candidates.read_back, run.registry), run.reused)
     staged |= {candidate.image.service: candidate for candidate in reused}

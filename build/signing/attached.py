@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from build.signing import envelope, payload
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _SIGNATURE = "dev.cosignproject.cosign/signature"
 _PREDICATE = "predicateType"
+_TAG = re.compile(r"sha256-([0-9a-f]{64})\.(sig|att|sbom)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,12 @@ class Layer:
 def tag(digest: str, kind: str) -> str:
     """The tag of what is attached to a manifest; `kind` is sig, att or sbom."""
     return f"{digest.replace(':', '-')}.{kind}"
+
+
+def subject_of(tag: str) -> tuple[str, str] | None:
+    """What a tag is attached to, by digest, and its kind as for `tag`; None for a tag of another form."""
+    match = _TAG.fullmatch(tag)
+    return (f"sha256:{match[1]}", match[2]) if match else None
 
 
 def signature_layer(name: str, digest: str, signature: bytes) -> Layer:

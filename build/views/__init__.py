@@ -8,6 +8,7 @@ proofs                        keys, verified releases
 differences                   what differs between two releases
 releases                      plans, releases, withdrawals, what a registry allows
 differences                   what differs between two releases
+cleaning                      what was deleted from the registry
 deploys                       deploys, their history, what runs on a target
 backups                       what was backed up, and what came back
 doctor, quickstart            the machine

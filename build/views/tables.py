@@ -83,9 +83,17 @@ def running(containers: Sequence[Running], *, json: bool = False) -> None:
     console.table(("", "container", "state", "health", digest, url), rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The containers that were removed, and whether their volumes were."""
+
+    removed: list[str]
+    volumes: bool
+
+
 def stopped(containers: Sequence[str], *, volumes: bool, planned: bool) -> None:
     """Print which containers were removed, or with `planned` would be."""
-    data = {"removed": containers, "volumes": volumes}
+    data = Stopped(list(containers), volumes)
     if planned:
         text = f"remove {', '.join(containers) or 'nothing'}{', and every volume' if volumes else ''}"
     else:
