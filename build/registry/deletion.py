@@ -55,13 +55,14 @@ def delete(manifest: Manifest, registry: RegistryClient, repository: str, digest
     )
     if answer.status_code in _NOT_ALLOWED:
         refused = registry.failure(f"deletes nothing: it answers {answer.status_code}", "DELETE", path)
-        error = DeletesNothing(str(refused), hint=_instead(manifest))
+        error = DeletesNothing(str(refused), hint=instead(manifest))
         error.status = answer.status_code
         raise error
     return answer.status_code != 404
 
 
-def _instead(manifest: Manifest) -> str:
+def instead(manifest: Manifest) -> str:
+    """Return what makes the registry delete, or who does where this API can't."""
     host = manifest.registry.address.partition("/")[0]
     if hosted := _HOSTED.get("docker.io" if host in _HUB else host):
         return f"delete there: {hosted}"

@@ -62,4 +62,4 @@ def read(registry: RegistryClient, repository: str, asked: Collection[str]) -> I
 
 
 def _parts(content: bytes) -> tuple[str, ...]:
-    return tuple(child["digest"] for child in json.loads(content).get("manifests", []))
+    return tuple(child["digest"] for child in json.loads(content).get("manifests") or ())

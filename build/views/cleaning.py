@@ -33,5 +33,6 @@ def cleaned(result: Cleaned, *, json: bool, dry_run: bool) -> None:
         return
     console.sentence(f"{len(result.deleted)} {verb} from {result.registry}")
     if not dry_run:
-        console.note("the bytes stay until the registry collects them; let nobody push meanwhile:")
+        console.note("the disk is freed when the registry collects its garbage, while nobody pushes:")
         console.note(f"  {result.frees}")
+        console.note("never with --delete-untagged: it deletes the platforms of the images that stay")
