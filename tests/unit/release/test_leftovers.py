@@ -84,8 +84,10 @@ def test_what_is_needed_by_digest_stays_with_all_below_it() -> None:
 
 
 def test_a_candidate_that_a_tag_names_is_none() -> None:
-    """A candidate goes by its digest, which would take along every tag of it."""
-    assert _going(_sorted({"mine": "1"}, {"2": "3"}, candidates="12")) == ["3", "2"]
+    """A candidate goes by its digest, and that of a tag goes or stays with the tag."""
+    result = _sorted({"mine": "1", _OLD: "4"}, {"2": "3"}, candidates="124")
+
+    assert _going(result) == ["4", "3", "2"]
 
 
 def test_attachments_go_before_what_they_are_attached_to() -> None:
