@@ -6,7 +6,8 @@ stored, published      what the registry stores of a release; which releases are
 world, reuse, plan     what a plan depends on, read first; the plan, computed without asking anybody; plan_file
 preflight, ci          what would stop a release later; who makes it
 candidates             images in the registry by digest, without a tag
-statements, attest     what a release attests; signing it, and attaching signatures to its images
+statements, attest     what a release attests; signing it, and reading what is signed
+attach                 the tags by which tools find signatures, attestations and bills of materials
 keyless                what cosign signs, attaches and verifies itself
 sign                   both as steps of a release
 claim, proof, carried  the git tag that takes the version, and carries the record and the signatures

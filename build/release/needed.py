@@ -13,7 +13,7 @@ from build.git.tags import YANKED
 from build.git.versions import Line, lines
 from build.images import store
 from build.registry.client import RegistryClient
-from build.release import attest, candidates, carried, floats
+from build.release import attach, candidates, carried, floats
 from build.release.carried import Carried
 from build.release.names import release_repository, service_repository, versions_of, yank_tag
 from build.release.proof import UNSIGNED
@@ -72,7 +72,7 @@ def _named_by(manifest: Manifest, each: Carried) -> Iterator[tuple[str, str]]:
         *((record.repository_of(service), image.digest) for service, image in record.services.items()),
         *((one.repository, one.digest) for one in proof.signatures),
         *((one.repository, one.manifest) for one in proof.attestations),
-        *((bill.repository, bill.artifact.manifest.digest) for bill in attest.bills(record)),
+        *((bill.repository, bill.artifact.manifest.digest) for bill in attach.bills(record)),
     ]
     for repository, digest in named:
         yield service_repository(manifest, repository.removeprefix(released_in)), digest

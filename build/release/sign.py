@@ -17,7 +17,7 @@ from build.images.image import short
 from build.parallel import at_once
 from build.registry import policy
 from build.registry.credentials import login
-from build.release import attest, carried, keyless, recovery
+from build.release import attach, attest, carried, keyless, recovery
 from build.release.proof import Proof
 from build.release.published import Known
 from build.release.record import Record
@@ -75,7 +75,7 @@ def _carried(run: Run) -> dict[str, Proof]:
 def attached(run: Run) -> Run:
     """Name what proves the releases, as their git tags carry it, before anything else names them.
 
-    Without a key, cosign signs now. Raises as `attest.attach` and `keyless.attach` do, in words that say how far the
+    Without a key, cosign signs now. Raises as `attach.attach` and `keyless.attach` do, in words that say how far the
     release is.
     """
     # What was claimed just now need not have a tag in this clone: the claim is the remote's.
@@ -87,7 +87,7 @@ def attached(run: Run) -> Run:
             continue
         with recovery.explained(record, "claimed and not published"):
             allowed = policy.policy(run.manifest, run.registry).fallback_tags
-            written[record.tag] = attest.attach(
+            written[record.tag] = attach.attach(
                 run.registry, record, proof, trusted(run.manifest), tags_allowed=allowed
             )  # fmt: skip
             if proof.keyless:
@@ -139,9 +139,9 @@ def _repositories(record: Record) -> list[str]:
 
 
 def _put_back(run: Run, record: Record, proof: Proof, listed: Mapping[str, Collection[str]]) -> bool:
-    if not attest.is_any_absent(record, proof, listed) or not run.published.has_images(record):
+    if not attach.is_any_absent(record, proof, listed) or not run.published.has_images(record):
         return False
-    written, lost = attest.put_back(run.registry, record, proof, trusted(run.manifest), listed)
+    written, lost = attach.put_back(run.registry, record, proof, trusted(run.manifest), listed)
     if written:
         console.note(f"{record.tag}: {written} tags of signatures, attestations and bills of materials put back")
     if lost:
