@@ -47,16 +47,19 @@ def test_an_image_in_a_record_s_place_is_reported(world: World) -> None:
 
 
 def test_a_registry_under_another_name(world: World, proxy: Proxy) -> None:
-    """A release made under another address is foreign in the list; it runs from here by digest, if its images are here."""
+    """A release made under another address is one here, and runs from here by digest, if its images are here.
+
+    A record alone is foreign.
+    """
     ok(world.clone.release())
     other = world.another()
     other.git("tag", "--delete", "v0.1.0")
     elsewhere = {"UC_REGISTRY_ADDRESS": proxy.address}
 
-    ran = ok(other.inv("releases", **elsewhere))
+    (here,) = ok(other.inv("releases", "--json", **elsewhere)).result
     planned = ok(other.inv("up", "--release", "0.1.0", "--dry-run", "--json", **elsewhere)).result
 
-    assert "foreign" in ran.stdout
+    assert (here["state"], here["made_in"]) == ("complete", f"{world.address}/{world.namespace}")
     images = {service["image"] for service in planned["compose"]["services"].values()}
     assert images == {
         f"{proxy.address}/{world.namespace}/{name}@{digest}" for name, digest in digests(world, "0.1.0").items()
@@ -66,6 +69,9 @@ def test_a_registry_under_another_name(world: World, proxy: Proxy) -> None:
     up = other.inv("up", "--release", "0.1.0", **elsewhere)
     assert up.code == 14, up.text
     assert f"was made in {world.address}" in up.stderr
+    world.hub.delete(f"{world.namespace}/two", digests(world, "0.1.0")["two"])
+    (here,) = ok(other.inv("releases", "--json", **elsewhere)).result
+    assert here["state"] == "foreign"
 
 
 def test_a_yank_counts_when_its_reason_is_lost(world: World) -> None:
