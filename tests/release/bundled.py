@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -91,7 +92,14 @@ class Site:
 @pytest.fixture
 def site(origin: Origin, registry_program: str, tmp_path: Path) -> Iterator[Site]:
     """A place that has the project and the public key, and nothing else."""
-    registry = Registry(registry_program, tmp_path / "registry", free_address("127.0.0.1"), tmp_path / "storage")
+    with closed_place(origin, registry_program, tmp_path) as place:
+        yield place
+
+
+@contextlib.contextmanager
+def closed_place(origin: Origin, registry_program: str, folder: Path) -> Iterator[Site]:
+    """Such a place, with its registry below a folder."""
+    registry = Registry(registry_program, folder / "registry", free_address("127.0.0.1"), folder / "storage")
     registry.start()
     hub = Hub(registry.address)
     clone = origin.world.another()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.release.bundled import Origin, Site
+from tests.release.bundled import Origin, Site, closed_place
 from tests.release.queries import ok
 from tests.support.policies import three_parts
 from tests.support.proxy import Proxy
@@ -17,13 +18,18 @@ from tests.support.world import SERVICES
 NAMESPACE = "site/of-another"
 
 
-@pytest.fixture
-def loaded(origin: Origin, site: Site) -> Site:
-    """A place with both releases, under another namespace than they were made in."""
-    site.environment["UC_REGISTRY_NAMESPACE"] = NAMESPACE
+@pytest.fixture(scope="module")
+def loaded(origin: Origin, registry_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A place with both releases, under another namespace than they were made in; nothing in it is withdrawn."""
+    with closed_place(origin, registry_program, tmp_path_factory.mktemp("loaded")) as place:
+        _load(place, origin)
+        yield place
+
+
+def _load(place: Site, origin: Origin) -> None:
+    place.environment["UC_REGISTRY_NAMESPACE"] = NAMESPACE
     for bundle in (origin.bundle, origin.newer):
-        ok(site.inv("bundle.load", str(bundle)))
-    return site
+        ok(place.inv("bundle.load", str(bundle)))
 
 
 def test_every_command_that_reads_a_release_reads_a_loaded_one(origin: Origin, loaded: Site) -> None:
@@ -83,14 +89,16 @@ def test_the_next_release_stands_on_a_loaded_one_only_where_git_has_its_tag(orig
     }  # fmt: skip
 
 
-def test_a_loaded_release_is_withdrawn_where_it_was_loaded(loaded: Site) -> None:
+def test_a_loaded_release_is_withdrawn_where_it_was_loaded(origin: Origin, site: Site) -> None:
     """Its floats move back in the place that has it, and whoever asks for it there is warned."""
-    ok(loaded.inv("yank", "0.1.1", "--reason", "broken"))
+    _load(site, origin)
 
-    floats = {loaded.hub.digest(f"{NAMESPACE}/{name}", "0.1") for name in (*SERVICES, "release")}
-    assert floats == {loaded.hub.digest(f"{NAMESPACE}/{name}", "0.1.0") for name in (*SERVICES, "release")}
-    assert "was withdrawn: broken" in ok(loaded.inv("verify", "0.1.1")).stderr
-    assert loaded.inv("up", "--release", "0.1.1").code == 14
+    ok(site.inv("yank", "0.1.1", "--reason", "broken"))
+
+    floats = {site.hub.digest(f"{NAMESPACE}/{name}", "0.1") for name in (*SERVICES, "release")}
+    assert floats == {site.hub.digest(f"{NAMESPACE}/{name}", "0.1.0") for name in (*SERVICES, "release")}
+    assert "was withdrawn: broken" in ok(site.inv("verify", "0.1.1")).stderr
+    assert site.inv("up", "--release", "0.1.1").code == 14
 
 
 def _planned(site: Site) -> Any:
