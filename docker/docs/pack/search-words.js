@@ -59,13 +59,15 @@
       const forms = new Map();
       const results = query.call(this, (asked) => {
         fill.call(asked, asked);
-        for (const clause of asked.clauses.filter(({ term }) => term.endsWith("*"))) {
-          clause.usePipeline = false;
+        // Of a word with parts, such as `idempotency-key`, only the last is asked for as a beginning: `key*`.
+        for (const clause of [...asked.clauses]) {
+          const isBeginning = clause.term.endsWith("*");
+          if (isBeginning) clause.usePipeline = false;
           if (clause.presence !== lunr.Query.presence.OPTIONAL) continue;
-          const word = clause.term.slice(0, -1);
+          const word = isBeginning ? clause.term.slice(0, -1) : clause.term;
           words.add(word);
           for (const form of this.pipeline.runString(word)) if (form !== word) forms.set(form, word);
-          asked.clause({ term: word, fields: clause.fields, boost: clause.boost });
+          if (isBeginning) asked.clause({ term: word, fields: clause.fields, boost: clause.boost });
         }
       });
       for (const result of results) {
