@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from build.bundle import check
+from build.config.load import load
+from build.errors import VerificationFailed
 from tests.release.bundled import Change, Origin, Site, blob_of, flip, pack, read_entries
 from tests.support.world import SERVICES
 
@@ -96,18 +100,29 @@ _SPOILT: dict[str, tuple[Change, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", _SPOILT)
-def test_a_spoilt_bundle_puts_nothing(origin: Origin, site: Site, tmp_path: Path, name: str) -> None:
-    """Whatever is changed in a bundle, it is refused with a name for it before a byte is put."""
-    change, reason = _SPOILT[name]
+def _spoil(origin: Origin, folder: Path, name: str) -> str:
     entries = read_entries(origin.bundle)
-    change(entries)
-    file = pack(tmp_path / "spoilt.tar", entries)
+    _SPOILT[name][0](entries)
+    return str(pack(folder / "spoilt.tar", entries))
 
-    ran = site.inv("bundle.load", str(file))
+
+@pytest.mark.parametrize("name", _SPOILT)
+def test_whatever_is_changed_in_a_bundle_is_named(origin: Origin, tmp_path: Path, name: str) -> None:
+    """A bundle is refused with a name for what is wrong with it."""
+    manifest = load(origin.world.clone.project.root, origin.keys.verifying)
+    file = _spoil(origin, tmp_path, name)
+
+    with pytest.raises(VerificationFailed, match=re.escape(_SPOILT[name][1])):
+        check.read(manifest, file)
+
+
+@pytest.mark.parametrize("name", ["a layer was altered", "another image under the name", "the record comes first"])
+def test_a_spoilt_bundle_puts_nothing(origin: Origin, site: Site, tmp_path: Path, name: str) -> None:
+    """Loading it ends with an exit code of its own before a byte is put."""
+    ran = site.inv("bundle.load", _spoil(origin, tmp_path, name))
 
     assert ran.code == 21, ran.text
-    assert reason in ran.stderr
+    assert _SPOILT[name][1] in ran.stderr
     assert [site.hub.tags(f"{site.namespace}/{name}") for name in (*SERVICES, "release")] == [[], [], []]
 
 
