@@ -8,10 +8,11 @@ from functools import partial
 
 from build.bundle.form import BundledRelease, Put
 from build.errors import RegistryError
+from build.parallel import at_once
 from build.registry.body import Part
 from build.registry.client import RegistryClient
 from build.registry.content import Relocated
-from build.registry.oci import EMPTY, RawManifest, digest_of
+from build.registry.oci import EMPTY, Artifact, RawManifest, digest_of
 from build.registry.tree import Descriptor, ManifestBody, parts, walk
 from build.release.candidates import platform_manifests
 from build.release.proof import Proof
@@ -88,9 +89,12 @@ def add(collected: Collected, registry: Relocated, record: Record, proof: Proof)
         versions.append(_put(record, repository, top, record.version))
     own = of_record(record)
     subjects.append((record.repository, own.manifest.digest))
-    for repository, digest in subjects:
-        for kind in _KINDS:
-            _add_attached(collected, registry, record, proof, (repository, digest, kind))
+    wanted = [(repository, digest, kind) for repository, digest in subjects for kind in _KINDS]
+    found = at_once(partial(_attached, registry, record, proof), wanted)
+    for (repository, digest, kind), artifact in zip(wanted, found, strict=True):
+        if artifact:
+            collected.small.update({digest_of(blob): blob for blob in artifact.blobs})
+            _add(collected, registry, record, repository, artifact.manifest, attached.tag(digest, kind))
     collected.put.update(dict.fromkeys(versions))
     _add(collected, registry, record, record.repository, own.manifest, record.version)
 
@@ -109,8 +113,9 @@ def _add(
 ) -> None:  # fmt: skip
     collected.manifests[stored.digest] = stored.content
     for part in parts(_body(stored)):
-        collected.blobs[part["digest"]] = part["size"]
-        collected.places.setdefault(part["digest"], registry.place(repository))
+        if part["digest"] not in collected.small:
+            collected.blobs[part["digest"]] = part["size"]
+            collected.places.setdefault(part["digest"], registry.place(repository))
     collected.put[_put(record, repository, stored, tag)] = None
 
 
@@ -122,30 +127,30 @@ def _below(record: Record, repository: str) -> str:
     return repository.removeprefix(f"{record.registry.partition('/')[2]}/")
 
 
-def _add_attached(
-    collected: Collected, registry: Relocated, record: Record, proof: Proof, subject: tuple[str, str, str]
-) -> None:
-    """Add what is attached to a manifest in the registry, else what the git tag has of it."""
+def _attached(
+    registry: Relocated, record: Record, proof: Proof, subject: tuple[str, str, str]
+) -> Artifact | None:  # fmt: skip
+    """What is attached to a manifest in the registry, else what the git tag has of it."""
     repository, digest, kind = subject
-    tag = attached.tag(digest, kind)
-    stored = registry.manifest(repository, tag)
+    stored = registry.manifest(repository, attached.tag(digest, kind))
     if stored is None and kind == "sig" and (value := proof.signature(repository, digest)):
         address = record.registry.partition("/")[0]
-        artifact = attached.image_of([attached.signature_layer(f"{address}/{repository}", digest, value)])
-        collected.small.update({digest_of(blob): blob for blob in artifact.blobs})
-        stored = artifact.manifest
-    elif stored is None and kind == "att" and (carried := proof.attestations_of(repository, digest)):
+        return attached.image_of([attached.signature_layer(f"{address}/{repository}", digest, value)])
+    if stored is None and kind == "att" and (carried := proof.attestations_of(repository, digest)):
         stored = registry.manifest(repository, carried)
-    if stored:
-        _add(collected, registry, record, repository, stored, tag)
+    return Artifact(manifest=stored, blobs=()) if stored else None
 
 
 def require_all(collected: Collected, registry: RegistryClient) -> None:
     """Raise ImageGone if the registry lacks a blob."""
-    for digest, repository in collected.places.items():
+
+    def require(blob: tuple[str, str]) -> None:
+        digest, repository = blob
         try:
             there = registry.has_blob(repository, digest, strict=True)
         except RegistryError as error:
             raise error.with_message(f"{repository}@{digest}: {error}", hint=error.hint) from None
         if not there:
             raise ImageGone(f"the registry has lost {repository}@{digest}", hint="restore it, or release again")
+
+    at_once(require, collected.places.items())

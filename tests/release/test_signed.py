@@ -179,7 +179,7 @@ def test_an_image_of_two_releases_is_signed_once(faulty: World, proxy: Proxy, tm
 def test_a_registry_that_refuses_the_names_has_releases_that_verify(
     faulty: World, proxy: Proxy, hub: Hub, tmp_path: Path
 ) -> None:
-    """Where no such tag may be written, the release says so, and its git tag has what verifies it."""
+    """Where no such tag may be written, the release says so, and its git tag has what verifies it, as a bundle has."""
     proxy.rules = [three_parts(hub)]
     keys = make_keys(faulty.clone, tmp_path / "keys")
 
@@ -188,6 +188,9 @@ def test_a_registry_that_refuses_the_names_has_releases_that_verify(
     assert "this registry takes no tags for signatures" in ran.text
     assert _attached(faulty) == {}
     assert ok(faulty.clone.inv("verify", "0.1.0", "--json", **keys.verifying)).result["verified"] is True
+    bundle = str(tmp_path / "release.tar")
+    ok(faulty.clone.inv("bundle.write", "0.1.0", "--out", bundle, **keys.signing))
+    ok(faulty.clone.inv("bundle.verify", bundle, **keys.verifying))
 
 
 def test_every_tag_is_put_once(faulty: World, proxy: Proxy, hub: Hub, tmp_path: Path) -> None:
