@@ -14,6 +14,8 @@ from pathlib import Path
 from tests.support.project import Project, Ran
 from tests.support.steps import step_of
 
+_LOOK_SECONDS = 5.0
+
 
 class Running:
     """A running task whose output is read line by line."""
@@ -25,6 +27,7 @@ class Running:
         self.started = time.monotonic()
         self._watch: tuple[str, Callable[[], object], bool] | None = None
         self._watching = threading.Lock()
+        self._holds = False
         self.process = subprocess.Popen(
             project.command(*arguments),
             cwd=project.root,
@@ -52,6 +55,7 @@ class Running:
             if not self._watch or not line.startswith(self._watch[0]):
                 return
             (_, act, held), self._watch = self._watch, None
+            self._holds = held
         if held:
             os.killpg(self.process.pid, signal.SIGSTOP)
         try:
@@ -59,10 +63,14 @@ class Running:
         finally:
             if held:
                 os.killpg(self.process.pid, signal.SIGCONT)
-                # A child that was stopped in the middle of setsid(2) is in no group of ours any more.
-                for pid in _descendants(self.process.pid):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGCONT)
+                self._holds = False
+                self._continue()
+
+    def _continue(self) -> None:
+        """Continue what is stopped below: a child that SIGSTOP met as it left the group gets no SIGCONT of the group's."""
+        for pid in _descendants(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def _read_stdout(self) -> None:
         assert self.process.stdout is not None
@@ -86,15 +94,19 @@ class Running:
 
     def wait(self, timeout: float = 240) -> Ran:
         """Wait for its end; return its exit code and output."""
-        try:
-            code = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill(children=True)
-            self.process.wait()
-            self._close()
-            raise AssertionError("it hangs:\n" + "\n".join(self.lines)) from None
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self.process.wait(_LOOK_SECONDS)
+                self._close()
+                return Ran(code, self.stdout, "\n".join(self.lines) + "\n")
+            if not self._holds:
+                self._continue()
+        below = _shown(_descendants(self.process.pid))
+        self.kill(children=True)
+        self.process.wait()
         self._close()
-        return Ran(code, self.stdout, "\n".join(self.lines) + "\n")
+        raise AssertionError("\n".join(["it hangs:", *self.lines, *below]))
 
     def _close(self) -> None:
         for thread in self._threads:
@@ -107,6 +119,19 @@ class Running:
     def step(self) -> str:
         """The key of the step that started last."""
         return next(filter(None, map(step_of, reversed(self.lines))), "start")
+
+
+def _shown(pids: list[int]) -> list[str]:
+    """The state and the command line of each process that is there."""
+    lines = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            state = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+            command = (
+                (Path("/proc") / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            )
+            lines.append(f"{pid} {state} {command}")
+    return lines
 
 
 def _descendants(pid: int) -> list[int]:
