@@ -67,8 +67,8 @@ class Running:
                 self._continue()
 
     def _continue(self) -> None:
-        """Continue what is stopped below: a child that SIGSTOP met as it left the group gets no SIGCONT of the group's."""
-        for pid in _descendants(self.process.pid):
+        """Continue what is stopped: a child that SIGSTOP met as it left the group gets no SIGCONT of the group's."""
+        for pid in (self.process.pid, *_descendants(self.process.pid)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
@@ -102,7 +102,7 @@ class Running:
                 return Ran(code, self.stdout, "\n".join(self.lines) + "\n")
             if not self._holds:
                 self._continue()
-        below = _shown(_descendants(self.process.pid))
+        below = _shown([self.process.pid, *_descendants(self.process.pid)])
         self.kill(children=True)
         self.process.wait()
         self._close()
