@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from build.bundle.collect import DATABASE
 from build.bundle.content import name_of
 from build.bundle.form import BUNDLE, Contents, Put, decode
 from build.errors import VerificationFailed
+from build.registry import tree
 from build.registry.body import Part
 from build.registry.oci import EMPTY, digest_of
+from build.registry.tree import ManifestBody
 
 _ATTACHED = {"sig": "signature", "att": "attestations", "sbom": "bill of materials"}
 
@@ -49,8 +50,7 @@ def _title(contents: Contents, put: Put) -> tuple[str, str]:
 def _below(parts: Mapping[str, Part], put: Put) -> list[tuple[str, str]]:
     """The config and the layers that a manifest names, with what each is; none of one that can't be read."""
     try:
-        body: dict[str, Any] = json.loads(parts[name_of(put.digest)].read())
-        layers = [("layer", str(each["digest"])) for each in body.get("layers", [])]
-        return [*layers, *([("config", str(body["config"]["digest"]))] if "config" in body else [])]
+        body: ManifestBody = json.loads(parts[name_of(put.digest)].read())
+        return [("config" if part is body["config"] else "layer", part["digest"]) for part in tree.parts(body)]
     except (KeyError, TypeError, AttributeError, ValueError):
         return []

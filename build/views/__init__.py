@@ -5,7 +5,6 @@ gates                         scans and smoke checks
 versions, changelog, commits  what git says
 bundles                       bundles
 proofs                        keys, verified releases
-differences                   what differs between two releases
 releases                      plans, releases, withdrawals, what a registry allows
 differences                   what differs between two releases
 cleaning                      what was deleted from the registry

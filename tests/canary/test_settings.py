@@ -11,7 +11,7 @@ import pytest
 from build.config.load import load
 from build.signing import keys
 from tests.canary import search, signing_key
-from tests.canary.canaries import KINDS, needles, value
+from tests.canary.canaries import KINDS, value
 from tests.canary.checkout import Checkout
 from tests.canary.index import Index
 from tests.canary.search import Found
@@ -53,9 +53,8 @@ def test_the_release_of_the_audit_is_signed_by_a_key_whose_password_is_a_canary(
     assert manifest.signing.required
 
 
-def test_a_signing_key_is_recognised_in_every_form(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signing_key_is_recognised_in_every_form(checkout: Checkout) -> None:
     """Its file, a line of it, and its private number in whatever it is packed or encoded are seen; another key is not."""
-    monkeypatch.setattr(search, "_NEEDLES", needles())
     private = checkout.folder / "private"
     secrets = signing_key.secrets(private)
     search.also(secrets)

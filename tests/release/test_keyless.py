@@ -41,7 +41,7 @@ _IDENTITY = {
 def test_a_release_without_a_certificate_stops_before_its_version(world: World) -> None:
     """Where no certificate can be had, X.Y.Z is not published, and the release says what finishes it.
 
-    It is never finished without a signature. What cosign can't examine is told apart from what it refuses.
+    It is never finished without a signature. What cosign can't examine has another exit code than what it refuses.
     """
     settings = {**_IDENTITY, "PATH": path_with_cosign(), "UC_SIGNING_REQUIRED": "true"}
 
